@@ -1,0 +1,44 @@
+# Every target makes .venv when it is missing or older than what it is made from.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test bench lint lock clean
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make .venv with everything of requirements.lock and this project
+
+demo: $(VENV)/.installed ## Import a story, publish its log and serve it on 127.0.0.1:8000 (ARGS="--port 8001 --fresh")
+	@$(BIN)/traceability demo $(ARGS)
+
+test: lint ## Lint, types, import contracts and every test (ARGS="tests/unit -k tile")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed ## Lint, types and import contracts only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed ## Run the benchmarks; each prints JSON lines (ARGS="append" runs one)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: ## Resolve requirements.lock again (needs uv)
+	uv pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+
+clean: ## Remove .venv and caches; data in .traceability stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps: a change of pyproject.toml must not reinstall every dependency.
+$(VENV)/.locked: requirements.lock .ci/venv
+	@PYTHON="$(PYTHON)" .ci/venv $(VENV) dependencies
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	@PYTHON="$(PYTHON)" .ci/venv $(VENV) project
+	@touch $@
