@@ -1,0 +1,121 @@
+"""From an event's parts to its leaf: commitment.md, byte for byte.
+
+‖ joins bytes, integers are unsigned big-endian, H is SHA-256. Every part is hashed under a salt of its own, so that
+one part, or one item of `what`, can be opened without telling anything about the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256, shake_256
+from uuid import UUID
+
+from traceability.ledger.parts import PERSONAL, SOURCE, WHAT, Parts
+from traceability.merkle import EMPTY_ROOT, inclusion_path, levels_of, root_of
+
+SALT_SIZE = 32
+ENTRY_SIZE = 57
+ERASED_SIZE = 64  # c₆ ‖ c₇, which stands where personal_salt stood
+
+
+def part_salts(salt: bytes) -> list[bytes]:
+    """Derive s₀ … s₅, the salts of the six parts that are never erased."""
+    return _blocks(b"\x04" + salt, 6)
+
+
+def personal_salts(personal_salt: bytes) -> list[bytes]:
+    """Derive s₆ and s₇, the salts of `personal` and `source`."""
+    return _blocks(b"\x07" + personal_salt, 2)
+
+
+def item_salts(salt: bytes, count: int) -> list[bytes]:
+    """Derive t₀, t₁ …: one salt an item of `what`."""
+    return _blocks(b"\x06" + salt, count)
+
+
+def part_commitment(index: int, salt: bytes, content: bytes) -> bytes:
+    """Return cᵢ = H(0x03 ‖ u8(i) ‖ sᵢ ‖ bytesᵢ)."""
+    return sha256(b"\x03" + bytes((index,)) + salt + content).digest()
+
+
+def item_hash(salt: bytes, item: bytes) -> bytes:
+    """Return the leaf H(0x05 ‖ tⱼ ‖ itemⱼ) of the tree over the items."""
+    return sha256(b"\x05" + salt + item).digest()
+
+
+def what_content(count: int, root: bytes) -> bytes:
+    """Return bytes₁ = u32(n) ‖ root."""
+    return count.to_bytes(4, "big") + root
+
+
+def event_commitment(commitments: Sequence[bytes]) -> bytes:
+    """Return C = H(0x02 ‖ c₀ ‖ … ‖ c₇)."""
+    return sha256(b"\x02" + b"".join(commitments)).digest()
+
+
+def entry_of(event_id: UUID, recorded_at: int, commitment: bytes) -> bytes:
+    """Return the 57 bytes that the log holds for an event; `recorded_at` in microseconds UTC."""
+    return b"\x01" + event_id.bytes + recorded_at.to_bytes(8, "big") + commitment
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """Return H(0x00 ‖ entry), RFC 6962's leaf hash."""
+    return sha256(b"\x00" + entry).digest()
+
+
+def part_commitments(parts: Parts, salt: bytes, personal_salt: bytes) -> list[bytes]:
+    """Return c₀ … c₇.
+
+    `personal_salt` may be the 64 bytes c₆ ‖ c₇ that erasure left in its place.
+    """
+    head, where, why, how, more, personal, source = parts.flat()
+    salts = part_salts(salt)
+    what = what_content(len(parts.what), root_of(_item_hashes(parts.what, salt)))
+    open_parts = [part_commitment(i, salts[i], part) for i, part in enumerate((head, what, where, why, how, more))]
+    if len(personal_salt) == ERASED_SIZE:
+        return [*open_parts, personal_salt[:32], personal_salt[32:]]
+    s6, s7 = personal_salts(personal_salt)
+    return [*open_parts, part_commitment(PERSONAL, s6, personal), part_commitment(SOURCE, s7, source)]
+
+
+def commit(parts: Parts, salt: bytes, personal_salt: bytes) -> bytes:
+    """Return C, the event's commitment of 32 bytes."""
+    return event_commitment(part_commitments(parts, salt, personal_salt))
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOpening:
+    """Item `index` of `what` with its salt tⱼ and its path to the items' root (empty when all items are shown)."""
+
+    index: int
+    salt: bytes
+    content: bytes
+    path: tuple[bytes, ...]
+
+
+def open_items(parts: Parts, salt: bytes, indices: Iterable[int]) -> tuple[bytes, tuple[ItemOpening, ...]]:
+    """Return the items' root and, in order, the openings of the items at `indices`."""
+    shown = sorted(set(indices))
+    if not parts.what:
+        return EMPTY_ROOT, ()
+    salts = item_salts(salt, len(parts.what))
+    levels = levels_of(_item_hashes(parts.what, salt))
+    every = len(shown) == len(parts.what)
+    return levels[-1][0], tuple(
+        ItemOpening(j, salts[j], parts.what[j], () if every else tuple(inclusion_path(levels, j))) for j in shown
+    )
+
+
+def what_salt(salt: bytes) -> bytes:
+    """Return s₁, under which u32(n) ‖ root of the items is committed."""
+    return part_salts(salt)[WHAT]
+
+
+def _item_hashes(items: Sequence[bytes], salt: bytes) -> list[bytes]:
+    return [item_hash(t, item) for t, item in zip(item_salts(salt, len(items)), items, strict=True)]
+
+
+def _blocks(seed: bytes, count: int) -> list[bytes]:
+    stream = shake_256(seed).digest(32 * count)
+    return [stream[i : i + 32] for i in range(0, 32 * count, 32)]

@@ -1,0 +1,140 @@
+"""The ledger's event, and how decisions and plain DCB events are cut into parts.
+
+An EPCIS event is cut by its dimensions (`traceability.gs1`). Everything else is data under a stable type name: its
+tags and its payload are the part `more`, so that the index can be rebuilt by a reader who does not know the type.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, Self
+from uuid import UUID
+
+import msgspec
+import orjson
+from eventsourcing.dcb.api import DCBEvent
+from eventsourcing.dcb.domain import Decision
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from traceability.errors import InvalidInputError
+from traceability.ledger.index import IndexRows, Sighting, Visibility
+from traceability.ledger.parts import Parts
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+PARTY_PREFIX: Final = "party:"
+
+
+@dataclass(kw_only=True)
+class LedgerEvent(DCBEvent):
+    """An event on its way into a ledger, or read from one.
+
+    `event_id`, `recorded_at` (µs UTC), the salts of 32 bytes and the commitment are None until it is recorded;
+    `personal_salt` is 64 bytes once the personal and source parts were erased.
+    """
+
+    captured_by: str
+    parts: Parts
+    event_id: UUID | None = None
+    recorded_at: int | None = None
+    salt: bytes | None = None
+    personal_salt: bytes | None = None
+    commitment: bytes | None = None
+
+
+class DecisionPayload(BaseModel, Decision):
+    """The base of decision events: facts that no EPCIS event expresses (holds, redactions, certificates).
+
+    A subclass gives its stable `type_name` (`context.thing_done.v1`); the name is data on disk, so it is never
+    derived from the module path and never changes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type_name: ClassVar[str]
+
+    def to_event(self, *, captured_by: str, occurred_at: int, tags: Iterable[str]) -> LedgerEvent:
+        """Return the event of this decision; `occurred_at` in microseconds UTC."""
+        data = self.model_dump_json(exclude_none=True).encode()
+        head = {"type": self.type_name, "captured_by": captured_by, "occurred_at": utc_text(occurred_at)}
+        return _opaque_event(head, data, b'"payload":' + data, tags)
+
+    @classmethod
+    def of(cls, event: DCBEvent) -> Self:
+        """Read the payload back; raises `InvalidInputError` when the event is of another type or shape."""
+        if event.type != cls.type_name:
+            raise InvalidInputError(f"an event of type {event.type} is not a {cls.type_name}", code="ledger.event_type")
+        try:
+            return cls.model_validate_json(event.data)
+        except ValidationError as error:
+            raise InvalidInputError(f"a {cls.type_name} has an unreadable payload", code="ledger.payload") from error
+
+
+class Redacted(DecisionPayload):
+    """The personal and source parts of the event at `position` were destroyed."""
+
+    type_name = "ledger.redacted.v1"
+    position: int
+    reason: str
+    authority: str
+
+
+class _More(msgspec.Struct):
+    tags: list[str] = []
+    payload: msgspec.Raw | None = None
+    data: str | None = None
+
+
+_decode_more: Final = msgspec.json.Decoder(_More).decode
+
+
+def plain_event(event: DCBEvent, captured_by: str) -> LedgerEvent:
+    """Cut an event of the DCB interface, whose data may be any bytes, into parts."""
+    if isinstance(event, LedgerEvent):
+        return event
+    data = b64encode(event.data)
+    return _opaque_event(
+        {"type": event.type, "captured_by": captured_by}, event.data, b'"data":"' + data + b'"', event.tags
+    )
+
+
+def opaque_index(parts: Parts) -> IndexRows:
+    """Index an event that is not EPCIS: the tags that it carries."""
+    head: dict[str, Any] = orjson.loads(parts.head)
+    tags = tuple(_decode_more(parts.more).tags)
+    occurred_at = head.get("occurred_at")
+    return IndexRows(
+        tags=tags,
+        visibility=Visibility(head["captured_by"], tuple(sorted(t for t in tags if t.startswith(PARTY_PREFIX))), None),
+        sighting=Sighting(microseconds(occurred_at), None, None) if occurred_at else None,
+    )
+
+
+def opaque_data(parts: Parts) -> bytes:
+    """Return the data of an event that is not EPCIS: its payload as JSON, or the bytes that were appended."""
+    more = _decode_more(parts.more)
+    if more.payload is not None:
+        return bytes(more.payload)
+    return b64decode(more.data or "")
+
+
+def utc_text(microseconds_utc: int) -> str:
+    """Write a time as the parts hold it: UTC, six decimals, `Z`."""
+    return (EPOCH + timedelta(microseconds=microseconds_utc)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def microseconds(text: str) -> int:
+    """Read a time as the parts hold it; any offset is accepted, microseconds since 1970 come back."""
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
+
+
+def _opaque_event(head: dict[str, str], data: bytes, member: bytes, tags: Iterable[str]) -> LedgerEvent:
+    unique = list(dict.fromkeys(tags))
+    return LedgerEvent(
+        type=head["type"],
+        data=data,
+        tags=unique,
+        captured_by=head["captured_by"],
+        parts=Parts(head=orjson.dumps(head), more=b'{"tags":' + orjson.dumps(unique) + b"," + member + b"}"),
+    )

@@ -1,0 +1,96 @@
+"""What the index holds for an event: a pure function of its parts, so that it can be rebuilt exactly.
+
+An *indexer* turns parts into `IndexRows`; EPCIS events have theirs in `traceability.gs1`, every other event carries
+its tags in `more` (`traceability.ledger.event`). Names in these rows are tags; the store keeps only their 8-byte
+hashes and checks every hit against the names again, so a collision costs time and never a wrong answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+from traceability.ledger.parts import Parts
+
+
+class MarkKind(StrEnum):
+    """How a mark ties a child to a parent."""
+
+    CONTAINMENT = "c"
+    ASSOCIATION = "a"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """At the event's time, `child` starts or stops being in (or attached to) `parent`.
+
+    `child` None closes every open mark of the parent: an AggregationEvent DELETE without children.
+    """
+
+    kind: MarkKind
+    child: str | None
+    parent: str
+    opens: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The event consumes (`is_input`) or produces `node`; `via` joins several events of one transformationID."""
+
+    node: str
+    is_input: bool
+    via: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The narrow row for questions: when (µs UTC), and the CBV words of step and disposition."""
+
+    occurred_at: int
+    biz_step: str | None
+    disposition: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Everything on which the right to see an event depends: who captured it, whom it names, which step it was."""
+
+    captured_by: str
+    parties: tuple[str, ...]
+    biz_step: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRows:
+    """One event's rows.
+
+    `tags` are shown and decide conditions; `identity` is what makes a second event a duplicate of the first, and is
+    never shown; `event` is the `event:` tag that declarations join on; `retracts` is true for an error declaration.
+    """
+
+    tags: tuple[str, ...]
+    visibility: Visibility
+    identity: str | None = None
+    event: str | None = None
+    retracts: bool = False
+    marks: tuple[Mark, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    sighting: Sighting | None = None
+
+
+Indexer = Callable[[Parts], IndexRows]
+TagHash = Callable[[str], int]
+
+
+def tag_hash(tag: str) -> int:
+    """Return the signed 64-bit BLAKE2b hash under which the store keeps a tag."""
+    return int.from_bytes(blake2b(tag.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def visibility_id(visibility: Visibility) -> int:
+    """Return the signed 64-bit id of a visibility, the same wherever and whenever it is computed."""
+    # Lengths are bound in by the repr-free join on a byte that no name may hold.
+    text = "\x00".join((visibility.captured_by, visibility.biz_step or "", *visibility.parties))
+    return tag_hash(text)
