@@ -21,7 +21,7 @@ lint: $(VENV)/.installed ## Lint, types and import contracts only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.installed ## Run the benchmarks; each prints JSON lines (ARGS="append" runs one)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
