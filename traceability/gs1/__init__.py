@@ -1,0 +1,1 @@
+"""GS1 keys and identifiers: check digits, Application Identifiers, Digital Links, EPC URNs."""

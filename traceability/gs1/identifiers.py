@@ -1,0 +1,268 @@
+"""Identifiers of things, lots, classes, places and parties, in one spelling each, and the tags they are found by.
+
+`parse_identifier` reads an EPC URN, a GS1 Digital Link on any domain, or any other absolute URI. GS1's own
+namespaces (`urn:epc:` and `https://id.gs1.org`) are held to GS1's rules: what breaks them is an error. On any other
+domain the owner decides what a path means, so a path that is not a valid link is a private URI, kept as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias
+
+from traceability.gs1.application_identifiers import APPLICATION_IDENTIFIERS
+from traceability.gs1.digital_link import RESOLVER, ElementString, check_query, digital_link, read_path, written
+from traceability.gs1.epc_urn import read_urn, urn_of
+from traceability.gs1.errors import IdentifierError
+from traceability.gs1.percent import encode
+
+__all__ = [
+    "Identifier",
+    "IdentifierError",
+    "Kind",
+    "Role",
+    "class_tag",
+    "digital_link",
+    "gln_of",
+    "item_tag",
+    "lot_tag",
+    "parse_digital_link_path",
+    "parse_identifier",
+    "party_tag",
+    "place_tag",
+    "read_identifier",
+    "tags_of",
+    "urn_of",
+]
+
+MAX_LENGTH: Final = 2048
+"""Characters of the longest identifier that is read."""
+
+_CACHE_ENTRIES: Final = 32_768
+# Only texts this short are remembered, so that a hostile feed cannot turn the cache into a memory leak.
+_CACHE_LENGTH: Final = 256
+
+_WEB: Final = re.compile(r"(?i:https?)://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL).fullmatch
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL).fullmatch
+_NOT_IN_URI: Final = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]').search
+_GS1_HOSTS: Final = frozenset({"id.gs1.org", "id.gs1.org:", "id.gs1.org:80", "id.gs1.org:443"})
+_GLN_KEYS: Final = frozenset({"414", "415", "417"})
+
+Role: TypeAlias = Literal["item", "place", "party"]
+
+
+class Kind(StrEnum):
+    """What an identifier points at."""
+
+    ITEM = "item"
+    """One thing: a serialised product, a logistic unit, an asset, a document."""
+    LOT = "lot"
+    """A batch of a product."""
+    CLASS = "class"
+    """A kind of thing: a GTIN, or another key without its serial."""
+    PLACE = "place"
+    PARTY = "party"
+    PRIVATE = "private"
+    """A URI outside GS1's system; the event says what it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One identifier, canonical.
+
+    `uri` is what events store: the Digital Link with all its key qualifiers, or the private URI unchanged.
+    `subject` is who is meant: `uri` without a product variant, and without a lot beside a serial, so that every
+    spelling of one thing has one subject. `key` is the primary key's Application Identifier. `gtin` (14 digits),
+    `lot` and `serial` are not percent-encoded; `serial` is also the serial part of a GRAI, GDTI or GCN, and the
+    third-party serial (235). `lot_uri` is `/01/{gtin}/10/{lot}`, of a lot and of an item that names its lot;
+    `class_uri` is the key without lot and serial, where there is such a class.
+    """
+
+    uri: str
+    kind: Kind
+    key: str | None
+    gtin: str | None
+    lot: str | None
+    serial: str | None
+    subject: str
+    lot_uri: str | None
+    class_uri: str | None
+
+
+def parse_identifier(text: str) -> Identifier:
+    """Return the identifier that `text` writes; raise `IdentifierError` when it writes none."""
+    return _parse_cached(text) if len(text) <= _CACHE_LENGTH else _parse(text)
+
+
+def read_identifier(text: str) -> tuple[Identifier, IdentifierError | None]:
+    """Return an identifier even when it breaks GS1's rules, with the broken rule.
+
+    For imported facts, which are recorded as claimed: the text stays as it is, as a private URI, so that nothing
+    is corrected by guesswork. The error is also given for a link on another domain that nearly is one. Raises
+    `IdentifierError` (`gs1.not_a_uri`, `gs1.length`) when the text is no URI at all.
+    """
+    try:
+        identifier = parse_identifier(text)
+    except IdentifierError as error:
+        if len(text) > MAX_LENGTH:
+            raise
+        return _private(_checked_uri(text)), error
+    if identifier.kind is Kind.PRIVATE and (web := _WEB(text)) is not None:
+        try:
+            _read_web(web, stem=True)
+        except IdentifierError as error:
+            return identifier, error
+    return identifier, None
+
+
+def parse_digital_link_path(path: str) -> Identifier:
+    """Return what a request path names: `/01/{gtin}/10/{lot}/21/{serial}`, `/00/{sscc}`, `/414/{gln}` ….
+
+    `path` is still percent-encoded, as in the request line, because a serial may contain a slash. Raises
+    `IdentifierError`.
+    """
+    return parse_identifier(RESOLVER + path)
+
+
+def gln_of(uri: str) -> str | None:
+    """Return the 13-digit GLN of a place or party, whichever of the keys 414, 415 and 417 carries it."""
+    try:
+        identifier = parse_identifier(uri)
+    except IdentifierError:
+        return None
+    if identifier.key not in _GLN_KEYS:
+        return None
+    return identifier.uri.removeprefix(f"{RESOLVER}/{identifier.key}/")[:13]
+
+
+def tags_of(identifier: Identifier, role: Role) -> tuple[str, ...]:
+    """Return the ledger tags of an identifier that an event mentions in `role`.
+
+    Whatever is moved, made or counted gets `item:`, a class or lot too; its lot and class come with it.
+    """
+    if role == "place":
+        return (place_tag(identifier),)
+    if role == "party":
+        return (party_tag(identifier),)
+    tags = [item_tag(identifier)]
+    if identifier.lot_uri is not None:
+        tags.append(f"lot:{identifier.lot_uri}")
+    if identifier.class_uri is not None:
+        tags.append(f"class:{identifier.class_uri}")
+    return tuple(tags)
+
+
+def item_tag(identifier: Identifier) -> str:
+    """Return the tag that all events touching this thing, lot or class carry."""
+    return f"item:{identifier.subject}"
+
+
+def lot_tag(identifier: Identifier) -> str | None:
+    """Return the tag of the lot, if one is named."""
+    return None if identifier.lot_uri is None else f"lot:{identifier.lot_uri}"
+
+
+def class_tag(identifier: Identifier) -> str | None:
+    """Return the tag of the class, if there is one."""
+    return None if identifier.class_uri is None else f"class:{identifier.class_uri}"
+
+
+def place_tag(identifier: Identifier) -> str:
+    """Return the tag of a read point or business location."""
+    return f"place:{identifier.subject}"
+
+
+def party_tag(identifier: Identifier) -> str:
+    """Return the tag of a source or destination."""
+    return f"party:{identifier.subject}"
+
+
+def _parse(text: str) -> Identifier:
+    if len(text) > MAX_LENGTH:
+        raise IdentifierError(f"An identifier has at most {MAX_LENGTH} characters.", code="gs1.length")
+    if text.startswith("urn:epc:") or text[:8].lower() == "urn:epc:":
+        elements = read_urn(text)
+        return _private(_checked_uri(text)) if elements is None else _identified(elements)
+    _checked_uri(text)
+    web = _WEB(text)
+    if web is None:
+        return _private(text)
+    if web[1].lower() in _GS1_HOSTS:
+        elements = _read_web(web, stem=False)
+    else:
+        try:
+            elements = _read_web(web, stem=True)
+        except IdentifierError:
+            elements = None
+    return _private(text) if elements is None else _identified(elements)
+
+
+_parse_cached: Final = lru_cache(maxsize=_CACHE_ENTRIES)(_parse)
+
+
+def _read_web(web: re.Match[str], *, stem: bool) -> tuple[ElementString, ...] | None:
+    elements = read_path(web[2], stem=stem)
+    if elements is not None and web[3]:
+        check_query(elements[0][0], web[3])
+    return elements
+
+
+def _checked_uri(text: str) -> str:
+    # isprintable also refuses lone surrogates, which have no UTF-8 and so could not be stored.
+    if _ABSOLUTE(text) is None or _NOT_IN_URI(text) is not None or not text.isprintable():
+        raise IdentifierError(
+            f"{text!r} is not an absolute URI.",
+            code="gs1.not_a_uri",
+            hint="Identifiers are EPC URNs, GS1 Digital Links or other absolute URIs.",
+        )
+    return text
+
+
+def _private(uri: str) -> Identifier:
+    return Identifier(uri, Kind.PRIVATE, None, None, None, None, uri, None, None)
+
+
+def _identified(elements: Sequence[ElementString]) -> Identifier:
+    uri = written(elements)
+    key, value = elements[0]
+    if key in ("01", "8006"):
+        return _trade_item(uri, key, value, dict(elements[1:]))
+    kind = Kind.ITEM
+    serial = class_uri = None
+    serial_at = APPLICATION_IDENTIFIERS[key].serial_at
+    if serial_at is not None:
+        serial = value[serial_at:] or None
+        class_uri = f"{RESOLVER}/{key}/{value[:serial_at]}"
+    elif key == "8010":
+        serial = elements[1][1] if len(elements) > 1 else None
+        class_uri = f"{RESOLVER}/{key}/{encode(value)}"
+    elif key == "8013":
+        class_uri = uri
+    elif key == "414":
+        kind = Kind.PLACE
+    elif key == "417":
+        kind = Kind.PARTY
+    if class_uri is not None and serial is None:
+        kind = Kind.CLASS
+    return Identifier(uri, kind, key, None, None, serial, uri, None, class_uri)
+
+
+def _trade_item(uri: str, key: str, value: str, qualifiers: dict[str, str]) -> Identifier:
+    gtin = value[:14]
+    lot = qualifiers.get("10")
+    serial = qualifiers.get("21")
+    class_uri = f"{RESOLVER}/{key}/{value}"
+    lot_uri = None if lot is None else f"{RESOLVER}/01/{gtin}/10/{encode(lot)}"
+    if serial is not None:
+        subject = uri if len(qualifiers) == 1 else f"{class_uri}/21/{encode(serial)}"
+        return Identifier(uri, Kind.ITEM, key, gtin, lot, serial, subject, lot_uri, class_uri)
+    if "235" in qualifiers:
+        return Identifier(uri, Kind.ITEM, key, gtin, None, qualifiers["235"], uri, None, class_uri)
+    if lot is not None:
+        subject = f"{class_uri}/10/{encode(lot)}"
+        return Identifier(uri, Kind.LOT, key, gtin, lot, None, subject, lot_uri, class_uri)
+    return Identifier(uri, Kind.CLASS, key, gtin, None, None, class_uri, None, class_uri)
