@@ -1,0 +1,348 @@
+"""A private PostgreSQL for those who have no server: started on first use, stopped when its last user has gone.
+
+The folder given as `data` holds
+
+    cluster/   PostgreSQL's own files (PGDATA), 0700, and the server's Unix socket; there is no TCP port
+    log        what the server says, started anew above 10 MB
+    lock       flock held while a process starts or stops the server
+    users      flock shared by every process that uses the server
+    server     flock held by the server itself: held means that it, or a child of it, is alive
+    keep       exists while the server is to stay up without users
+
+Started by root, the server runs as another account that may be unable to walk to the cluster from `/`; it is given
+the cluster as its working folder and knows it as `/proc/self/cwd`, which needs no permission on the folders above.
+Everything else in `data` stays root's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from adapters.postgres.binaries import Account, Binaries, find_binaries, server_account
+from adapters.postgres.tuning import server_settings
+from traceability.errors import UnavailableError
+
+DATABASE = "traceability"
+OWNER_ROLE = "traceability_owner"
+RUNTIME_ROLE = "traceability"
+SUPERUSER = "postgres"
+
+_START_SECONDS = 60.0  # crash recovery after a power cut reads up to max_wal_size
+_STOP_SECONDS = 60.0
+_LOG_LIMIT = 10_000_000
+_SOCKET = ".s.PGSQL.5432"
+_SOCKET_PATH_LIMIT = 103  # bytes in sockaddr_un: 107 on Linux, 103 on macOS and the BSDs
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """A running server; `socket_dir` is what libpq calls the host."""
+
+    data: Path
+    socket_dir: Path
+
+    def url(self, *, role: str | None = RUNTIME_ROLE, database: str = DATABASE) -> str:
+        """Return the libpq URL of `database` for `role`; None is the superuser."""
+        return (
+            f"postgresql://{quote(role or SUPERUSER, safe='')}@/{quote(database, safe='')}"
+            f"?host={quote(str(self.socket_dir), safe='')}&port=5432"
+        )
+
+
+@contextlib.contextmanager
+def embedded_server(data: Path, *, keep: bool = False) -> Iterator[EmbeddedServer]:
+    """Give the server of the folder `data`, made and started if need be, with our roles and database in it.
+
+    It stops when the last process inside this context has left it, in whatever way, unless one of them said `keep`:
+    then `stop` ends it.
+
+    Raises UnavailableError: `postgres.not_found` (no programs), `postgres.major_version` (the folder is of another
+    PostgreSQL), `postgres.data_folder` (cannot be used by this account), `postgres.root`, `postgres.did_not_start`
+    (with the end of the server's log).
+    """
+    folder = _Folder(data.absolute())
+    with folder.refusals():
+        folder.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with folder.refusals(), _flock(folder.lock):
+            # Waits while the supervisor, seeing no user, is stopping the server.
+            stack.enter_context(_flock(folder.users, shared=True))
+            server = _running(folder) or _start(folder)
+            if keep:
+                folder.keep.touch()
+        yield server
+
+
+def stop(data: Path) -> bool:
+    """Stop the server of the folder `data`, under its users if there are any; return whether one was running."""
+    folder = _Folder(data.absolute())
+    if not folder.lock.exists():
+        return False
+    with folder.refusals(), _flock(folder.lock):
+        folder.keep.unlink(missing_ok=True)
+        if _is_free(folder.server):
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(_postmaster(folder), signal.SIGINT)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while not _is_free(folder.server):
+            if time.monotonic() > deadline:
+                raise UnavailableError("PostgreSQL did not stop", code="postgres.did_not_stop", hint=_tail(folder.log))
+            time.sleep(0.01)
+    return True
+
+
+class _Folder:
+    """Names the files of a data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.cluster = data / "cluster"
+        self.log = data / "log"
+        self.lock = data / "lock"
+        self.users = data / "users"
+        self.server = data / "server"
+        self.keep = data / "keep"
+        digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+        self.short = Path(tempfile.gettempdir(), f"traceability-{os.geteuid()}-{digest}")
+
+    def socket_dir(self) -> Path:
+        """Return the cluster, or a short symbolic link to it: a socket's address is limited to some 100 bytes.
+
+        The link is remade at every use, so that a cleaner of temporary folders does no harm. Somebody else's link
+        under our name cannot be replaced in a sticky folder, and is refused.
+        """
+        if len(os.fsencode(self.cluster / _SOCKET)) <= _SOCKET_PATH_LIMIT:
+            return self.cluster
+        with contextlib.suppress(FileExistsError):
+            self.short.symlink_to(self.cluster)
+        if self.short.lstat().st_uid != os.geteuid() or self.short.readlink() != self.cluster:
+            raise UnavailableError(
+                f"{self.short} is not our link to {self.cluster}",
+                code="postgres.data_folder",
+                hint="Remove it, or choose a data folder with a shorter path.",
+            )
+        return self.short
+
+    @contextlib.contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Turn the file system's refusals into our error."""
+        try:
+            yield
+        except OSError as error:
+            raise UnavailableError(
+                f"The data folder {self.data} cannot be used: {error}",
+                code="postgres.data_folder",
+                hint="It belongs to the account that made it; choose another folder or run as that account.",
+            ) from error
+
+
+@contextlib.contextmanager
+def _flock(path: Path, *, shared: bool = False) -> Iterator[int]:
+    # Not inherited by programs that we start; a forked child shares the lock, as it shares the connections.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_free(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _running(folder: _Folder) -> EmbeddedServer | None:
+    if _is_free(folder.server):
+        return None
+    server = EmbeddedServer(folder.data, folder.socket_dir())
+    # Alive is not yet well: its starter may have been killed halfway.
+    _prepare(server, folder)
+    return server
+
+
+def _start(folder: _Folder) -> EmbeddedServer:
+    account = server_account(folder.cluster)
+    binaries = find_binaries(account)
+    try:
+        _check_major(folder, binaries)
+        if not folder.cluster.exists():
+            _initdb(folder, binaries, account)
+        _remove_stale_pid_files(folder)
+        folder.keep.unlink(missing_ok=True)
+        _spawn(folder, binaries, account)
+    except BaseException:
+        if binaries.scratch is not None:
+            shutil.rmtree(binaries.scratch, ignore_errors=True)
+        raise
+    server = EmbeddedServer(folder.data, folder.socket_dir())
+    _prepare(server, folder)
+    return server
+
+
+def _check_major(folder: _Folder, binaries: Binaries) -> None:
+    version = folder.cluster / "PG_VERSION"
+    if not version.exists():
+        return
+    found = version.read_text().strip()
+    if found != str(binaries.major):
+        raise UnavailableError(
+            f"The data folder {folder.data} was made by PostgreSQL {found}, the programs in {binaries.folder} are"
+            f" PostgreSQL {binaries.major}",
+            code="postgres.major_version",
+            hint=f"Set TRACEABILITY_POSTGRES_BIN to the programs of PostgreSQL {found}, or move the data with a"
+            " dump and restore.",
+        )
+
+
+def _initdb(folder: _Folder, binaries: Binaries, account: Account) -> None:
+    """Make the cluster beside its place and rename it: a crash leaves either a whole one or none."""
+    unfinished = folder.data / "cluster.new"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    if account.uid is not None and account.gid is not None:
+        os.chown(unfinished, account.uid, account.gid)
+    # trust: whoever reaches the socket has passed the 0700 of the cluster, and the superuser's password would lie
+    # beside it. No locale: text is compared as bytes, and an upgrade of libc or ICU cannot break an index.
+    done = subprocess.run(  # noqa: S603
+        [
+            *(binaries.folder / "initdb", "-D", _cluster_name(unfinished, account), "-U", SUPERUSER),
+            *("-A", "trust", "-E", "UTF8", "--no-locale", "--no-instructions"),
+        ],
+        cwd=unfinished,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        **account.spawn_options(),
+    )
+    if done.returncode != 0:
+        raise UnavailableError(
+            f"PostgreSQL could not make the data folder {folder.data}",
+            code="postgres.did_not_start",
+            hint=(done.stderr or done.stdout).strip(),
+        )
+    unfinished.rename(folder.cluster)
+
+
+def _cluster_name(cluster: Path, account: Account) -> str:
+    return str(cluster) if account.uid is None else "/proc/self/cwd"
+
+
+def _remove_stale_pid_files(folder: _Folder) -> None:
+    """Remove the pid files of a server that died without doing so: its number may by now be another program's.
+
+    The `server` flock is free, so it was none of ours; a server that somebody started by hand on this cluster still
+    counts, and is recognised by its working folder. Where that cannot be seen, PostgreSQL's own check decides.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = _postmaster(folder)
+        with contextlib.suppress(FileNotFoundError):
+            if not Path("/proc/self").exists() or Path(f"/proc/{pid}/cwd").samefile(folder.cluster):
+                return
+        (folder.cluster / "postmaster.pid").unlink()
+    with contextlib.suppress(FileNotFoundError):
+        (folder.cluster / f"{_SOCKET}.lock").unlink()
+
+
+def _postmaster(folder: _Folder) -> int:
+    return int((folder.cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def _spawn(folder: _Folder, binaries: Binaries, account: Account) -> None:
+    """Start the server under a supervisor (supervisor.py) that outlives us."""
+    command = [str(binaries.folder / "postgres"), "-D", _cluster_name(folder.cluster, account)]
+    # The socket's folder is relative to the cluster, where the server has its working folder.
+    for name, value in {"unix_socket_directories": ".", **server_settings(folder.data)}.items():
+        command += ["-c", f"{name}={value}"]
+    if folder.log.exists() and folder.log.stat().st_size > _LOG_LIMIT:
+        folder.log.unlink()
+    with _flock(folder.server) as server_lock, folder.log.open("ab") as log:
+        task = {
+            "command": command,
+            "cluster": str(folder.cluster),
+            "account": None if account.uid is None else [account.uid, account.gid],
+            "server_lock": server_lock,
+            "users": str(folder.users),
+            "keep": str(folder.keep),
+            "short": str(folder.short),
+            "scratch": None if binaries.scratch is None else str(binaries.scratch),
+        }
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")), json.dumps(task)],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[server_lock],
+            check=True,
+        )
+
+
+def _prepare(server: EmbeddedServer, folder: _Folder) -> None:
+    """Wait until the server answers; make our roles and database where they are missing."""
+    with _connect_when_up(server, folder) as connection:
+        for role in (OWNER_ROLE, RUNTIME_ROLE):
+            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
+            create_database(connection, DATABASE)
+
+
+def _connect_when_up(server: EmbeddedServer, folder: _Folder) -> psycopg.Connection:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            return psycopg.connect(server.url(role=None, database="postgres"), autocommit=True)
+        except psycopg.OperationalError as error:
+            if _is_free(folder.server) or time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"PostgreSQL did not start in {folder.data}: {error}",
+                    code="postgres.did_not_start",
+                    hint=_tail(folder.log),
+                ) from error
+            time.sleep(0.01)
+
+
+def create_database(connection: psycopg.Connection, name: str, *, template: str = "template0") -> None:
+    """Make a database owned by the owner role, to which the runtime role may connect; `connection` is a superuser's."""
+    database = sql.Identifier(name)
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+            database, sql.Identifier(OWNER_ROLE), sql.Identifier(template)
+        )
+    )
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(RUNTIME_ROLE)))
+
+
+def _tail(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "The end of the server's log:\n" + "\n".join(lines[-15:])

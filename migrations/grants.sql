@@ -1,0 +1,16 @@
+-- All that the runtime role may do, stated anew after every migrate (see README.md). Each schema has its block.
+
+-- ledger: records and index are only ever added to; of the head only the position and its time move.
+REVOKE ALL ON SCHEMA ledger FROM PUBLIC, :"runtime_role";
+REVOKE ALL ON ALL TABLES IN SCHEMA ledger FROM PUBLIC, :"runtime_role";
+GRANT USAGE ON SCHEMA ledger TO :"runtime_role";
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA ledger TO :"runtime_role";
+REVOKE INSERT ON ledger.head FROM :"runtime_role";
+GRANT UPDATE (position, recorded_at) ON ledger.head TO :"runtime_role";
+
+-- work: jobs, cursors and the like; the list of migrations is for reading.
+REVOKE ALL ON SCHEMA work FROM PUBLIC, :"runtime_role";
+REVOKE ALL ON ALL TABLES IN SCHEMA work FROM PUBLIC, :"runtime_role";
+GRANT USAGE ON SCHEMA work TO :"runtime_role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA work TO :"runtime_role";
+REVOKE INSERT, UPDATE, DELETE ON work.migration FROM :"runtime_role";
