@@ -1,0 +1,75 @@
+"""Pages in the system's Chromium, which can reach nothing but this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from tests.browser.traffic import Traffic
+
+FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    # A name that is looked up is a request that leaves, even when nothing answers it.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
+]
+PHONE = ViewportSize(width=390, height=844)
+
+
+@pytest.fixture(scope="module")  # not session: while it is open, no other test of this thread can run an event loop
+def chromium() -> Iterator[Browser]:
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("no Chromium on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=FLAGS,
+            chromium_sandbox=os.geteuid() != 0,  # its sandbox refuses root
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    page: Page
+    traffic: Traffic
+
+
+@pytest.fixture
+def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A page and its traffic. The test fails when the page asked another machine, logged an error or threw.
+
+    With TRACEABILITY_SCREENSHOTS=folder the page as the test left it is kept there.
+    """
+    context = chromium.new_context(viewport=PHONE, locale="en-GB", timezone_id="UTC")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    traffic = Traffic.of(page)
+    yield Visit(page, traffic)
+    if folder := os.environ.get("TRACEABILITY_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{request.node.name}.png", full_page=True)
+    context.close()
+    traffic.assert_local()
+    traffic.assert_quiet()
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    return visit.page
+
+
+@pytest.fixture
+def traffic(visit: Visit) -> Traffic:
+    return visit.traffic
