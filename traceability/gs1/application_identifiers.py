@@ -1,8 +1,8 @@
 """The GS1 Application Identifiers that name things: primary keys and their qualifiers.
 
 Formats, character sets and check digits are those of the GS1 General Specifications §3 and §7.11, the key
-qualifiers and their order those of the GS1 Digital Link standard §4. Identifiers that only describe (dates,
-weights, prices) are not here: they never change what is meant.
+qualifiers and their order those of the GS1 Digital Link URI syntax standard. Identifiers that only describe
+(dates, weights, prices) are not here: they never change what is meant.
 """
 
 from __future__ import annotations

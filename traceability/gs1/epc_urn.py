@@ -19,7 +19,7 @@ from traceability.gs1.digital_link import RESOLVER, ElementString, read_path
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.percent import decode, encode_urn
 
-# Schemes without a Digital Link: other bodies' numbers and TDS §6.3.7's own. They stay as they are.
+# Schemes without a Digital Link, most of them numbers of other bodies. They stay as they are.
 PRIVATE_SCHEMES: Final = frozenset({"adi", "bic", "gid", "imovn", "usdod"})
 
 _URN: Final = re.compile(r"(?i:urn:epc):(id|class|idpat):([a-z]+):(.+)", re.DOTALL).fullmatch
