@@ -1,0 +1,1 @@
+"""Codes that a phone or a scanner reads, drawn and decoded."""
