@@ -1,7 +1,7 @@
-# Every target makes .venv when it is missing or older than what it is made from.
-PYTHON ?= python3
-VENV   := .venv
-BIN    := $(VENV)/bin
+# Every target makes .venv when it is missing or older than what it is made from. PYTHON=python3.12 picks an interpreter.
+PYTHON ?=
+VENV := .venv
+BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test bench lint lock clean

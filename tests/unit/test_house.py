@@ -39,7 +39,7 @@ def named(path: Path) -> str:
 REGISTRIES = re.compile(
     "|".join((r"pypi\.o" + "rg", r"pythonhos" + "ted", r"registry\.np" + "mjs", r"deb\.deb" + "ian"))
 )
-HOMES = re.compile(r"(?<![\w.:/}-])/(?:" + "|".join(("wo" + "rk", "tm" + "p", "ro" + "ot", "ho" + "me")) + r")/[\w.]")
+HOMES = re.compile(r"(?<![a-z.])/(?:" + "|".join(("wo" + "rk", "tm" + "p", "ro" + "ot", "ho" + "me")) + r")/[\w.]")
 
 
 @pytest.mark.parametrize(("what", "pattern"), [("a package registry", REGISTRIES), ("a folder of one machine", HOMES)])
