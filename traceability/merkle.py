@@ -68,3 +68,63 @@ def root_from_path(leaf_hash: bytes, index: int, size: int, path: Sequence[bytes
             root = node_hash(root, node)
         fn, sn = fn >> 1, sn >> 1
     return root if sn == 0 else None
+
+
+def consistency_holds(old_size: int, new_size: int, old_root: bytes, new_root: bytes, path: Sequence[bytes]) -> bool:
+    """Tell whether the tree of `new_size` leaves extends that of `old_size` (RFC 9162 §2.1.4.2).
+
+    The empty tree is extended by every tree, which needs no proof and is therefore the caller's rule: size 0 is False.
+    """
+    if not 0 < old_size <= new_size or any(len(node) != HASH_SIZE for node in (old_root, new_root, *path)):
+        return False
+    if old_size == new_size:
+        return not path and old_root == new_root
+    # The root of a complete old tree is itself the first node of the path.
+    nodes = [old_root, *path] if old_size & (old_size - 1) == 0 else list(path)
+    if not path:
+        return False
+    fn, sn = old_size - 1, new_size - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    old = new = nodes[0]
+    for node in nodes[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            old, new = node_hash(node, old), node_hash(node, new)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            new = node_hash(new, node)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and old == old_root and new == new_root
+
+
+class CompactRange:
+    """The roots of the complete subtrees of a growing tree, largest first: enough to append and to give the root."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+
+    def append(self, leaf_hash: bytes) -> None:
+        """Append a leaf."""
+        node, size = leaf_hash, self.size
+        while size & 1:
+            node, size = node_hash(self._peaks.pop(), node), size >> 1
+        self._peaks.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return the tree hash of the leaves so far."""
+        return join_peaks(self._peaks)
+
+
+def join_peaks(peaks: Sequence[bytes]) -> bytes:
+    """Return the tree hash of adjacent complete subtrees, largest first."""
+    if not peaks:
+        return EMPTY_ROOT
+    root = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        root = node_hash(peak, root)
+    return root

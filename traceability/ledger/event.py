@@ -82,8 +82,8 @@ class Redacted(DecisionPayload):
 
 class _More(msgspec.Struct):
     tags: list[str] = []
-    payload: msgspec.Raw | None = None
-    data: str | None = None
+    payload: msgspec.Raw = msgspec.Raw(b"")
+    data: str = ""
 
 
 _decode_more: Final = msgspec.json.Decoder(_More).decode
@@ -114,9 +114,7 @@ def opaque_index(parts: Parts) -> IndexRows:
 def opaque_data(parts: Parts) -> bytes:
     """Return the data of an event that is not EPCIS: its payload as JSON, or the bytes that were appended."""
     more = _decode_more(parts.more)
-    if more.payload is not None:
-        return bytes(more.payload)
-    return b64decode(more.data or "")
+    return bytes(more.payload) or b64decode(more.data)
 
 
 def utc_text(microseconds_utc: int) -> str:

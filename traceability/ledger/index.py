@@ -81,6 +81,7 @@ class IndexRows:
 
 
 Indexer = Callable[[Parts], IndexRows]
+ContentDigest = Callable[[Parts], bytes]
 TagHash = Callable[[str], int]
 
 
@@ -91,6 +92,5 @@ def tag_hash(tag: str) -> int:
 
 def visibility_id(visibility: Visibility) -> int:
     """Return the signed 64-bit id of a visibility, the same wherever and whenever it is computed."""
-    # Lengths are bound in by the repr-free join on a byte that no name may hold.
-    text = "\x00".join((visibility.captured_by, visibility.biz_step or "", *visibility.parties))
-    return tag_hash(text)
+    # NUL separates because no name, URI or JSON text of PostgreSQL may hold it.
+    return tag_hash("\x00".join((visibility.captured_by, visibility.biz_step or "", *visibility.parties)))

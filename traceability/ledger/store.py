@@ -17,10 +17,10 @@ from eventsourcing.dcb.api import DCBEvent, DCBQuery, DCBQueryItem, DCBRecorder
 from eventsourcing.persistence import IntegrityError
 
 from traceability.errors import ConflictError, InvalidInputError
-from traceability.ledger.commitment import commit
+from traceability.ledger.commitment import SALT_SIZE, commit
 from traceability.ledger.event import LedgerEvent, plain_event
 from traceability.ledger.identifiers import event_id
-from traceability.ledger.index import Indexer, IndexRows
+from traceability.ledger.index import ContentDigest, Indexer, IndexRows, TagHash, tag_hash
 from traceability.ports import Clock, Entropy
 
 ATOMIC_LIMIT: Final = 10_000
@@ -73,8 +73,19 @@ class Prepared:
     commitment: bytes
 
 
-def prepare(event: DCBEvent, *, captured_by: str, indexer: Indexer, clock: Clock, entropy: Entropy) -> Prepared:
-    """Cut, index, salt and commit an event.
+@dataclass(frozen=True, slots=True)
+class LedgerRules:
+    """What a store does not know of its events: how they are indexed, compared, timed, salted and hashed."""
+
+    indexer: Indexer
+    content_digest: ContentDigest
+    clock: Clock
+    entropy: Entropy
+    tag_hash: TagHash = tag_hash
+
+
+def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str) -> Prepared:
+    """Cut, index, salt and commit an event; `captured_by` is for events that do not name their organisation.
 
     Raises `InvalidInputError` (`ledger.too_many_items`) above 100,000 items.
     """
@@ -86,12 +97,12 @@ def prepare(event: DCBEvent, *, captured_by: str, indexer: Indexer, clock: Clock
             code="ledger.too_many_items",
             hint="Split it into several events.",
         )
-    salts = entropy.token(74)
-    salt, personal_salt = salts[:32], salts[32:64]
+    random = rules.entropy.token(SALT_SIZE + SALT_SIZE + 10)
+    salt, personal_salt, rest = random[:SALT_SIZE], random[SALT_SIZE : 2 * SALT_SIZE], random[2 * SALT_SIZE :]
     return Prepared(
         event=ledger_event,
-        index=indexer(parts),
-        event_id=event_id(clock.now_us(), salts[64:]),
+        index=rules.indexer(parts),
+        event_id=event_id(rules.clock.now_us(), rest),
         salt=salt,
         personal_salt=personal_salt,
         commitment=commit(parts, salt, personal_salt),

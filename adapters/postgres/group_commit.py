@@ -1,0 +1,142 @@
+"""Many small appends, one commit.
+
+A caller that finds nobody committing leads: it takes all that wait, commits them, and hands the lead to the first of
+those that came meanwhile. No timer: a group is whatever gathered while the commit before it was being synced.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from eventsourcing.dcb.api import DCBQuery
+from psycopg import DatabaseError, InterfaceError, OperationalError
+
+from traceability.errors import UnavailableError
+from traceability.ledger.store import Prepared, matches
+
+GROUP_EVENTS: Final = 512
+
+
+@dataclass(eq=False, slots=True)
+class SmallAppend:
+    """One atomic append: nothing that matches `query` may have been recorded after position `after`.
+
+    Once `done`: `position` is its last event's, or None when a candidate stands between `after` and `checked_to`.
+    """
+
+    events: Sequence[Prepared]
+    query: DCBQuery | None
+    after: int
+    position: int | None = None
+    checked_to: int = 0
+    error: Exception | None = None
+    done: bool = False
+    leads: bool = False
+    awake: threading.Event = field(default_factory=threading.Event)
+
+    def conflicts_with(self, group: Sequence[SmallAppend]) -> bool:
+        """Tell whether an event of the group, which would be recorded first, matches this append's condition."""
+        query = self.query
+        return query is not None and any(
+            matches(query, p.event.type, p.index.tags) for member in group for p in member.events
+        )
+
+
+class GroupCommit:
+    """Serialises small appends of this process; `commit` makes one group durable and fills in its results."""
+
+    def __init__(self, commit: Callable[[Sequence[SmallAppend]], None]) -> None:
+        self._commit = commit
+        self._lock = threading.Lock()
+        self._waiting: deque[SmallAppend] = deque()
+        self._busy = False
+
+    def submit(self, append: SmallAppend) -> None:
+        """Return once the append is decided; raises what its commit raised."""
+        with self._lock:
+            self._waiting.append(append)
+            append.leads = not self._busy
+            self._busy = True
+        if not append.leads:
+            self._await(append)
+        if append.leads:
+            self._lead()
+        if append.error is not None:
+            raise append.error
+
+    def _await(self, append: SmallAppend) -> None:
+        try:
+            append.awake.wait()
+        except BaseException:
+            # Ctrl-C in the main thread: nobody may be left waiting for a leader that went away.
+            with self._lock:
+                if append in self._waiting:
+                    self._waiting.remove(append)
+                if append.leads:
+                    self._pass_on()
+            raise
+
+    def _lead(self) -> None:
+        with self._lock:
+            group = self._take()
+        try:
+            self._commit_group(group)
+        finally:
+            with self._lock:
+                self._pass_on()
+            for member in group:
+                member.done = True
+                member.leads = False
+                member.awake.set()
+
+    def _take(self) -> list[SmallAppend]:
+        group: list[SmallAppend] = []
+        size = 0
+        while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP_EVENTS):
+            # The database checks conditions against what was committed before the group, so a member that depends
+            # on an earlier one waits for the next group.
+            if self._waiting[0].conflicts_with(group):
+                break
+            member = self._waiting.popleft()
+            group.append(member)
+            size += len(member.events)
+        return group
+
+    def _pass_on(self) -> None:
+        if self._waiting:
+            self._waiting[0].leads = True
+            self._waiting[0].awake.set()
+        else:
+            self._busy = False
+
+    def _commit_group(self, group: Sequence[SmallAppend]) -> None:
+        try:
+            self._commit(group)
+        except (OperationalError, InterfaceError) as error:
+            # The connection broke: the commit may have happened or not, so nothing may be tried again blindly.
+            for member in group:
+                member.error = _outcome_unknown(error)
+        except DatabaseError as error:
+            # The server refused the statement and rolled all of it back: find the one that it was about.
+            if len(group) == 1:
+                group[0].error = error
+            else:
+                for member in group:
+                    self._commit_group([member])
+        except Exception as error:  # noqa: BLE001 - every member must learn of it, whatever it is
+            for member in group:
+                member.error = error
+
+
+def _outcome_unknown(error: Exception) -> UnavailableError:
+    unknown = UnavailableError(
+        "the connection to the database broke during a commit, so the append may have been made or not",
+        code="ledger.outcome_unknown",
+        hint="Read the ledger, then decide whether to append again.",
+    )
+    unknown.__cause__ = error
+    return unknown
