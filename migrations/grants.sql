@@ -14,3 +14,11 @@ REVOKE ALL ON ALL TABLES IN SCHEMA work FROM PUBLIC, :"runtime_role";
 GRANT USAGE ON SCHEMA work TO :"runtime_role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA work TO :"runtime_role";
 REVOKE INSERT, UPDATE, DELETE ON work.migration FROM :"runtime_role";
+
+-- access: organisations, keys and grants are added; a key is revoked and a grant ended, neither is forgotten or widened.
+REVOKE ALL ON SCHEMA access FROM PUBLIC, :"runtime_role";
+REVOKE ALL ON ALL TABLES IN SCHEMA access FROM PUBLIC, :"runtime_role";
+GRANT USAGE ON SCHEMA access TO :"runtime_role";
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA access TO :"runtime_role";
+GRANT UPDATE (revoked_at) ON access.api_key TO :"runtime_role";
+GRANT UPDATE (ended_at) ON access.disclosure TO :"runtime_role";
