@@ -1,0 +1,45 @@
+"""The web application: routers, limits, headers, errors."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+
+from api import reference
+from api.middleware import BodyLimits, RequestLog, SecurityHeaders
+from api.problems import documented_problems, install_problems
+from api.routers import health, organisations
+from api.wiring import Engine
+
+_DESCRIPTION: Final = (
+    "Supply-chain events on an append-only ledger whose order is a Merkle log. Without a key a request is the"
+    " organisation `public`; with `Authorization: Bearer <key>` it is the key's organisation. Every error is problem"
+    " details (RFC 9457) with a stable `code`."
+)
+
+
+def create_app(engine: Engine) -> FastAPI:
+    """Return the application over an open engine, which the caller closes after the last request."""
+    app = FastAPI(
+        title="traceability",
+        version=version("traceability"),
+        description=_DESCRIPTION,
+        docs_url=None,  # FastAPI's pages load their scripts from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=documented_problems(),
+    )
+    app.state.engine = engine
+    install_problems(app)
+    # The last one added is the outermost.
+    settings = engine.settings
+    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_depth=settings.max_body_depth)
+    app.add_middleware(SecurityHeaders, https=settings.public_url is not None)
+    app.add_middleware(RequestLog, entropy=engine.entropy)
+
+    app.include_router(health.router)
+    app.include_router(organisations.router)
+    app.include_router(reference.router)
+    return app

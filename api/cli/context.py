@@ -1,0 +1,112 @@
+"""What the commands share: their common options, the engine, and how they print.
+
+Data go to stdout, everything said about them to stderr. With `--json` stdout is one JSON document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api.settings import Settings, read_settings
+from api.wiring import Engine, open_engine
+from traceability.errors import (
+    InvalidInputError,
+    NotFoundError,
+    TraceabilityError,
+    UnavailableError,
+)
+
+EXIT_OK = 0
+EXIT_FALSE = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_NOT_FOUND = 4
+
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="ORGANISATION",
+        help="Act as this organisation.",
+        show_default="TRACEABILITY_ORGANISATION or local",
+    ),
+]
+LedgerName = Annotated[
+    str | None,
+    typer.Option("--ledger", metavar="NAME", help="Work on this ledger.", show_default="TRACEABILITY_LEDGER or main"),
+]
+
+talk = Console(stderr=True, highlight=False)
+"""Where progress, notes and errors go; colours end at a pipe and with NO_COLOR."""
+
+
+def group(name: str, purpose: str) -> typer.Typer:
+    """Return an empty command group."""
+    return typer.Typer(name=name, help=purpose, no_args_is_help=True, rich_markup_mode="markdown")
+
+
+def settings_for(*, ledger: str | None = None, as_: str | None = None, **overrides: object) -> Settings:
+    """Return the settings with what the command line says about them."""
+    return read_settings(ledger=ledger, organisation=as_, **overrides)
+
+
+@contextmanager
+def opened(ledger: str | None, as_: str | None) -> Iterator[Engine]:
+    """Open the engine for one command; the organisation it acts as must exist."""
+    with open_engine(settings_for(ledger=ledger, as_=as_)) as engine:
+        engine.organisations.get(engine.settings.organisation)
+        yield engine
+
+
+def print_json(data: object) -> None:
+    """Print one JSON document on stdout; dataclasses, UUIDs and enums are understood."""
+    typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print aligned columns on stdout; on a pipe, one tab-separated line a row without a title."""
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        for row in rows:
+            typer.echo("\t".join(str(cell) for cell in row))
+        return
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    out.print(table)
+
+
+def note(text: str) -> None:
+    """Say something to the person, on stderr."""
+    talk.print(text, markup=False, soft_wrap=True)
+
+
+def report(error: TraceabilityError, *, json: bool) -> None:
+    """Say what went wrong, where and how to fix it; with `--json` as data, for the program that asked."""
+    if json:
+        print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        return
+    talk.print(f"[bold red]error:[/] {_plain(error.message)} [dim]({_plain(error.code)})[/]", soft_wrap=True)
+    if error.hint:
+        talk.print(f"  {error.hint}", markup=False, soft_wrap=True)
+
+
+def exit_code(error: TraceabilityError) -> int:
+    """Return the exit code that stands for an error."""
+    if isinstance(error, InvalidInputError) and error.code.startswith("settings."):
+        return EXIT_USAGE
+    if isinstance(error, UnavailableError):
+        return EXIT_UNREACHABLE
+    return EXIT_NOT_FOUND if isinstance(error, NotFoundError) else EXIT_FALSE
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,82 @@
+"""`traceability serve`."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from api.app import create_app
+from api.cli.context import JSON, LedgerName, note, print_json, settings_for
+from api.logging import configure_logging
+from api.readiness import unreadiness
+from api.wiring import open_engine
+from traceability.errors import UnavailableError
+
+_GRACE_SECONDS = 10
+_BACKLOG = 2048
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Listen here.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="0 takes a free one.", show_default="8000")] = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """Answer HTTP requests until Ctrl-C or SIGTERM.
+
+    With `--json` the address is printed as `{"url": …}` once the server listens.
+
+    For example:
+
+    - `traceability serve`
+    - `traceability serve --port 8080`
+    - `TRACEABILITY_DATABASE_URL=postgresql://traceability@db/traceability traceability serve`
+    """
+    settings = settings_for(ledger=ledger, host=host, port=port)
+    configure_logging()
+    with closing(listen(settings.host, settings.port)) as listener, open_engine(settings) as engine:
+        url = address_of(listener)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(engine),
+                log_config=None,
+                access_log=False,  # ours names routes, not items
+                server_header=False,
+                date_header=True,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        if json:
+            print_json({"url": url})
+        note(f"Serving ledger {settings.ledger} on {url} (stop with Ctrl-C); operations: {url}/docs")
+        for code, reason in unreadiness(engine):
+            note(f"Not ready: {reason} ({code})")
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            # Uvicorn raises the signal again after it has finished its requests: this is the clean end.
+            note("Stopped.")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises `UnavailableError` (`serve.address`) when it cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise UnavailableError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}",
+            code="serve.address",
+            hint="Another program may have it: choose another with --port, or --port 0 for a free one.",
+        ) from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the http address of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

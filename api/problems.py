@@ -1,0 +1,155 @@
+"""Every error as RFC 9457 problem details with a stable `code`.
+
+Nothing of what the client sent is repeated: a message that quotes an identifier or a personal field would carry it into
+logs and other people's screens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from psycopg_pool import PoolTimeout
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from traceability.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    TraceabilityError,
+    UnavailableError,
+)
+from traceability.ledger.organisations import UnknownKeyError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
+    (UnknownKeyError, HTTPStatus.UNAUTHORIZED),
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (ConflictError, HTTPStatus.CONFLICT),
+    (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (ForbiddenError, HTTPStatus.FORBIDDEN),
+    (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+_RETRY_SECONDS: Final = "5"
+
+
+class InvalidField(BaseModel):
+    """One thing wrong with a request; `pointer` is a JSON pointer (RFC 6901) into what `location` names."""
+
+    location: str = Field(examples=["body"])
+    pointer: str = Field(examples=["/scopes/0"])
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details; programs act on `code`, people read `detail` and `hint`."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Forbidden"])
+    status: int = Field(examples=[403])
+    detail: str
+    code: str = Field(examples=["access.scope"])
+    hint: str | None = None
+    errors: list[InvalidField] | None = None
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    hint: str = "",
+    errors: Sequence[InvalidField] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Return the response for an error that no exception stands for."""
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint or None,
+        errors=list(errors) or None,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def problem_of(error: TraceabilityError) -> JSONResponse:
+    """Return the response for one of our errors."""
+    status = next((status for kind, status in _STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    headers: dict[str, str] = {}
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
+    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = _RETRY_SECONDS
+    return problem_response(status, error.code, error.message, hint=error.hint, headers=headers)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of the application in this form."""
+    app.add_exception_handler(TraceabilityError, _on_ours)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(psycopg.OperationalError, _on_lost_database)
+    app.add_exception_handler(PoolTimeout, _on_lost_database)
+
+
+def documented_problems() -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says about errors; naming 422 keeps FastAPI from describing its own form."""
+    described = {"description": "Problem details (RFC 9457)", "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+    return {422: described, "default": described}
+
+
+_SCHEMA: Final = Problem.model_json_schema()
+_SCHEMA["properties"]["errors"] = {"type": "array", "items": InvalidField.model_json_schema()}
+_SCHEMA.pop("$defs", None)
+
+
+def _on_ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TraceabilityError)
+    return problem_of(error)
+
+
+def _on_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    hint = (
+        "The operations are listed at /docs." if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED) else ""
+    )
+    code = f"http.{status.name.lower()}"
+    return problem_response(status, code, status.description or status.phrase, hint=hint, headers=error.headers)
+
+
+def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [
+        InvalidField(
+            location=str(problem["loc"][0]),
+            pointer="".join(f"/{_escaped(part)}" for part in problem["loc"][1:]),
+            detail=problem["msg"],
+        )
+        for problem in error.errors()
+    ]
+    if any(problem["type"] == "json_invalid" for problem in error.errors()):
+        return problem_response(HTTPStatus.BAD_REQUEST, "http.json", "The body is not JSON", errors=found)
+    return problem_response(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "http.validation", "The request does not have the form asked for", errors=found
+    )
+
+
+def _on_lost_database(_: Request, __: Exception) -> JSONResponse:
+    return problem_of(UnavailableError("The database does not answer", code="postgres.unreachable"))
+
+
+def _escaped(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")

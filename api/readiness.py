@@ -1,0 +1,35 @@
+"""What keeps the server from being used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from adapters.postgres.migrate import check
+from adapters.postgres.privileges import excess_privileges
+from api.wiring import Engine
+from traceability.errors import TraceabilityError
+
+
+def unreadiness(engine: Engine) -> Iterator[tuple[str, str]]:
+    """Yield a code and a sentence for each reason; nothing when the server is ready.
+
+    Codes: `ready.database`, `ready.migrations`, `ready.privileges`, `ready.partitions`.
+    """
+    try:
+        pending = check(engine.urls.runtime).pending
+        if pending:
+            yield "ready.migrations", f"Migrations are pending: {', '.join(pending)}. Run: traceability db migrate"
+            return
+        with engine.pool.connection() as connection:
+            excess = excess_privileges(connection)
+    except (psycopg.OperationalError, PoolTimeout):
+        yield "ready.database", "The database does not answer."
+        return
+    except TraceabilityError as error:
+        yield "ready.database", error.message
+        return
+    if excess:
+        yield "ready.privileges", f"The database role could change records: it {'; it '.join(excess)}."

@@ -1,0 +1,76 @@
+"""Whose request it is: `Authorization: Bearer <key>`, or nobody's, which is the organisation `public`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final, cast
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.wiring import Engine
+from traceability.errors import ForbiddenError
+from traceability.ledger.access import PUBLIC, Reader
+from traceability.ledger.organisations import Scope, UnknownKeyError
+
+_bearer: Final = HTTPBearer(auto_error=False, scheme_name="API key", description="`Authorization: Bearer trace_…`")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The organisation that a request acts as, and what its key is for."""
+
+    organisation: str
+    scopes: frozenset[Scope]
+
+
+def engine_of(request: Request) -> Engine:
+    """Return the engine of the application."""
+    return cast("Engine", request.app.state.engine)
+
+
+EngineDep = Annotated[Engine, Depends(engine_of)]
+
+
+def caller_of(
+    request: Request, engine: EngineDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+) -> Caller:
+    """Tell who calls; raises `UnknownKeyError`, also for another scheme: its sender does not mean to be `public`."""
+    if credentials is not None:
+        key = engine.organisations.key_of(credentials.credentials)
+        return Caller(key.organisation, key.scopes)
+    if "authorization" in request.headers:
+        raise UnknownKeyError("The Authorization header holds no key", hint="Send: Authorization: Bearer <key>")
+    return Caller(PUBLIC, frozenset({Scope.QUERY}))
+
+
+CallerDep = Annotated[Caller, Depends(caller_of)]
+
+
+def caller_with(scope: Scope) -> Callable[[Caller], Caller]:
+    """Return a dependency that gives the caller, or raises `ForbiddenError` (`access.scope`) without `scope`."""
+
+    def check(caller: CallerDep) -> Caller:
+        if scope not in caller.scopes:
+            raise ForbiddenError(
+                f"This needs a key with the scope {scope}",
+                code="access.scope",
+                hint=f"Create one with: traceability key create --scope {scope}",
+            )
+        return caller
+
+    return check
+
+
+CaptureDep = Annotated[Caller, Depends(caller_with(Scope.CAPTURE))]
+QueryDep = Annotated[Caller, Depends(caller_with(Scope.QUERY))]
+AdminDep = Annotated[Caller, Depends(caller_with(Scope.ADMIN))]
+
+
+def reader_of(engine: EngineDep, caller: QueryDep) -> Reader:
+    """Return what decides which events the answer may be made of."""
+    return engine.organisations.reader(caller.organisation)
+
+
+ReaderDep = Annotated[Reader, Depends(reader_of)]

@@ -1,0 +1,90 @@
+"""Every setting, its name in the environment, its default, and the values that are refused."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from traceability.errors import InvalidInputError
+from traceability.ledger.access import organisation_name
+from traceability.ledger.organisations import LOCAL
+
+PREFIX = "TRACEABILITY_"
+
+_LedgerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+_OrganisationName = Annotated[str, AfterValidator(organisation_name)]
+
+
+class Settings(BaseSettings):
+    """Read from `TRACEABILITY_<NAME>`; an option of the command line wins over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL as the runtime role, which may add and read; unset: a private server."
+    )
+    database_owner_url: SecretStr | None = Field(
+        default=None, description="The same database as the role that owns the tables: migrate, erase, reindex."
+    )
+    data: Path = Field(default=Path(".traceability"), description="Folder of the private server, log keys and tiles.")
+    ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
+    organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
+    operator: _OrganisationName = Field(
+        default=LOCAL, description="The organisation whose admin keys may add organisations over HTTP."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        default=None, description="Where others reach the server, with https; needed to listen beyond this machine."
+    )
+    pool_size: int = Field(default=8, ge=2, le=100, description="Database connections of one process.")
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
+    max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
+
+    @model_validator(mode="after")
+    def _refuse_plain_keys_on_the_wire(self) -> Self:
+        if self.public_url is not None:
+            url = urlsplit(self.public_url)
+            if url.scheme != "https" or not url.hostname or url.query or url.fragment or url.username:
+                raise ValueError("public_url must be https://host with nothing but a path after it")
+        elif not _is_loopback(self.host):
+            raise ValueError(
+                "API keys would cross the network in the clear: to listen beyond this machine, put a proxy with TLS"
+                " in front and set public_url to its https address"
+            )
+        return self
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Return the settings of the environment; `overrides` that are not None win.
+
+    Raises `InvalidInputError` (`settings.invalid`), which names the variables and never repeats a value.
+    """
+    try:
+        return Settings.model_validate({name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        reasons = [
+            f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            if problem["loc"]
+            else problem["msg"].removeprefix("Value error, ")
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+        raise InvalidInputError(
+            "; ".join(reasons), code="settings.invalid", hint="Correct the environment variable or the option."
+        ) from None
+    except InvalidInputError as error:
+        raise InvalidInputError(error.message, code="settings.invalid", hint=error.hint) from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

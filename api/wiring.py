@@ -1,0 +1,94 @@
+"""The composition root: which adapters stand behind the ports of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from adapters.postgres.connection import DatabaseSettings, DatabaseUrls, database_urls, open_pool
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.migrate import check, migrate
+from adapters.postgres.organisations import PostgresOrganisations
+from adapters.postgres.visibility import PostgresVisibility
+from adapters.system import SystemClock, SystemEntropy
+from api.settings import Settings
+from traceability.errors import UnavailableError
+from traceability.ledger.event import opaque_index
+from traceability.ledger.organisations import LOCAL
+from traceability.ledger.parts import Parts
+from traceability.ledger.store import LedgerRules
+from traceability.ports import Clock, Entropy
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that a face of the program works with: one ledger of one database, seen by this process."""
+
+    settings: Settings
+    clock: Clock
+    entropy: Entropy
+    urls: DatabaseUrls
+    pool: ConnectionPool[psycopg.Connection]
+    rules: LedgerRules
+    ledger: PostgresLedger
+    organisations: PostgresOrganisations
+    visibility: PostgresVisibility
+
+    def ledger_of(self, organisation: str) -> PostgresLedger:
+        """Return the ledger as `organisation` appends to it; raises `NotFoundError` when there is none."""
+        self.organisations.get(organisation)
+        return PostgresLedger(self.pool, self.rules, name=self.ledger.name, organisation=organisation)
+
+
+def database_settings(settings: Settings) -> DatabaseSettings:
+    """Return what the settings say about the database."""
+    url, owner_url = settings.database_url, settings.database_owner_url
+    return DatabaseSettings(
+        url=None if url is None else url.get_secret_value(),
+        owner_url=None if owner_url is None else owner_url.get_secret_value(),
+        data=settings.data / "postgres",
+    )
+
+
+@contextmanager
+def open_engine(settings: Settings) -> Iterator[Engine]:
+    """Connect, or start the private server, and put everything together.
+
+    A private database is migrated and given the organisation `local`; a real one is not touched: raises
+    `UnavailableError` (`migrate.pending`) when it lacks migrations, and whatever `database_urls` and `open_pool` raise;
+    `NotFoundError` (`ledger.unknown`) for a ledger that it does not have.
+    """
+    clock, entropy = SystemClock(), SystemEntropy()
+    private = settings.database_url is None
+    with database_urls(database_settings(settings)) as urls:
+        _bring_up_to_date(urls, private=private)
+        with open_pool(urls.runtime, max_size=settings.pool_size) as pool:
+            rules = LedgerRules(indexer=opaque_index, content_digest=_digest, clock=clock, entropy=entropy)
+            ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
+            organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
+            if private and not organisations.all():
+                organisations.add(LOCAL)
+            visibility = PostgresVisibility(pool, ledger.ledger_id)
+            yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility)
+
+
+def _bring_up_to_date(urls: DatabaseUrls, *, private: bool) -> None:
+    report = check(urls.owner if private else urls.runtime)
+    if report.clean:
+        return
+    if not private:
+        raise UnavailableError(
+            f"The database lacks {len(report.pending)} migrations: {', '.join(report.pending)}",
+            code="migrate.pending",
+            hint="Run: traceability db migrate",
+        )
+    migrate(urls.owner, runtime_role=urls.runtime_role)
+
+
+def _digest(parts: Parts) -> bytes:
+    return sha256(repr(parts).encode()).digest()
