@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
-from adapters.postgres.rows import Packed, copy_data, pack, rows_of, visibility_columns
-from traceability.ledger.event import LedgerEvent
+from adapters.postgres.rows import COLUMNS, Packed, index_data, pack, record_data, rows_of, visibility_columns
 from traceability.ledger.store import Appended, Outcome, Prepared, Record
 
 if TYPE_CHECKING:
@@ -23,14 +22,6 @@ LEAST_BATCH_ROWS: Final = 64
 ADD_VISIBILITIES: Final = (
     "SELECT ledger.add_visibilities(%s::integer, %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
 )
-_COPY: Final = {
-    "record": "ledger_id, position, recorded_at, leaf_hash, event_id, visibility, type, commitment, salt, "
-    'personal_salt, head, what, "where", why, how, more, personal, source',
-    "posting": "ledger_id, position, tag, visibility",
-    "mark": "ledger_id, position, child, parent, kind, opens, occurred_at, visibility",
-    "edge": "ledger_id, position, node, via, is_input, occurred_at, visibility",
-    "sighting": "ledger_id, position, occurred_at, visibility, event, retracts, biz_step, disposition",
-}
 
 
 def append_atomically(ledger: PostgresLedger, events: Sequence[Prepared], query: DCBQuery | None, after: int) -> int:
@@ -45,14 +36,14 @@ def append_atomically(ledger: PostgresLedger, events: Sequence[Prepared], query:
     return head + len(events)
 
 
-def append_all(ledger: PostgresLedger, events: Iterable[LedgerEvent]) -> Iterator[list[Appended]]:
+def append_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[list[Appended]]:
     """Append events in batches, each atomic, none twice; see `Ledger.append_all`.
 
     The batch is bounded by its rows, and grows or shrinks with the time that the lock was held for the last one.
     """
-    prepared = (ledger.prepare(event) for event in events)
+    events = iter(events)
     bound, first = FIRST_BATCH_ROWS, 0
-    while taken := _take(prepared, bound):
+    while taken := _take(events, bound):
         batch = _Batch(ledger, taken)
         rows, seconds = batch.append()
         if rows:
@@ -63,10 +54,10 @@ def append_all(ledger: PostgresLedger, events: Iterable[LedgerEvent]) -> Iterato
         first += len(taken)
 
 
-def _take(prepared: Iterator[Prepared], bound: int) -> list[Prepared]:
+def _take(events: Iterator[Prepared], bound: int) -> list[Prepared]:
     batch: list[Prepared] = []
     rows = 0
-    for event in prepared:
+    for event in events:
         batch.append(event)
         rows += 3 + len(event.index.tags) + len(event.index.marks) + len(event.index.edges)
         if rows >= bound:
@@ -179,16 +170,21 @@ def _lock(ledger: PostgresLedger, connection: psycopg.Connection) -> tuple[int, 
     return int(row[0]), max(int(row[1]), int(now[0]))
 
 
+def copy_into(cursor: psycopg.Cursor[Any], target: str, table: str, data: bytes) -> None:
+    """Send binary COPY data in the columns of `table` to `target`."""
+    with cursor.copy(f"COPY {target} ({COLUMNS[table]}) FROM STDIN (FORMAT binary)") as copy:
+        copy.write(data)
+
+
 def _write(ledger: PostgresLedger, connection: psycopg.Connection, packed: Packed, head: int, recorded_at: int) -> None:
     with connection.cursor() as cursor:
-        for table, data in copy_data(packed, ledger.ledger_id, head, recorded_at):
-            with cursor.copy(f"COPY ledger.{table} ({_COPY[table]}) FROM STDIN (FORMAT binary)") as copy:
-                copy.write(data)
-        new = visibility_columns(packed.rows, ledger.known_visibilities)
-        if new[0]:
-            positions = [head + ordinal for ordinal in new[0]]
-            cursor.execute(ADD_VISIBILITIES, [ledger.ledger_id, positions, *new[1:]])
+        copy_into(cursor, "ledger.record", "record", record_data(packed, ledger.ledger_id, head, recorded_at))
+        for table, data in index_data(packed, ledger.ledger_id, head):
+            copy_into(cursor, f"ledger.{table}", table, data)
+        ordinals, *new = visibility_columns(packed.rows, ledger.known_visibilities)
+        if ordinals:
+            cursor.execute(ADD_VISIBILITIES, [ledger.ledger_id, [head + ordinal for ordinal in ordinals], *new])
         cursor.execute(
             "UPDATE ledger.head SET position = %s, recorded_at = %s WHERE ledger_id = %s",
-            [head + len(packed.records), recorded_at, ledger.ledger_id],
+            [head + len(packed.rows.events), recorded_at, ledger.ledger_id],
         )

@@ -24,7 +24,7 @@ from psycopg_pool import ConnectionPool
 
 from adapters.postgres import bulk
 from adapters.postgres.group_commit import GroupCommit, SmallAppend
-from adapters.postgres.rows import event_id_tag, rows_of
+from adapters.postgres.rows import Rows, event_id_tag, rows_of
 from adapters.postgres.small_append import APPEND, append_arguments
 from adapters.postgres.stored import RECORD_COLUMNS, RecordRow, record_of_row
 from traceability.errors import InvalidInputError, NotFoundError
@@ -63,7 +63,7 @@ class PostgresLedger(Ledger):
             raise NotFoundError(f"there is no ledger {name}", code="ledger.unknown")
         self.ledger_id: int = row[0]
         self.known_visibilities: set[int] = set()
-        self._head_seen = 0
+        self.head_seen = 0
         self._group_commit = GroupCommit(self._commit_group)
 
     # Reading
@@ -77,7 +77,7 @@ class PostgresLedger(Ledger):
         """Return the last position as this connection sees it."""
         row = connection.execute("SELECT position FROM ledger.head WHERE ledger_id = %s", [self.ledger_id]).fetchone()
         assert row is not None
-        self._head_seen = max(self._head_seen, row[0])
+        self.head_seen = max(self.head_seen, row[0])
         return int(row[0])
 
     def records(self, positions: Sequence[int]) -> list[Record]:
@@ -145,7 +145,7 @@ class PostgresLedger(Ledger):
         prepared = [self.prepare(event) for event in events]
         query = condition.fail_if_events_match if condition else None
         after = (condition.after or 0) if condition else -1
-        if query is not None and after < self._head_seen - FAR_BEHIND:
+        if query is not None and after < self.head_seen - FAR_BEHIND:
             after = self._check(query, after, self.head())
         if len(prepared) > SMALL:
             return bulk.append_atomically(self, prepared, query, after)
@@ -153,14 +153,14 @@ class PostgresLedger(Ledger):
             attempt = SmallAppend(prepared, query, after)
             self._group_commit.submit(attempt)
             if attempt.position is not None:
-                self._head_seen = max(self._head_seen, attempt.position)
+                self.head_seen = max(self.head_seen, attempt.position)
                 return attempt.position
             assert query is not None
             after = self._check(query, after, attempt.checked_to)
 
     def append_all(self, events: Iterable[LedgerEvent]) -> Iterator[list[Appended]]:
         """Append any number of events in batches that hold the lock about 50 ms each."""
-        return bulk.append_all(self, events)
+        return bulk.append_all(self, map(self.prepare, events))
 
     def prepare(self, event: DCBEvent) -> Prepared:
         """Compute all of an event's rows that do not depend on its position."""
@@ -179,15 +179,25 @@ class PostgresLedger(Ledger):
             self.raise_if_matched(connection, query, after, until)
         return max(after, until)
 
+    def append_on(self, connection: psycopg.Connection, events: Sequence[Prepared]) -> int:
+        """Append a few events inside a transaction of the caller's; return the last one's position."""
+        append = SmallAppend(events, None, -1)
+        self._commit_group_on(connection, [append])
+        assert append.position is not None
+        return append.position
+
     def _commit_group(self, group: Sequence[SmallAppend]) -> None:
-        rows = rows_of([prepared for member in group for prepared in member.events], self.rules.tag_hash)
-        arguments = append_arguments(self.ledger_id, group, rows, self.known_visibilities, self.rules.tag_hash)
         with self.pool.connection() as connection:
-            results = connection.execute(APPEND, arguments, prepare=True, binary=True).fetchall()
-        for number, position, checked_to in results:
-            group[number - 1].position, group[number - 1].checked_to = position, checked_to
+            rows = self._commit_group_on(connection, group)
         if all(member.position is not None for member in group):
             self.known_visibilities.update(rows.new_visibilities)
+
+    def _commit_group_on(self, connection: psycopg.Connection, group: Sequence[SmallAppend]) -> Rows:
+        rows = rows_of([prepared for member in group for prepared in member.events], self.rules.tag_hash)
+        arguments = append_arguments(self.ledger_id, group, rows, self.known_visibilities, self.rules.tag_hash)
+        for number, position, checked_to in connection.execute(APPEND, arguments, prepare=True, binary=True):
+            group[number - 1].position, group[number - 1].checked_to = position, checked_to
+        return rows
 
     def _decode(self, cursor: psycopg.Cursor[RecordRow]) -> list[Record]:
         return [record_of_row(row, self.rules.indexer) for row in cursor]

@@ -58,13 +58,14 @@ def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
         at = sighting.occurred_at
         event = tag_hash(index.event) if index.event else NONE
         rows.sightings.append((ordinal, at, event, index.retracts, sighting.biz_step, sighting.disposition))
-        rows.marks.extend(
+        marks = (
             (ordinal, tag_hash(m.child) if m.child else ALL_CHILDREN, tag_hash(m.parent), m.kind.value, m.opens, at)
             for m in index.marks
         )
-        rows.edges.extend(
-            (ordinal, tag_hash(e.node), tag_hash(e.via) if e.via else NONE, e.is_input, at) for e in index.edges
-        )
+        edges = ((ordinal, tag_hash(e.node), tag_hash(e.via) if e.via else NONE, e.is_input, at) for e in index.edges)
+        # What an event names twice is one row, so that every table of the index is a set.
+        rows.marks.extend(dict.fromkeys(marks))
+        rows.edges.extend(dict.fromkeys(edges))
     rows.postings.sort()  # the posting index takes sorted batches 1.5 times faster
     return rows
 
@@ -79,12 +80,14 @@ _INT8: Final = struct.Struct(">iq")
 _TWO: Final = struct.Struct(">iqiq")
 
 COLUMNS: Final = {
-    "record": 18,
-    "posting": 4,
-    "mark": 8,
-    "edge": 7,
-    "sighting": 8,
+    "record": "ledger_id, position, recorded_at, leaf_hash, event_id, visibility, type, commitment, salt, "
+    'personal_salt, head, what, "where", why, how, more, personal, source',
+    "posting": "ledger_id, position, tag, visibility",
+    "mark": "ledger_id, position, child, parent, kind, opens, occurred_at, visibility",
+    "edge": "ledger_id, position, node, via, is_input, occurred_at, visibility",
+    "sighting": "ledger_id, position, occurred_at, visibility, event, retracts, biz_step, disposition",
 }
+_FIELD_COUNT: Final = {table: (columns.count(",") + 1).to_bytes(2, "big") for table, columns in COLUMNS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +115,9 @@ def visibility_columns(rows: Rows, known: set[int]) -> list[list[Any]]:
     ]
 
 
-def pack(rows: Rows) -> Packed:
-    """Pack all that does not depend on position and time."""
+def pack(rows: Rows, *, records: bool = True) -> Packed:
+    """Pack all that does not depend on position and time; a rebuilt index does without the records."""
     vis = [_INT8.pack(8, v) for v in rows.visibilities]
-    records = [_record_tail(p, vis[i]) for i, p in enumerate(rows.events)]
     tables = {
         "posting": [(o, _INT8.pack(8, tag) + vis[o]) for tag, o in rows.postings],
         "mark": [
@@ -131,25 +133,35 @@ def pack(rows: Rows) -> Packed:
             for o, at, event, retracts, step, disposition in rows.sightings
         ],
     }
-    return Packed(rows, records, {name: table for name, table in tables.items() if table})
+    tails = [_record_tail(p, vis[i]) for i, p in enumerate(rows.events)] if records else []
+    return Packed(rows, tails, {name: table for name, table in tables.items() if table})
 
 
-def copy_data(packed: Packed, ledger_id: int, head: int, recorded_at: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (table, binary COPY data) for a batch whose first event gets position head + 1; runs under the lock."""
-    keys = [_KEY.pack(4, ledger_id, 8, head + 1 + i) for i in range(len(packed.records))]
+def record_data(packed: Packed, ledger_id: int, head: int, recorded_at: int) -> bytes:
+    """Return the records as binary COPY data; the batch's first event gets position head + 1. Runs under the lock."""
     time = _INT8.pack(8, recorded_at)
     entry_time = recorded_at.to_bytes(8, "big")
-    count = COLUMNS["record"].to_bytes(2, "big")
+    count = _FIELD_COUNT["record"]
     pieces = [SIGNATURE]
+    keys = _keys(packed, ledger_id, head)
     for key, prepared, tail in zip(keys, packed.rows.events, packed.records, strict=True):
         # The leaf of commitment.md, spelled out: this is the one hash that waits for recorded_at.
         leaf = sha256(b"\x00\x01" + prepared.event_id.bytes + entry_time + prepared.commitment).digest()
         pieces += (count, key, time, b"\x00\x00\x00\x20", leaf, tail)
     pieces.append(TRAILER)
-    yield "record", b"".join(pieces)
+    return b"".join(pieces)
+
+
+def index_data(packed: Packed, ledger_id: int, head: int) -> Iterator[tuple[str, bytes]]:
+    """Yield (table, binary COPY data) for every index table that the batch has rows for."""
+    keys = _keys(packed, ledger_id, head)
     for table, rows in packed.tables.items():
-        count = COLUMNS[table].to_bytes(2, "big")
+        count = _FIELD_COUNT[table]
         yield table, SIGNATURE + b"".join([count + keys[o] + tail for o, tail in rows]) + TRAILER
+
+
+def _keys(packed: Packed, ledger_id: int, head: int) -> list[bytes]:
+    return [_KEY.pack(4, ledger_id, 8, head + 1 + i) for i in range(len(packed.rows.events))]
 
 
 def _record_tail(prepared: Prepared, visibility: bytes) -> bytes:
