@@ -12,9 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli import db, key, organisation, serve
+from api.cli import db, key, label, organisation, serve
 from api.cli.context import exit_code, report
-from api.installation import check_installation
 from traceability.errors import TraceabilityError
 
 _INTERRUPTED = 130
@@ -27,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("label")(label.label)
 app.add_typer(db.app)
 app.add_typer(organisation.app)
 app.add_typer(key.app)
@@ -62,7 +62,6 @@ def main() -> NoReturn:
     # Termination unwinds like Ctrl-C, so that connections close and a private server loses its user in good order.
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        check_installation()
         app()
         sys.exit(0)
     except TraceabilityError as error:

@@ -80,7 +80,7 @@ def test_metadata(wheel: Path, contents: frozenset[str]) -> None:
     parser = ConfigParser()
     with zipfile.ZipFile(wheel) as archive:
         parser.read_string(archive.read(entry_points).decode())
-    assert dict(parser["console_scripts"]) == {"traceability": "api.cli:main"}
+    assert dict(parser["console_scripts"]) == {"traceability": "api.__main__:main"}
 
 
 def test_the_installed_packages_belong_together(installed: Path) -> None:

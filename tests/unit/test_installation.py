@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -33,3 +36,19 @@ def test_a_folder_without_init_is_no_package_of_ours(tmp_path: Path) -> None:
     packages = {"traceability": package("traceability", tmp_path), "adapters": package("adapters", None)}
     with pytest.raises(MixedInstallationError, match="adapters in several folders"):
         check_installation(packages)
+
+
+def test_the_command_says_so_before_it_imports_what_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "adapters").mkdir()
+    (tmp_path / "adapters" / "__init__.py").touch()
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import api.__main__; api.__main__.main()"
+    run = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert run.returncode == 3
+    assert run.stdout == ""
+    assert f"adapters in {tmp_path}" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_the_command_runs_where_all_is_well() -> None:
+    run = subprocess.run([sys.executable, "-m", "api", "--version"], check=False, capture_output=True, text=True)
+    assert (run.returncode, run.stdout.strip()) == (0, version("traceability")), run.stderr
