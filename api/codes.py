@@ -1,0 +1,87 @@
+"""What people type, paste or scan, read as an identifier; and an identifier written as people read it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from traceability.errors import InvalidInputError
+from traceability.gs1.digital_link import RESOLVER, read_path
+from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, digital_link, parse_identifier
+
+_ELEMENT: Final = re.compile(r"\((\d{2,4})\)\s*([^()\s][^(]*)")
+_SSCC_DIGITS: Final = 18
+_GTIN_DIGITS: Final = frozenset({8, 12, 13, 14})
+
+
+def read_code(text: str) -> Identifier:
+    """Read a GS1 Digital Link on any domain or its path, an EPC URN, bracketed element strings, a GTIN or an SSCC.
+
+    Thirteen digits are a GTIN, not a GLN: that is what is printed under a bar code. Raises `IdentifierError` with what
+    is wrong about the text in the form that it seems to have.
+    """
+    code = text.strip()
+    if not code:
+        raise IdentifierError("Nothing was entered.", code="gs1.not_a_uri")
+    if code.startswith("/"):
+        return parse_identifier(RESOLVER + code)
+    if code.startswith("("):
+        return _bracketed(code)
+    digits = code.replace(" ", "")
+    if digits.isascii() and digits.isdecimal():
+        return _digits(digits)
+    identifier = parse_identifier(code)
+    if identifier.kind is Kind.PRIVATE and code.lower().startswith(("http:", "https:")):
+        # A link from somewhere else that is nearly a GS1 link: its own error helps more than "nothing is known".
+        read_path(urlsplit(code).path, stem=True)
+    return identifier
+
+
+def human_readable(identifier: Identifier) -> tuple[str, ...]:
+    """Return the element strings with their Application Identifiers in brackets, as they are printed under a code."""
+    if identifier.key is None:
+        return (identifier.uri,)
+    return tuple(f"({code}) {value}" for code, value in read_path(identifier.uri.removeprefix(RESOLVER)) or ())
+
+
+def link_on(identifier: Identifier, base: str) -> str:
+    """Return the identifier as a link that `base` answers.
+
+    Raises `InvalidInputError`: `label.base` for what is no http address, `label.private` for what is no GS1 key.
+    """
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise InvalidInputError(
+            f"{base!r} cannot be the beginning of a link",
+            code="label.base",
+            hint="Give the address of a resolver, such as https://id.gs1.org or http://127.0.0.1:8000.",
+        )
+    if identifier.key is None:
+        raise InvalidInputError(
+            "only GS1 identifiers have a link",
+            code="label.private",
+            hint="Give a GTIN, SSCC, GIAI, GRAI or another GS1 key.",
+        )
+    return base.rstrip("/") + identifier.uri.removeprefix(RESOLVER)
+
+
+def _bracketed(code: str) -> Identifier:
+    elements = [(ai, value.strip()) for ai, value in _ELEMENT.findall(code)]
+    if _ELEMENT.sub("", code).strip() or not elements:
+        raise IdentifierError(
+            "Each number in brackets needs a value behind it.",
+            code="gs1.unknown_key",
+            hint="It should look like (01)09521103001011(21)0003.",
+        )
+    return parse_identifier(digital_link(elements))
+
+
+def _digits(digits: str) -> Identifier:
+    if len(digits) == _SSCC_DIGITS:
+        return parse_identifier(f"{RESOLVER}/00/{digits}")
+    if len(digits) in _GTIN_DIGITS:
+        return parse_identifier(f"{RESOLVER}/01/{digits.zfill(14)}")
+    raise IdentifierError(
+        f"A GTIN has 8, 12, 13 or 14 digits and an SSCC 18; these are {len(digits)}.", code="gs1.length"
+    )
