@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -179,3 +180,13 @@ def test_the_verifier_loads_the_commitment_and_no_framework() -> None:
     assert loaded & FRAMEWORKS == set()
     of_the_ledger = {name for name in loaded if name.startswith("traceability.ledger.")}
     assert of_the_ledger <= {"traceability.ledger.commitment", "traceability.ledger.parts"}
+
+
+def test_the_independent_verifier_is_short_and_imports_nothing_of_ours() -> None:
+    source = (ROOT / "tests" / "conformance" / "verifier.py").read_text()
+    nodes = list(ast.walk(ast.parse(source)))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    outside = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    assert outside <= {"cryptography"}
+    assert len(source.splitlines()) <= 150
