@@ -29,8 +29,8 @@ class DatabaseSettings:
     `url` is TRACEABILITY_DATABASE_URL (runtime role), `owner_url` is TRACEABILITY_DATABASE_OWNER_URL.
     """
 
-    url: str | None = None
-    owner_url: str | None = None
+    url: str | None = field(default=None, repr=False)
+    owner_url: str | None = field(default=None, repr=False)
     data: Path = Path(".traceability/postgres")
 
 
@@ -38,7 +38,7 @@ class DatabaseSettings:
 class DatabaseUrls:
     """Where to connect as which role; a server that only reads and appends need not know the owner."""
 
-    runtime: str
+    runtime: str = field(repr=False)
     _owner: str | None = field(repr=False)
 
     @property

@@ -101,11 +101,12 @@ def migrate(
     folder = folder or migrations_folder()
     migrations = read_migrations(folder)
     with connect(owner_url) as connection, _only_one(connection):
-        connection.execute("CREATE SCHEMA IF NOT EXISTS work")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS work.migration (number integer PRIMARY KEY, name text NOT NULL,"
-            " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-        )
+        with _failures_of("The table work.migration"):
+            connection.execute("CREATE SCHEMA IF NOT EXISTS work")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS work.migration (number integer PRIMARY KEY, name text NOT NULL,"
+                " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
         pending = _pending(connection, migrations)
         connection.execute("SELECT set_config('lock_timeout', %s, false)", [str(lock_timeout_ms)])
         for migration in pending:
@@ -122,7 +123,7 @@ def migrate(
 def check(url: str, *, folder: Path | None = None) -> MigrationReport:
     """Compare the database with the files, as any role that may read `work.migration`.
 
-    Raises UnavailableError `migrate.files`, `migrate.checksum`, `postgres.unreachable`.
+    Raises UnavailableError `migrate.files`, `migrate.checksum`, `migrate.failed` (may not read), `postgres.unreachable`.
     """
     migrations = read_migrations(folder or migrations_folder())
     with connect(url) as connection:
@@ -151,9 +152,10 @@ def _only_one(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def _pending(connection: psycopg.Connection, migrations: Sequence[Migration]) -> list[Migration]:
-    if not _one(connection, "SELECT to_regclass('work.migration') IS NOT NULL"):
-        return list(migrations)
-    applied = connection.execute("SELECT number, name, checksum FROM work.migration ORDER BY number").fetchall()
+    with _failures_of("The table work.migration"):
+        if not _one(connection, "SELECT to_regclass('work.migration') IS NOT NULL"):
+            return list(migrations)
+        applied = connection.execute("SELECT number, name, checksum FROM work.migration ORDER BY number").fetchall()
     for number, name, checksum in applied:
         if number > len(migrations):
             raise UnavailableError(
@@ -188,7 +190,7 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
 
 
 @contextlib.contextmanager
-def _failures_of(file: str, text: str) -> Iterator[None]:
+def _failures_of(file: str, text: str = "") -> Iterator[None]:
     try:
         yield
     except errors.LockNotAvailable as error:

@@ -28,13 +28,12 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     if os.fork() != 0:
         os._exit(0)  # the parent need not wait for us, nor we become its zombie
-    os.setsid()
+    os.setsid()  # an interrupt typed at the terminal of whoever came first is neither ours nor the server's
     server = subprocess.Popen(  # noqa: S603
         task["command"],
         stdin=subprocess.DEVNULL,
         env=task["environment"],
         pass_fds=task["inherited"],
-        start_new_session=True,
         **task["account"],
     )
     for descriptor in task["inherited"]:

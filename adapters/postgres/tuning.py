@@ -43,7 +43,7 @@ def server_settings(data: Path) -> dict[str, str]:
         "work_mem": f"{_between(4, memory // 512, 64)}MB",
         "max_wal_size": f"{max_wal}MB",
         "min_wal_size": f"{max(80, max_wal // 8)}MB",
-        # Old WAL is removed, not renamed for the future with its bytes in it: they may have been erased from the ledger.
+        # Old WAL is removed, not renamed for the future with its bytes in it: the ledger may have erased them.
         "wal_recycle": "off",
         "checkpoint_timeout": "15min",
         "checkpoint_completion_target": "0.9",

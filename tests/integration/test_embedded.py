@@ -248,6 +248,7 @@ def test_an_interrupt_of_the_terminal_s_group_does_not_reach_it(
         starter.wait()
         assert query(server, "SELECT 1") == 1
         assert pid_of(data) == pid
+    wait_until_ended(pid)  # nor did it reach the one who stops it
 
 
 def test_a_newcomer_during_the_stop_gets_a_new_server(data: Path) -> None:

@@ -174,3 +174,12 @@ def test_an_unreachable_database_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError) as caught:
         check(f"postgresql://nobody@/nothing?host={tmp_path}", folder=tmp_path)
     assert caught.value.code == "postgres.unreachable"
+
+
+def test_a_role_that_may_not_is_told_so(empty_database: Database, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"The table work\.migration failed: permission denied") as caught:
+        migrate(empty_database.runtime_url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
+    assert caught.value.code == "migrate.failed"
+    migrate(empty_database.owner_url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
+    with pytest.raises(UnavailableError, match="permission denied for schema work"):
+        check(empty_database.runtime_url, folder=tmp_path)
