@@ -123,7 +123,7 @@ def migrate(
 def check(url: str, *, folder: Path | None = None) -> MigrationReport:
     """Compare the database with the files, as any role that may read `work.migration`.
 
-    Raises UnavailableError `migrate.files`, `migrate.checksum`, `migrate.failed` (may not read), `postgres.unreachable`.
+    Raises UnavailableError `migrate.files`, `migrate.checksum`, `migrate.failed` (it may not), `postgres.unreachable`.
     """
     migrations = read_migrations(folder or migrations_folder())
     with connect(url) as connection:
