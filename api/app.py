@@ -36,8 +36,8 @@ def create_app(engine: Engine) -> FastAPI:
     # The last one added is the outermost.
     settings = engine.settings
     app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_depth=settings.max_body_depth)
-    app.add_middleware(SecurityHeaders, https=settings.public_url is not None)
     app.add_middleware(RequestLog, entropy=engine.entropy)
+    app.add_middleware(SecurityHeaders, https=settings.public_url is not None)
 
     app.include_router(health.router)
     app.include_router(organisations.router)

@@ -16,8 +16,16 @@ from traceability.ledger.organisations import LOCAL
 
 PREFIX = "TRACEABILITY_"
 
+
+def _checked_name(text: str) -> str:
+    try:
+        return organisation_name(text)
+    except InvalidInputError as error:
+        raise ValueError(error.message) from error
+
+
 _LedgerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
-_OrganisationName = Annotated[str, AfterValidator(organisation_name)]
+_OrganisationName = Annotated[str, AfterValidator(_checked_name)]
 
 
 class Settings(BaseSettings):
@@ -77,8 +85,6 @@ def read_settings(**overrides: object) -> Settings:
         raise InvalidInputError(
             "; ".join(reasons), code="settings.invalid", hint="Correct the environment variable or the option."
         ) from None
-    except InvalidInputError as error:
-        raise InvalidInputError(error.message, code="settings.invalid", hint=error.hint) from error
 
 
 def _is_loopback(host: str) -> bool:

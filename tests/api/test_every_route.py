@@ -1,0 +1,117 @@
+"""Every route: without a key, with another organisation's key, with too small a scope, and as it should be.
+
+A route that is not in the table fails the test, so that nobody adds one without saying who may call it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import RouteContext, iter_route_contexts
+
+from api.wiring import Engine
+from tests.api.conftest import serving
+from traceability.ledger.access import Grant
+from traceability.ledger.organisations import Scope
+
+SCOPES = tuple(Scope)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Statuses: of `public`, of a full key of another organisation, of our key without `scope`, of our full key."""
+
+    public: int
+    other: int
+    small: int
+    ours: int
+    scope: Scope | None = None
+    path: str | None = None
+    body: Any = None
+
+
+OPEN = Expected(200, 200, 200, 200)
+ADMIN = Scope.ADMIN
+DAIRY = "/organisations/dairy.example"
+ROUTES = {
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /docs": OPEN,
+    "GET /docs/style.css": OPEN,
+    "GET /openapi.json": OPEN,
+    # For the operator only: dairy.example is not the operator, so its full key is refused too.
+    "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
+    "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
+    "GET /organisations/{organisation}": Expected(403, 403, 403, 200, ADMIN, DAIRY),
+    "GET /organisations/{organisation}/keys": Expected(403, 403, 403, 200, ADMIN, f"{DAIRY}/keys"),
+    "POST /organisations/{organisation}/keys": Expected(
+        403, 403, 403, 201, ADMIN, f"{DAIRY}/keys", {"scopes": ["query"]}
+    ),
+    "DELETE /organisations/{organisation}/keys/{key_id}": Expected(403, 403, 403, 404, ADMIN, f"{DAIRY}/keys/none"),
+    "GET /organisations/{organisation}/grants": Expected(403, 403, 403, 200, ADMIN, f"{DAIRY}/grants"),
+    "PUT /organisations/{organisation}/grants/{grantee}": Expected(
+        403, 403, 403, 200, ADMIN, f"{DAIRY}/grants/public", {"parts": ["item"]}
+    ),
+    "DELETE /organisations/{organisation}/grants/{grantee}": Expected(
+        403, 403, 403, 204, ADMIN, f"{DAIRY}/grants/store.example"
+    ),
+}
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, RouteContext]]:
+    """Yield `METHOD path` of every route; what has no methods (a mounted application) is a `MOUNT`."""
+    for route in iter_route_contexts(app.routes):
+        methods = route.methods or {"MOUNT"}
+        for method in sorted(methods - ({"HEAD"} if "GET" in methods else set())):
+            yield f"{method} {route.path}", route
+
+
+def test_every_route_is_in_the_table(app: FastAPI) -> None:
+    names = [name for name, _ in routes_of(app)]
+    assert sorted(names) == sorted(ROUTES)
+    assert len(set(names)) == len(names)
+
+
+@pytest.fixture
+def client(app: FastAPI, engine: Engine) -> Iterator[httpx.Client]:
+    engine.organisations.set_grant(Grant("dairy.example", "store.example", None, frozenset()))
+    with serving(app) as client:
+        yield client
+
+
+def test_every_route_as_every_caller(client: httpx.Client, bearer: Callable[..., dict[str, str]]) -> None:
+    unknown = {"Authorization": "Bearer trace_000000000000_unknown"}
+    other_scheme = {"Authorization": "Basic dHJhY2U6dHJhY2U="}
+    wrong: list[tuple[object, ...]] = []
+    for name, expected in ROUTES.items():
+        method, _, template = name.partition(" ")
+        scopes = [scope for scope in SCOPES if scope is not expected.scope]
+        callers = {
+            "public": ({}, expected.public),
+            "other": (bearer("store.example", *SCOPES), expected.other),
+            "small": (bearer("dairy.example", *scopes), expected.small),
+            "ours": (bearer("dairy.example", *SCOPES), expected.ours),
+            # A key that is none is refused by every route that looks at keys at all, never taken for nobody's.
+            "unknown": (unknown, expected.ours if expected is OPEN else 401),
+            "other scheme": (other_scheme, expected.ours if expected is OPEN else 401),
+        }
+        for caller, (headers, status) in callers.items():
+            answer = client.request(method, expected.path or template, json=expected.body, headers=headers)
+            if answer.status_code != status:
+                wrong.append((name, caller, answer.status_code, status, answer.text[:200]))
+            code = answer.json()["code"] if answer.status_code in (401, 403) else None
+            if code not in (None, "access.unknown_key", "access.scope", "access.other_organisation", "access.operator"):
+                wrong.append((name, caller, code))
+    assert wrong == []
+
+
+def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
+    """Ours all talk to the database, so they run in threads; the one of OpenAPI is the framework's."""
+    names = [name for name, route in routes_of(app) if inspect.iscoroutinefunction(route.endpoint)]
+    assert names == ["GET /openapi.json"]
