@@ -46,12 +46,11 @@ def append_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[l
     while taken := _take(events, bound):
         batch = _Batch(ledger, taken)
         rows, seconds = batch.append()
-        if rows:
-            bound = min(
-                MOST_BATCH_ROWS, max(LEAST_BATCH_ROWS, int(rows * min(2.0, LOCK_SECONDS / max(seconds, 0.001))))
-            )
         yield batch.outcomes(first)
         first += len(taken)
+        if rows:
+            fitting = int(rows * min(2.0, LOCK_SECONDS / max(seconds, 0.001)))
+            bound = min(MOST_BATCH_ROWS, max(LEAST_BATCH_ROWS, fitting))
 
 
 def _take(events: Iterator[Prepared], bound: int) -> list[Prepared]:
@@ -69,11 +68,13 @@ class _Batch:
     """Events on their way in: `recorded` are there already, `twins` repeat one of this batch, `positions` are new."""
 
     def __init__(self, ledger: PostgresLedger, events: Sequence[Prepared]) -> None:
+        self.events = events
         self._ledger = ledger
-        self._events = events
         self._recorded: dict[int, Record] = {}
         self._twins: dict[int, int] = {}
         self._positions: dict[int, int] = {}
+        self._fresh = self._without_repeats()
+        self._packed = self._pack()
 
     def append(self) -> tuple[int, float]:
         """Write what is new; return the rows written and for how many seconds the lock was held."""
@@ -81,29 +82,29 @@ class _Batch:
         with self._ledger.pool.connection() as connection:
             while True:
                 head = self._ledger.head_on(connection)
-                self._find_recorded(connection, checked, head)
+                if self._find_recorded(connection, checked, head):
+                    self._fresh = self._without_repeats()
+                    self._packed = self._pack()
                 checked = head
-                fresh = self._fresh()
-                if not fresh:
+                if not self._fresh:
                     return 0, 0.0
-                packed = pack(rows_of([self._events[i] for i in fresh], self._ledger.rules.tag_hash))
                 with connection.transaction():
                     head, recorded_at = _lock(self._ledger, connection)
                     locked = time.monotonic()
-                    if not self._candidates(connection, fresh, checked, head):
-                        _write(self._ledger, connection, packed, head, recorded_at)
+                    if not self._candidates(connection, self._fresh, checked, head):
+                        _write(self._ledger, connection, self._packed, head, recorded_at)
                         break
                     # Somebody recorded a possible duplicate since the check: look at it without holding the lock.
         seconds = time.monotonic() - locked
-        self._ledger.known_visibilities.update(packed.rows.new_visibilities)
-        self._positions = {i: head + 1 + n for n, i in enumerate(fresh)}
-        return packed.size(), seconds
+        self._ledger.known_visibilities.update(self._packed.rows.new_visibilities)
+        self._positions = {i: head + 1 + n for n, i in enumerate(self._fresh)}
+        return self._packed.size(), seconds
 
     def outcomes(self, first: int) -> list[Appended]:
         """Return what became of each event; the batch's first one is number `first` of the bulk append."""
         digest = self._ledger.rules.content_digest
         outcomes = []
-        for i, prepared in enumerate(self._events):
+        for i, prepared in enumerate(self.events):
             if i in self._positions:
                 outcomes.append(Appended(first + i, Outcome.RECORDED, self._positions[i], prepared.event_id))
                 continue
@@ -112,27 +113,31 @@ class _Batch:
                 position, event_id = self._recorded[i].position, other.event_id
             else:
                 twin = self._twins[i]
-                other, event_id = self._events[twin].event, self._events[twin].event_id
+                other, event_id = self.events[twin].event, self.events[twin].event_id
                 position = self._positions[twin]
             assert event_id is not None
             same = digest(other.parts) == digest(prepared.event.parts)
             outcomes.append(Appended(first + i, Outcome.DUPLICATE if same else Outcome.CONFLICT, position, event_id))
         return outcomes
 
-    def _find_recorded(self, connection: psycopg.Connection, after: int, until: int) -> None:
-        undecided = [i for i in range(len(self._events)) if i not in self._recorded]
+    def _find_recorded(self, connection: psycopg.Connection, after: int, until: int) -> bool:
+        """Look for these events in (after, until]; tell whether one was found."""
         identities: dict[str, Record] = {}
-        for record in self._ledger.records_on(connection, self._candidates(connection, undecided, after, until)):
+        for record in self._ledger.records_on(connection, self._candidates(connection, self._fresh, after, until)):
             identity = self._ledger.rules.indexer(record.event.parts).identity
             if identity is not None:
                 identities.setdefault(identity, record)
-        for i in undecided:
-            if (repeated := identities.get(self._events[i].index.identity or "")) is not None:
-                self._recorded[i] = repeated
+        found = {
+            i: known
+            for i, prepared in enumerate(self.events)
+            if i not in self._recorded and (known := identities.get(prepared.index.identity or "")) is not None
+        }
+        self._recorded |= found
+        return bool(found)
 
     def _candidates(self, connection: psycopg.Connection, events: Sequence[int], after: int, until: int) -> list[int]:
         """Return the positions in (after, until] that may hold the identity of one of these events."""
-        names = (self._events[i].index.identity for i in events)
+        names = (self.events[i].index.identity for i in events)
         hashes = {self._ledger.rules.tag_hash(name) for name in names if name is not None}
         if after >= until or not hashes:
             return []
@@ -143,11 +148,12 @@ class _Batch:
         )
         return [position for (position,) in rows]
 
-    def _fresh(self) -> list[int]:
+    def _without_repeats(self) -> list[int]:
         """Return the events to write; of several with one identity the first, the others become its twins."""
         seen: dict[str, int] = {}
         fresh: list[int] = []
-        for i, prepared in enumerate(self._events):
+        self._twins.clear()
+        for i, prepared in enumerate(self.events):
             identity = prepared.index.identity
             if i in self._recorded:
                 continue
@@ -156,6 +162,9 @@ class _Batch:
             else:
                 fresh.append(i)
         return fresh
+
+    def _pack(self) -> Packed:
+        return pack(rows_of([self.events[i] for i in self._fresh], self._ledger.rules.tag_hash))
 
 
 def _lock(ledger: PostgresLedger, connection: psycopg.Connection) -> tuple[int, int]:
