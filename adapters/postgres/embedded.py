@@ -200,9 +200,7 @@ def _start(folder: _Folder) -> EmbeddedServer:
     _spawn(folder, binaries, account)
     server = _ready(folder)
     if server is None:
-        raise UnavailableError(
-            f"PostgreSQL did not start in {folder.data}", code="postgres.did_not_start", hint=_tail(folder.log)
-        )
+        raise _did_not_start(folder, "it ended at once")
     return server
 
 
@@ -320,7 +318,7 @@ def _spawn(folder: _Folder, binaries: Binaries, account: Account) -> None:
             stdout=log,
             stderr=log,
             pass_fds=[server_lock, *descriptors],
-            check=True,
+            check=False,  # if it failed, nobody holds the lock and the log says why
         )
 
 
@@ -333,12 +331,15 @@ def _ready(folder: _Folder) -> EmbeddedServer | None:
     connection = _connect_when_up(server, folder)
     if connection is None:
         return None
-    with connection:
-        for role in (OWNER_ROLE, RUNTIME_ROLE):
-            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
-            create_database(connection, DATABASE)
+    try:
+        with connection:
+            for role in (OWNER_ROLE, RUNTIME_ROLE):
+                if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+                    connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
+                create_database(connection, DATABASE)
+    except psycopg.Error as error:  # a full disk, say
+        raise _did_not_start(folder, error) from error
     return server
 
 
@@ -351,11 +352,7 @@ def _connect_when_up(server: EmbeddedServer, folder: _Folder) -> psycopg.Connect
             if _is_free(folder.server):
                 return None
             if time.monotonic() > deadline:
-                raise UnavailableError(
-                    f"PostgreSQL does not answer in {folder.data}: {error}",
-                    code="postgres.did_not_start",
-                    hint=_tail(folder.log),
-                ) from error
+                raise _did_not_start(folder, error) from error
             time.sleep(0.01)
 
 
@@ -367,8 +364,15 @@ def create_database(connection: psycopg.Connection, name: str, *, template: str 
             database, sql.Identifier(OWNER_ROLE), sql.Identifier(template)
         )
     )
-    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(RUNTIME_ROLE)))
+    with connection.transaction():
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.Identifier(RUNTIME_ROLE)))
+
+
+def _did_not_start(folder: _Folder, reason: object) -> UnavailableError:
+    return UnavailableError(
+        f"PostgreSQL did not start in {folder.data}: {reason}", code="postgres.did_not_start", hint=_tail(folder.log)
+    )
 
 
 def _tail(log: Path) -> str:

