@@ -1,0 +1,22 @@
+"""EPCIS 2.0 events: read from documents, cut into the parts that the ledger commits to, indexed, and shown again."""
+
+from traceability.gs1.epcis.digest import content_digest
+from traceability.gs1.epcis.document import CapturedEvent, Document, read_document
+from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.index import index_rows
+from traceability.gs1.epcis.problems import Problem
+from traceability.gs1.epcis.view import EpcisView, ErrorDeclaration, Item, view_of
+
+__all__ = [
+    "TYPE_NAMES",
+    "CapturedEvent",
+    "Document",
+    "EpcisView",
+    "ErrorDeclaration",
+    "Item",
+    "Problem",
+    "content_digest",
+    "index_rows",
+    "read_document",
+    "view_of",
+]

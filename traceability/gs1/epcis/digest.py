@@ -1,0 +1,81 @@
+"""Whether two events say the same: a digest over content, whatever the order and spelling it came in.
+
+Two captures of one event, as JSON and as XML, or with members in another order, have one digest. It is taken over
+the parts that no erasure touches, leaves out the eventID, which names the statement and not its content, and is never
+shown: without a salt it would tell hidden fields to whoever can guess them (commitment.md).
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Final
+
+import orjson
+
+from traceability.gs1.epcis.strict_json import JSON, Number, loads
+from traceability.gs1.epcis.times import utc
+from traceability.ledger.parts import Parts
+
+_DOMAIN: Final = b"traceability epcis content v1\x00"
+_NOT_CONTENT: Final = ("eventID", "recordTime")
+_TIMES: Final = frozenset({"time", "startTime", "endTime", "declarationTime"})
+# The lists of EPCIS whose order says nothing; that of an extension's array may.
+_SETS: Final = frozenset({
+    "bizTransactionList", "sourceList", "destinationList", "sensorElementList", "sensorReport", "set", "unset",
+})  # fmt: skip
+_NUMBER: Final = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?").fullmatch
+
+
+def content_digest(parts: Parts) -> bytes:
+    """Return the SHA-256 of an event's content."""
+    more = loads(parts.more) if parts.more else {}
+    for name in _NOT_CONTENT:
+        more.pop(name, None)
+    declaration = more.get("errorDeclaration")
+    if isinstance(declaration, dict):
+        declaration.pop("correctiveEventIDs", None)
+        if not declaration:
+            del more["errorDeclaration"]
+    items = sorted(_encoded(_normal(loads(item), "")) for item in parts.what)
+    open_parts = [loads(part) if part else {} for part in (parts.head, parts.where, parts.why, parts.how)]
+    content = [_normal(part, "") for part in (*open_parts, more)]
+    digest = sha256(_DOMAIN)
+    for piece in (_encoded(content), *items):
+        digest.update(len(piece).to_bytes(8, "big"))
+        digest.update(piece)
+    return digest.digest()
+
+
+def plain_number(text: str) -> str:
+    """Return a JSON number's value as digits and a power of ten, so that 4.10, 4.1 and 41e-1 are one text."""
+    match = _NUMBER(text)
+    if match is None:
+        return text
+    sign, whole, fraction, exponent = match.groups(default="")
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return "0"
+    power = int(exponent or 0) - len(fraction) + len(digits) - len(significant)
+    return f"{sign}{significant}e{power}" if power else f"{sign}{significant}"
+
+
+def _normal(value: JSON, name: str) -> JSON:
+    """Return `value` without what is accident: XML has no numbers and booleans, so scalars are told by their text."""
+    if isinstance(value, dict):
+        return {inner: _normal(part, inner) for inner, part in value.items()}
+    if isinstance(value, list):
+        parts = [_normal(part, "") for part in value]
+        return sorted(parts, key=_encoded) if name in _SETS else parts
+    if isinstance(value, Number):
+        return plain_number(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if name in _TIMES and isinstance(value, str):
+        return utc(value) or value
+    return value
+
+
+def _encoded(value: JSON) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

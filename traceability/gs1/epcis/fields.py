@@ -1,0 +1,103 @@
+"""What fields of several dimensions have in common: objects of known fields and extensions, and checks of values.
+
+A check returns the canonical value. Inside an object the members keep the order in which they came; extensions stay
+where they are, under full IRIs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from traceability.gs1.epcis.context import Names
+from traceability.gs1.epcis.problems import Findings, member, shown
+from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.times import utc
+from traceability.gs1.identifiers import IdentifierError, parse_identifier
+
+Check: TypeAlias = Callable[[JSON, Names, str, Findings], JSON]
+"""Value, names in force, path, findings → canonical value, of no use when an error was noted."""
+
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]+").fullmatch
+
+
+def identifier(value: JSON, path: str, findings: Findings) -> str | None:
+    """Return the canonical URI of an identifier, None with an error noted when it is none."""
+    if type(value) is not str:
+        findings.error(path, "epcis.type", f"An identifier is a string, not {shown(value)}.")
+        return None
+    try:
+        return parse_identifier(value).uri
+    except IdentifierError as error:
+        findings.error(path, error.code, error.message)
+        return None
+
+
+def identifier_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
+    """Check an identifier."""
+    return identifier(value, path, findings)
+
+
+def is_uri(value: JSON) -> bool:
+    """Tell whether a value is an absolute URI."""
+    return type(value) is str and _ABSOLUTE(value) is not None
+
+
+def uri_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
+    """Check a URI that is a reference, not an identifier of a thing, and so stays as it is."""
+    if not is_uri(value):
+        findings.error(path, "epcis.uri", f"A full URI belongs here, not {shown(value)}.")
+    return value
+
+
+def time_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
+    """Check a time, which stays as it is."""
+    if type(value) is not str or utc(value) is None:
+        message = f"A time has a date, a time of day and an offset from UTC; {shown(value)} has not."
+        findings.error(path, "epcis.time", message)
+    return value
+
+
+def text_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
+    """Check a string."""
+    if type(value) is not str:
+        findings.error(path, "epcis.type", f"A string belongs here, not {shown(value)}.")
+    return value
+
+
+def unknown_field(name: str, names: Names, path: str, findings: Findings) -> bool:
+    """Refuse a bare name in a place where EPCIS has none of that name and no context could have declared it."""
+    if ":" in name or names.foreign or names.iri(name) is not None:
+        return False
+    findings.error(
+        path + member(name),
+        "epcis.unknown_field",
+        f"EPCIS has no field {shown(name)} here; an extension's name carries the prefix of its namespace.",
+    )
+    return True
+
+
+def canonical_object(
+    value: dict[str, JSON], checks: Mapping[str, Check], names: Names, path: str, findings: Findings
+) -> dict[str, JSON]:
+    """Return an object of known fields, each checked, and extensions."""
+    if "@context" in value:
+        names = names.within(value["@context"], findings, path)
+    found: dict[str, JSON] = {}
+    for name, inner in value.items():
+        check = checks.get(name)
+        if check is not None:
+            found[name] = check(inner, names, path + member(name), findings)
+        elif name != "@context" and not unknown_field(name, names, path, findings):
+            extension(name, inner, names, path, findings, into=found)
+    return found
+
+
+def extension(name: str, value: JSON, names: Names, path: str, findings: Findings, *, into: dict[str, JSON]) -> None:
+    """Put an extension under its IRI `into` an object."""
+    at = path + member(name)
+    iri = names.named(name, path, findings)
+    if iri in into:
+        names.repeated(iri, at, findings)
+    into[iri] = names.expanded(value, at, findings)

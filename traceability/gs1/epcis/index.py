@@ -1,0 +1,161 @@
+"""What the ledger's index holds for an EPCIS event (docs/guide/tags.md): a pure function of its parts 0 to 5."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from traceability.gs1.epcis.digest import content_digest
+from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.times import utc
+from traceability.gs1.identifiers import (
+    Identifier,
+    IdentifierError,
+    digital_link,
+    item_tag,
+    parse_identifier,
+    party_tag,
+    place_tag,
+    tags_of,
+)
+from traceability.ledger.event import microseconds, opaque_index
+from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
+from traceability.ledger.parts import Parts
+
+_EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
+_TRANSFORMATION: Final = TYPE_NAMES["TransformationEvent"]
+_MARKS: Final = {
+    TYPE_NAMES["AggregationEvent"]: MarkKind.CONTAINMENT,
+    TYPE_NAMES["AssociationEvent"]: MarkKind.ASSOCIATION,
+}
+_CHILD_LISTS: Final = frozenset({"childEPCs", "childQuantityList"})
+_OUTPUT_LISTS: Final = frozenset({"outputEPCList", "outputQuantityList"})
+_PARTY_TYPES: Final = frozenset({"owning_party", "possessing_party"})
+_LOT_NAME: Final = re.compile(
+    r"(?:urn:epcglobal:cbv:mda[:#/]?|https?://(?:ref|ns)\.gs1\.org/cbv/|https?://(?:www\.|ref\.)?gs1\.org/voc/)"
+    r"(?:CBVMDA-|mda[/#-])?(?:lotNumber|hasBatchLotNumber|hasBatchLot|batchLotNumber)"
+).fullmatch
+
+
+def index_rows(parts: Parts) -> IndexRows:
+    """Return the rows of any event: EPCIS events by the rules here, every other by the tags that it carries."""
+    head = orjson.loads(parts.head)
+    if head["type"] not in _EPCIS_TYPES:
+        return opaque_index(parts)
+    more = _opened(parts.more)
+    captured_by = head["captured_by"]
+    event_id = more.get("eventID")
+    declaration = head.get("errorDeclaration")
+    items = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
+    tags = [f"org:{captured_by}"]
+    for field, identifier in items:
+        if field == "transformationID":
+            tags.append(_via(identifier))
+        else:
+            tags += tags_of(identifier, "item")
+    _tag_places(_opened(parts.where), tags)
+    parties = _tag_business(_opened(parts.why), tags)
+    _tag_how(_opened(parts.how), head, items, tags)
+    event_tag = None if event_id is None else f"event:{event_id}"
+    if event_tag is not None:
+        tags.append(event_tag)
+    return IndexRows(
+        tags=tuple(dict.fromkeys(tags)),
+        visibility=Visibility(captured_by, tuple(sorted(set(parties))), head.get("bizStep")),
+        identity=_identity(parts, captured_by, event_id, declaration),
+        event=event_tag,
+        retracts=declaration is not None,
+        marks=() if declaration is not None else _marks(head, items),
+        edges=() if declaration is not None else _edges(head, items),
+        sighting=Sighting(microseconds(head["occurred_at"]), head.get("bizStep"), head.get("disposition")),
+    )
+
+
+def _identity(parts: Parts, captured_by: str, event_id: str | None, declaration: JSON) -> str:
+    """Return what a second capture of the same statement shares with the first (design §3)."""
+    if event_id is None:
+        return f"content:{captured_by}\x00{content_digest(parts).hex()}"
+    declared = declaration.get("declarationTime", "") if declaration else ""
+    # One moment may be written with any offset.
+    return f"identity:{captured_by}\x00{event_id}\x00{utc(declared) or declared}"
+
+
+def _tag_places(where: Mapping[str, JSON], tags: list[str]) -> None:
+    tags += [place_tag(parse_identifier(place["id"])) for place in where.values() if "id" in place]
+
+
+def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
+    """Tag transactions, parties and places; return the tags of the owning and possessing parties."""
+    parties = []
+    transactions = why.get("bizTransactionList", ())
+    tags += [f"transaction:{element['bizTransaction']}" for element in transactions if "bizTransaction" in element]
+    for field, target in (("sourceList", "source"), ("destinationList", "destination")):
+        for element in why.get(field, ()):
+            if target not in element:
+                continue
+            identifier = parse_identifier(element[target])
+            if element.get("type") == "location":
+                tags.append(place_tag(identifier))
+                continue
+            tag = party_tag(identifier)
+            tags.append(tag)
+            if element.get("type") in _PARTY_TYPES:
+                parties.append(tag)
+    return parties
+
+
+def _tag_how(
+    how: Mapping[str, JSON], head: Mapping[str, JSON], items: list[tuple[str, Identifier]], tags: list[str]
+) -> None:
+    for element in how.get("sensorElementList", ()):
+        holders = (element.get("sensorMetadata") or {}, *element.get("sensorReport", ()))
+        tags += [f"device:{parse_identifier(h['deviceID']).subject}" for h in holders if "deviceID" in h]
+    ilmd = how.get("ilmd")
+    if not ilmd:
+        return
+    made = [i for field, i in items if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
+    gtins = dict.fromkeys(i.gtin for i in made if i.gtin is not None)
+    for name, lot in ilmd.items():
+        if isinstance(lot, str) and _LOT_NAME(name) is not None:
+            tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, lot)) is not None]
+
+
+def _lot(gtin: str, lot: str) -> str | None:
+    try:
+        return digital_link((("01", gtin), ("10", lot)))
+    except IdentifierError:  # what the maker calls the lot need not fit GS1's character set
+        return None
+
+
+def _marks(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tuple[Mark, ...]:
+    kind = _MARKS.get(head["type"])
+    action = head.get("action")
+    parent = next((item_tag(identifier) for field, identifier in items if field == "parentID"), None)
+    if kind is None or parent is None or action == "OBSERVE":
+        return ()
+    children = dict.fromkeys(item_tag(identifier) for field, identifier in items if field in _CHILD_LISTS)
+    if not children:  # only DELETE may have none: everything is unpacked
+        return (Mark(kind, None, parent, opens=False),)
+    return tuple([Mark(kind, child, parent, opens=action == "ADD") for child in children])
+
+
+def _edges(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tuple[Edge, ...]:
+    if head["type"] != _TRANSFORMATION:
+        return ()
+    via = next((_via(identifier) for field, identifier in items if field == "transformationID"), None)
+    ends = dict.fromkeys(
+        (item_tag(identifier), field not in _OUTPUT_LISTS) for field, identifier in items if field != "transformationID"
+    )
+    return tuple([Edge(node, is_input, via) for node, is_input in ends])
+
+
+def _via(identifier: Identifier) -> str:
+    return f"transformation:{identifier.subject}"
+
+
+def _opened(part: bytes) -> dict[str, JSON]:
+    return orjson.loads(part) if part else {}

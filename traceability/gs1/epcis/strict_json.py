@@ -1,0 +1,209 @@
+"""JSON as RFC 8259 and I-JSON (RFC 7493 §2) allow it, with every number kept as it was written.
+
+The scanner is the standard library's; what it lets through and we do not is caught by its hooks: repeated member
+names, NaN and the infinities, lone surrogates, NUL. `value_at` reads one value out of a longer text, so that an
+event's own characters can be kept and a broken event does not end the document.
+"""
+
+from __future__ import annotations
+
+import re
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, Final, NoReturn, TypeAlias
+
+import orjson
+
+from traceability.errors import InvalidInputError
+
+JSON: TypeAlias = Any
+"""A decoded value: dict, list, str, Number, bool or None."""
+
+MAX_DEPTH: Final = 64
+"""Objects and arrays inside one another."""
+MAX_NUMBER_LENGTH: Final = 64
+MAX_EXPONENT: Final = 400
+"""Beyond every unit of the real world; a comparison by value must not unfold 1e999999999."""
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_TOKEN: Final = re.compile(r'[^"\[\]{}]+|"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_EXPONENT: Final = re.compile(r"[eE]([+-]?\d+)$")
+
+
+class JsonTextError(InvalidInputError):
+    """A text that is not strict JSON.
+
+    `code` is `json.syntax` or `json.encoding`; or, for a value whose end can still be found (`end_of`),
+    `json.depth`, `json.repeated_member`, `json.number`, `json.surrogate` or `json.nul`.
+    """
+
+    code = "json.syntax"
+
+
+class Number(str):
+    """A JSON number in the characters it came in: `4.10` stays `4.10`, and 2⁵³+1 stays itself."""
+
+    __slots__ = ()
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of UTF-8 bytes without a byte order mark; raises `JsonTextError` (`json.encoding`)."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JsonTextError(
+            f"The document is not UTF-8: byte {error.start} cannot be read.",
+            code="json.encoding",
+            hint="JSON is exchanged as UTF-8 (RFC 8259 §8.1).",
+        ) from error
+
+
+def skip_space(text: str, at: int) -> int:
+    """Return the place of the next character that is not white space."""
+    match = _SPACE.match(text, at)
+    return at if match is None else match.end()
+
+
+def string_at(text: str, at: int) -> tuple[str, int]:
+    """Return the string that begins at `at`, and where it ends."""
+    if text[at : at + 1] != '"':
+        raise _syntax(text, at, "a member name in quotes")
+    try:
+        return _decode(text, at)
+    except JSONDecodeError as error:
+        raise _syntax(text, error.pos, "the end of the string") from error
+
+
+def expect(text: str, at: int, character: str) -> int:
+    """Step over `character`; raise `JsonTextError` when something else stands there."""
+    if text[at : at + 1] != character:
+        raise _syntax(text, at, f"'{character}'")
+    return at + 1
+
+
+def value_at(text: str, at: int) -> tuple[JSON, int]:
+    """Return the value that begins at `at`, and where it ends; raises `JsonTextError`."""
+    try:
+        value, end = _decode(text, at)
+    except JSONDecodeError as error:
+        raise _syntax(text, error.pos, "a value") from error
+    except RecursionError:
+        raise _too_deep() from None
+    # Every level begins with a bracket, so a value with few of them needs no second look.
+    if text.count("{", at, end) + text.count("[", at, end) > MAX_DEPTH:
+        _check_depth(value)
+    # Escapes are the only way for what UTF-8 itself cannot carry, and hardly any document has one.
+    escape = text.find("\\u", at, end)
+    if escape >= 0:
+        _check_characters(value, text, escape, end)
+    return value, end
+
+
+def end_of(text: str, at: int) -> int:
+    """Return where the value at `at` ends, judged by its brackets alone; for a value that could not be read."""
+    depth = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            break
+        at = match.end()
+        piece = match[0]
+        if piece in "[{":
+            depth += 1
+        elif piece in "]}":
+            depth -= 1
+            if depth == 0:
+                return at
+    raise _syntax(text, len(text), "the end of an object or array")
+
+
+def dumps(value: JSON) -> bytes:
+    """Write a value without white space, members in order, numbers as received, nothing escaped that may stand."""
+    return orjson.dumps(value, default=_number, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def loads(data: bytes) -> JSON:
+    """Read back what `dumps` wrote, numbers as `Number`."""
+    return _decode(data.decode())[0]
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(name for name in members if names.count(name) > 1)
+        raise JsonTextError(f"The member {name[:80]!r} appears twice in one object.", code="json.repeated_member")
+    return members
+
+
+def _number_of(text: str) -> Number:
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise JsonTextError(f"A number has at most {MAX_NUMBER_LENGTH} characters.", code="json.number")
+    exponent = _EXPONENT.search(text)
+    if exponent is not None and abs(int(exponent[1])) > MAX_EXPONENT:
+        raise JsonTextError(f"The exponent of {text} is beyond {MAX_EXPONENT}.", code="json.number")
+    return Number(text)
+
+
+def _constant(name: str) -> NoReturn:
+    raise JsonTextError(f"{name} is not a JSON number.", code="json.number")
+
+
+def _number(value: object) -> orjson.Fragment:
+    if isinstance(value, Number):
+        return orjson.Fragment(value.encode())
+    raise TypeError(type(value))
+
+
+def _check_characters(value: JSON, text: str, at: int, end: int) -> None:
+    try:
+        dumps(value)
+    except TypeError as error:
+        raise JsonTextError(
+            "An escape stands for half of a surrogate pair, which is no character.", code="json.surrogate"
+        ) from error
+    if text.find("\\u0000", at, end) >= 0 and _holds_nul(value):
+        raise JsonTextError("A string holds the character NUL.", code="json.nul")
+
+
+def _check_depth(value: JSON) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> JsonTextError:
+    return JsonTextError(f"Objects and arrays are nested more than {MAX_DEPTH} deep.", code="json.depth")
+
+
+def _holds_nul(value: JSON) -> bool:
+    pending = [value]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, str):
+            if "\x00" in found:
+                return True
+        elif isinstance(found, dict):
+            pending += (*found, *found.values())
+        elif isinstance(found, list):
+            pending += found
+    return False
+
+
+def _syntax(text: str, at: int, wanted: str) -> JsonTextError:
+    line = text.count("\n", 0, at) + 1
+    column = at - text.rfind("\n", 0, at)
+    found = "the document ends" if at >= len(text) else f"{text[at]!r} stands"
+    return JsonTextError(f"Not JSON: at line {line}, column {column} {found} where {wanted} should be.")
+
+
+_decode: Final = JSONDecoder(
+    object_pairs_hook=_object, parse_int=_number_of, parse_float=_number_of, parse_constant=_constant
+).raw_decode

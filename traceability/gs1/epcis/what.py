@@ -1,0 +1,117 @@
+"""The what dimension: identifiers and quantities, cut into items (EPCIS 2.0 §7.3.3, commitment.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from traceability.gs1.epcis.fields import identifier
+from traceability.gs1.epcis.problems import Findings, member, shown
+from traceability.gs1.epcis.strict_json import JSON, Number
+
+MAX_ITEMS: Final = 100_000
+
+WHAT_FIELDS: Final = (
+    "parentID",
+    "transformationID",
+    "inputEPCList",
+    "inputQuantityList",
+    "outputEPCList",
+    "outputQuantityList",
+    "epcList",
+    "childEPCs",
+    "quantityList",
+    "childQuantityList",
+)
+"""The lists of items in the order in which the commitment takes them."""
+
+_SINGLE: Final = frozenset({"parentID", "transformationID"})
+# The schema of EPCIS 2.0 asks for distinct members in these lists, not in childEPCs.
+_DISTINCT: Final = frozenset({"epcList", "inputEPCList", "outputEPCList"})
+_QUANTITY_FIELDS: Final = frozenset({"epcClass", "quantity", "uom"})
+_UNIT: Final = re.compile(r"[A-Z0-9]{2,3}").fullmatch
+
+
+def cut_items(event: dict[str, JSON], findings: Findings) -> tuple[bytes, ...]:
+    """Return the items of an event, each the JSON object that is hashed."""
+    items: list[bytes] = []
+    for field in WHAT_FIELDS:
+        value = event.get(field)
+        if value is None:
+            if field in event:
+                findings.error(f".{field}", "epcis.type", f"{field} is null; a field without a value is left out.")
+            continue
+        path = f".{field}"
+        if field in _SINGLE:
+            uri = identifier(value, path, findings)
+            if uri is not None:
+                items.append(_item(field, uri))
+            continue
+        if not isinstance(value, list):
+            findings.error(path, "epcis.type", f"{field} is an array, not {shown(value)}.")
+            continue
+        if len(items) + len(value) > MAX_ITEMS:
+            findings.error(path, "epcis.too_many_items", f"An event has at most {MAX_ITEMS:,} items.")
+            break
+        if field.endswith("QuantityList") or field == "quantityList":
+            _cut_quantities(field, value, items, findings)
+        else:
+            _cut_epcs(field, value, items, findings)
+    return tuple(items)
+
+
+def _cut_epcs(field: str, values: list[JSON], items: list[bytes], findings: Findings) -> None:
+    seen: set[str] = set()
+    for i, value in enumerate(values):
+        uri = identifier(value, f".{field}[{i}]", findings)
+        if uri is None:
+            continue
+        if field in _DISTINCT:
+            if value in seen:
+                findings.error(f".{field}[{i}]", "epcis.repeated_item", f"{shown(value)} stands in {field} twice.")
+            seen.add(value)
+        items.append(_item(field, uri))
+
+
+def _cut_quantities(field: str, values: list[JSON], items: list[bytes], findings: Findings) -> None:
+    for i, value in enumerate(values):
+        path = f".{field}[{i}]"
+        if not isinstance(value, dict):
+            findings.error(path, "epcis.type", f"A quantity element is an object, not {shown(value)}.")
+            continue
+        for name in value.keys() - _QUANTITY_FIELDS:
+            message = f"A quantity element has epcClass, quantity and uom, not {shown(name)}."
+            findings.error(path + member(name), "epcis.unknown_field", message)
+        if "epcClass" not in value:
+            findings.error(path, "epcis.missing_field", "A quantity element needs an epcClass.")
+            continue
+        uri = identifier(value["epcClass"], f"{path}.epcClass", findings)
+        if uri is not None:
+            items.append(_item(field, uri, _measure(value, path, findings)))
+
+
+def _measure(value: dict[str, JSON], path: str, findings: Findings) -> str:
+    written = ""
+    if "quantity" in value:
+        quantity = value["quantity"]
+        if not isinstance(quantity, Number):
+            findings.error(f"{path}.quantity", "epcis.quantity", f"A quantity is a number, not {shown(quantity)}.")
+        elif quantity[0] == "-":
+            findings.error(f"{path}.quantity", "epcis.quantity", f"A quantity is not negative, as {quantity} is.")
+        else:
+            written = f',"quantity":{quantity}'
+    if "uom" in value:
+        unit = value["uom"]
+        if type(unit) is not str or _UNIT(unit) is None:
+            message = f"A unit is a code of UN/ECE Recommendation 20 such as KGM, not {shown(unit)}."
+            findings.error(f"{path}.uom", "epcis.uom", message)
+        elif "quantity" not in value:
+            findings.error(f"{path}.uom", "epcis.quantity", "A unit of measure needs a quantity.")
+        else:
+            written += f',"uom":"{unit}"'
+    return written
+
+
+def _item(field: str, uri: str, measure: str = "") -> bytes:
+    # A canonical identifier holds neither quotes, backslashes nor control characters, so nothing is escaped.
+    return f'{{"list":"{field}","id":"{uri}"{measure}}}'.encode()
