@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server
+from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server, stop
 from adapters.postgres.migrate import migrate
 
 TEMPLATE = "migrated"
@@ -38,8 +39,11 @@ def database_of(server: EmbeddedServer, name: str) -> Database:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """Start the server of this run; `fsync` and `synchronous_commit` are on, as in production."""
-    with embedded_server(tmp_path_factory.mktemp("postgres")) as server:
+    data = tmp_path_factory.mktemp("postgres")
+    with embedded_server(data) as server:
         yield server
+    stop(data)
+    shutil.rmtree(data / "cluster")  # the log stays, as long as pytest keeps the folder
 
 
 @pytest.fixture(scope="session")

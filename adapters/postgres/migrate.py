@@ -100,7 +100,8 @@ def migrate(
     """
     folder = folder or migrations_folder()
     migrations = read_migrations(folder)
-    with connect(owner_url) as connection, _only_one(connection):
+    with connect(owner_url) as connection:
+        _wait_for_turn(connection)
         with _failures_of("The table work.migration"):
             connection.execute("CREATE SCHEMA IF NOT EXISTS work")
             connection.execute(
@@ -131,10 +132,12 @@ def check(url: str, *, folder: Path | None = None) -> MigrationReport:
     return MigrationReport(len(migrations) - len(pending), tuple(f"{m.number:04} {m.name}" for m in pending))
 
 
-@contextlib.contextmanager
-def _only_one(connection: psycopg.Connection) -> Iterator[None]:
-    # Asked again and again instead of waited for: a waiting statement holds a snapshot, for which a
-    # CREATE INDEX CONCURRENTLY of the one who has the lock would wait in turn.
+def _wait_for_turn(connection: psycopg.Connection) -> None:
+    """Take the advisory lock, which ends with the connection.
+
+    Asked for again and again instead of waited for: a waiting statement holds a snapshot, for which a CREATE INDEX
+    CONCURRENTLY of the one who has the lock would wait in turn.
+    """
     deadline = time.monotonic() + _WAIT_SECONDS
     while not _one(connection, "SELECT pg_try_advisory_lock(%s)", [_ADVISORY_LOCK]):
         if time.monotonic() > deadline:
@@ -144,11 +147,6 @@ def _only_one(connection: psycopg.Connection) -> Iterator[None]:
                 hint="Wait until it has finished; the lock ends with its connection.",
             )
         time.sleep(0.05)
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(%s)", [_ADVISORY_LOCK])
 
 
 def _pending(connection: psycopg.Connection, migrations: Sequence[Migration]) -> list[Migration]:
