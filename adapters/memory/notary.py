@@ -1,0 +1,68 @@
+"""The coordinating side of a log in memory: the fake of `adapters.postgres.notary`."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+
+from traceability.ledger.commitment import entry_of
+from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+
+
+class MemoryLogDatabase:
+    """A log over `records`, a list that may grow; the index in the list is the leaf index."""
+
+    def __init__(self, identity: LogIdentity, records: Sequence[StoredEvent]) -> None:
+        self.identity = identity
+        self.records = records
+        self.signed: dict[int, SignedCheckpoint] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def leadership(self) -> Iterator[bool]:
+        """Give True to one caller at a time."""
+        leads = self._lock.acquire(blocking=False)
+        try:
+            yield leads
+        finally:
+            if leads:
+                self._lock.release()
+
+    def sequenced(self) -> int:
+        """Return the number of leaves."""
+        return len(self.records)
+
+    def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
+        """Return leaves start … end−1."""
+        return [
+            SequencedEntry(entry_of(record.event_id, record.recorded_at, record.commitment), record.leaf_hash)
+            for record in self.records[start:end]
+        ]
+
+    def last_signed(self) -> SignedCheckpoint | None:
+        """Return the signed checkpoint of the largest tree."""
+        return self.signed[max(self.signed)] if self.signed else None
+
+    def signed_at_size(self, size: int) -> SignedCheckpoint | None:
+        """Return the checkpoint that was signed for this tree size."""
+        return self.signed.get(size)
+
+    def signed_after(self, size: int, most: int) -> SignedCheckpoint | None:
+        """Return the largest checkpoint of at most `size + most` leaves, else the smallest, of those beyond `size`."""
+        beyond = sorted(signed for signed in self.signed if signed > size)
+        near = [signed for signed in beyond if signed <= size + most]
+        return self.signed[near[-1] if near else beyond[0]] if beyond else None
+
+    def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
+        """Store a checkpoint and return what is stored for its size."""
+        return self.signed.setdefault(signed.checkpoint.size, signed)
+
+    def all_signed(self) -> Iterator[SignedCheckpoint]:
+        """Yield every signed checkpoint, in order of size."""
+        for size in sorted(self.signed):
+            yield self.signed[size]
+
+    def events(self) -> Iterator[StoredEvent]:
+        """Yield the log's records in order of position."""
+        yield from list(self.records)

@@ -1,0 +1,134 @@
+"""A log's static files on the file system."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from traceability.errors import UnavailableError
+from traceability.notary.errors import DamagedLogError, StaleCheckpointError
+
+CHECKPOINT: Final = "checkpoint"
+_STAGING: Final = ".staging"
+_LOCK: Final = ".lock"
+
+
+class FileTileStore:
+    """One log's folder: `checkpoint` and `tile/…`.
+
+    A file is written beside its place, synced, renamed, and then its folder is synced: after a power cut it is there
+    wholly or not at all. Writers of one folder take turns by a lock on it, which a killed process gives up.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file, None when it does not exist."""
+        try:
+            return (self.folder / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def checkpoint(self) -> bytes | None:
+        """Return the served checkpoint."""
+        return self.read(CHECKPOINT)
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write immutable files, durable on return; raises `DamagedLogError` when one exists with other bytes."""
+        with self._exclusively():
+            missing = {}
+            for path, content in files.items():
+                existing = self.read(path)
+                if existing is None:
+                    missing[path] = content
+                elif existing != content:
+                    raise DamagedLogError(f"{path} exists with other bytes; a published file never changes")
+            # The folder of a file that exists is synced too: whoever wrote it may have died before that.
+            self._put(missing, also_sync=files)
+
+    def replace_checkpoint(self, old: bytes | None, new: bytes) -> None:
+        """Serve another checkpoint, durable on return; raises `StaleCheckpointError` when `old` is not served now."""
+        with self._exclusively():
+            if self.checkpoint() != old:
+                raise StaleCheckpointError("another process has published a checkpoint of this log")
+            self._put({CHECKPOINT: new})
+
+    def discard_partials(self, paths: Iterable[str]) -> None:
+        """Remove the partial tiles of full ones; what cannot be removed stays."""
+        for path in paths:
+            shutil.rmtree(self.folder / f"{path}.p", ignore_errors=True)
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of every file under `tile/`."""
+        for folder, _, names in os.walk(self.folder / "tile"):
+            relative = Path(folder).relative_to(self.folder)
+            yield from ((relative / name).as_posix() for name in names)
+
+    def _put(self, files: Mapping[str, bytes], also_sync: Iterable[str] = ()) -> None:
+        staged = []
+        for number, (path, content) in enumerate(files.items()):
+            staged.append((self.folder / _STAGING / str(number), self.folder / path))
+            _write_synced(staged[-1][0], content)
+        changed = {self.folder / Path(path).parent for path in also_sync}
+        for _, target in staged:
+            changed |= _make_folders(target.parent)
+            changed.add(target.parent)
+        for temporary, target in staged:
+            temporary.rename(target)
+        for folder in changed:
+            _sync_folder(folder)
+
+    @contextlib.contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        try:
+            (self.folder / _STAGING).mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                # Under the lock, what is staged can only be left over from a writer that died.
+                for leftover in (self.folder / _STAGING).iterdir():
+                    leftover.unlink()
+                yield
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise UnavailableError(
+                f"the log's files cannot be written: {error}",
+                code="log.storage",
+                hint=f"Check the space and the permissions of {self.folder}.",
+            ) from error
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(file, view) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _make_folders(folder: Path) -> set[Path]:
+    """Make a folder and return those above it that gained one."""
+    gained, ancestor = set(), folder
+    while not ancestor.is_dir():
+        ancestor = ancestor.parent
+        gained.add(ancestor)
+    folder.mkdir(parents=True, exist_ok=True)
+    return gained
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

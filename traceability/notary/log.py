@@ -1,0 +1,160 @@
+"""One log: integrate committed records, sign, write tiles, publish.
+
+The steps of one round, and what a crash after each leaves behind:
+
+1. Read the next leaves and compute root and tiles in memory. Nothing was changed.
+2. Sign, and insert the checkpoint under (log, size). From now on this tree is promised. It was computed from committed
+   records, which never change, so every later round computes the same; the next round finds a signed checkpoint beyond
+   the published one and goes on at 3 with the note that is stored.
+3. Write tiles and bundles. Files of unpublished sizes are harmless: the next round writes the same bytes again.
+4. Replace `checkpoint`. It comes last, so whoever reads it finds every tile that it needs.
+5. Remove the partial tiles whose full ones are now served. Those that a crash leaves behind do no harm.
+
+Two processes that both believe to lead read the same records, so they sign the same root for a size, and the database
+keeps one note for each. The served checkpoint is replaced by compare-and-set, so it never goes back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from traceability.ledger.commitment import leaf_hash
+from traceability.merkle import root_from_path
+from traceability.notary.checkpoint import Checkpoint, open_checkpoint
+from traceability.notary.errors import DamagedLogError, NotPublishedError, RolledBackError, VerificationError
+from traceability.notary.frontier import Frontier, ReadTile, load_frontier
+from traceability.notary.note import SigningKey, VerifierKey
+from traceability.notary.ports import LogDatabase, SignedCheckpoint, TileStore
+from traceability.notary.proof import LogProof
+from traceability.notary.receipt import Opening
+from traceability.notary.tiles import WIDTH, Tile
+from traceability.notary.tree import TiledTree
+from traceability.ports import Clock
+
+ROUND: Final = 16_384
+
+
+class Log:
+    """The writing side of a log. Raises `RolledBackError` rather than sign against what was published."""
+
+    def __init__(self, database: LogDatabase, tiles: TileStore, key: SigningKey, clock: Clock) -> None:
+        if key.verifier.text != database.identity.vkey:
+            raise RolledBackError(
+                f"the signing key is not that of the log {database.identity.name}",
+                code="log.wrong_key",
+                hint=f"The log was created with {database.identity.vkey}.",
+            )
+        self._database = database
+        self._tiles = tiles
+        self._key = key
+        self._clock = clock
+        self._frontier: Frontier | None = None
+        self._served: bytes | None = None
+
+    def integrate(self, most: int = ROUND) -> Checkpoint | None:
+        """Publish one more checkpoint over at most `most` more leaves; None when there is nothing to publish."""
+        # The frontier is kept between rounds, but not over an error: then the next round starts from what is stored.
+        frontier, self._frontier = self._frontier, None
+        if frontier is None or self._tiles.checkpoint() != self._served:
+            frontier = self._load()
+        published = -1 if self._served is None else frontier.size
+        signed = self._database.signed_after(published, most)
+        end = signed.checkpoint.size if signed else min(self._sequenced(published), frontier.size + most)
+        if end == published:
+            self._frontier = frontier
+            return None
+        frontier, files = self._extend(frontier, end)
+        checkpoint = Checkpoint(self._database.identity.origin, end, frontier.root())
+        if signed is None:
+            note = self._key.sign(checkpoint.text())
+            signed = self._database.insert(SignedCheckpoint(checkpoint, note, self._clock.now_us()))
+        if signed.checkpoint != checkpoint:
+            raise DamagedLogError(
+                f"the records give another root than the checkpoint that was signed for size {end}",
+                hint="Run `traceability log fsck` to find the first bad entry.",
+            )
+        self._tiles.write(files)
+        note_bytes = signed.note.encode()
+        self._tiles.replace_checkpoint(self._served, note_bytes)
+        self._served, self._frontier = note_bytes, frontier
+        self._tiles.discard_partials(path for path in files if Tile.parse(path).width == WIDTH)
+        return checkpoint
+
+    def _sequenced(self, published: int) -> int:
+        sequenced = self._database.sequenced()
+        if sequenced < published:
+            raise RolledBackError(f"the ledger has {sequenced} records, but {published} leaves were published")
+        return sequenced
+
+    def _load(self) -> Frontier:
+        """Read what is published and check it against the database."""
+        published = self._served = self._tiles.checkpoint()
+        if published is None:
+            return Frontier()
+        checkpoint, _ = open_checkpoint(published, self._key.verifier)
+        check_not_ahead(self._database, checkpoint)
+        return load_frontier(checkpoint.size, checkpoint.root, tile_reader(self._tiles))
+
+    def _extend(self, frontier: Frontier, end: int) -> tuple[Frontier, dict[str, bytes]]:
+        rows = self._database.entries(frontier.size, end)
+        if len(rows) != end - frontier.size:
+            raise DamagedLogError(f"the ledger has no leaves {frontier.size + len(rows)} to {end - 1}")
+        hashes = [leaf_hash(row.entry) for row in rows]
+        # A flipped bit in the database is found before it is signed, when it can still be repaired.
+        for i, row in enumerate(rows):
+            if hashes[i] != row.leaf_hash:
+                raise DamagedLogError(f"the leaf hash of leaf {frontier.size + i} is not that of its entry")
+        return frontier.extended([row.entry for row in rows], hashes)
+
+
+def check_not_ahead(database: LogDatabase, published: Checkpoint) -> None:
+    """Raise `RolledBackError` unless the database knows the published checkpoint, root and all."""
+    known = database.signed_at_size(published.size)
+    if known is None or known.checkpoint.root != published.root:
+        last = database.last_signed()
+        raise RolledBackError(
+            f"the published checkpoint of {published.origin} has size {published.size}, "
+            + ("and another root than the database" if known else f"the database ends at {_size(last)}"),
+            hint="The database was restored from an older state. Close this log and open a new one under a new origin.",
+        )
+
+
+def tile_reader(tiles: TileStore) -> ReadTile:
+    """Read tiles from a store; a partial tile that was removed is cut from the full one, as C2SP lets clients do."""
+
+    def read(tile: Tile) -> bytes | None:
+        data = tiles.read(tile.path)
+        if data is None and tile.width < WIDTH and (full := tiles.read(tile.full.path)) is not None:
+            return tile.cut(full)
+        return data
+
+    return read
+
+
+def prove(tiles: TileStore, key: VerifierKey, index: int, opening: Opening) -> LogProof:
+    """Build the receipt of leaf `index` from the published files alone.
+
+    Raises `NotPublishedError` when no published checkpoint covers the leaf yet, `DamagedLogError` when the files do
+    not prove what they should: a receipt that does not verify is never handed out.
+    """
+    published = tiles.checkpoint()
+    if published is None:
+        raise NotPublishedError("nothing of this log is published yet")
+    try:
+        checkpoint, _ = open_checkpoint(published, key)
+    except VerificationError as error:
+        raise DamagedLogError(f"the published checkpoint is not the log's: {error}") from error
+    if index >= checkpoint.size:
+        raise NotPublishedError(f"leaf {index} is not published yet: the checkpoint covers {checkpoint.size}")
+    path = TiledTree(checkpoint.size, tile_reader(tiles)).inclusion_path(index)
+    try:
+        proven = root_from_path(opening.leaf_hash(), index, checkpoint.size, path) == checkpoint.root
+    except VerificationError as error:
+        raise DamagedLogError(f"the record of leaf {index} is not as it must be: {error}") from error
+    if not proven:
+        raise DamagedLogError(f"leaf {index} cannot be proven from the published tiles")
+    return LogProof(index, tuple(path), published.decode(), opening.encode())
+
+
+def _size(signed: SignedCheckpoint | None) -> int:
+    return signed.checkpoint.size if signed else 0

@@ -1,0 +1,133 @@
+"""What the notary needs of the world: a ledger's records and signed checkpoints, and a place for static files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from traceability.ledger.parts import Parts
+from traceability.notary.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """A log as it was created; none of this ever changes.
+
+    `name` is its name in URLs, `origin` that of its key and checkpoints, `first_position` the ledger's position that
+    is leaf 0.
+    """
+
+    name: str
+    origin: str
+    vkey: str
+    first_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint with its note, byte for byte, and when it was signed (µs UTC)."""
+
+    checkpoint: Checkpoint
+    note: str
+    signed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequencedEntry:
+    """A leaf as the ledger stores it: the 57 bytes of its entry, and the hash that the append computed."""
+
+    entry: bytes
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A record with everything that its leaf is rebuilt from."""
+
+    position: int
+    event_id: UUID
+    recorded_at: int
+    leaf_hash: bytes
+    commitment: bytes
+    salt: bytes
+    personal_salt: bytes
+    parts: Parts
+
+
+class LogDatabase(Protocol):
+    """The coordinating side of one log. Indices are leaf indices, from 0."""
+
+    @property
+    def identity(self) -> LogIdentity:
+        """The log as it was created."""
+        ...
+
+    def leadership(self) -> AbstractContextManager[bool]:
+        """Give, for the time of the context, True to one caller and False to every other."""
+        ...
+
+    def sequenced(self) -> int:
+        """Return the number of leaves that are committed in the ledger."""
+        ...
+
+    def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
+        """Return leaves start … end−1, all of which must be sequenced."""
+        ...
+
+    def last_signed(self) -> SignedCheckpoint | None:
+        """Return the signed checkpoint of the largest tree."""
+        ...
+
+    def signed_at_size(self, size: int) -> SignedCheckpoint | None:
+        """Return the checkpoint that was signed for this tree size."""
+        ...
+
+    def signed_after(self, size: int, most: int) -> SignedCheckpoint | None:
+        """Return the largest checkpoint of at most `size + most` leaves, else the smallest, of those beyond `size`."""
+        ...
+
+    def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
+        """Store a checkpoint durably and return what is stored for its size: of two, the first stays."""
+        ...
+
+    def all_signed(self) -> Iterator[SignedCheckpoint]:
+        """Yield every signed checkpoint, in order of size."""
+        ...
+
+    def events(self) -> Iterator[StoredEvent]:
+        """Yield the log's records in order of position, from one snapshot."""
+        ...
+
+
+class TileStore(Protocol):
+    """A folder of static files that any web server can serve, with the paths of C2SP tlog-tiles."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file, None when it does not exist."""
+        ...
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write immutable files; they are durable on return, and each is there wholly or not at all.
+
+        Raises `DamagedLogError` when a path exists with other bytes.
+        """
+        ...
+
+    def checkpoint(self) -> bytes | None:
+        """Return the served checkpoint."""
+        ...
+
+    def replace_checkpoint(self, old: bytes | None, new: bytes) -> None:
+        """Serve another checkpoint, durable on return; raises `StaleCheckpointError` when `old` is not served now."""
+        ...
+
+    def discard_partials(self, paths: Iterable[str]) -> None:
+        """Remove, as far as possible, the partial tiles of these full ones, which hold all that they held."""
+        ...
+
+    def paths(self) -> Iterator[str]:
+        """Yield the path of every file under `tile/`."""
+        ...

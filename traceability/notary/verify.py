@@ -1,0 +1,101 @@
+"""Check a receipt with nothing but the receipt and the log's public key: `python -m traceability.notary.verify`.
+
+No server, no database and no configuration take part, so that a receipt proves the same in ten years.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from traceability.ledger.parts import PART_NAMES, WHAT
+from traceability.merkle import root_from_path
+from traceability.notary.checkpoint import Checkpoint, open_checkpoint
+from traceability.notary.errors import VerificationError
+from traceability.notary.note import VerifierKey
+from traceability.notary.proof import LogProof
+from traceability.notary.receipt import Opening, OpenPart, OpenWhat
+
+EXIT_TRUE, EXIT_FALSE, EXIT_USAGE = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedReceipt:
+    """What a receipt proves: this opening is leaf `index` of the tree of `checkpoint`.
+
+    `cosignatures` are the witnesses that signed the checkpoint, with the POSIX seconds at which each did.
+    """
+
+    opening: Opening
+    index: int
+    checkpoint: Checkpoint
+    cosignatures: tuple[tuple[str, int], ...]
+
+    def lines(self) -> list[str]:
+        """Say in plain words what is proven, what is withheld and what is not proven."""
+        opening, checkpoint = self.opening, self.checkpoint
+        lines = [
+            f"proven: event {opening.event_id} is leaf {self.index} of {checkpoint.size} in {checkpoint.origin}",
+            f"proven: it was recorded at {opening.recorded_at} µs since 1970 (UTC) and not altered since",
+        ]
+        lines += [f"proven: witness {name} saw this checkpoint at {seconds}" for name, seconds in self.cosignatures]
+        for name, part in zip(PART_NAMES, opening.parts, strict=True):
+            if isinstance(part, OpenPart):
+                content = part.content.decode(errors="replace") if part.content else "(the event has none)"
+                lines.append(f"{name}: {content}")
+            elif isinstance(part, OpenWhat):
+                lines.append(f"{name}: {len(part.items)} of {part.count} items")
+                lines += [f"  {item.index}: {item.content.decode(errors='replace')}" for item in part.items]
+        what = opening.parts[WHAT]
+        withheld = opening.closed()
+        if isinstance(what, OpenWhat) and not what.complete:
+            withheld.insert(0, f"{what.count - len(what.items)} items")
+        lines.append(f"withheld, if it exists: {', '.join(withheld) or 'nothing'}")
+        lines.append("not proven: that no other event about the same things was left out")
+        return lines
+
+
+def verify_receipt(data: bytes, key: VerifierKey, witnesses: Iterable[VerifierKey] = ()) -> VerifiedReceipt:
+    """Check a receipt against the log's key; raises `VerificationError`, whatever the bytes are."""
+    proof = LogProof.parse(data)
+    if proof.extra is None:
+        raise VerificationError("the proof opens no event")
+    checkpoint, note = open_checkpoint(proof.checkpoint.encode(), key, witnesses)
+    opening = Opening.parse(proof.extra)
+    if root_from_path(opening.leaf_hash(), proof.index, checkpoint.size, proof.path) != checkpoint.root:
+        raise VerificationError("what is shown is not in the log's tree", code="log.inclusion")
+    cosignatures = tuple(
+        (witness.name, seconds)
+        for witness, signature in note.verified
+        if (seconds := witness.timestamp(signature)) is not None
+    )
+    return VerifiedReceipt(opening, proof.index, checkpoint, cosignatures)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 when the receipt holds, 1 when it does not, 2 when the command is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m traceability.notary.verify", description=__doc__)
+    parser.add_argument("receipt", help="file of the receipt, - for standard input")
+    parser.add_argument("--key", required=True, metavar="VKEY", help="the log's verifier key: origin+id+key")
+    parser.add_argument("--witness", action="append", default=[], metavar="VKEY", help="a witness that you trust")
+    options = parser.parse_args(arguments)
+    try:
+        key, witnesses = VerifierKey.parse(options.key), [VerifierKey.parse(text) for text in options.witness]
+        data = sys.stdin.buffer.read() if options.receipt == "-" else Path(options.receipt).read_bytes()
+    except (VerificationError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_USAGE
+    try:
+        verified = verify_receipt(data, key, witnesses)
+    except VerificationError as error:
+        sys.stderr.write(f"false: {error.diagnostics()}\n")
+        return EXIT_FALSE
+    sys.stdout.write("\n".join(verified.lines()) + "\n")
+    return EXIT_TRUE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
