@@ -8,6 +8,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.migrate import check
+from adapters.postgres.partitions import LOW_WATER, positions_left
 from adapters.postgres.privileges import excess_privileges
 from api.wiring import Engine
 from traceability.errors import TraceabilityError
@@ -25,6 +26,7 @@ def unreadiness(engine: Engine) -> Iterator[tuple[str, str]]:
             return
         with engine.pool.connection() as connection:
             excess = excess_privileges(connection)
+            left = positions_left(connection)
     except (psycopg.OperationalError, PoolTimeout):
         yield "ready.database", "The database does not answer."
         return
@@ -33,3 +35,5 @@ def unreadiness(engine: Engine) -> Iterator[tuple[str, str]]:
         return
     if excess:
         yield "ready.privileges", f"The database role could change records: it {'; it '.join(excess)}."
+    if left < LOW_WATER:
+        yield "ready.partitions", f"There is room for only {left} more events. Run: traceability db maintain"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
 import psycopg
 from psycopg_pool import ConnectionPool
@@ -19,10 +20,14 @@ from adapters.system import SystemClock, SystemEntropy
 from api.settings import Settings
 from traceability.errors import UnavailableError
 from traceability.ledger.event import opaque_index
+from traceability.ledger.index import Indexer
 from traceability.ledger.organisations import LOCAL
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import LedgerRules
 from traceability.ports import Clock, Entropy
+
+INDEXER: Final[Indexer] = opaque_index
+"""How the index of every ledger follows from its records."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
     with database_urls(database_settings(settings)) as urls:
         _bring_up_to_date(urls, private=private)
         with open_pool(urls.runtime, max_size=settings.pool_size) as pool:
-            rules = LedgerRules(indexer=opaque_index, content_digest=_digest, clock=clock, entropy=entropy)
+            rules = LedgerRules(indexer=INDEXER, content_digest=_digest, clock=clock, entropy=entropy)
             ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
             organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
             if private and not organisations.all():

@@ -10,9 +10,11 @@ from adapters.postgres import embedded
 from adapters.postgres.connection import connect, database_urls
 from adapters.postgres.migrate import check as compare
 from adapters.postgres.migrate import migrate as apply
+from adapters.postgres.partitions import maintain as make_partitions
 from adapters.postgres.privileges import excess_privileges
-from api.cli.context import EXIT_FALSE, JSON, group, note, print_json, settings_for
-from api.wiring import database_settings
+from adapters.postgres.reindex import reindex as rebuild
+from api.cli.context import EXIT_FALSE, JSON, LedgerName, group, note, print_json, progress_bar, settings_for
+from api.wiring import INDEXER, database_settings
 
 app = group("db", "The database: migrate, check, address.")
 
@@ -49,6 +51,45 @@ def check(*, json: JSON = False) -> None:
     for privilege in excess:
         note(f"the runtime role {privilege}: it should only SELECT and INSERT in schema ledger")
     if report.pending or excess:
+        raise typer.Exit(EXIT_FALSE)
+
+
+@app.command()
+def maintain(*, json: JSON = False) -> None:
+    """Make partitions ahead of the events to come, as the owner role. Run it daily on a large ledger."""
+    with database_urls(database_settings(settings_for())) as urls, connect(urls.owner) as connection:
+        left = make_partitions(connection)
+    if json:
+        print_json({"positions_left": left})
+    note(f"There is room for {left} more events.")
+
+
+@app.command()
+def reindex(
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare only, change nothing; exit 1 if it differs.")
+    ] = False,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """Rebuild the index from the records and mend what differs, as the owner role; appends wait at the end.
+
+    For example:
+
+    - `traceability db reindex --verify` checks that the index is exactly what the records say
+    - `traceability db reindex` mends it
+    """
+    settings = settings_for(ledger=ledger)
+    with database_urls(database_settings(settings)) as urls, progress_bar("Reading records") as advance:
+        differences = rebuild(urls.owner, settings.ledger, INDEXER, repair=not verify, progress=advance)
+    found = [difference for difference in differences if difference.surplus or difference.missing]
+    if json:
+        print_json({"clean": not found, "repaired": bool(found) and not verify, "tables": differences})
+    for difference in found:
+        note(f"{difference.table}: {difference.missing} rows were missing, {difference.surplus} should not be there")
+    note("The index is what the records say." if not found else "It differs." if verify else "Mended.")
+    if found and verify:
         raise typer.Exit(EXIT_FALSE)
 
 
