@@ -3,7 +3,7 @@
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.document import CapturedEvent, Document, read_document
 from traceability.gs1.epcis.event import TYPE_NAMES
-from traceability.gs1.epcis.index import index_rows
+from traceability.gs1.epcis.index import index_rows, lot_numbers
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.view import EpcisView, ErrorDeclaration, Item, view_of
 
@@ -17,6 +17,7 @@ __all__ = [
     "Problem",
     "content_digest",
     "index_rows",
+    "lot_numbers",
     "read_document",
     "view_of",
 ]

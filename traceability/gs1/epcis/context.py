@@ -139,7 +139,8 @@ class Names:
         for _ in range(_CHAIN):  # a prefix may itself be written with a prefix, and two may name each other
             again = self._expand(expanded) if expanded is not None else None
             if again is None or again == expanded:
-                return expanded
+                # A word that only stands for another word could be taken for a field of EPCIS.
+                return expanded if expanded is not None and ":" in expanded else None
             expanded = again
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from traceability.gs1.epcis.context import Names
-from traceability.gs1.epcis.fields import Check, canonical_object, identifier_field, is_uri
+from traceability.gs1.epcis.fields import Check, canonical_object, identifier_field, is_uri, type_field
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
@@ -55,7 +55,7 @@ def cut_business_list(field: str, value: JSON, names: Names, findings: Findings)
                 message = f"An element of {field} has type and {target}, not {shown(name)}."
                 findings.error(at + member(name), "epcis.unknown_field", message)
             else:
-                canonical[name] = check(inner, names, at + member(name), findings)
+                canonical[name] = check(inner, names, f"{at}.{name}", findings)
         found.append(canonical)
     return found
 
@@ -119,7 +119,7 @@ def _transaction(value: JSON, _names: Names, path: str, findings: Findings) -> J
     return found.uri
 
 
-_PLACE: Final[Mapping[str, Check]] = {"id": identifier_field}
+_PLACE: Final[Mapping[str, Check]] = {"id": identifier_field, "type": type_field}
 _TRANSACTION: Final[Mapping[str, Check]] = {"type": TRANSACTION_TYPE.word, "bizTransaction": _transaction}
 _ENDPOINTS: Final[Mapping[str, Mapping[str, Check]]] = {
     target: {"type": SOURCE_TYPE.word, target: identifier_field} for target in ("source", "destination")

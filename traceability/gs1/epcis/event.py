@@ -47,7 +47,7 @@ _TYPE_OF: Final = {
     prefix + name: name for name in TYPE_NAMES for prefix in ("", "epcis:", *EPCIS_NAMESPACES)
 }  # fmt: skip
 _ACTIONS: Final = frozenset({"ADD", "OBSERVE", "DELETE"})
-_HEAD_OF_DECLARATION: Final = ("declarationTime", "reason")
+HEAD_OF_DECLARATION: Final = ("declarationTime", "reason")
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ def _cut_declaration(
         path,
         findings,
     )
-    head["errorDeclaration"] = {name: canonical.pop(name) for name in _HEAD_OF_DECLARATION if name in canonical}
+    head["errorDeclaration"] = {name: canonical.pop(name) for name in HEAD_OF_DECLARATION if name in canonical}
     if canonical:
         more["errorDeclaration"] = canonical
 

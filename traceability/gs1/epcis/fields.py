@@ -14,7 +14,7 @@ from traceability.gs1.epcis.context import Names
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
-from traceability.gs1.identifiers import IdentifierError, parse_identifier
+from traceability.gs1.identifiers import MAX_LENGTH, IdentifierError, parse_identifier
 
 Check: TypeAlias = Callable[[JSON, Names, str, Findings], JSON]
 """Value, names in force, path, findings → canonical value, of no use when an error was noted."""
@@ -41,7 +41,7 @@ def identifier_field(value: JSON, _names: Names, path: str, findings: Findings) 
 
 def is_uri(value: JSON) -> bool:
     """Tell whether a value is an absolute URI."""
-    return type(value) is str and _ABSOLUTE(value) is not None
+    return type(value) is str and len(value) <= MAX_LENGTH and _ABSOLUTE(value) is not None
 
 
 def uri_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
@@ -66,6 +66,14 @@ def text_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSO
     return value
 
 
+def type_field(value: JSON, names: Names, path: str, findings: Findings) -> JSON:
+    """Check the JSON-LD type of an object, a name that is resolved like a member's."""
+    if type(value) is not str:
+        findings.error(path, "epcis.type", f"A type is a name, not {shown(value)}.")
+        return None
+    return names.iri(value) or value
+
+
 def unknown_field(name: str, names: Names, path: str, findings: Findings) -> bool:
     """Refuse a bare name in a place where EPCIS has none of that name and no context could have declared it."""
     if ":" in name or names.foreign or names.iri(name) is not None:
@@ -88,7 +96,7 @@ def canonical_object(
     for name, inner in value.items():
         check = checks.get(name)
         if check is not None:
-            found[name] = check(inner, names, path + member(name), findings)
+            found[name] = check(inner, names, f"{path}.{name}", findings)
         elif name != "@context" and not unknown_field(name, names, path, findings):
             extension(name, inner, names, path, findings, into=found)
     return found

@@ -119,9 +119,14 @@ def _tag_how(
         return
     made = [i for field, i in items if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
     gtins = dict.fromkeys(i.gtin for i in made if i.gtin is not None)
-    for name, lot in ilmd.items():
-        if isinstance(lot, str) and _LOT_NAME(name) is not None:
-            tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, lot)) is not None]
+    for number in lot_numbers(ilmd):
+        tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, number)) is not None]
+
+
+def lot_numbers(ilmd: Mapping[str, JSON]) -> list[str]:
+    """Return the lot or batch numbers in instance/lot master data, under whichever name they are given."""
+    # A Number is a str that was no string in the document, and no lot number.
+    return [value for name, value in ilmd.items() if type(value) is str and _LOT_NAME(name) is not None]
 
 
 def _lot(gtin: str, lot: str) -> str | None:

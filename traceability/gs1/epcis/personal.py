@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from traceability.errors import InvalidInputError
-from traceability.gs1.epcis.event import Cut
+from traceability.gs1.epcis.event import HEAD_OF_DECLARATION, Cut
 from traceability.gs1.epcis.fields import is_uri
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.what import WHAT_FIELDS
@@ -40,7 +40,7 @@ class PersonalMembers:
         self._iris = frozenset(entry for entry in listed if not entry.startswith("/"))
         for entry in listed:
             if entry in self._pointers:
-                valid = _POINTER(entry) is not None and _unescaped(entry.split("/")[1]) not in _NOT_PERSONAL
+                valid = _POINTER(entry) is not None and not _in_head_or_item(entry)
             else:
                 valid = is_uri(entry)
             if not valid:
@@ -86,9 +86,10 @@ class PersonalMembers:
         return value
 
 
+def _in_head_or_item(pointer: str) -> bool:
+    field, _, inner = pointer[1:].partition("/")
+    return field in _NOT_PERSONAL or (field == "errorDeclaration" and inner in HEAD_OF_DECLARATION)
+
+
 def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
-
-
-def _unescaped(token: str) -> str:
-    return token.replace("~1", "/").replace("~0", "~")

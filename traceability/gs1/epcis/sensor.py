@@ -13,6 +13,7 @@ from traceability.gs1.epcis.fields import (
     identifier_field,
     text_field,
     time_field,
+    type_field,
     uri_field,
 )
 from traceability.gs1.epcis.problems import Findings, shown
@@ -97,13 +98,6 @@ def _warn_repeated(element: dict[str, JSON], path: str, findings: Findings) -> N
             findings.warn(f"{path}.sensorReport[{i}].{name}", "epcis.repeated_sensor_attribute", message)
 
 
-def _element_type(value: JSON, names: Names, path: str, findings: Findings) -> JSON:
-    if type(value) is not str:
-        findings.error(path, "epcis.type", f"A type is a name, not {shown(value)}.")
-        return None
-    return names.iri(value) or value
-
-
 _INLINE: Final = frozenset({"dataProcessingMethod", "deviceID", "deviceMetadata", "rawData", "time", "bizRules"})
 _METADATA: Final[Mapping[str, Check]] = {
     "time": time_field,
@@ -133,4 +127,4 @@ _REPORT: Final[Mapping[str, Check]] = {
         uri_field,
     ),
 }  # fmt: skip
-_ELEMENT: Final[Mapping[str, Check]] = {"sensorMetadata": _metadata, "sensorReport": _reports, "type": _element_type}
+_ELEMENT: Final[Mapping[str, Check]] = {"sensorMetadata": _metadata, "sensorReport": _reports, "type": type_field}

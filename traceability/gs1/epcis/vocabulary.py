@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from traceability.gs1.epcis.context import Names
+from traceability.gs1.epcis.fields import is_uri
 from traceability.gs1.epcis.problems import Findings, shown
 
 _CBV_WEB: Final = ("https://ref.gs1.org/cbv/", "https://ns.gs1.org/cbv/", "http://ns.gs1.org/cbv/")
@@ -38,18 +39,19 @@ class Vocabulary:
 
     def word(self, value: object, names: Names, path: str, findings: Findings) -> str | None:
         """Return the canonical form of a term, None with an error noted when it is none."""
-        known = self.spellings.get(value) if type(value) is str else None
-        if known is not None:
-            return known
-        return self._unusual(value, names, path, findings)
-
-    def _unusual(self, value: object, names: Names, path: str, findings: Findings) -> str | None:
         if type(value) is not str or not value:
             findings.error(path, "epcis.type", f"A {self.name} is a word or a URI, not {shown(value)}.")
             return None
+        known = self.spellings.get(value)
+        return known if known is not None else self._unusual(value, names, path, findings)
+
+    def _unusual(self, value: str, names: Names, path: str, findings: Findings) -> str | None:
         iri = names.iri(value)
         if iri is not None and iri in self.spellings:
             return self.spellings[iri]
+        if ":" in value and not is_uri(iri or value):
+            findings.error(path, "epcis.uri", f"A {self.name} of your own is a full URI; {shown(value)} is none.")
+            return None
         if iri is None and ":" in value:
             message = f"No context in the document explains the {self.name} {shown(value)}; it is kept as written."
             findings.warn_once(path, "epcis.unresolved_name", value, message)
