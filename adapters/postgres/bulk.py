@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
+from adapters.postgres.outcome import settled
 from adapters.postgres.rows import COLUMNS, Packed, index_data, pack, record_data, rows_of, visibility_columns
 from traceability.ledger.store import Appended, Outcome, Prepared, Record
 
@@ -27,7 +28,7 @@ ADD_VISIBILITIES: Final = (
 def append_atomically(ledger: PostgresLedger, events: Sequence[Prepared], query: DCBQuery | None, after: int) -> int:
     """Append up to 10,000 events in one transaction unless the condition fails; return the last position."""
     packed = pack(rows_of(events, ledger.rules.tag_hash))
-    with ledger.pool.connection() as connection, connection.transaction():
+    with settled(ledger.pool) as connection, connection.transaction():
         head, recorded_at = _lock(ledger, connection)
         if query is not None:
             ledger.raise_if_matched(connection, query, after, head)
@@ -79,7 +80,7 @@ class _Batch:
     def append(self) -> tuple[int, float]:
         """Write what is new; return the rows written and for how many seconds the lock was held."""
         checked = 0
-        with self._ledger.pool.connection() as connection:
+        with settled(self._ledger.pool) as connection:
             while True:
                 head = self._ledger.head_on(connection)
                 if self._find_recorded(connection, checked, head):

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from eventsourcing.dcb.api import DCBQuery
-from psycopg import DatabaseError, InterfaceError, OperationalError
 
+from adapters.postgres.outcome import outcome_unknown
 from traceability.errors import UnavailableError
 from traceability.ledger.store import Prepared, matches
 
@@ -25,7 +25,7 @@ GROUP_EVENTS: Final = 512
 class SmallAppend:
     """One atomic append: nothing that matches `query` may have been recorded after position `after`.
 
-    Once `done`: `position` is its last event's, or None when a candidate stands between `after` and `checked_to`.
+    Once `decided`: `position` is its last event's, or None when a candidate stands between `after` and `checked_to`.
     """
 
     events: Sequence[Prepared]
@@ -34,7 +34,7 @@ class SmallAppend:
     position: int | None = None
     checked_to: int = 0
     error: Exception | None = None
-    done: bool = False
+    decided: bool = False
     leads: bool = False
     awake: threading.Event = field(default_factory=threading.Event)
 
@@ -57,44 +57,43 @@ class GroupCommit:
 
     def submit(self, append: SmallAppend) -> None:
         """Return once the append is decided; raises what its commit raised."""
-        with self._lock:
-            self._waiting.append(append)
-            append.leads = not self._busy
-            self._busy = True
-        if not append.leads:
-            self._await(append)
-        if append.leads:
-            self._lead()
-        if append.error is not None:
-            raise append.error
-
-    def _await(self, append: SmallAppend) -> None:
         try:
-            append.awake.wait()
+            with self._lock:
+                self._waiting.append(append)
+                append.leads = not self._busy
+                self._busy = True
+            if not append.leads:
+                append.awake.wait()
+            if append.leads:
+                self._lead()
         except BaseException:
             # Ctrl-C in the main thread: nobody may be left waiting for a leader that went away.
             with self._lock:
                 if append in self._waiting:
                     self._waiting.remove(append)
                 if append.leads:
+                    append.leads = False
                     self._pass_on()
             raise
+        if append.error is not None:
+            raise append.error
 
     def _lead(self) -> None:
-        with self._lock:
-            group = self._take()
+        group: list[SmallAppend] = []
         try:
+            with self._lock:
+                self._take(group)
             self._commit_group(group)
         finally:
             with self._lock:
                 self._pass_on()
             for member in group:
-                member.done = True
+                if not member.decided and member.error is None:
+                    member.error = outcome_unknown()  # Ctrl-C in the middle of the commit
                 member.leads = False
                 member.awake.set()
 
-    def _take(self) -> list[SmallAppend]:
-        group: list[SmallAppend] = []
+    def _take(self, group: list[SmallAppend]) -> None:
         size = 0
         while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP_EVENTS):
             # The database checks conditions against what was committed before the group, so a member that depends
@@ -104,7 +103,6 @@ class GroupCommit:
             member = self._waiting.popleft()
             group.append(member)
             size += len(member.events)
-        return group
 
     def _pass_on(self) -> None:
         if self._waiting:
@@ -116,27 +114,14 @@ class GroupCommit:
     def _commit_group(self, group: Sequence[SmallAppend]) -> None:
         try:
             self._commit(group)
-        except (OperationalError, InterfaceError) as error:
-            # The connection broke: the commit may have happened or not, so nothing may be tried again blindly.
+        except UnavailableError as error:
+            # About the database and not about a member. Nothing is tried again: it may have been made.
             for member in group:
-                member.error = _outcome_unknown(error)
-        except DatabaseError as error:
-            # The server refused the statement and rolled all of it back: find the one that it was about.
+                member.error = error
+        except Exception as error:  # noqa: BLE001 - every member must learn of it, whatever it is
+            # Nothing of the group was made: find the member that it is about.
             if len(group) == 1:
                 group[0].error = error
             else:
                 for member in group:
                     self._commit_group([member])
-        except Exception as error:  # noqa: BLE001 - every member must learn of it, whatever it is
-            for member in group:
-                member.error = error
-
-
-def _outcome_unknown(error: Exception) -> UnavailableError:
-    unknown = UnavailableError(
-        "the connection to the database broke during a commit, so the append may have been made or not",
-        code="ledger.outcome_unknown",
-        hint="Read the ledger, then decide whether to append again.",
-    )
-    unknown.__cause__ = error
-    return unknown

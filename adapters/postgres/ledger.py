@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from psycopg_pool import ConnectionPool
 
 from adapters.postgres import bulk
 from adapters.postgres.group_commit import GroupCommit, SmallAppend
+from adapters.postgres.outcome import settled
 from adapters.postgres.rows import Rows, event_id_tag, rows_of
 from adapters.postgres.small_append import APPEND, append_arguments
 from adapters.postgres.stored import RECORD_COLUMNS, RecordRow, record_of_row
@@ -187,7 +189,7 @@ class PostgresLedger(Ledger):
         return append.position
 
     def _commit_group(self, group: Sequence[SmallAppend]) -> None:
-        with self.pool.connection() as connection:
+        with settled(self.pool) as connection:
             rows = self._commit_group_on(connection, group)
         if all(member.position is not None for member in group):
             self.known_visibilities.update(rows.new_visibilities)
@@ -196,7 +198,8 @@ class PostgresLedger(Ledger):
         rows = rows_of([prepared for member in group for prepared in member.events], self.rules.tag_hash)
         arguments = append_arguments(self.ledger_id, group, rows, self.known_visibilities, self.rules.tag_hash)
         for number, position, checked_to in connection.execute(APPEND, arguments, prepare=True, binary=True):
-            group[number - 1].position, group[number - 1].checked_to = position, checked_to
+            member = group[number - 1]
+            member.position, member.checked_to, member.decided = position, checked_to, True
         return rows
 
     def _decode(self, cursor: psycopg.Cursor[RecordRow]) -> list[Record]:
@@ -256,7 +259,7 @@ class _ReadResponse(DCBReadResponse):
             with ledger.pool.connection() as connection:
                 chunk = min(left, READ_CHUNK)
                 matched = ledger.matching(connection, query, after, until, chunk=chunk)
-                found = [record for record, _ in zip(matched, range(chunk), strict=False)]
+                found = list(islice(matched, chunk))
             for record in found:
                 if self._limit is not None:
                     self._head = record.position

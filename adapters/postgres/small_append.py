@@ -16,7 +16,7 @@ _TYPES: Final = (
     " integer[] bigint[] bigint[] text[] boolean[] bigint[]"
     " integer[] bigint[] bigint[] boolean[] bigint[]"
     " integer[] bigint[] bigint[] boolean[] text[] text[]"
-    " integer[] bigint[] text[] text[] text[]"
+    " bigint[] text[] text[] text[]"
 ).split()
 APPEND: Final = f"SELECT * FROM ledger.append({', '.join(f'%b::{type_}' for type_ in _TYPES)})"
 
@@ -50,7 +50,7 @@ def append_arguments(
         *_columns([(o + 1, *rest) for o, *rest in rows.marks], 6),
         *_columns([(o + 1, node, via, is_in, at) for o, node, via, is_in, at in rows.edges], 5),
         *_columns([(o + 1, *rest) for o, *rest in rows.sightings], 6),
-        *visibility_columns(rows, known_visibilities),
+        *visibility_columns(rows, known_visibilities)[1:],
     ]
 
 

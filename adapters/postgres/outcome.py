@@ -1,0 +1,50 @@
+"""What an error says about an append: made, not made, or nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from traceability.errors import UnavailableError
+
+
+@contextmanager
+def settled(pool: ConnectionPool[psycopg.Connection]) -> Iterator[psycopg.Connection]:
+    """Give a connection to append with.
+
+    Raises `UnavailableError`: `ledger.outcome_unknown` when the connection broke, so that the commit may have happened
+    or not; `ledger.not_appended` when no connection came free, or the server gave up and rolled back (a time limit, a
+    full disk). Other errors are about what was appended, and nothing of it was.
+    """
+    try:
+        with pool.connection() as connection:
+            yield connection
+    except (PoolTimeout, PoolClosed, TooManyRequests) as error:
+        raise _not_appended(error) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        # An ERROR ends the transaction and leaves the connection; FATAL, or no word at all, ends the connection, and
+        # that may be after the commit.
+        if error.diag.severity_nonlocalized == "ERROR":
+            raise _not_appended(error) from error
+        pool.check()  # others of the pool are likely to be dead too, and each would cost somebody an append
+        raise outcome_unknown() from error
+
+
+def outcome_unknown() -> UnavailableError:
+    """Return the error of an append that was interrupted."""
+    return UnavailableError(
+        "the connection to the database broke during a commit, so the append may have been made or not",
+        code="ledger.outcome_unknown",
+        hint="Read the ledger, then decide whether to append again.",
+    )
+
+
+def _not_appended(error: psycopg.Error) -> UnavailableError:
+    return UnavailableError(
+        f"the database could not append: {error.diag.message_primary or error}",
+        code="ledger.not_appended",
+        hint="Nothing was recorded; try again.",
+    )
