@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 import psycopg
@@ -19,14 +18,13 @@ from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from api.settings import Settings
 from traceability.errors import UnavailableError
-from traceability.ledger.event import opaque_index
+from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.index import Indexer
 from traceability.ledger.organisations import LOCAL
-from traceability.ledger.parts import Parts
 from traceability.ledger.store import LedgerRules
 from traceability.ports import Clock, Entropy
 
-INDEXER: Final[Indexer] = opaque_index
+INDEXER: Final[Indexer] = index_rows
 """How the index of every ledger follows from its records."""
 
 
@@ -73,7 +71,7 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
     with database_urls(database_settings(settings)) as urls:
         _bring_up_to_date(urls, private=private)
         with open_pool(urls.runtime, max_size=settings.pool_size) as pool:
-            rules = LedgerRules(indexer=INDEXER, content_digest=_digest, clock=clock, entropy=entropy)
+            rules = LedgerRules(indexer=INDEXER, content_digest=content_digest, clock=clock, entropy=entropy)
             ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
             organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
             if private and not organisations.all():
@@ -93,7 +91,3 @@ def _bring_up_to_date(urls: DatabaseUrls, *, private: bool) -> None:
             hint="Run: traceability db migrate",
         )
     migrate(urls.owner, runtime_role=urls.runtime_role)
-
-
-def _digest(parts: Parts) -> bytes:
-    return sha256(repr(parts).encode()).digest()

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api.cli import db, key, label, ledger, organisation, serve
+from api.cli import db, feed, key, label, ledger, organisation, serve
 from api.cli.context import exit_code, report
 from traceability.errors import TraceabilityError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("label")(label.label)
+app.add_typer(feed.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
 app.add_typer(organisation.app)

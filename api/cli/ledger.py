@@ -14,6 +14,7 @@ from adapters.postgres.ledgers import LedgerSummary, add_ledger, ledgers, set_pe
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table, settings_for
 from api.wiring import database_settings
 from traceability.errors import NotFoundError
+from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.store import Ledger
 
 app = group("ledger", "Ledgers: add, list, personal members, erase.")
@@ -30,6 +31,7 @@ def add(name: Annotated[str, typer.Argument()], *, personal: Personal = None, js
 
     Example: `traceability ledger add drugs --personal https://clinic.example/ns#patient`
     """
+    PersonalMembers(personal or ())
     with database_urls(database_settings(settings_for())) as urls:
         _show([add_ledger(urls.owner, name, personal or ())], json=json)
 
@@ -54,6 +56,7 @@ def personal(
 
     Example: `traceability ledger personal https://dairy.example/ns#packer --ledger main`
     """
+    PersonalMembers(member)  # refuses what could match nothing
     settings = settings_for(ledger=ledger)
     with database_urls(database_settings(settings)) as urls:
         _show([set_personal_members(urls.owner, settings.ledger, member)], json=json)
