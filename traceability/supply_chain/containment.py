@@ -1,0 +1,205 @@
+"""Containment as intervals of event time, paired from marks that may have arrived in any order.
+
+The rules, each total and independent of arrival:
+
+- AggregationEvent ADD opens (child, parent), DELETE closes it, DELETE without children closes all of the parent.
+- A close at the very instant of an open came before it: things leave, then enter. So no interval is empty.
+- A repeated ADD changes nothing. Nor does a DELETE of what is not inside: nothing says since when it was.
+- One thing is in one container at a time. When it is packed into another without being unpacked, the first interval
+  ends where the second begins (`implied`): a pallet that forgot to be emptied must not widen a recall. Of two packings
+  at the same instant the later in fold order stands. Counted (class-level) children are many things, so they may be
+  in several containers.
+- What is consumed by a transformation or ends (ObjectEvent DELETE) leaves its container (`implied`).
+- AssociationEvents have intervals of their own, with neither of the last two rules.
+
+An interval holds from its opening up to, but not including, its closing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.seen import (
+    AGGREGATION_EVENT,
+    ASSOCIATION_EVENT,
+    OBJECT_EVENT,
+    TRANSFORMATION_EVENT,
+    FoldOrder,
+    Role,
+    SeenEvent,
+)
+
+_KINDS: Final = {AGGREGATION_EVENT: MarkKind.CONTAINMENT, ASSOCIATION_EVENT: MarkKind.ASSOCIATION}
+
+
+BEGIN: Final = -(1 << 63)
+END: Final = (1 << 63) - 1
+
+
+class Window(NamedTuple):
+    """The instants (µs UTC) from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def meet(self, other: Window) -> Window | None:
+        """Return the instants in both windows, None when there are none."""
+        first, last = max(self.first, other.first), min(self.last, other.last)
+        return Window(first, last) if first <= last else None
+
+    def covers(self, other: Window) -> bool:
+        """Tell whether every instant of `other` is in this window."""
+        return self.first <= other.first and other.last <= self.last
+
+
+ALWAYS: Final = Window(BEGIN, END)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """`child` was in (or attached to) `parent` from `opened_at` until before `closed_at` (µs UTC), None while it is.
+
+    `opened_by` and `closed_by` are the positions of the events; `implied` tells that the close was not stated but
+    follows from the child being elsewhere or gone; `counted` that the child is a quantity of a class or lot.
+    """
+
+    kind: MarkKind
+    child: str
+    parent: str
+    opened_at: int
+    closed_at: int | None
+    opened_by: int
+    closed_by: int | None
+    implied: bool
+    counted: bool
+
+    @property
+    def window(self) -> Window:
+        """Return the instants at which the child was inside."""
+        return Window(self.opened_at, END if self.closed_at is None else self.closed_at - 1)
+
+
+class _Tie(NamedTuple):
+    """What one event says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
+
+    order: FoldOrder
+    position: int
+    kind: MarkKind
+    parent: str | None
+    opens: bool
+    counted: bool
+
+    @property
+    def at(self) -> int:
+        return self.order.at
+
+    @property
+    def turn(self) -> tuple[int, bool, FoldOrder, str, int]:
+        """Sort by time, closes first; position only separates events whose content is the same."""
+        return self.at, self.opens, self.order, self.parent or "", self.position
+
+
+class Containment:
+    """The marks of a growing set of standing events, paired on demand.
+
+    To pair a child rightly, the events of the child and the emptyings of every parent that it was put into must have
+    been added; the events of its siblings do not matter.
+    """
+
+    def __init__(self, events: Iterable[SeenEvent] = ()) -> None:
+        self._ties: dict[str, dict[tuple[int, str | None, bool], _Tie]] = {}
+        self._emptied: dict[tuple[MarkKind, str], list[tuple[int, int]]] = {}
+        self._children: dict[tuple[MarkKind, str], set[str]] = {}
+        self.add(events)
+
+    def add(self, events: Iterable[SeenEvent]) -> None:
+        """Take in standing events; one that comes again, with more of its items visible, adds what is new."""
+        for event in events:
+            view = event.view
+            kind = _KINDS.get(view.type)
+            if kind is not None and view.action in ("ADD", "DELETE"):
+                self._add_ties(event, kind)
+            elif view.type == TRANSFORMATION_EVENT or (view.type == OBJECT_EVENT and view.action == "DELETE"):
+                self._add_ends(event)
+
+    def children(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> set[str]:
+        """Return everything that was ever put into a parent."""
+        return self._children.get((kind, parent), set())
+
+    def parents(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> set[str]:
+        """Return everything that a child was ever put into."""
+        ties = self._ties.get(child, {}).values()
+        return {tie.parent for tie in ties if tie.kind is kind and tie.opens and tie.parent is not None}
+
+    def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
+        """Return the intervals of a child, by opening."""
+        ties = sorted((t for t in self._ties.get(child, {}).values() if t.kind is kind), key=lambda tie: tie.turn)
+        return sorted(self._pair(child, kind, ties), key=lambda interval: (interval.opened_at, interval.parent))
+
+    def of_parent(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
+        """Return the intervals of a parent, by opening and child."""
+        found = (i for child in self.children(parent, kind) for i in self.of_child(child, kind) if i.parent == parent)
+        return sorted(found, key=lambda interval: (interval.opened_at, interval.child))
+
+    def _add_ties(self, event: SeenEvent, kind: MarkKind) -> None:
+        opens = event.view.action == "ADD"
+        parents = [mention.thing for mention in event.mentions if mention.role is Role.PARENT]
+        children = [mention for mention in event.mentions if mention.role is Role.CHILD]
+        for parent in parents:
+            for mention in children:
+                tie = _Tie(event.order, event.position, kind, parent, opens, mention.class_level)
+                self._ties.setdefault(mention.thing, {})[event.position, parent, opens] = tie
+                if opens:
+                    self._children.setdefault((kind, parent), set()).add(mention.thing)
+            if event.empties:
+                emptied = self._emptied.setdefault((kind, parent), [])
+                if (entry := (event.view.occurred_at, event.position)) not in emptied:
+                    insort(emptied, entry)
+
+    def _add_ends(self, event: SeenEvent) -> None:
+        for mention in event.mentions:
+            if not mention.class_level and mention.role is not Role.OUTPUT:
+                tie = _Tie(event.order, event.position, MarkKind.CONTAINMENT, None, opens=False, counted=False)
+                self._ties.setdefault(mention.thing, {})[event.position, None, False] = tie
+
+    def _pair(self, child: str, kind: MarkKind, ties: list[_Tie]) -> Iterator[Interval]:
+        inside: dict[str, _Tie] = {}
+        for tie in ties:
+            for parent in [*inside]:
+                opened = inside[parent]
+                emptied = self._next_emptying(kind, parent, opened.at)
+                closed: tuple[int, int, bool] | None = None
+                if emptied is not None and emptied[0] <= tie.at:
+                    closed = (*emptied, False)
+                elif not tie.opens and (tie.parent is None or tie.parent == parent):
+                    closed = (tie.at, tie.position, tie.parent is None)
+                elif tie.opens and parent != tie.parent and _exclusive(tie) and _exclusive(opened):
+                    closed = (tie.at, tie.position, True)
+                if closed is None:
+                    continue
+                del inside[parent]
+                if closed[0] > opened.at:
+                    yield _interval(child, parent, opened, closed)
+            if tie.opens and tie.parent is not None:
+                inside.setdefault(tie.parent, tie)
+        for parent, opened in inside.items():
+            emptied = self._next_emptying(kind, parent, opened.at)
+            yield _interval(child, parent, opened, None if emptied is None else (*emptied, False))
+
+    def _next_emptying(self, kind: MarkKind, parent: str, after: int) -> tuple[int, int] | None:
+        emptied = self._emptied.get((kind, parent), [])
+        following = bisect_right(emptied, after, key=lambda entry: entry[0])
+        return emptied[following] if following < len(emptied) else None
+
+
+def _exclusive(tie: _Tie) -> bool:
+    return tie.kind is MarkKind.CONTAINMENT and not tie.counted
+
+
+def _interval(child: str, parent: str, opened: _Tie, closed: tuple[int, int, bool] | None) -> Interval:
+    at, by, implied = closed or (None, None, False)
+    return Interval(opened.kind, child, parent, opened.at, at, opened.position, by, implied, opened.counted)

@@ -1,0 +1,197 @@
+"""What one reader may know of one thing: its history, its state and its intervals, loaded from the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from traceability.errors import NotFoundError
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.containment import ALWAYS, END, Containment, Interval, Window
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.item import HistoryEntry, ItemState, state_of
+from traceability.supply_chain.readings import Reading, readings
+from traceability.supply_chain.seen import (
+    AGGREGATION_EVENT,
+    TRANSFORMATION_EVENT,
+    Mention,
+    Role,
+    SeenEvent,
+    is_lot,
+    ordered,
+    retractions,
+    standing,
+)
+
+MAX_NESTING: Final = 32
+"""Containers within containers that are followed; a deeper nest is a mistake in the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemHistory:
+    """The answer to "what is this and where has it been", as of an event time and as known at a position.
+
+    `containers` are the intervals in which the thing was inside something, `contents` those in which something was
+    inside it, `associations` both ways; `members` are the things of a lot.
+    """
+
+    thing: str
+    as_of: int | None
+    known_at: int
+    state: ItemState
+    entries: tuple[HistoryEntry, ...]
+    containers: tuple[Interval, ...]
+    contents: tuple[Interval, ...]
+    associations: tuple[Interval, ...]
+    members: tuple[str, ...]
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """The thing was in `container`, directly or through others, during `window`; `depth` 1 is direct."""
+
+    container: str
+    window: Window
+    depth: int
+
+
+def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -> ItemHistory:
+    """Tell all about a thing by its name (`thing_of`); raise `NotFoundError` when the reader sees nothing of it."""
+    own = _until(index.events({f"item:{thing}", *({f"lot:{thing}"} if is_lot(thing) else ())}), as_of)
+    if not own:
+        raise NotFoundError(f"Nothing is known of {thing}.", hint="Check the identifier, and as whom you ask.")
+    containment = Containment(standing(own))
+    stays, around = _stays(index, thing, containment, as_of)
+    _load_children(index, thing, containment, as_of)
+    entries = _entries(thing, own, around, stays, containment)
+    members = {m for event in standing(own) for m, lot in event.memberships.items() if lot == thing}
+    counting = [entry.event for entry in entries if entry.counts]
+    associations = [
+        *containment.of_child(thing, MarkKind.ASSOCIATION),
+        *containment.of_parent(thing, MarkKind.ASSOCIATION),
+    ]
+    contents = containment.of_parent(thing)
+    state = replace(
+        state_of(thing, entries),
+        contained_in=_chain(stays),
+        contents=tuple(sorted(interval.child for interval in contents if interval.closed_at is None)),
+        attached_to=tuple(sorted({i.parent for i in associations if i.child == thing and i.closed_at is None})),
+        attachments=tuple(sorted({i.child for i in associations if i.parent == thing and i.closed_at is None})),
+        transformed_from=_far_ends(index, thing, standing(own), as_of, role=Role.OUTPUT),
+        transformed_into=_far_ends(index, thing, standing(own), as_of, role=Role.INPUT),
+    )
+    return ItemHistory(
+        thing=thing,
+        as_of=as_of,
+        known_at=index.known_at,
+        state=state,
+        entries=tuple(entries),
+        containers=tuple(containment.of_child(thing)),
+        contents=tuple(contents),
+        associations=tuple(associations),
+        members=tuple(sorted(members)),
+        readings=tuple(readings(counting)),
+    )
+
+
+def _until(events: Iterable[SeenEvent], as_of: int | None) -> list[SeenEvent]:
+    return [event for event in events if as_of is None or event.view.occurred_at <= as_of]
+
+
+def _stays(
+    index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None
+) -> tuple[list[Stay], dict[str, list[SeenEvent]]]:
+    """Follow containers outward, intersecting the intervals; return the stays, and the events by container."""
+    found: dict[Stay, None] = {}
+    around: dict[str, list[SeenEvent]] = {}
+    level = [Stay(thing, ALWAYS, 0)]
+    while level and level[0].depth < MAX_NESTING:
+        parents = {parent for stay in level for parent in containment.parents(stay.container)} - around.keys() - {thing}
+        if parents:
+            loaded = _until(index.events({f"item:{parent}" for parent in parents}), as_of)
+            containment.add(standing(loaded))
+            around.update({parent: [e for e in loaded if parent in e.mentions_of] for parent in parents})
+        outward = [
+            Stay(interval.parent, window, stay.depth + 1)
+            for stay in level
+            for interval in containment.of_child(stay.container)
+            if interval.parent != thing and (window := interval.window.meet(stay.window)) is not None
+        ]
+        level = [stay for stay in dict.fromkeys(outward) if not _covered(stay, found)]
+        found.update(dict.fromkeys(level))
+    return list(found), around
+
+
+def _covered(stay: Stay, found: Iterable[Stay]) -> bool:
+    """Tell whether a cycle led back to a container in a time that is already accounted for."""
+    return any(known.container == stay.container and known.window.covers(stay.window) for known in found)
+
+
+def _load_children(index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None) -> None:
+    children = {child for kind in MarkKind for child in containment.children(thing, kind)}
+    if children:
+        containment.add(standing(_until(index.events({f"item:{child}" for child in children}), as_of)))
+    attached = containment.parents(thing, MarkKind.ASSOCIATION)
+    if attached:
+        containment.add(standing(_until(index.emptyings({f"item:{parent}" for parent in attached}), as_of)))
+
+
+def _entries(
+    thing: str,
+    own: list[SeenEvent],
+    around: dict[str, list[SeenEvent]],
+    stays: list[Stay],
+    containment: Containment,
+) -> list[HistoryEntry]:
+    left_by = {interval.closed_by for interval in containment.of_child(thing)}
+    entries = {event.position: HistoryEntry(event, _mentions(event, thing)) for event in own}
+    for stay in sorted(stays, key=lambda stay: stay.depth):
+        for event in around.get(stay.container, ()):
+            within = stay.window.first <= event.view.occurred_at <= stay.window.last
+            # The emptying of a container names none of its children, and is how this one left.
+            left = stay.depth == 1 and event.position in left_by
+            if event.position not in entries and (left or (within and _concerns_contents(event, stay.container))):
+                entries[event.position] = HistoryEntry(event, event.mentions_of[stay.container], via=stay.container)
+    retracted = retractions(entry.event for entry in entries.values())
+    known = ordered(entry.event for entry in entries.values())
+    return [replace(entries[e.position], retracted_by=retracted.get(e.position)) for e in known]
+
+
+def _mentions(event: SeenEvent, thing: str) -> tuple[Mention, ...]:
+    return event.mentions_of.get(thing, ())
+
+
+def _concerns_contents(event: SeenEvent, container: str) -> bool:
+    """Tell whether an event of a container is one of its contents; packing something else into it is not."""
+    roles = {mention.role for mention in event.mentions_of[container]}
+    return event.view.type != AGGREGATION_EVENT or Role.CHILD in roles
+
+
+def _chain(stays: Iterable[Stay]) -> tuple[str, ...]:
+    """Return the containers that the thing is still in, from the innermost outward."""
+    current = sorted((stay.depth, stay.container) for stay in stays if stay.window.last == END)
+    return tuple(dict.fromkeys(container for _, container in current))
+
+
+def _far_ends(
+    index: ProvenanceIndex, thing: str, own: list[SeenEvent], as_of: int | None, *, role: Role
+) -> tuple[str, ...]:
+    """Return what went into the transformations that made the thing (`role` OUTPUT), or came out of those it fed."""
+    far = Role.INPUT if role is Role.OUTPUT else Role.OUTPUT
+    mine = [
+        event
+        for event in own
+        if event.view.type == TRANSFORMATION_EVENT and any(m.role is role for m in _mentions(event, thing))
+    ]
+    joined = {event.view.transformation_id for event in mine} - {None}
+    others = standing(_until(index.events({f"transformation:{name}" for name in joined}), as_of)) if joined else []
+    found: set[str] = set()
+    for event in mine:
+        name = event.view.transformation_id
+        for other in (event, *(other for other in others if name is not None and other.view.transformation_id == name)):
+            gap = other.view.occurred_at - event.view.occurred_at
+            if gap * (-1 if role is Role.OUTPUT else 1) >= 0:
+                found.update(mention.thing for mention in other.mentions if mention.role is far)
+    return tuple(sorted(found))

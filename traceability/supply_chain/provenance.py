@@ -1,0 +1,365 @@
+"""Tracing: where things came from, and where they went.
+
+A trace walks a graph over things. Its edges are transformations (each a node of its own, so that m inputs and n
+outputs are m + n edges), containment as intervals of time, lot membership, and on request association. The walk
+respects time; what it carries along is a *label*: a thing, in what way it was reached, and when it matters.
+
+- *traced*: a root, or what a transformation made of (forward) or from (back) something traced, what a traced container
+  held, or a member of a traced lot. Forward, everything that starts at or after the window's first instant is its
+  consequence; back, everything up to the window's last instant is its origin. The window itself bounds the contents:
+  an input that is a pallet stands for what was on it at that instant; a pallet that is a root, for all it ever held.
+- *carrier*: a container while something traced was in it. It tells where that was, and stands for its contents when it
+  is itself transformed in that time. It is not opened: siblings on a pallet, or a later load of it, are not affected.
+- *lot*: a lot reached from one member (back), or held, counted, in a container. Only its transformations are followed;
+  one pack does not implicate its batch. A traced lot opens to all its members.
+- *attached*: the other end of an association; shown, never followed.
+
+A class without lot or serial (a bare GTIN) ties nothing together: unless it is a root, the walk ends there and says so.
+
+The walk goes level by level, with a queue and no recursion, and keeps of each thing only labels that no other covers:
+the answer is that of every time-respecting walk of at most `max_depth` steps, cycles or not. A step leads from a thing
+to a thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.containment import ALWAYS, END, Interval, Window
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.links import Links, Passage
+from traceability.supply_chain.seen import SeenEvent, is_class
+
+MAX_ROOTS: Final = 1_000
+
+
+class Direction(StrEnum):
+    """Towards origins, towards consequences, or each from the roots."""
+
+    BACK = "back"
+    FORWARD = "forward"
+    BOTH = "both"
+
+
+class EdgeKind(StrEnum):
+    """What ties two nodes of a trace."""
+
+    TRANSFORMATION = "transformation"
+    CONTAINMENT = "containment"
+    LOT = "lot"
+    ASSOCIATION = "association"
+
+
+PROPAGATING: Final = frozenset(EdgeKind) - {EdgeKind.ASSOCIATION}
+
+
+class Reach(StrEnum):
+    """In what way the walk reached a thing (module docstring), the strongest first."""
+
+    TRACED = "traced"
+    LOT = "lot"
+    CARRIER = "carrier"
+    ATTACHED = "attached"
+
+
+class Stop(StrEnum):
+    """Why the walk ended at a thing."""
+
+    NO_FURTHER = "no_further"
+    """Nothing that the reader may see leads on."""
+    CLASS_LEVEL = "class_level"
+    """Only the class of goods was recorded, no lot or serial."""
+    DEPTH = "depth"
+    LIMIT = "limit"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """What to trace: things by name (`thing_of`), `as_of` in microseconds UTC; limits count steps and nodes."""
+
+    roots: tuple[str, ...]
+    direction: Direction = Direction.BOTH
+    as_of: int | None = None
+    max_depth: int = 100
+    max_nodes: int = 10_000
+    edge_kinds: frozenset[EdgeKind] = PROPAGATING
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.roots) <= MAX_ROOTS:
+            raise InvalidInputError(f"A trace has 1 to {MAX_ROOTS} roots.", code="trace.roots")
+        if self.max_depth < 0 or self.max_nodes < len(self.roots):
+            raise InvalidInputError("A trace cannot have fewer nodes than roots.", code="trace.limits")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceNode:
+    """A thing, or a transformation (`reach` None). `depth` counts steps from the nearest root."""
+
+    id: str
+    reach: Reach | None
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEdge:
+    """A tie in the direction of the goods: input → transformation → output, child → parent, lot → member.
+
+    It holds from `begin` to before `end` (µs UTC); a transformation has its instant as `begin` and no `end`, lot
+    membership neither. `positions` are the events that say so.
+    """
+
+    kind: EdgeKind
+    source: str
+    target: str
+    begin: int | None
+    end: int | None
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierNode:
+    """Where and why the walk in one direction ended."""
+
+    id: str
+    direction: Direction
+    reason: Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The answer: nodes by id, edges and frontier sorted, and the events behind the edges by position."""
+
+    query: TraceQuery
+    known_at: int
+    nodes: dict[str, TraceNode]
+    edges: tuple[TraceEdge, ...]
+    frontier: tuple[FrontierNode, ...]
+    events: dict[int, SeenEvent] = field(repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether no limit cut the walk short."""
+        return all(node.reason not in (Stop.DEPTH, Stop.LIMIT) for node in self.frontier)
+
+
+def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
+    """Walk from the roots; raise `NotFoundError` when the reader sees nothing of one of them (as of that time)."""
+    links = Links(index, query.as_of)
+    links.load(query.roots, query.roots)
+    for root in query.roots:
+        if not links.known(root):
+            raise NotFoundError(f"Nothing is known of {root}.")
+    found = _Found(query.max_nodes)
+    for root in query.roots:
+        found.admit(TraceNode(root, Reach.TRACED, 0))
+    for direction in (Direction.BACK, Direction.FORWARD):
+        if query.direction in (direction, Direction.BOTH):
+            _Walk(links, query, direction, found).run()
+    positions = {position for edge in found.edges for position in edge.positions}
+    return Trace(
+        query=query,
+        known_at=index.known_at,
+        nodes=dict(sorted(found.nodes.items())),
+        edges=tuple(sorted(found.edges, key=_edge_order)),
+        frontier=tuple(sorted(found.frontier, key=lambda node: (node.id, node.direction, node.reason))),
+        events={position: links.events[position] for position in sorted(positions)},
+    )
+
+
+class _Label(NamedTuple):
+    thing: str
+    reach: Reach
+    window: Window
+
+
+class _Step(NamedTuple):
+    """One step of a walk: to a label (None: a transformation of which nothing else is known), over edges."""
+
+    target: _Label | None
+    via: str | None
+    edges: tuple[TraceEdge, ...]
+
+
+_STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
+
+
+class _Found:
+    """Nodes, edges and frontier so far; a node is admitted while there is room."""
+
+    def __init__(self, max_nodes: int) -> None:
+        self._max_nodes = max_nodes
+        self.nodes: dict[str, TraceNode] = {}
+        self.edges: set[TraceEdge] = set()
+        self.frontier: set[FrontierNode] = set()
+
+    def admit(self, *nodes: TraceNode) -> bool:
+        """Add nodes, all or none; one that is there keeps its least depth and its strongest reach."""
+        if len(self.nodes) + len({n.id for n in nodes} - self.nodes.keys()) > self._max_nodes:
+            return False
+        for node in nodes:
+            known = self.nodes.get(node.id, node)
+            reach = min((r for r in (known.reach, node.reach) if r), key=_STRENGTH.__getitem__, default=None)
+            self.nodes[node.id] = TraceNode(node.id, reach, min(known.depth, node.depth))
+        return True
+
+
+class _Walk:
+    """The walk in one direction."""
+
+    def __init__(self, links: Links, query: TraceQuery, direction: Direction, found: _Found) -> None:
+        self._links = links
+        self._query = query
+        self._direction = direction
+        self._back = direction is Direction.BACK
+        self._found = found
+        self._labels: dict[str, list[_Label]] = {}
+        self._ended: set[str] = set()
+        self._led_on: set[str] = set()
+
+    def run(self) -> None:
+        level = [label for root in self._query.roots for label in self._accept(_Label(root, Reach.TRACED, ALWAYS))]
+        depth = 0
+        while level:
+            if depth == self._query.max_depth:
+                self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
+                break
+            followed = sorted(label for label in level if self._follows(label))
+            self._links.load(
+                {label.thing for label in followed},
+                {label.thing for label in followed if label.reach is Reach.TRACED},
+            )
+            depth += 1
+            level = [new for label in followed for step in self._steps(label) for new in self._take(label, step, depth)]
+        self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
+
+    def _follows(self, label: _Label) -> bool:
+        if label.reach is Reach.ATTACHED:
+            return False
+        if is_class(label.thing) and label.thing not in self._query.roots:
+            self._stop({label.thing}, Stop.CLASS_LEVEL)
+            return False
+        return True
+
+    def _stop(self, things: Iterable[str], reason: Stop) -> None:
+        self._found.frontier.update(FrontierNode(thing, self._direction, reason) for thing in things)
+
+    def _accept(self, label: _Label) -> Iterator[_Label]:
+        """Keep a label unless a kept one implies all that it could lead to."""
+        kept = self._labels.setdefault(label.thing, [])
+        if not any(known.reach in (label.reach, Reach.TRACED) and known.window.covers(label.window) for known in kept):
+            kept[:] = [k for k in kept if k.reach is not label.reach or not label.window.covers(k.window)]
+            kept.append(label)
+            yield label
+
+    def _take(self, label: _Label, step: _Step, depth: int) -> Iterator[_Label]:
+        nodes = [] if step.via is None else [TraceNode(step.via, None, depth)]
+        if step.target is not None:
+            nodes.append(TraceNode(step.target.thing, step.target.reach, depth))
+        self._led_on.add(label.thing)
+        if not self._found.admit(*nodes):
+            self._stop({label.thing}, Stop.LIMIT)
+            return
+        self._found.edges.update(step.edges)
+        if step.target is not None:
+            yield from self._accept(step.target)
+
+    def _steps(self, label: _Label) -> Iterator[_Step]:
+        kinds = self._query.edge_kinds
+        if label.reach is Reach.TRACED:
+            self._ended.add(label.thing)
+        if EdgeKind.TRANSFORMATION in kinds:
+            yield from self._through_transformations(label)
+        if EdgeKind.CONTAINMENT in kinds and label.reach is not Reach.LOT:
+            yield from self._to_containers(label)
+        if label.reach is not Reach.TRACED:
+            return
+        if EdgeKind.CONTAINMENT in kinds:
+            yield from self._to_contents(label)
+        if EdgeKind.LOT in kinds:
+            yield from self._over_lots(label)
+        if EdgeKind.ASSOCIATION in kinds:
+            yield from self._to_attached(label)
+
+    def _through_transformations(self, label: _Label) -> Iterator[_Step]:
+        for passage in sorted(self._links.passages(label.thing)):
+            # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
+            if passage.is_input == self._back or not self._span(label).covers(Window(passage.at, passage.at)):
+                continue
+            here = _passage_edge(passage)
+            others = [p for p in self._links.transformations[passage.transformation] if self._follows_in(passage, p)]
+            if not others:
+                yield _Step(None, passage.transformation, (here,))
+            for other in sorted(others):
+                window = Window(other.at, other.at if self._back else END)
+                target = _Label(other.thing, Reach.TRACED, window)
+                yield _Step(target, passage.transformation, (here, _passage_edge(other)))
+
+    def _follows_in(self, passage: Passage, other: Passage) -> bool:
+        """Tell whether `other` is at the far end: what goes in after something came out is not its origin."""
+        if other.is_input == passage.is_input:
+            return False
+        return other.at <= passage.at if self._back else other.at >= passage.at
+
+    def _span(self, label: _Label) -> Window:
+        """Return when something has to happen to a thing itself to belong to the trace."""
+        if label.reach is Reach.CARRIER:
+            return label.window
+        return Window(ALWAYS.first, label.window.last) if self._back else Window(label.window.first, ALWAYS.last)
+
+    def _to_containers(self, label: _Label) -> Iterator[_Step]:
+        for interval in self._links.containment.of_child(label.thing):
+            if window := interval.window.meet(self._span(label)):
+                target = _Label(interval.parent, Reach.CARRIER, window)
+                yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
+
+    def _to_contents(self, label: _Label) -> Iterator[_Step]:
+        for interval in self._links.containment.of_parent(label.thing):
+            if window := interval.window.meet(label.window):
+                reach = Reach.LOT if interval.counted else Reach.TRACED
+                target = _Label(interval.child, reach, window)
+                yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
+
+    def _over_lots(self, label: _Label) -> Iterator[_Step]:
+        for member, position in sorted(self._links.members.get(label.thing, {}).items()):
+            edge = TraceEdge(EdgeKind.LOT, label.thing, member, None, None, (position,))
+            yield _Step(_Label(member, Reach.TRACED, label.window), None, (edge,))
+        if not self._back:
+            return
+        for lot, position in sorted(self._links.lots.get(label.thing, {}).items()):
+            edge = TraceEdge(EdgeKind.LOT, lot, label.thing, None, None, (position,))
+            yield _Step(_Label(lot, Reach.LOT, label.window), None, (edge,))
+
+    def _to_attached(self, label: _Label) -> Iterator[_Step]:
+        containment = self._links.containment
+        for interval in containment.of_child(label.thing, MarkKind.ASSOCIATION):
+            if interval.window.meet(self._span(label)):
+                yield _attached(interval.parent, interval)
+        for interval in containment.of_parent(label.thing, MarkKind.ASSOCIATION):
+            if interval.window.meet(self._span(label)):
+                yield _attached(interval.child, interval)
+
+
+def _attached(thing: str, interval: Interval) -> _Step:
+    return _Step(
+        _Label(thing, Reach.ATTACHED, interval.window), None, (_interval_edge(EdgeKind.ASSOCIATION, interval),)
+    )
+
+
+def _passage_edge(passage: Passage) -> TraceEdge:
+    ends = (passage.thing, passage.transformation)
+    source, target = ends if passage.is_input else ends[::-1]
+    return TraceEdge(EdgeKind.TRANSFORMATION, source, target, passage.at, None, (passage.position,))
+
+
+def _interval_edge(kind: EdgeKind, interval: Interval) -> TraceEdge:
+    positions = (interval.opened_by,) if interval.closed_by is None else (interval.opened_by, interval.closed_by)
+    return TraceEdge(kind, interval.child, interval.parent, interval.opened_at, interval.closed_at, positions)
+
+
+def _edge_order(edge: TraceEdge) -> tuple[str, str, str, int, tuple[int, ...]]:
+    return edge.kind, edge.source, edge.target, edge.begin or 0, edge.positions
