@@ -60,6 +60,13 @@ def settings_for(*, ledger: str | None = None, as_: str | None = None, **overrid
 
 
 @contextmanager
+def operated(ledger: str | None) -> Iterator[Engine]:
+    """Open the engine for a command of the operator, who acts as no organisation."""
+    with open_engine(settings_for(ledger=ledger)) as engine:
+        yield engine
+
+
+@contextmanager
 def opened(ledger: str | None, as_: str | None) -> Iterator[Engine]:
     """Open the engine for one command; the organisation it acts as must exist."""
     with open_engine(settings_for(ledger=ledger, as_=as_)) as engine:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, group, note, opened, operated, print_json, print_table
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import GRANTABLE_PARTS, PUBLIC, Grant
@@ -36,7 +36,7 @@ def add(
 
     Example: `traceability organisation add dairy.example --display-name "Alpine Dairy" --gln 9521234000006`
     """
-    with opened(ledger, None) as engine:
+    with operated(ledger) as engine:
         added = engine.organisations.add(name, display_name=display_name, glns=gln or (), domain=domain)
     if json:
         print_json(_document(added))
@@ -46,7 +46,7 @@ def add(
 @app.command("list")
 def list_organisations(*, ledger: LedgerName = None, json: JSON = False) -> None:
     """List the organisations of the ledger."""
-    with opened(ledger, None) as engine:
+    with operated(ledger) as engine:
         found = engine.organisations.all()
     if json:
         print_json([_document(organisation) for organisation in found])
