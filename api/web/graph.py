@@ -23,8 +23,9 @@ ROW: Final = 56
 LANE: Final = 22
 MARGIN: Final = 16
 _LABEL_GAP: Final = 14
-_GLYPH: Final = 7.9
-_SMALL_GLYPH: Final = 6.7
+# Widths of an average glyph of the label and of the detail, in the wider of the usual system fonts.
+_GLYPH: Final = 8.7
+_SMALL_GLYPH: Final = 7.0
 
 
 class NodeKind(StrEnum):

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Final
 
+from traceability.ledger.event import microseconds
+
 _STEPS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "accepting": "Accepted",
@@ -251,3 +253,18 @@ def _zone(offset: str | None) -> timezone:
         return timezone(timedelta(hours=hours, minutes=minutes) * (-1 if offset.startswith("-") else 1))
     except ValueError:
         return UTC
+
+
+def iso(time: int) -> str:
+    """Return a time (µs UTC) as the `datetime` of an HTML `time` element."""
+    return datetime.fromtimestamp(time // 1_000_000, UTC).isoformat()
+
+
+def instant(text: object, *, default: int) -> int:
+    """Return a time of a sensor's report in µs UTC, `default` when it gives none that can be read."""
+    if isinstance(text, str):
+        try:
+            return microseconds(text)
+        except (ValueError, TypeError, OverflowError):
+            return default
+    return default

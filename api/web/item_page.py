@@ -1,0 +1,186 @@
+"""The page of one thing, put together from its history, its trace and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from api.web import origin_section, words
+from api.web.history_section import Log, amount, history, latest, receipt_path
+from api.web.names import CBV_MASTER_DATA, Names, elements_of, kind_of, master_data
+from api.web.page import Contents, Detail, Entry, ItemPage, Named, Origin, Proof, State, Temperature, Tone
+from api.web.temperature_section import temperature
+from traceability.gs1.digital_link import RESOLVER
+from traceability.gs1.identifiers import Identifier
+from traceability.ledger.organisations import Organisation
+from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.item import ENDED, ItemState, Lifecycle
+from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
+from traceability.supply_chain.seen import Role, is_lot, thing_of
+
+MAX_ENTRIES: Final = 200
+MAX_CONTENTS: Final = 60
+MAX_DEPTH: Final = 20
+MAX_TRACE: Final = 300
+MAX_ASKED: Final = 12
+"""Things in a trace of which we ask what they are called."""
+
+_ENDINGS: Final[Mapping[Lifecycle, str]] = {
+    Lifecycle.CONSUMED: "Used up to make something else",
+    Lifecycle.SUPPLIED: "Handed over to a customer",
+    Lifecycle.DECOMMISSIONED: "Taken out of use",
+    Lifecycle.DESTROYED: "Destroyed",
+    Lifecycle.LOST_OR_STOLEN: "Lost or stolen",
+}
+_DATES: Final[Mapping[str, str]] = {
+    "bestBeforeDate": "Best before",
+    "itemExpirationDate": "Expires",
+    "expirationDate": "Expires",
+    "harvestStartDate": "Harvested",
+    "countryOfOrigin": "Country of origin",
+}
+
+
+def item_page(
+    identifier: Identifier,
+    ask: Callable[[], ProvenanceIndex],
+    organisations: Iterable[Organisation],
+    log: Log,
+) -> ItemPage:
+    """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
+
+    `ask` opens the reader's view of the ledger for one question.
+    """
+    thing = thing_of(identifier.uri)
+    item = item_history(ask(), thing)
+    names = Names(organisations)
+    names.learn(entry.event for entry in item.entries)
+    return _page(identifier, item, names, log, _origin(thing, ask, names))
+
+
+def _origin(thing: str, ask: Callable[[], ProvenanceIndex], names: Names) -> Origin | None:
+    """Look where the thing came from; when it is a beginning itself, what became of it."""
+    for direction in (Direction.BACK, Direction.FORWARD):
+        query = TraceQuery(
+            (thing,), direction, max_depth=MAX_DEPTH, max_nodes=MAX_TRACE, edge_kinds=frozenset(EdgeKind)
+        )
+        index = ask()
+        found = trace(index, query)
+        made = any(edge.kind is EdgeKind.TRANSFORMATION for edge in found.edges)
+        if made or direction is Direction.FORWARD:
+            names.learn(found.events.values())
+            nameless = [key for key, node in found.nodes.items() if node.reach and not names.description(key)]
+            names.learn(index.events({f"item:{key}" for key in nameless[:MAX_ASKED]}))
+            return origin_section.origin(thing, found, names, forward=direction is Direction.FORWARD)
+    return None
+
+
+def _page(identifier: Identifier, item: ItemHistory, names: Names, log: Log, origin: Origin | None) -> ItemPage:
+    entries = item.entries[-MAX_ENTRIES:]
+    chart = temperature(item.entries, item.readings)
+    lines = history(item.thing, entries, names, log)
+    hidden = len(item.entries) - len(entries)
+    path = identifier.uri.removeprefix(RESOLVER)
+    return ItemPage(
+        uri=identifier.uri,
+        path=path,
+        json_path=f"/provenance/items{path}",
+        kind=kind_of(item.thing),
+        title=names.title(item.thing),
+        elements=elements_of(identifier),
+        state=_state(item.state, names),
+        warnings=tuple(_warnings(item.state, chart, lines)),
+        facts=tuple(_facts(item, names)),
+        history=lines,
+        more_history=f"{hidden} earlier events are only in the JSON." if hidden > 0 else None,
+        temperature=chart,
+        origin=origin,
+        contents=_contents(item, names),
+        proof=_proof(item, log),
+    )
+
+
+def _state(state: ItemState, names: Names) -> State:
+    alarming = state.disposition in words.ALARMING or not words.ALARMING.isdisjoint(state.persistent_dispositions)
+    ended = state.lifecycle in ENDED
+    sentence = words.disposition(state.disposition)
+    if ended and (state.disposition is None or state.lifecycle is Lifecycle.CONSUMED):
+        sentence = _ENDINGS[state.lifecycle]
+    where = None
+    if state.place is not None:
+        place = names.place(state.place).value
+        where = f"last seen at {place}" if ended or state.disposition == "in_transit" else f"at {place}"
+    since = None if state.last_seen_at is None else f"{words.moment(state.last_seen_at)} UTC"
+    return State(sentence, where, since, Tone.WARN if alarming else Tone.PLAIN)
+
+
+def _warnings(state: ItemState, chart: Temperature | None, lines: tuple[Entry, ...]) -> Iterator[str]:
+    for disposition in sorted(state.persistent_dispositions & words.ALARMING):
+        yield f"{words.disposition(disposition)}."
+    if chart is not None and chart.excursions:
+        count = "One reading was" if chart.excursions == 1 else f"{chart.excursions} readings were"
+        agreed = f"the agreed {chart.band}" if chart.band else "what was agreed"
+        yield f"{count} outside {agreed}."
+    if withdrawn := sum(line.retracted is not None for line in lines):
+        yield f"{'One event was' if withdrawn == 1 else f'{withdrawn} events were'} withdrawn by who recorded it."
+
+
+def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
+    state = item.state
+    if state.commissioned_at is not None:
+        yield Detail("Made", f"{words.moment(state.commissioned_at)} UTC")
+    for name, value in next(master_data(item.entries), {}).items():
+        label = _DATES.get(name.removeprefix(CBV_MASTER_DATA))
+        if label is not None and isinstance(value, str):
+            yield Detail(label, value)
+    if state.lot is not None:
+        yield _named("Lot", names.thing(state.lot))
+    for container in state.contained_in:
+        yield _named("Inside", names.thing(container))
+    for parent in state.attached_to:
+        yield _named("Installed on", names.thing(parent))
+    for child in state.attachments:
+        yield _named("Carries", names.thing(child))
+    made = [
+        fact for fact in state.quantities if fact.role in (Role.OBJECT, Role.OUTPUT) and fact.action in ("ADD", None)
+    ]
+    if is_lot(item.thing) and made and made[0].quantity is not None:
+        yield Detail("Amount made", amount(made[0].quantity, made[0].uom))
+    for disposition in sorted(state.persistent_dispositions - words.ALARMING):
+        yield Detail("Checked", words.disposition(disposition))
+
+
+def _named(label: str, thing: Named) -> Detail:
+    return Detail(label, thing.value, thing.href)
+
+
+def _contents(item: ItemHistory, names: Names) -> Contents | None:
+    heading, things = "What is in it", list(item.state.contents)
+    if not things and item.members:
+        heading, things = "What belongs to the lot", list(item.members)
+    if not things:
+        heading, things = "What was in it", list(dict.fromkeys(interval.child for interval in item.contents))
+    if not things:
+        return None
+    more = len(things) - MAX_CONTENTS
+    return Contents(
+        heading=f"{heading}: {len(things)}",
+        items=tuple(names.thing(thing) for thing in things[:MAX_CONTENTS]),
+        more=f"{more} more are only in the JSON." if more > 0 else None,
+    )
+
+
+def _proof(item: ItemHistory, log: Log) -> Proof | None:
+    entry = latest(item.entries)
+    if entry is None:
+        return None
+    return Proof(
+        leaf_index=log.leaf_index(entry.event.position),
+        size=log.size,
+        origin=log.origin,
+        vkey=log.vkey,
+        checkpoint=log.checkpoint,
+        receipt=receipt_path(entry.event, entry.via or item.thing),
+        file=f"{entry.event.event_id}.tlog-proof",
+    )

@@ -1,0 +1,153 @@
+"""The names by which people know things, places and organisations, as far as the events at hand tell them.
+
+A thing is described by the ILMD of the event that made it, a place by the name that an event gives beside its
+identifier (both are CBV master data attributes); who holds a GLN is known from the organisations of the ledger.
+Where nothing tells a name, the kind of the key and its number have to do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from api.web import words
+from api.web.page import Detail, Named
+from traceability.gs1.digital_link import RESOLVER, read_path
+from traceability.gs1.identifiers import Identifier, Kind, gln_of
+from traceability.ledger.organisations import Organisation
+from traceability.supply_chain.item import HistoryEntry
+from traceability.supply_chain.seen import Role, SeenEvent, identify
+
+CBV_MASTER_DATA: Final = "urn:epcglobal:cbv:mda:"
+_DESCRIPTION: Final = f"{CBV_MASTER_DATA}descriptionShort"
+_PLACE_NAME: Final = f"{CBV_MASTER_DATA}name"
+_TAIL: Final = 6
+_KINDS_TOLD: Final = 3
+MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
+"""The roles of what an event's ILMD describes."""
+
+
+class Names:
+    """Names learnt from events; `learn` more before asking."""
+
+    def __init__(self, organisations: Iterable[Organisation]) -> None:
+        self._descriptions: dict[str, str] = {}
+        self._places: dict[str, str] = {}
+        self._organisations: dict[str, str] = {}
+        self._holders: dict[str, str] = {}
+        for organisation in organisations:
+            self._organisations[organisation.name] = organisation.display_name
+            self._holders.update(dict.fromkeys(organisation.glns, organisation.display_name))
+
+    def learn(self, events: Iterable[SeenEvent]) -> None:
+        """Take in what events call things and places; a later name does not replace an earlier one."""
+        for event in events:
+            description = (event.view.ilmd or {}).get(_DESCRIPTION)
+            if isinstance(description, str):
+                for mention in event.mentions:
+                    if mention.role in MADE:
+                        self._descriptions.setdefault(mention.thing, description)
+                        if mention.lot is not None:
+                            self._descriptions.setdefault(mention.lot, description)
+            for uri, members in (event.view.places or {}).items():
+                if isinstance(name := members.get(_PLACE_NAME), str):
+                    self._places.setdefault(uri, name)
+
+    def description(self, thing: str) -> str | None:
+        """Return what a thing is, or None when no event says so."""
+        return self._descriptions.get(thing)
+
+    def title(self, thing: str) -> str:
+        """Return the heading for a thing."""
+        return self._descriptions.get(thing) or kind_of(thing)
+
+    def thing(self, uri: str) -> Named:
+        """Return a thing in a sentence: its description, or its key, with the number that tells it from others."""
+        description = self._descriptions.get(uri)
+        number = short_number(uri)
+        return Named(f"{description}, {number}" if description else number, path_of(uri))
+
+    def brief(self, uri: str) -> Named:
+        """Return a thing where it is mentioned again and again: the end of its number is enough."""
+        number = short_number(uri)
+        word, _, digits = number.rpartition(" ")
+        return Named(f"{word} …{digits[-_TAIL:]}" if len(digits) > 2 * _TAIL else number, path_of(uri))
+
+    def known_as(self, thing: str) -> str:
+        """Return a thing in a sentence, without its number: `Smoked trout fillet`, `a logistic unit`."""
+        description = self._descriptions.get(thing)
+        if description:
+            return description
+        kind = kind_of(thing).lower()
+        return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+    def several(self, things: Iterable[str]) -> str:
+        """Return things by kind and number: `24 × Smoked trout fillet and 3 logistic units`."""
+        things = list(things)
+        kinds = Counter((self._descriptions.get(thing), kind_of(thing).lower()) for thing in things)
+        if len(kinds) > _KINDS_TOLD:
+            return f"{len(things)} things"
+        return " and ".join(
+            self.known_as(next(thing for thing in things if self._descriptions.get(thing) == description))
+            if number == 1
+            else f"{number} × {description}"
+            if description
+            else f"{number} {kind}s"
+            for (description, kind), number in kinds.items()
+        )
+
+    def place(self, uri: str) -> Named:
+        """Return a place."""
+        holder = self._holders.get(gln_of(uri) or "")
+        return Named(self._places.get(uri) or holder or short_number(uri), None)
+
+    def party(self, uri: str) -> str:
+        """Return a source or destination."""
+        return self._holders.get(gln_of(uri) or "") or self._places.get(uri) or short_number(uri)
+
+    def organisation(self, name: str) -> str:
+        """Return who captured an event."""
+        return self._organisations.get(name, name)
+
+
+def master_data(entries: Iterable[HistoryEntry]) -> Iterator[Mapping[str, object]]:
+    """Return the ILMD that describes the very thing: what it was made with, not what was made of it or carried it."""
+    for entry in entries:
+        ilmd = entry.event.view.ilmd
+        if ilmd and entry.counts and entry.via is None and any(mention.role in MADE for mention in entry.mentions):
+            yield ilmd
+
+
+def path_of(uri: str) -> str | None:
+    """Return the address of a thing's page here, None for a private URI."""
+    return uri.removeprefix(RESOLVER) if uri.startswith(f"{RESOLVER}/") else None
+
+
+def kind_of(uri: str) -> str:
+    """Return what kind of thing a URI names: `Logistic unit`."""
+    identifier = identify(uri)
+    if identifier is None:
+        return "Thing"
+    if identifier.kind is Kind.LOT:
+        return "Lot"
+    return "Product" if identifier.kind is Kind.CLASS and identifier.key == "01" else words.key(identifier.key)
+
+
+def elements_of(identifier: Identifier) -> tuple[Detail, ...]:
+    """Return the parts of a key, the telling ones first: serial, lot, then the key itself."""
+    if identifier.key is None:
+        return (Detail("URI", identifier.uri),)
+    elements = read_path(identifier.uri.removeprefix(RESOLVER)) or ()
+    return tuple(Detail(words.element(code), value) for code, value in reversed(elements))
+
+
+def short_number(uri: str) -> str:
+    """Return the last telling part of an identifier: `serial 0003`, `lot OAK-0902`, `logistic unit 0952…`."""
+    identifier = identify(uri)
+    if identifier is None or identifier.key is None:
+        return uri
+    elements = read_path(identifier.uri.removeprefix(RESOLVER)) or ()
+    code, value = elements[-1]
+    word = words.element(code) if len(elements) > 1 or code == "01" else words.key(code)
+    return f"{word} {value}" if word.isupper() else f"{word[0].lower()}{word[1:]} {value}"

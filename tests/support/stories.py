@@ -1,0 +1,47 @@
+"""The demo's stories in a ledger in memory, and the pages of their things without a server."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from adapters.memory.ledger import MemoryLedger
+from adapters.memory.provenance import MemoryProvenance
+from adapters.system import SystemClock, SystemEntropy
+from api.demo.story import manifest
+from api.web.history_section import Log
+from api.web.item_page import item_page
+from api.web.page import ItemPage
+from traceability.gs1.epcis import content_digest, index_rows, read_document
+from traceability.gs1.identifiers import parse_digital_link_path
+from traceability.ledger.access import PUBLIC, Reader
+from traceability.ledger.organisations import Organisation
+from traceability.ledger.store import LedgerRules, Record
+
+PACK, SAMPLE, PALLET, TROUT = (link.path for link in manifest().stories[0].links)
+DISPENSED, IN_STOCK, DRUG_PALLET = (link.path for link in manifest().stories[1].links)
+REMOVED_PUMP, NEW_PUMP, ENGINE, AIRCRAFT = (link.path for link in manifest().stories[2].links)
+PUBLIC_READER = Reader(PUBLIC, grants=tuple(who.grant() for who in manifest().organisations))
+ORGANISATIONS = [
+    Organisation(who.name, who.display_name, who.glns, None, 1_756_000_000_000_000) for who in manifest().organisations
+]
+
+
+@lru_cache(maxsize=1)
+def records() -> tuple[Record, ...]:
+    """Every event of every story, in the order in which the demo imports them."""
+    rules = LedgerRules(indexer=index_rows, content_digest=content_digest, clock=SystemClock(), entropy=SystemEntropy())
+    ledger = MemoryLedger(rules, organisation="local")
+    for who in manifest().organisations:
+        document = read_document(who.read_document(), captured_by=who.name)
+        list(ledger.append_all(captured.event for captured in document.events))
+    return tuple(ledger.records(range(1, ledger.head() + 1)))
+
+
+def page_of(path: str, reader: Reader = PUBLIC_READER) -> ItemPage:
+    """The page at a path, as `reader` sees it."""
+    return item_page(
+        parse_digital_link_path(path),
+        lambda: MemoryProvenance(records(), reader=reader, indexer=index_rows),
+        ORGANISATIONS,
+        Log(1, len(records()), "demo.example/main", "demo.example/main+1a2b3c4d+AdQ=", "/logs/main/checkpoint"),
+    )
