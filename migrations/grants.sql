@@ -22,3 +22,9 @@ GRANT USAGE ON SCHEMA access TO :"runtime_role";
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA access TO :"runtime_role";
 GRANT UPDATE (revoked_at) ON access.api_key TO :"runtime_role";
 GRANT UPDATE (ended_at) ON access.disclosure TO :"runtime_role";
+
+-- notary: logs are created and checkpoints signed; a row never changes.
+REVOKE ALL ON SCHEMA notary FROM PUBLIC, :"runtime_role";
+REVOKE ALL ON ALL TABLES IN SCHEMA notary FROM PUBLIC, :"runtime_role";
+GRANT USAGE ON SCHEMA notary TO :"runtime_role";
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA notary TO :"runtime_role";

@@ -94,11 +94,11 @@ class LogDatabase(Protocol):
         ...
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
-        """Yield every signed checkpoint, in order of size."""
+        """Yield every checkpoint that was signed before the first was asked for, in order of size."""
         ...
 
     def events(self) -> Iterator[StoredEvent]:
-        """Yield the log's records in order of position, from one snapshot."""
+        """Yield the log's records in order of position, to the end, be they added meanwhile."""
         ...
 
 
