@@ -82,6 +82,7 @@ CREATE TABLE ledger.sighting (
     disposition text,
     PRIMARY KEY (ledger_id, position)
 );
+CREATE INDEX sighting_retracts ON ledger.sighting (ledger_id, event) WHERE retracts;
 
 CREATE TABLE ledger.visibility (
     ledger_id   integer NOT NULL,
