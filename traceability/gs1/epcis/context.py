@@ -64,25 +64,27 @@ class Names:
             return found
 
     def within(self, context: JSON, findings: Findings, path: str) -> Names:
-        """Return the names in force where `context` is added to these."""
+        """Return the names in force in the object at `path`, which adds `context` to these."""
         if context is None:
             return self
         terms = dict(self._terms)
         vocabulary = self._vocabulary
         foreign = self.foreign
         for part in context if isinstance(context, list) else [context]:
-            if isinstance(part, str):
+            if type(part) is str:
                 foreign = foreign or _STANDARD(part) is None
             elif isinstance(part, dict):
                 for name, meaning in part.items():
                     target = meaning.get("@id") if isinstance(meaning, dict) else meaning
                     if name == "@vocab":
-                        vocabulary = target if isinstance(target, str) else None
-                    elif not name.startswith("@") and isinstance(target, str):
+                        vocabulary = target if type(target) is str else None
+                    elif not name.startswith("@") and type(target) is str:
                         terms[name] = target
             elif part is not None:
                 findings.error(
-                    path, "epcis.context", f"A context is an address or an object of prefixes, not {shown(part)}."
+                    f"{path}['@context']",
+                    "epcis.context",
+                    f"A context is an address or an object of prefixes, not {shown(part)}.",
                 )
         return Names(terms, vocabulary, foreign=foreign)
 

@@ -60,7 +60,7 @@ def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()
         around.error("", error.code, error.message)
         return Document([], around.problems)
     texts = _events_of(envelope, around)
-    names = standard_names().within(envelope.members.get("@context"), around, "['@context']")
+    names = standard_names().within(envelope.members.get("@context"), around, "")
     events: list[CapturedEvent] = []
     problems = list(around.problems)
     for index, text in enumerate(texts):

@@ -84,7 +84,10 @@ def member(name: str) -> str:
 
 def shown(value: object) -> str:
     """Return `value` short enough for a sentence."""
-    text = repr(str(value)) if isinstance(value, str) else type_name(value)
+    if isinstance(value, str):
+        text = repr(value) if type(value) is str else str(value)
+    else:
+        text = type_name(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 

@@ -21,8 +21,8 @@ JSON: TypeAlias = Any
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another."""
 MAX_NUMBER_LENGTH: Final = 64
-MAX_EXPONENT: Final = 400
-"""Beyond every unit of the real world; a comparison by value must not unfold 1e999999999."""
+MAX_EXPONENT: Final = 200
+"""Beyond every unit of the real world, and with 64 digits within the range of a double, so every reader copes."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _TOKEN: Final = re.compile(r'[^"\[\]{}]+|"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
@@ -167,12 +167,12 @@ def _check_characters(value: JSON, text: str, at: int, end: int) -> None:
 
 def _check_depth(value: JSON) -> None:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             inner
             for outer in level
-            if isinstance(outer, dict | list)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
         ]
         if not level:
             return
