@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
@@ -25,7 +25,8 @@ class Caller:
     scopes: frozenset[Scope]
 
 
-def engine_of(request: Request) -> Engine:
+# Dependencies without I/O are coroutines: FastAPI sends every other one through a thread.
+async def engine_of(request: Request) -> Engine:
     """Return the engine of the application."""
     return cast("Engine", request.app.state.engine)
 
@@ -48,10 +49,10 @@ def caller_of(
 CallerDep = Annotated[Caller, Depends(caller_of)]
 
 
-def caller_with(scope: Scope) -> Callable[[Caller], Caller]:
+def caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     """Return a dependency that gives the caller, or raises `ForbiddenError` (`access.scope`) without `scope`."""
 
-    def check(caller: CallerDep) -> Caller:
+    async def check(caller: CallerDep) -> Caller:
         if scope not in caller.scopes:
             raise ForbiddenError(
                 f"This needs a key with the scope {scope}",

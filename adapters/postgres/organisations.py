@@ -15,13 +15,14 @@ from psycopg_pool import ConnectionPool
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError
 from traceability.gs1.check_digits import check_digit
 from traceability.gs1.identifiers import gln_of
-from traceability.ledger.access import PUBLIC, Grant, Reader, organisation_name
+from traceability.ledger.access import PUBLIC, Grant, Reader, is_organisation_name, organisation_name
 from traceability.ledger.organisations import ApiKey, Organisation, Organisations, Scope, UnknownKeyError
 from traceability.ports import Clock, Entropy
 
 _KEY_PREFIX: Final = "trace_"  # lets a scanner of source code recognise a key that was committed
 _KEY_ID_SIZE: Final = 6
 _SECRET_SIZE: Final = 32
+_KEY_ID: Final = re.compile(rf"[0-9a-f]{{{2 * _KEY_ID_SIZE}}}")
 _DIGITAL_LINK: Final = "https://id.gs1.org"
 _GLN_KEYS: Final = ("414", "417")  # CBV names a party by its party GLN or by a physical location
 _GLN_DIGITS: Final = 13
@@ -56,6 +57,8 @@ class PostgresOrganisations(Organisations):
     ) -> Organisation:
         """Add an organisation; see `Organisations.add`."""
         organisation_name(name)
+        if not (display_name or name).isprintable():
+            raise InvalidInputError("A display name is one line of text", code="access.display_name")
         identifiers = [("gln", canonical_gln(gln)) for gln in dict.fromkeys(glns)]
         if domain is not None:
             identifiers.append(("domain", canonical_domain(domain)))
@@ -73,7 +76,8 @@ class PostgresOrganisations(Organisations):
 
     def get(self, name: str) -> Organisation:
         """Return an organisation."""
-        found = self._organisations(name)
+        # What cannot be a name is not asked for: PostgreSQL has no NUL, and UTF-8 no lone surrogate.
+        found = self._organisations(name) if is_organisation_name(name) else []
         if not found:
             raise _unknown(name)
         return found[0]
@@ -84,6 +88,7 @@ class PostgresOrganisations(Organisations):
 
     def create_key(self, organisation: str, scopes: Iterable[Scope]) -> tuple[ApiKey, str]:
         """Return a new key and, this once, its text: `trace_`, the public key id, `_`, 256 random bits."""
+        self.get(organisation)
         wanted = frozenset(scopes)
         if not wanted:
             raise InvalidInputError("A key needs at least one scope", code="access.no_scope")
@@ -91,14 +96,11 @@ class PostgresOrganisations(Organisations):
         secret = urlsafe_b64encode(self._entropy.token(_SECRET_SIZE)).rstrip(b"=").decode()
         text = f"{_KEY_PREFIX}{key_id}_{secret}"
         key = ApiKey(key_id, organisation, wanted, self._clock.now_us(), None)
-        try:
-            self._execute(
-                "INSERT INTO access.api_key (ledger_id, key_id, organisation, hash, scopes, created_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [self._ledger_id, key_id, organisation, _digest(text), sorted(wanted), key.created_at],
-            )
-        except errors.ForeignKeyViolation:
-            raise _unknown(organisation) from None
+        self._execute(
+            "INSERT INTO access.api_key (ledger_id, key_id, organisation, hash, scopes, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            [self._ledger_id, key_id, organisation, _digest(text), sorted(wanted), key.created_at],
+        )
         return key, text
 
     def keys(self, organisation: str) -> list[ApiKey]:
@@ -113,6 +115,9 @@ class PostgresOrganisations(Organisations):
 
     def revoke_key(self, organisation: str, key_id: str) -> ApiKey:
         """End a key; the first time of doing so is kept."""
+        self.get(organisation)
+        if not _KEY_ID.fullmatch(key_id):
+            raise _no_such_key(organisation)
         where = "ledger_id = %s AND organisation = %s AND key_id = %s"
         name = [self._ledger_id, organisation, key_id]
         self._execute(
@@ -121,9 +126,7 @@ class PostgresOrganisations(Organisations):
         )
         rows = self._execute(f"SELECT {_KEY_COLUMNS} FROM access.api_key WHERE {where}", name)
         if not rows:
-            raise NotFoundError(
-                f"{organisation} has no key {key_id}", code="access.no_such_key", hint="List its keys to see their ids."
-            )
+            raise _no_such_key(organisation)
         return _key(rows[0])
 
     def key_of(self, text: str) -> ApiKey:
@@ -159,7 +162,8 @@ class PostgresOrganisations(Organisations):
 
     def end_grant(self, grantor: str, grantee: str) -> bool:
         """Close what was granted; False when nothing was."""
-        self.get(grantor)
+        for name in {grantor, grantee} - {PUBLIC}:
+            self.get(name)
         with self._pool.connection() as connection:
             return self._end(connection, grantor, grantee, self._clock.now_us())
 
@@ -263,4 +267,10 @@ def _unknown(name: str) -> NotFoundError:
         f"There is no organisation {name}",
         code="access.unknown_organisation",
         hint="List them with: traceability organisation list",
+    )
+
+
+def _no_such_key(organisation: str) -> NotFoundError:
+    return NotFoundError(
+        f"{organisation} has no such key", code="access.no_such_key", hint="List its keys to see their ids."
     )

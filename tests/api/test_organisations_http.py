@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
 
 import httpx
+import pytest
 
 from api.wiring import Engine
 from traceability.ledger.access import PUBLIC, Grant
@@ -119,3 +123,31 @@ def test_grants_that_mean_nothing_are_refused(client: httpx.Client, bearer: Bear
     assert (personal.status_code, personal.json()["code"]) == (422, "access.parts")
     nobody = client.put(f"{address}/nobody.example", json={"parts": []}, headers=admin)
     assert (nobody.status_code, nobody.json()["code"]) == (404, "access.unknown_organisation")
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "a\nb", "\u202e", "%", "..", "x" * 300, "'; --"])
+def test_hostile_texts_are_answers_not_failures(client: httpx.Client, bearer: Bearer, text: str) -> None:
+    admin = bearer("local", Scope.ADMIN)
+    in_path = quote(text, safe="", errors="surrogatepass")
+    bodies: tuple[dict[str, Any], ...] = (
+        {"name": text},
+        {"name": "x.example", "display_name": f"x{text}\n"},
+        {"name": "x.example", "glns": [text]},
+        {"name": "x.example", "domain": text},
+    )
+    answers = [client.post("/organisations", content=json.dumps(body), headers=admin) for body in bodies]
+    answers += [
+        *(client.get(f"/organisations/{in_path}{of}", headers=admin) for of in ("", "/keys", "/grants")),
+        client.delete(f"/organisations/dairy.example/keys/{in_path}", headers=admin),
+        client.delete(f"/organisations/dairy.example/grants/{in_path}", headers=admin),
+        client.put(f"/organisations/dairy.example/grants/{in_path}", json={"parts": []}, headers=admin),
+        client.put(
+            "/organisations/dairy.example/grants/public",
+            content=json.dumps({"parts": [], "steps": [f"{text}\n"]}),
+            headers=admin,
+        ),
+        client.get("/healthz", headers={"Authorization": f"Bearer {in_path}"}),
+        client.get("/organisations", headers={"Authorization": f"Bearer {in_path}"}),
+    ]
+    assert [a.request.url for a in answers if a.status_code >= 500] == []
+    assert [a.request.url for a in answers if a.is_success] == [answers[-2].request.url]

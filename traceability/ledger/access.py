@@ -40,6 +40,7 @@ class Grant:
     """`grantor` opens `parts` of the events that it captured to `grantee`, an organisation or `PUBLIC`.
 
     `steps` are CBV business steps as bare words, None for every event; a grant of no parts opens the head alone.
+    Raises `InvalidInputError` (`access.parts`, `access.steps`).
     """
 
     grantor: str
@@ -53,6 +54,10 @@ class Grant:
                 f"{', '.join(sorted(unknown))} cannot be granted",
                 code="access.parts",
                 hint=f"Choose from: {', '.join(sorted(GRANTABLE_PARTS))}.",
+            )
+        if not all(step and step.isprintable() for step in self.steps or ()):
+            raise InvalidInputError(
+                "A business step is a CBV word or a URI", code="access.steps", hint="Such as: shipping, receiving."
             )
 
     def covers(self, visibility: Visibility) -> bool:
@@ -116,12 +121,17 @@ def open_item_indices(what: Sequence[bytes], extent: frozenset[str], asked: Coll
     return sorted(named)
 
 
+def is_organisation_name(text: str) -> bool:
+    """Tell whether a text can be the permanent name of an organisation."""
+    return text != PUBLIC and _ORGANISATION_NAME.fullmatch(text) is not None
+
+
 def organisation_name(text: str) -> str:
     """Check the permanent name of an organisation: 1 to 63 of `a-z 0-9 . -`, ends with a letter or digit, not `public`.
 
     Raises `InvalidInputError` (`access.name`).
     """
-    if text == PUBLIC or not _ORGANISATION_NAME.fullmatch(text):
+    if not is_organisation_name(text):
         raise InvalidInputError(
             f"{text!r} cannot be the name of an organisation",
             code="access.name",
