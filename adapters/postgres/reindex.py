@@ -1,12 +1,12 @@
 """Rebuilding the index from the records: it reads parts 0 to 5 and nothing else, and must find what is there.
 
-The rebuilt rows go to tables of their own first, without any lock, because a record never changes. Only the last
-step, which brings the records appended meanwhile and compares, holds the head, so that appends wait for it.
+The rebuilt rows go to temporary tables and are compared without any lock, because neither a record nor its rows ever
+change. Only the last step, for the records appended meanwhile, holds the head, so that appends wait for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -35,6 +35,13 @@ class IndexDifference:
     surplus: int
     missing: int
 
+    def __bool__(self) -> bool:
+        return self.surplus > 0 or self.missing > 0
+
+    def plus(self, other: IndexDifference) -> IndexDifference:
+        """Return what this one and that of other positions come to."""
+        return IndexDifference(self.table, self.surplus + other.surplus, self.missing + other.missing)
+
 
 def reindex(
     owner_url: str,
@@ -50,26 +57,33 @@ def reindex(
     `progress` is told the positions done and the head. Raises `NotFoundError` `ledger.unknown`.
     """
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute("SET statement_timeout = 0; SET transaction_timeout = 0")
+        connection.execute(
+            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout',"
+            " 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+        )
         row = connection.execute("SELECT ledger_id, position FROM ledger.head WHERE name = %s", [ledger]).fetchone()
         if row is None:
             raise NotFoundError(f"there is no ledger {ledger}", code="ledger.unknown")
-        rebuilt = _Rebuilt(connection, row[0], indexer, hash_of)
-        try:
-            rebuilt.extend(row[1], progress)
-            with connection.transaction():
-                locked = connection.execute(
-                    "SELECT position FROM ledger.head WHERE ledger_id = %s FOR UPDATE", [row[0]]
-                ).fetchone()
-                assert locked is not None
-                rebuilt.extend(locked[0], progress)
-                return [rebuilt.compare(table, repair=repair) for table in TABLES]
-        finally:
-            rebuilt.drop()
+        ledger_id, head = row
+        rebuilt = _Rebuilt(connection, ledger_id, indexer, hash_of)
+        rebuilt.extend(head, progress)
+        found = [rebuilt.compare(table, f"position <= {head}", repair=repair) for table in TABLES]
+        with connection.transaction():
+            locked = connection.execute(
+                "SELECT position FROM ledger.head WHERE ledger_id = %s FOR UPDATE", [ledger_id]
+            ).fetchone()
+            assert locked is not None
+            rebuilt.extend(locked[0], progress)
+            late = [rebuilt.compare(table, f"position > {head}", repair=repair) for table in TABLES]
+            found = [a.plus(b) for a, b in zip(found, late, strict=True)]
+            if repair:
+                # Only now: a row with a position beyond the head may stand where a missing one belongs.
+                rebuilt.add_missing([difference.table for difference in found if difference])
+    return found
 
 
 class _Rebuilt:
-    """The index as it should be up to a position, in tables `work.rebuilt_…`."""
+    """The index as it should be up to a position, in temporary tables."""
 
     def __init__(self, connection: psycopg.Connection, ledger_id: int, indexer: Indexer, hash_of: TagHash) -> None:
         self._connection = connection
@@ -78,13 +92,8 @@ class _Rebuilt:
         self._hash_of = hash_of
         self._position = 0
         self._visibilities: set[int] = set()
-        self.drop()  # what an earlier run left when it was killed
         for table in TABLES:
-            connection.execute(f"CREATE UNLOGGED TABLE work.rebuilt_{table} (LIKE ledger.{table})")
-
-    def drop(self) -> None:
-        for table in TABLES:
-            self._connection.execute(f"DROP TABLE IF EXISTS work.rebuilt_{table}")
+            connection.execute(f"CREATE TEMPORARY TABLE rebuilt_{table} (LIKE ledger.{table})")
 
     def extend(self, head: int, progress: Callable[[int, int], None]) -> None:
         """Add the rows of the records up to `head`."""
@@ -93,11 +102,11 @@ class _Rebuilt:
             rows = rows_of(events, self._hash_of)
             with self._connection.cursor() as cursor:
                 for table, data in index_data(pack(rows, records=False), self._ledger_id, self._position):
-                    copy_into(cursor, f"work.rebuilt_{table}", table, data)
+                    copy_into(cursor, f"pg_temp.rebuilt_{table}", table, data)
                 ordinals, *new = visibility_columns(rows, self._visibilities)
                 positions = [self._position + ordinal for ordinal in ordinals]
                 cursor.executemany(
-                    "INSERT INTO work.rebuilt_visibility (ledger_id, position, visibility, captured_by, parties,"
+                    "INSERT INTO pg_temp.rebuilt_visibility (ledger_id, position, visibility, captured_by, parties,"
                     " biz_step) VALUES (%s, %s, %s, %s, string_to_array(%s, E'\\n'), %s)",
                     [(self._ledger_id, *row) for row in zip(positions, *new, strict=True)],
                 )
@@ -105,19 +114,30 @@ class _Rebuilt:
             self._position += len(events)
             progress(self._position, head)
 
-    def compare(self, table: str, *, repair: bool) -> IndexDifference:
-        """Count, and mend, the differences of one table; every index table is a set of rows."""
-        stored = f"SELECT * FROM ledger.{table} WHERE ledger_id = {self._ledger_id}"
-        rebuilt = f"SELECT * FROM work.rebuilt_{table}"
-        surplus = self._count(f"{stored} EXCEPT {rebuilt}")
-        missing = self._count(f"{rebuilt} EXCEPT {stored}")
+    def compare(self, table: str, window: str, *, repair: bool) -> IndexDifference:
+        """Count the differences of one table in a window of positions, and remove what is surplus.
+
+        EXCEPT ALL, because a row that is there twice is one too many.
+        """
+        stored = f"SELECT * FROM ledger.{table} WHERE ledger_id = {self._ledger_id} AND {window}"
+        rebuilt = f"SELECT * FROM pg_temp.rebuilt_{table} WHERE {window}"
+        surplus = self._count(f"{stored} EXCEPT ALL {rebuilt}")
+        missing = self._count(f"{rebuilt} EXCEPT ALL {stored}")
         if repair and surplus:
+            # Every copy goes, also the one that should be there: it is missing then, and is added with the others.
             self._connection.execute(
-                f"DELETE FROM ledger.{table} t USING ({stored} EXCEPT {rebuilt}) s WHERE t IS NOT DISTINCT FROM s"
+                f"DELETE FROM ledger.{table} t USING ({stored} EXCEPT ALL {rebuilt}) s"
+                " WHERE t.ledger_id = s.ledger_id AND t.position = s.position AND t IS NOT DISTINCT FROM s"
             )
-        if repair and missing:
-            self._connection.execute(f"INSERT INTO ledger.{table} ({rebuilt} EXCEPT {stored})")
         return IndexDifference(table, surplus, missing)
+
+    def add_missing(self, tables: Sequence[str]) -> None:
+        """Add the rows that should be there and are not."""
+        for table in tables:
+            self._connection.execute(
+                f"INSERT INTO ledger.{table} (SELECT * FROM pg_temp.rebuilt_{table}"
+                f" EXCEPT ALL SELECT * FROM ledger.{table} WHERE ledger_id = {self._ledger_id})"
+            )
 
     def _count(self, query: str) -> int:
         row = self._connection.execute(f"SELECT count(*) FROM ({query}) q").fetchone()
