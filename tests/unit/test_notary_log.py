@@ -387,6 +387,6 @@ def test_a_served_checkpoint_that_the_database_does_not_know_is_a_finding() -> N
     assert check_files(made_up.database, made_up.tiles).findings[0].code == "log.checkpoint"
     made_up.tiles.served = None
     assert check_files(made_up.database, made_up.tiles).clean
-    made_up.integrate()
+    made_up.integrate(5)
     made_up.tiles.served = None
     assert check_files(made_up.database, made_up.tiles).findings[0].code == "log.checkpoint"
