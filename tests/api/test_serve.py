@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from psycopg import sql
 
 from adapters.postgres.embedded import RUNTIME_ROLE
+from api.cli.serve import listen
 from tests.conftest import Database
 
 ROOT = Path(__file__).parents[2]
@@ -124,6 +126,13 @@ def test_it_is_not_ready_when_partitions_run_out(database: Database, tmp_path: P
             owner.execute("UPDATE ledger.head SET position = 4 * 4194304 - 1000 WHERE name = 'main'")
         codes = [reason["code"] for reason in serving.client.get("/readyz").json()["reasons"]]
         assert codes == ["ready.partitions"]
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with closing(listen("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_taken_port_is_said_and_is_3(database: Database, tmp_path: Path) -> None:
