@@ -84,14 +84,16 @@ def member(name: str) -> str:
 
 def shown(value: object) -> str:
     """Return `value` short enough for a sentence."""
-    if isinstance(value, str):
-        text = repr(value) if type(value) is str else str(value)
+    if type(value) is str:
+        text = repr(value)
+    elif isinstance(value, str):  # a number, in its own characters
+        text = str(value)
     else:
-        text = type_name(value)
+        text = _kind(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
-def type_name(value: object) -> str:
+def _kind(value: object) -> str:
     """Return what JSON calls a value."""
     if value is None:
         return "null"
@@ -101,4 +103,4 @@ def type_name(value: object) -> str:
         return "an object"
     if isinstance(value, list):
         return "an array"
-    return "a string" if type(value) is str else "a number"
+    return "a string"
