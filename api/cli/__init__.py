@@ -11,10 +11,13 @@ from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
+from psycopg import OperationalError, errors
+from psycopg_pool import PoolTimeout
 
+from adapters.postgres.connection import unreachable
 from api.cli import db, feed, key, label, ledger, organisation, serve
 from api.cli.context import exit_code, report
-from traceability.errors import TraceabilityError
+from traceability.errors import TraceabilityError, UnavailableError
 
 _INTERRUPTED = 130
 
@@ -67,11 +70,25 @@ def main() -> NoReturn:
         app()
         sys.exit(0)
     except TraceabilityError as error:
-        # Looked for by hand: an error may come before, or instead of, a parsed command.
-        report(error, json="--json" in sys.argv)
-        sys.exit(exit_code(error))
+        _leave(error)
+    except (OperationalError, PoolTimeout) as error:
+        _leave(unreachable(error))
+    except errors.InsufficientPrivilege as error:
+        _leave(
+            UnavailableError(
+                f"The database role may not do this: {error.diag.message_primary}",
+                code="postgres.privileges",
+                hint="Migrating states anew what the runtime role may do: traceability db migrate",
+            )
+        )
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+
+
+def _leave(error: TraceabilityError) -> NoReturn:
+    # Looked for by hand: an error may come before, or instead of, a parsed command.
+    report(error, json="--json" in sys.argv)
+    sys.exit(exit_code(error))
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
+from psycopg import sql
 
+from adapters.postgres.embedded import RUNTIME_ROLE
 from api.cli import main
 from tests.conftest import Database
 
@@ -113,6 +116,16 @@ def test_an_unreachable_database_is_3(run: Run, monkeypatch: pytest.MonkeyPatch)
         ran = run(*arguments)
         assert (ran.code, ran.out) == (3, "")
         assert "postgres.unreachable" in ran.err
+
+
+def test_a_database_lost_or_closed_to_us_is_3(run: Run, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEABILITY_DATABASE_OWNER_URL", "postgresql://nobody@127.0.0.1:1/none")
+    lost = run("db", "reindex", "--json")
+    assert (lost.code, lost.json["error"]["code"]) == (3, "postgres.unreachable")
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(sql.SQL("REVOKE ALL ON SCHEMA access FROM {}").format(sql.Identifier(RUNTIME_ROLE)))
+    closed = run("organisation", "list", "--json")
+    assert (closed.code, closed.json["error"]["code"]) == (3, "postgres.privileges")
 
 
 def test_what_does_not_exist_is_4(dairy: Run) -> None:
