@@ -132,12 +132,22 @@ def test_a_failing_file_leaves_nothing_of_itself(empty_database: Database, tmp_p
     assert [m.name for m in migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path)] == ["two"]
 
 
+def test_a_file_that_cannot_be_noted_leaves_nothing(empty_database: Database, tmp_path: Path) -> None:
+    url = empty_database.owner_url
+    write(tmp_path, m0001_one="CREATE TABLE one (); INSERT INTO work.migration VALUES (1, 'in the way', '')")
+    with pytest.raises(UnavailableError, match="duplicate key"):
+        migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
+    assert names(url) == []
+    assert not relation_exists(url, "one")
+
+
 def test_a_lock_is_not_waited_for(empty_database: Database, tmp_path: Path) -> None:
     url = empty_database.owner_url
     write(tmp_path, m0001_one="CREATE TABLE one ()")
     migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
     write(tmp_path, m0002_two="CREATE TABLE two (); ALTER TABLE one ADD n int")
     with psycopg.connect(url) as reader:
+        reader.execute("SET idle_in_transaction_session_timeout = '20s'")  # without a lock_timeout: fails, not hangs
         reader.execute("SELECT FROM one")
         with pytest.raises(UnavailableError) as caught:
             migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path, lock_timeout_ms=50)

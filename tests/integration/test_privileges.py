@@ -54,6 +54,12 @@ def test_the_superuser_and_the_owner_are_recognised(database: Database) -> None:
     assert {f"owns database {database.name}", "owns schema ledger", "owns ledger.record"} <= set(excess)
 
 
+def test_a_role_that_was_set_can_be_reset(database: Database) -> None:
+    with psycopg.connect(database.admin_url) as connection:
+        connection.execute("SET ROLE traceability")
+        assert "is a superuser, or may become one" in excess_privileges(connection)
+
+
 @pytest.fixture
 def role(database: Database) -> Iterator[psycopg.Connection]:
     """Give the superuser's connection to a database where ROLE exists and may do nothing yet."""
