@@ -49,7 +49,7 @@ class Log:
         return index if 0 <= index < self.size else None
 
 
-def history(thing: str, entries: Iterable[HistoryEntry], names: Names, log: Log) -> tuple[Entry, ...]:
+def history(thing: str, entries: Iterable[HistoryEntry], names: Names, log: Log | None) -> tuple[Entry, ...]:
     """Return the lines, oldest first; a declaration is told where the event is that it takes back."""
     entries = list(entries)
     told = {entry.retracted_by.position for entry in entries if entry.retracted_by is not None}
@@ -70,7 +70,7 @@ def amount(quantity: Decimal | None, uom: str | None) -> str:
     return f"{quantity:f} {words.unit(uom)}"
 
 
-def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log) -> Entry:
+def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log | None) -> Entry:
     event, view = entry.event, entry.event.view
     place = view.biz_location or view.read_point
     utc = words.moment(view.occurred_at)
@@ -85,7 +85,7 @@ def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log) -> Entry:
         details=tuple(_details(entry, names)),
         recorded_by=names.organisation(view.captured_by),
         receipt=receipt_path(event, entry.via or thing),
-        leaf_index=log.leaf_index(event.position),
+        leaf_index=None if log is None else log.leaf_index(event.position),
         retracted=None if entry.retracted_by is None else _retraction(entry.retracted_by, names),
     )
 

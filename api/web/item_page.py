@@ -46,11 +46,11 @@ def item_page(
     identifier: Identifier,
     ask: Callable[[], ProvenanceIndex],
     organisations: Iterable[Organisation],
-    log: Log,
+    log: Log | None,
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `ask` opens the reader's view of the ledger for one question.
+    `ask` opens the reader's view of the ledger for one question; `log` is None while nothing is signed.
     """
     thing = thing_of(identifier.uri)
     item = item_history(ask(), thing)
@@ -76,7 +76,7 @@ def _origin(thing: str, ask: Callable[[], ProvenanceIndex], names: Names) -> Ori
     return None
 
 
-def _page(identifier: Identifier, item: ItemHistory, names: Names, log: Log, origin: Origin | None) -> ItemPage:
+def _page(identifier: Identifier, item: ItemHistory, names: Names, log: Log | None, origin: Origin | None) -> ItemPage:
     entries = item.entries[-MAX_ENTRIES:]
     chart = temperature(item.entries, item.readings)
     lines = history(item.thing, entries, names, log)
@@ -171,9 +171,9 @@ def _contents(item: ItemHistory, names: Names) -> Contents | None:
     )
 
 
-def _proof(item: ItemHistory, log: Log) -> Proof | None:
+def _proof(item: ItemHistory, log: Log | None) -> Proof | None:
     entry = latest(item.entries)
-    if entry is None:
+    if entry is None or log is None:
         return None
     return Proof(
         leaf_index=log.leaf_index(entry.event.position),

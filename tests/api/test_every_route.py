@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 
+from api.web.rendering import asset_address
 from api.wiring import Engine
 from tests.api.conftest import serving
 from traceability.ledger.access import Grant
@@ -40,6 +41,9 @@ OPEN = Expected(200, 200, 200, 200)
 ADMIN = Scope.ADMIN
 DAIRY = "/organisations/dairy.example"
 ROUTES = {
+    "GET /": OPEN,
+    "GET /{key:primary_key}/{value:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/01/09521234000013/21/1001"),
+    "GET /static/{digest}/{name}": replace(OPEN, path=asset_address("style.css")),
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
     "GET /docs": OPEN,
@@ -98,8 +102,8 @@ def test_every_route_as_every_caller(client: httpx.Client, bearer: Callable[...,
             "small": (bearer("dairy.example", *scopes), expected.small),
             "ours": (bearer("dairy.example", *SCOPES), expected.ours),
             # A key that is none is refused by every route that looks at keys at all, never taken for nobody's.
-            "unknown": (unknown, expected.ours if expected is OPEN else 401),
-            "other scheme": (other_scheme, expected.ours if expected is OPEN else 401),
+            "unknown": (unknown, expected.ours if expected.scope is None else 401),
+            "other scheme": (other_scheme, expected.ours if expected.scope is None else 401),
         }
         for caller, (headers, status) in callers.items():
             answer = client.request(method, expected.path or template, json=expected.body, headers=headers)

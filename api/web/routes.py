@@ -1,0 +1,158 @@
+"""The pages: GS1 Digital Link paths at the root, the front page, and the files that they use.
+
+The same address answers a page or JSON, by `Accept`; the JSON is that of `/provenance/items/{id}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+from adapters.postgres.notary import find_log
+from adapters.postgres.provenance import PostgresProvenance
+from api.codes import read_code
+from api.demo.story import Story
+from api.security import EngineDep, ReaderDep
+from api.web.history_section import Log
+from api.web.item_page import item_page
+from api.web.negotiation import HTML, JSON, preferred
+from api.web.page import ItemPage
+from api.web.rendering import ASSET_TYPES, STATIC, asset, asset_address, render
+from api.wiring import Engine
+from traceability.errors import NotFoundError, TraceabilityError
+from traceability.gs1.application_identifiers import QUALIFIERS
+from traceability.gs1.digital_link import RESOLVER
+from traceability.gs1.identifiers import Identifier, IdentifierError, parse_digital_link_path
+from traceability.ledger.access import Reader
+
+router: Final = APIRouter(include_in_schema=False)
+
+_METHODS: Final = ["GET", "HEAD"]
+_VARY: Final = "Accept, Authorization"
+_HEADINGS: Final = {403: "You may not do this", 404: "Nothing is known of this", 503: "Not available just now"}
+# What is written for programs and means little to people.
+_WORDING: Final = {"http.not_found": {"detail": "There is no page at this address."}}
+_FOR_GOOD: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+class _PrimaryKey(Convertor[str]):
+    """The Application Identifiers that a Digital Link may begin with, so that no other path is taken for one."""
+
+    regex = "|".join(QUALIFIERS)
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("primary_key", _PrimaryKey())
+
+
+@router.api_route("/", methods=_METHODS)
+def front(request: Request, code: Annotated[str, Query(max_length=2048)] = "") -> Response:
+    """Answer the front page, or go where a code leads that was entered there."""
+    problem = None
+    if code:
+        try:
+            identifier = read_code(code)
+        except IdentifierError as error:
+            problem = " ".join(filter(None, (error.message, error.hint)))
+        else:
+            if identifier.key is not None:
+                return RedirectResponse(_path(identifier), HTTPStatus.SEE_OTHER)
+            problem = "Only GS1 identifiers have a page here."
+    stories: Sequence[Story] = getattr(request.app.state, "stories", ())
+    page = render("front.html", code=code, problem=problem, stories=stories)
+    return HTMLResponse(page, HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK)
+
+
+@router.api_route("/{key:primary_key}/{value:path}", methods=_METHODS)
+def item(request: Request, engine: EngineDep, reader: ReaderDep) -> Response:
+    """Answer the thing that a GS1 Digital Link names, as a page or as JSON."""
+    try:
+        # As it was sent: a serial may hold an encoded slash, which the decoded path no longer tells from a separator.
+        identifier = parse_digital_link_path(request.scope["raw_path"].decode("ascii"))
+    except IdentifierError as error:
+        raise NotFoundError(error.message, code=error.code, hint=error.hint) from error
+    media_type = preferred(request.headers.get("accept"), (HTML, JSON))
+    if media_type is None:
+        raise HTTPException(HTTPStatus.NOT_ACCEPTABLE)
+    other = JSON if media_type == HTML else HTML
+    headers = {"Vary": _VARY, "Link": f'<{_path(identifier)}>; rel="alternate"; type="{other}"'}
+    return HTMLResponse(render("item.html", page=_item_page(engine, reader, identifier)), headers=headers)
+
+
+@router.api_route(f"{STATIC}/{{digest}}/{{name}}", methods=_METHODS)
+def static(request: Request, name: str) -> Response:
+    """Answer a file that pages use, under the address of its present content only."""
+    if name not in ASSET_TYPES or request.url.path != asset_address(name):
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return Response(asset(name), media_type=ASSET_TYPES[name], headers=_FOR_GOOD)
+
+
+def install_pages(app: FastAPI) -> None:
+    """Add the pages, and answer errors as pages to those who prefer HTML; call it after all that handles errors."""
+    app.include_router(router)
+    for kind in (TraceabilityError, HTTPException):
+        app.add_exception_handler(kind, _as_page_or(app.exception_handlers[kind]))
+
+
+def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
+    return item_page(
+        identifier,
+        lambda: PostgresProvenance(engine.ledger, engine.visibility, reader=reader),
+        engine.organisations.all(),
+        _log(engine),
+    )
+
+
+def _log(engine: Engine) -> Log | None:
+    """Return the ledger's log with the largest tree that is signed, None before there is one."""
+    log = find_log(engine.pool, engine.ledger.ledger_id)
+    if log is None or (signed := log.last_signed()) is None:
+        return None
+    known = log.identity
+    checkpoint = f"/logs/{known.name}/checkpoint"
+    return Log(known.first_position, signed.checkpoint.size, known.origin, known.vkey, checkpoint)
+
+
+def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:
+    """Return a handler that shows a problem as a page to whoever asks for pages first, and else leaves it as it is."""
+
+    def on_error(request: Request, error: Exception) -> Response:
+        answer = handler(request, error)
+        assert isinstance(answer, JSONResponse)
+        answer.headers.add_vary_header("Accept")
+        if preferred(request.headers.get("accept"), (JSON, HTML)) != HTML:
+            return answer
+        problem = orjson.loads(answer.body)
+        shown = _WORDING.get(problem["code"], problem)
+        page = render(
+            "error.html",
+            heading="This is not a valid code" if problem["code"].startswith("gs1.") else _heading(answer.status_code),
+            detail=shown["detail"],
+            hint=shown.get("hint"),
+            status=answer.status_code,
+            code=problem["code"],
+        )
+        kept = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return HTMLResponse(page, answer.status_code, headers=kept)
+
+    return on_error
+
+
+def _heading(status: int) -> str:
+    return _HEADINGS.get(status, HTTPStatus(status).phrase)
+
+
+def _path(identifier: Identifier) -> str:
+    return identifier.uri.removeprefix(RESOLVER)
