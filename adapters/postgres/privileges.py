@@ -5,8 +5,7 @@ from __future__ import annotations
 import psycopg
 
 # Rights count whether they are the role's own, inherited, or to be had by SET ROLE: hence every role that it is a
-# MEMBER of; and session_user, since a SET ROLE to less can be undone. A superuser counts as a member
-# of all.
+# MEMBER of; and session_user, since a SET ROLE to less can be undone. A superuser counts as a member of all.
 _ATTRIBUTES = b"""
 WITH reachable AS (SELECT * FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER'))
 SELECT 'is a superuser, or may become one' FROM reachable WHERE rolsuper
