@@ -40,6 +40,13 @@ class Settings(BaseSettings):
         default=None, description="The same database as the role that owns the tables: migrate, erase, reindex."
     )
     data: Path = Field(default=Path(".traceability"), description="Folder of the private server, log keys and tiles.")
+    log_key: Path | None = Field(
+        default=None, description="File of the log's signing key; unset: in the data folder, made at first use."
+    )
+    log_origin: str | None = Field(
+        default=None,
+        description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
+    )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
     operator: _OrganisationName = Field(

@@ -15,7 +15,7 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import db, feed, key, label, ledger, organisation, serve
+from api.cli import db, feed, key, label, ledger, log, organisation, serve
 from api.cli.context import exit_code, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -33,6 +33,7 @@ app.command("label")(label.label)
 app.add_typer(feed.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
+app.add_typer(log.app)
 app.add_typer(organisation.app)
 app.add_typer(key.app)
 

@@ -11,6 +11,7 @@ import uvicorn
 
 from api.app import create_app
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
+from api.integrator import integrating
 from api.logging import configure_logging
 from api.readiness import unreadiness
 from api.wiring import open_engine
@@ -39,7 +40,11 @@ def serve(
     """
     settings = settings_for(ledger=ledger, host=host, port=port)
     configure_logging()
-    with closing(listen(settings.host, settings.port)) as listener, open_engine(settings) as engine:
+    with (
+        closing(listen(settings.host, settings.port)) as listener,
+        open_engine(settings) as engine,
+        integrating(engine),
+    ):
         url = address_of(listener)
         server = uvicorn.Server(
             uvicorn.Config(

@@ -49,6 +49,13 @@ ROUTES = {
     "GET /docs": OPEN,
     "GET /docs/style.css": OPEN,
     "GET /openapi.json": OPEN,
+    "GET /logs": OPEN,
+    # The log is for everybody; here nothing of it is published yet.
+    "GET /logs/{name}/checkpoint": Expected(404, 404, 404, 404, path="/logs/main/checkpoint"),
+    "GET /logs/{name}/tile/{path:path}": Expected(404, 404, 404, 404, path="/logs/main/tile/0/000"),
+    "GET /provenance/events/{event_id}/receipt": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"
+    ),
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),

@@ -86,12 +86,23 @@ class Log:
             raise RolledBackError(f"the ledger has {sequenced} records, but {published} leaves were published")
         return sequenced
 
+    def check(self) -> None:
+        """Raise `RolledBackError` when what is published is ahead of the database, or contradicts it."""
+        if (published := self._tiles.checkpoint()) is not None:
+            check_not_ahead(self._database, self._open(published))
+
+    def _open(self, published: bytes) -> Checkpoint:
+        try:
+            return open_checkpoint(published, self._key.verifier)[0]
+        except VerificationError as error:
+            raise RolledBackError(f"the published checkpoint is not this log's: {error}") from error
+
     def _load(self) -> Frontier:
         """Read what is published and check it against the database."""
         published = self._served = self._tiles.checkpoint()
         if published is None:
             return Frontier()
-        checkpoint, _ = open_checkpoint(published, self._key.verifier)
+        checkpoint = self._open(published)
         check_not_ahead(self._database, checkpoint)
         return load_frontier(checkpoint.size, checkpoint.root, tile_reader(self._tiles))
 

@@ -1,0 +1,97 @@
+"""The thread that integrates a server's log: what was committed is in a signed, published tree within moments."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from api.notary import writable_log
+from api.wiring import Engine
+from traceability.errors import TraceabilityError, UnavailableError
+from traceability.notary.errors import StaleCheckpointError
+from traceability.notary.log import Log
+
+POLL_SECONDS: Final = 0.2
+FOLLOW_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 5.0
+_log: Final = structlog.stdlib.get_logger("api.integrator")
+
+
+class Integrator:
+    """Leads when no other process does, else stands by.
+
+    A database or disk that fails is tried again. A log that was rolled back or damaged is not: nothing is signed, and
+    `problem` says why until the server is started again.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="integrator")
+        self.problem: TraceabilityError | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the round in progress and end; what it leaves undone the next leader does."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._lead()
+            except (psycopg.Error, PoolTimeout, UnavailableError, StaleCheckpointError, OSError) as error:
+                self.problem = _unavailable(error)
+                _log.warning("log not integrated", code=self.problem.code, reason=self.problem.message)
+                self._stopping.wait(RETRY_SECONDS)
+            except TraceabilityError as error:
+                self.problem = error
+                _log.critical("log stopped", code=error.code, reason=error.message)
+                return
+
+    def _lead(self) -> None:
+        database, log = writable_log(self._engine)
+        with database.leadership() as leads:
+            if leads:
+                self._integrate(log)
+                return
+            self.problem = None
+        self._stopping.wait(FOLLOW_SECONDS)
+
+    def _integrate(self, log: Log) -> None:
+        while not self._stopping.is_set():
+            checkpoint = log.integrate()
+            self.problem = None
+            if checkpoint is None:
+                self._stopping.wait(POLL_SECONDS)
+
+
+@contextmanager
+def integrating(engine: Engine) -> Iterator[Integrator]:
+    """Integrate the engine's log in the background for as long as the context lasts.
+
+    Raises `RolledBackError` before anything is served when what is published is ahead of the database, or contradicts
+    it, and `UnavailableError` (`log.key_file`) when the key cannot be used.
+    """
+    writable_log(engine)[1].check()
+    integrator = Integrator(engine)
+    integrator.start()
+    try:
+        yield integrator
+    finally:
+        integrator.stop()
+
+
+def _unavailable(error: Exception) -> TraceabilityError:
+    if isinstance(error, TraceabilityError):
+        return error
+    return UnavailableError(f"The log cannot be integrated: {error}", code="log.interrupted")
