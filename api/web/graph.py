@@ -19,7 +19,7 @@ from api.web.drawing import Caption, framed
 WIDTH: Final = 344
 """Of the drawing in user units: one unit is about a CSS pixel on a phone."""
 
-ROW: Final = 56
+ROW: Final = 58
 LANE: Final = 22
 MARGIN: Final = 16
 _LABEL_GAP: Final = 14
