@@ -25,7 +25,7 @@ from psycopg_pool import ConnectionPool
 
 from adapters.postgres import bulk
 from adapters.postgres.group_commit import GroupCommit, SmallAppend
-from adapters.postgres.outcome import settled
+from adapters.postgres.outcome import reading, settled
 from adapters.postgres.rows import Rows, event_id_tag, rows_of
 from adapters.postgres.small_append import APPEND, append_arguments
 from adapters.postgres.stored import RECORD_COLUMNS, RecordRow, record_of_row
@@ -59,7 +59,7 @@ class PostgresLedger(Ledger):
         self.rules = rules
         self.name = name
         self.organisation = organisation
-        with pool.connection() as connection:
+        with reading(pool) as connection:
             row = connection.execute("SELECT ledger_id FROM ledger.head WHERE name = %s", [name]).fetchone()
         if row is None:
             raise NotFoundError(f"there is no ledger {name}", code="ledger.unknown")
@@ -72,7 +72,7 @@ class PostgresLedger(Ledger):
 
     def head(self) -> int:
         """Return the last position, 0 for an empty ledger."""
-        with self.pool.connection() as connection:
+        with reading(self.pool) as connection:
             return self.head_on(connection)
 
     def head_on(self, connection: psycopg.Connection) -> int:
@@ -84,7 +84,7 @@ class PostgresLedger(Ledger):
 
     def records(self, positions: Sequence[int]) -> list[Record]:
         """Return the records at these positions that exist, in order of position."""
-        with self.pool.connection() as connection:
+        with reading(self.pool) as connection:
             return self.records_on(connection, positions)
 
     def records_on(self, connection: psycopg.Connection, positions: Sequence[int]) -> list[Record]:
@@ -95,7 +95,7 @@ class PostgresLedger(Ledger):
     def record_of(self, event_id: UUID) -> Record | None:
         """Return the record of an event, or None."""
         tag = self.rules.tag_hash(event_id_tag(event_id.hex))
-        with self.pool.connection() as connection:
+        with reading(self.pool) as connection:
             hits = connection.execute(
                 "SELECT position FROM ledger.posting WHERE ledger_id = %s AND tag = %s", [self.ledger_id, tag]
             ).fetchall()
@@ -177,7 +177,7 @@ class PostgresLedger(Ledger):
             )
 
     def _check(self, query: DCBQuery, after: int, until: int) -> int:
-        with self.pool.connection() as connection:
+        with reading(self.pool) as connection:
             self.raise_if_matched(connection, query, after, until)
         return max(after, until)
 
@@ -239,7 +239,7 @@ class _ReadResponse(DCBReadResponse):
     """Matching events in order; `head` is the ledger's, or with a limit the last event's position."""
 
     def __init__(self, ledger: PostgresLedger, query: DCBQuery, after: int, limit: int | None) -> None:
-        with ledger.pool.connection() as connection:
+        with reading(ledger.pool) as connection:
             head = ledger.head_on(connection)
         self._head: int | None = head if limit is None else None
         self._limit = limit
@@ -256,7 +256,7 @@ class _ReadResponse(DCBReadResponse):
         left = until if self._limit is None else self._limit
         while left > 0:
             # A connection a chunk, so that a reader who stops half way holds none.
-            with ledger.pool.connection() as connection:
+            with reading(ledger.pool) as connection:
                 chunk = min(left, READ_CHUNK)
                 matched = ledger.matching(connection, query, after, until, chunk=chunk)
                 found = list(islice(matched, chunk))

@@ -1,4 +1,4 @@
-"""What an error says about an append: made, not made, or nobody knows."""
+"""What an error of the database says about an append: made, not made, or nobody knows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from contextlib import contextmanager
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from adapters.postgres.connection import unreachable
 from traceability.errors import UnavailableError
+
+
+@contextmanager
+def reading(pool: ConnectionPool[psycopg.Connection]) -> Iterator[psycopg.Connection]:
+    """Give a connection to read with; raises `UnavailableError` `postgres.unreachable`."""
+    try:
+        with pool.connection() as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise unreachable(error) from error
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from adapters.postgres.ledger import PostgresLedger
 from tests.conftest import Database
 from tests.contract.test_ledger_contract import two_hashes
 from tests.ledgers import event, postgres_ledger
-from tests.support.ledger_history import check_ledger, check_notes, read_notes, start_writer, text_of
+from tests.support.ledger_history import check_ledger, check_notes, read_notes, text_of, writers
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.index import TagHash, tag_hash
 from traceability.ledger.store import AppendConflictError
@@ -30,16 +30,18 @@ HASHES = pytest.mark.parametrize("hash_of", [tag_hash, two_hashes])
 
 def test_eight_processes_make_one_history(database: Database, tmp_path: Path) -> None:
     notes = [tmp_path / str(n) for n in range(PROCESSES)]
-    writers = [start_writer(database.runtime_url, n, APPENDS, path) for n, path in enumerate(notes)]
     seen: list[tuple[str, int | None]] = []
-    with postgres_ledger(database.runtime_url) as ledger:
-        while any(writer.poll() is None for writer in writers) or len(seen) < ledger.head():
+    with (
+        writers(database.runtime_url, 0, APPENDS, notes) as processes,
+        postgres_ledger(database.runtime_url) as ledger,
+    ):
+        while any(process.poll() is None for process in processes) or len(seen) < ledger.head():
             # Whoever has seen the head has everything below it, and none of it comes later or changes.
             head = ledger.head()
             found = ledger.records(range(len(seen) + 1, head + 1))
             assert [record.position for record in found] == list(range(len(seen) + 1, head + 1))
             seen.extend((text_of(record), record.event.recorded_at) for record in found)
-        assert [writer.returncode for writer in writers] == [0] * PROCESSES
+        assert [process.returncode for process in processes] == [0] * PROCESSES
         history = check_ledger(ledger, database.owner_url)
     assert seen == [(text_of(record), record.event.recorded_at) for record in history]
     told = [note for path in notes for note in read_notes(path)]

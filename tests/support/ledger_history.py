@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,19 @@ ROOT = Path(__file__).parents[2]
 CHUNK = 1_000
 
 
-def start_writer(url: str, seed: int, appends: int, notes: Path) -> subprocess.Popen[bytes]:
-    """Start a process that writes (see `tests.support.ledger_writer`)."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.ledger_writer", url, str(seed), str(appends), str(notes)], cwd=ROOT
-    )
+@contextmanager
+def writers(url: str, seed: int, appends: int, notes: Sequence[Path]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Give a process for each file of notes that writes (see `tests.support.ledger_writer`), as long as the context."""
+    arguments = [sys.executable, "-m", "tests.support.ledger_writer", url]
+    processes = [
+        subprocess.Popen([*arguments, str(seed + n), str(appends), str(path)], cwd=ROOT) for n, path in enumerate(notes)
+    ]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def read_notes(path: Path) -> Iterator[dict[str, Any]]:
