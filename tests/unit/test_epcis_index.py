@@ -277,6 +277,11 @@ def test_other_content_has_another_digest(change: dict[str, Any]) -> None:
     assert content_digest(parts(event(**change))) != content_digest(parts(event(**base)))
 
 
+def test_an_empty_list_says_nothing() -> None:
+    empty = event(quantityList=[], sourceList=[], certificationInfo=["urn:cert:1"])
+    assert content_digest(parts(empty)) == content_digest(parts(event(certificationInfo="urn:cert:1")))
+
+
 def test_names_of_statements_are_not_content() -> None:
     bare = event(errorDeclaration=DECLARED)
     named = event(

@@ -211,6 +211,7 @@ def test_names_become_iris(context: Any, name: str, expected: str) -> None:
         ({"x": "y:", "y": "x:"}, "x:a"),
         ({"x": "@id"}, "x:a"),
         ({"x": None}, "x:a"),
+        ({"x": "https://x.example/" + "x" * 512}, "x:a"),
         ({"@vocab": "https://x.example/", "x": "eventID"}, "y:a"),
     ],
 )

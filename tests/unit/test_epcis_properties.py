@@ -45,22 +45,26 @@ def check(found: Document) -> None:
     assert failed.isdisjoint(captured.index for captured in found.events)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
     check(read_document(data, captured_by=DAIRY))
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_no_json_raises(value: Any) -> None:
     check(read_document(json.dumps(value).encode(), captured_by=DAIRY))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), ANYTHING, max_size=5), st.sampled_from(list(TYPE_NAMES)))
 def test_no_event_raises(members: dict[str, Any], event_type: str) -> None:
     base = {"type": event_type, "eventTime": "2026-03-01T09:15:00Z", "eventTimeZoneOffset": "+00:00", "action": "ADD"}
     check(read_document(document(json.dumps({**base, **members})), captured_by=DAIRY))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_broken_text_raises(data: st.DataObject) -> None:
     text = bytearray(document(json.dumps(data.draw(EVENTS))))
@@ -129,6 +133,7 @@ def shuffled(value: Any, order: random.Random, name: str = "") -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_order_is_not_content(one: dict[str, Any], order: random.Random) -> None:
     first, second = read(one, shuffled(one, order), context=PREFIXES).events
@@ -138,7 +143,7 @@ def test_order_is_not_content(one: dict[str, Any], order: random.Random) -> None
     assert (before.visibility, before.sighting) == (after.visibility, after.sighting)
 
 
-@settings(max_examples=50)
+@settings(deadline=None)
 @given(EVENTS)
 def test_every_member_stands_in_one_part(one: dict[str, Any]) -> None:
     """Put the parts together again, with nothing of ours: the event comes back, canonical."""

@@ -169,6 +169,7 @@ def sensor(**report: Any) -> dict[str, Any]:
         (event(errorDeclaration={"declarationTime": "2026-03-02T00:00:00Z", "why": "b"}),
          ".errorDeclaration.why", "epcis.unknown_field"),
         (event(**{"@context": 7}), "['@context']", "epcis.context"),
+        (event(**{"@context": {f"x{i}": "https://x.example/" for i in range(1000)}}), "['@context']", "epcis.context"),
         (event(**{"rdfs:x": {"@context": 7}}), "['rdfs:x']['@context']", "epcis.context"),
     ],
 )  # fmt: skip

@@ -39,6 +39,10 @@ _SCHEMES: Final = frozenset({"http", "https", "urn", "tag", "did", "ni", "geo", 
 _REFERENCES: Final = frozenset({"@id", "@type", "id", "type"})
 _CACHED_NAMES: Final = 4096
 _CHAIN: Final = 16
+# A short name stands for a long one wherever it is used, and a context is copied wherever another is added to it:
+# without bounds a small document could grow into a very large event.
+MAX_TERMS: Final = 1000
+MAX_IRI_LENGTH: Final = 512
 
 
 class Names:
@@ -81,11 +85,11 @@ class Names:
                     elif not name.startswith("@") and type(target) is str:
                         terms[name] = target
             elif part is not None:
-                findings.error(
-                    f"{path}['@context']",
-                    "epcis.context",
-                    f"A context is an address or an object of prefixes, not {shown(part)}.",
-                )
+                message = f"A context is an address or an object of prefixes, not {shown(part)}."
+                findings.error(f"{path}['@context']", "epcis.context", message)
+        if len(terms) > MAX_TERMS:
+            findings.error(f"{path}['@context']", "epcis.context", f"At most {MAX_TERMS} terms may be declared.")
+            return self
         return Names(terms, vocabulary, foreign=foreign)
 
     def expanded(self, value: JSON, path: str, findings: Findings) -> JSON:
@@ -141,10 +145,14 @@ class Names:
         for _ in range(_CHAIN):  # a prefix may itself be written with a prefix, and two may name each other
             again = self._expand(expanded) if expanded is not None else None
             if again is None or again == expanded:
-                # A word that only stands for another word could be taken for a field of EPCIS.
-                return expanded if expanded is not None and ":" in expanded else None
+                break
             expanded = again
-        return None
+        else:
+            return None
+        # A word that only stands for another word could be taken for a field of EPCIS.
+        if expanded is None or ":" not in expanded or (expanded != name and len(expanded) > MAX_IRI_LENGTH):
+            return None
+        return expanded
 
     def _expand(self, name: str) -> str | None:
         term = self._terms.get(name)

@@ -64,7 +64,7 @@ def plain_number(text: str) -> str:
 def _normal(value: JSON, name: str) -> JSON:
     """Return `value` without what is accident: XML has no numbers and booleans, so scalars are told by their text."""
     if isinstance(value, dict):
-        return {inner: _normal(part, inner) for inner, part in value.items()}
+        return {inner: _normal(part, inner) for inner, part in value.items() if part != [] or inner not in _SETS}
     if isinstance(value, list):
         parts = [_normal(part, "") for part in value]
         return sorted(parts, key=_encoded) if name in _SETS else parts
