@@ -225,12 +225,11 @@ def canonical_gln(text: str) -> str:
 
     Raises `InvalidInputError` (`access.gln`).
     """
-    gln: str | None = text.strip()
-    if text.isascii() and text.isdigit():
-        if len(text) != _GLN_DIGITS or check_digit(text[:-1]) != text[-1]:
-            gln = None
+    written = text.strip()
+    if written.isascii() and written.isdigit():
+        gln = written if len(written) == _GLN_DIGITS and check_digit(written[:-1]) == written[-1] else None
     else:
-        gln = gln_of(text)
+        gln = gln_of(written)
     if gln is None:
         raise InvalidInputError(
             f"{text!r} is not a GLN", code="access.gln", hint="A GLN has 13 digits, of which the last is a check digit."

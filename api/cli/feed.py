@@ -33,7 +33,7 @@ app = group("feed", "Feeds of EPCIS documents: check, import.")
 _STDIN = Path("-")
 _LARGEST = 1 << 30  # bytes; a document is read whole
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="EPCIS 2.0 JSON or JSON-LD; - is stdin.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="EPCIS 2.0 JSON or JSON-LD; - is stdin.")]
 
 
 @dataclass(frozen=True, slots=True)
