@@ -22,7 +22,7 @@ from api.cli.context import (
 from api.notary import integrate_all, published_log, receipt
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
-from traceability.notary.errors import NotPublishedError
+from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
 from traceability.notary.verify import verify_receipt
@@ -105,7 +105,10 @@ def verify(
     Needs no database and no network; `python -m traceability.notary.verify` is the same without this program's
     dependencies. Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
     """
-    verifier = VerifierKey.parse(key)
+    try:
+        verifier = VerifierKey.parse(key)
+    except VerificationError as error:
+        raise typer.BadParameter(error.message, param_hint="--key") from error
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:

@@ -13,8 +13,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from api.notary import MEDIA_TYPE, PublishedLog, published_log, receipt
+from adapters.tiles import FileTileStore
+from api.notary import MEDIA_TYPE, published_log, receipt, tiles_of
 from api.security import EngineDep, ReaderDep
+from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.log import tile_reader
@@ -51,7 +53,7 @@ def logs(engine: EngineDep) -> list[LogOut]:
 @router.get("/logs/{name}/checkpoint", response_class=PlainTextResponse)
 def checkpoint(engine: EngineDep, name: str) -> Response:
     """Return the signed checkpoint of the published tree (C2SP tlog-checkpoint)."""
-    served = _log(engine, name).tiles.checkpoint()
+    served = _tiles(engine, name).checkpoint()
     if served is None:
         raise NotPublishedError("nothing of this log is published yet")
     return Response(served, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
@@ -64,7 +66,7 @@ def tile(engine: EngineDep, name: str, path: str) -> Response:
         wanted = Tile.parse(f"tile/{path}")
     except VerificationError as error:
         raise NotFoundError("This is not the path of a tile", code="log.no_such_tile") from error
-    content = tile_reader(_log(engine, name).tiles)(wanted)
+    content = tile_reader(_tiles(engine, name))(wanted)
     if content is None:
         raise NotFoundError("This tile is not published", code="log.no_such_tile")
     return Response(content, media_type="application/octet-stream", headers=_TILE_HEADERS)
@@ -90,8 +92,8 @@ def event_receipt(
     return Response(text, media_type=MEDIA_TYPE, headers={"Content-Disposition": name})
 
 
-def _log(engine: EngineDep, name: str) -> PublishedLog:
-    log = published_log(engine)
-    if log.name != name:
+def _tiles(engine: Engine, name: str) -> FileTileStore:
+    # No question to the database: a crowd that reads the log must not take its connections from those who write.
+    if name != engine.ledger.name:
         raise NotFoundError("There is no such log", code="log.unknown")
-    return log
+    return tiles_of(engine.settings, name)

@@ -1,0 +1,113 @@
+"""`traceability log …` as scripts meet it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.api.test_cli import Run, dairy, event, run
+from tests.conftest import Database
+
+__all__ = ["dairy", "run"]  # fixtures
+
+
+@pytest.fixture
+def imported(dairy: Run, tmp_path: Path) -> Run:
+    """Give `run` on a ledger of five events."""
+    document = {
+        "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": "2026-03-01T08:15:00Z",
+        "epcisBody": {"eventList": [event(number) for number in range(1, 6)]},
+    }
+    (tmp_path / "feed.json").write_text(json.dumps(document), encoding="utf-8")
+    assert dairy("feed", "import", "feed.json").code == 0
+    return dairy
+
+
+def test_before_the_first_integration_there_is_no_log(dairy: Run) -> None:
+    for command in ("checkpoint", "key", "fsck"):
+        done = dairy("log", command)
+        assert (done.code, done.out) == (4, "")
+        assert "log.unknown" in done.err
+
+
+def test_from_records_to_a_receipt_that_verifies(imported: Run, tmp_path: Path) -> None:
+    assert imported("log", "integrate", "--json").json["size"] == 5
+    assert imported("log", "integrate").code == 0
+    key = imported("log", "key").out.strip()
+    assert key.startswith("traceability.local/main+")
+    assert imported("log", "key", "--json").json["vkey"] == key
+    checkpoint = imported("log", "checkpoint")
+    assert checkpoint.out.startswith("traceability.local/main\n5\n")
+    assert imported("log", "checkpoint", "--json").json["note"] == checkpoint.out
+
+    proven = imported("log", "prove", "3", "--json").json
+    assert proven["index"] == 2
+    receipt = imported("log", "prove", proven["event_id"])
+    assert receipt.out == proven["receipt"]
+    file = tmp_path / "pack.tlog-proof"
+    file.write_text(receipt.out, encoding="utf-8")
+    verified = imported("log", "verify", str(file), "--key", key)
+    assert verified.code == 0
+    assert "is leaf 2 of 5 in traceability.local/main" in verified.out
+    shown = imported("log", "verify", "-", "--key", key, "--json", stdin=receipt.out.encode()).json
+    assert (shown["verified"], shown["index"], shown["withheld"]) == (True, 2, [])
+    assert json.loads(shown["items"][0])["id"].endswith("/21/3")
+
+    file.write_text(receipt.out.replace("index 2", "index 3"), encoding="utf-8")
+    wrong = imported("log", "verify", str(file), "--key", key)
+    assert (wrong.code, wrong.out) == (1, "")
+    assert imported("log", "verify", str(tmp_path / "absent"), "--key", key).code == 2
+    assert imported("log", "verify", str(file), "--key", key[:-1]).code == 2
+    assert imported("log", "prove", "6").code == 4
+    assert imported("log", "prove", "9" * 30).code == 2
+    assert imported("log", "prove", "3", "--item", "https://id.gs1.org/01/09521234000013/21/4").code == 4
+
+
+def test_another_organisation_proves_what_it_may_see_and_nothing_else(imported: Run) -> None:
+    assert imported("log", "integrate").code == 0
+    assert imported("organisation", "add", "store.example").code == 0
+    assert imported("log", "prove", "3", "--as", "store.example").code == 4
+
+
+def test_fsck_is_good_and_names_what_is_bad(imported: Run, database: Database, tmp_path: Path) -> None:
+    assert imported("log", "integrate").code == 0
+    good = imported("log", "fsck", "--json")
+    assert (good.code, good.json["clean"], good.json["database"]["leaves"]) == (0, True, 5)
+    assert "Good: 5 leaves" in imported("log", "fsck").err
+    tile = tmp_path / ".traceability/logs/main/tile/0/000.p/5"
+    tile.write_bytes(bytes(160))
+    bad = imported("log", "fsck")
+    assert bad.code == 1
+    assert "tile/0/000.p/5" in bad.err
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE ledger.record SET why = '{}' WHERE position = 4")
+    found = imported("log", "fsck", "--json")
+    assert found.code == 1
+    assert found.json["database"]["findings"][0] == {
+        "code": "log.commitment",
+        "message": "position 4 has parts that its commitment is not of",
+        "leaf": 3,
+    }
+
+
+def test_erasure_leaves_a_good_log(imported: Run) -> None:
+    assert imported("log", "integrate").code == 0
+    before = imported("log", "prove", "3", "--json").json
+    erased = imported("ledger", "erase", "3", "--reason", "asked for", "--authority", "data protection officer")
+    assert erased.code == 0, erased.err
+    assert imported("log", "integrate").code == 0
+    checked = imported("log", "fsck", "--json")
+    assert (checked.code, checked.json["database"]["erased"]) == (0, 1), checked.out
+    key = imported("log", "key").out.strip()
+    after = imported("log", "prove", "3").out
+    assert imported("log", "verify", "-", "--key", key, stdin=after.encode()).code == 0
+    shown = imported("log", "verify", "-", "--key", key, "--json", stdin=after.encode()).json
+    assert shown["withheld"] == ["personal", "source"]
+    # A receipt that was handed out before holds what it held.
+    assert imported("log", "verify", "-", "--key", key, stdin=before["receipt"].encode()).code == 0
