@@ -24,7 +24,7 @@ from tests.support.epcis_events import (
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import ErrorDeclaration, Item, content_digest, index_rows, read_document, view_of
 from traceability.gs1.epcis.digest import plain_number
-from traceability.ledger.event import Redacted
+from traceability.ledger.event import Redacted, opaque_data
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
 
@@ -382,3 +382,9 @@ def test_the_view_of_closed_parts_is_silent() -> None:
         None,
         None,
     )
+
+
+@pytest.mark.parametrize("extension", [{}, {"data": 5}, {"data": "abcde"}, {"tags": "x"}, {"eventID": "urn:uuid:a"}])
+def test_an_epcis_event_carries_no_data(extension: dict[str, Any]) -> None:
+    found = read(event(**extension), context=[CONTEXT, "https://x.example/context.jsonld"])
+    assert opaque_data(found.events[0].event.parts) == b""

@@ -89,6 +89,16 @@ class _More(msgspec.Struct):
 _decode_more: Final = msgspec.json.Decoder(_More).decode
 
 
+def _more_of(parts: Parts) -> _More:
+    """Read what `_opaque_event` wrote; a part that another context wrote holds none of it, whatever its names."""
+    if not parts.more:
+        return _More()
+    try:
+        return _decode_more(parts.more)
+    except msgspec.ValidationError:
+        return _More()
+
+
 def plain_event(event: DCBEvent, captured_by: str) -> LedgerEvent:
     """Cut an event of the DCB interface, whose data may be any bytes, into parts."""
     if isinstance(event, LedgerEvent):
@@ -102,7 +112,7 @@ def plain_event(event: DCBEvent, captured_by: str) -> LedgerEvent:
 def opaque_index(parts: Parts) -> IndexRows:
     """Index an event that is not EPCIS: the tags that it carries."""
     head: dict[str, Any] = orjson.loads(parts.head)
-    tags = tuple(_decode_more(parts.more).tags)
+    tags = tuple(_more_of(parts).tags)
     occurred_at = head.get("occurred_at")
     return IndexRows(
         tags=tags,
@@ -112,9 +122,12 @@ def opaque_index(parts: Parts) -> IndexRows:
 
 
 def opaque_data(parts: Parts) -> bytes:
-    """Return the data of an event that is not EPCIS: its payload as JSON, or the bytes that were appended."""
-    more = _decode_more(parts.more)
-    return bytes(more.payload) or b64decode(more.data)
+    """Return the data of an event: its payload as JSON, or the bytes that were appended; an EPCIS event has none."""
+    more = _more_of(parts)
+    try:
+        return bytes(more.payload) or b64decode(more.data)
+    except ValueError:  # an extension called `data`
+        return b""
 
 
 def utc_text(microseconds_utc: int) -> str:
