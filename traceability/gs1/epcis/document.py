@@ -66,6 +66,7 @@ def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()
     for index, text in enumerate(texts):
         findings = Findings(index, text.path)
         event = _read_event(text, names, captured_by, private, findings)
+        text.value = None  # its parts hold it now; a large document would be in memory twice
         problems += findings.problems
         if event is not None:
             events.append(CapturedEvent(index, text.path, event))
