@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer
 from traceability.ledger.store import Record
-from traceability.supply_chain.seen import SeenEvent, see
+from traceability.supply_chain.seen import SeenEvent, see, things_named, with_declarations
 
 
 class MemoryProvenance:
@@ -33,16 +33,17 @@ class MemoryProvenance:
 
     def events(self, tags: Collection[str]) -> list[SeenEvent]:
         """Return the events that carry any of these tags, and what retracts them."""
-        self._asked.update(tag.partition(":")[2] for tag in tags)
+        self._asked |= things_named(tags)
         wanted = set(tags)
-        return self._with_declarations(event for event in self._events() if not wanted.isdisjoint(event.tags))
+        found = self.all()
+        return with_declarations([event for event in found if not wanted.isdisjoint(event.tags)], found)
 
     def emptyings(self, parents: Collection[str]) -> list[SeenEvent]:
         """Return the events that close everything at once of these parents, and what retracts them."""
         wanted = set(parents)
-        return self._with_declarations(
-            event for event in self._events() if event.empties and not wanted.isdisjoint(event.tags)
-        )
+        found = self.all()
+        emptyings = [event for event in found if event.empties and not wanted.isdisjoint(event.tags)]
+        return with_declarations(emptyings, found)
 
     def all(self) -> list[SeenEvent]:
         """Return every event that the reader may see, as far as it has asked."""
@@ -56,11 +57,3 @@ class MemoryProvenance:
                 if ITEM not in extent:
                     self._seen[record.position] = event
                 yield event
-
-    def _with_declarations(self, events: Iterable[SeenEvent]) -> list[SeenEvent]:
-        found = {event.position: event for event in events}
-        joined = {event.joined for event in found.values()} - {None}
-        for event in self._events():
-            if event.view.declaration is not None and event.joined in joined:
-                found.setdefault(event.position, event)
-        return list(found.values())

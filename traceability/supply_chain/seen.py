@@ -189,8 +189,8 @@ def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenE
     if record.event.type not in _EPCIS_TYPES:
         return None
     full = view_of(parts)
-    named = {item.id for item in full.items if thing_of(item.id) in asked} if ITEM in extent else ()
-    visible = redact(parts, extent, named)
+    items = (item for item in full.items if item.list in _ROLES) if ITEM in extent else ()
+    visible = redact(parts, extent, {item.id for item in items if thing_of(item.id) in asked})
     event_id, recorded_at = record.event.event_id, record.event.recorded_at
     if event_id is None or recorded_at is None:
         return None
@@ -203,6 +203,11 @@ def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenE
         joined=None if full.event_id is None else (full.captured_by, full.event_id),
         parts=visible,
     )
+
+
+def things_named(tags: Iterable[str]) -> set[str]:
+    """Return the things that a question by these tags names; a transformation or an event is none."""
+    return {tag.partition(":")[2] for tag in tags if tag.startswith(("item:", "lot:"))}
 
 
 def identify(uri: str) -> Identifier | None:
@@ -247,8 +252,8 @@ def is_lot(thing: str) -> bool:
 
 
 def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
-    """Return each event once, in the order of folds."""
-    return sorted({event.position: event for event in events}.values(), key=lambda event: event.order)
+    """Return each event once, in the order of folds; position only separates events that say the same."""
+    return sorted({event.position: event for event in events}.values(), key=lambda event: (event.order, event.position))
 
 
 def retractions(events: Iterable[SeenEvent]) -> dict[int, SeenEvent]:
@@ -269,6 +274,16 @@ def retractions(events: Iterable[SeenEvent]) -> dict[int, SeenEvent]:
     }
 
 
+def with_declarations(events: Iterable[SeenEvent], among: Iterable[SeenEvent]) -> list[SeenEvent]:
+    """Return events and, from `among`, the error declarations that retract one of them; each once."""
+    found = {event.position: event for event in events}
+    joined = {event.joined for event in found.values()} - {None}
+    for event in among:
+        if event.view.declaration is not None and event.joined in joined:
+            found.setdefault(event.position, event)
+    return list(found.values())
+
+
 def standing(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     """Return, in order, the events that count: neither retracted nor themselves a retraction."""
     events = ordered(events)
@@ -276,9 +291,9 @@ def standing(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     return [event for event in events if event.view.declaration is None and event.position not in retracted]
 
 
-def _declaration_order(event: SeenEvent) -> tuple[str, FoldOrder]:
+def _declaration_order(event: SeenEvent) -> tuple[str, FoldOrder, int]:
     declaration = event.view.declaration
-    return ("" if declaration is None else str(declaration.time)), event.order
+    return ("" if declaration is None else declaration.time), event.order, event.position
 
 
 def _mention(uri: str, role: Role, class_level: bool, quantity: Decimal | None, uom: str | None) -> Mention:  # noqa: FBT001

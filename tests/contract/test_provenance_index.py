@@ -1,0 +1,207 @@
+"""The provenance index in PostgreSQL answers as the one in memory, which looks at every record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+import psycopg
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.provenance import MemoryProvenance
+from adapters.postgres.connection import open_pool
+from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.provenance import PostgresProvenance
+from adapters.postgres.visibility import PostgresVisibility
+from adapters.system import SystemClock, SystemEntropy
+from tests.conftest import Database, fresh_database
+from tests.support.happenings import (
+    MAKER,
+    PALLET,
+    READER,
+    STORE,
+    Happening,
+    commission,
+    lot,
+    pack,
+    put,
+    records,
+    take,
+    transform,
+)
+from tests.support.worlds import COUNTED, JOINED, THINGS, worlds
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.gs1.epcis import content_digest, index_rows
+from traceability.ledger.access import PUBLIC, Grant, Reader
+from traceability.ledger.index import TagHash, tag_hash
+from traceability.ledger.store import LedgerRules
+from traceability.supply_chain.history import item_history
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.provenance import TraceQuery, trace
+from traceability.supply_chain.seen import SeenEvent, thing_of
+
+NAMED = [thing_of(uri) for uri in (*THINGS, *COUNTED)]
+TAGS = [f"item:{thing}" for thing in NAMED] + [f"lot:{lot}" for lot in COUNTED[:2]] + [f"transformation:{JOINED[1]}"]
+READERS = [
+    READER,
+    Reader("store.example", frozenset({STORE})),
+    Reader("rival.example"),
+    Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, None, frozenset({"item", "how"})),)),
+    Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, frozenset({"packing", "unpacking"}), frozenset({"what"})),)),
+]
+A, B = pack("A"), pack("B")
+
+
+@dataclass(frozen=True)
+class Question:
+    reader: Reader
+    asked: list[set[str]]
+    thing: str
+    share: float
+
+
+class Books:
+    """A ledger in PostgreSQL, and both indexes over it."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self._ledger = ledger
+        self._visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
+        self.numbers = count(1)
+
+    def record(self, *happenings: Happening) -> None:
+        events = [record.event for record in records(happenings)]
+        outcomes = [outcome for batch in self._ledger.append_all(events) for outcome in batch]
+        assert {outcome.outcome for outcome in outcomes} == {"recorded"}
+
+    def head(self) -> int:
+        return self._ledger.head()
+
+    def ask(self, reader: Reader, known_at: int | None = None) -> tuple[PostgresProvenance, MemoryProvenance]:
+        known = self._ledger.records(range(1, self.head() + 1))
+        return (
+            PostgresProvenance(self._ledger, self._visibility, reader=reader, known_at=known_at),
+            MemoryProvenance(known, reader=reader, indexer=index_rows, known_at=known_at),
+        )
+
+
+def _two_hashes(tag: str) -> int:
+    return tag_hash(tag) % 2 + 1
+
+
+@pytest.fixture(scope="module", params=[tag_hash, _two_hashes], ids=["hashes", "only two hashes"])
+def shared(
+    request: pytest.FixtureRequest, postgres: EmbeddedServer, admin: psycopg.Connection, template: str
+) -> Iterator[Books]:
+    for database in fresh_database(postgres, admin, template):
+        yield from _books(database, request.param)
+
+
+@pytest.fixture
+def books(database: Database) -> Iterator[Books]:
+    yield from _books(database, tag_hash)
+
+
+def _books(database: Database, hash_of: TagHash) -> Iterator[Books]:
+    rules = LedgerRules(
+        indexer=index_rows,
+        content_digest=content_digest,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        tag_hash=hash_of,
+    )
+    pool = open_pool(database.runtime_url, max_size=2)
+    try:
+        yield Books(PostgresLedger(pool, rules, organisation=MAKER))
+    finally:
+        pool.close()
+
+
+# The ledger grows from one example to the next, so a failing one cannot be made smaller.
+@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@given(
+    worlds(max_size=4),
+    st.lists(st.sampled_from([(), (STORE,)]), min_size=6, max_size=6),
+    st.builds(
+        Question,
+        st.sampled_from(READERS),
+        st.lists(st.sets(st.sampled_from(TAGS), min_size=1, max_size=3), min_size=1, max_size=3),
+        st.sampled_from(NAMED),
+        st.floats(0.5, 1),
+    ),
+)
+def test_both_indexes_find_the_same(
+    shared: Books,
+    world: list[Happening],
+    parties: list[tuple[str, ...]],
+    question: Question,
+) -> None:
+    run = next(shared.numbers)
+    shared.record(
+        *(
+            replace(happening, event_id=f"{happening.event_id}:{run}", parties=parties[n % len(parties)])
+            for n, happening in enumerate(world)
+        )
+    )
+    known_at = int(shared.head() * question.share)
+    postgres, memory = shared.ask(question.reader, known_at)
+    assert postgres.known_at == memory.known_at == known_at
+    for tags in question.asked:
+        assert _content(postgres.events(tags)) == _content(memory.events(tags))
+        assert _content(postgres.emptyings(tags)) == _content(memory.emptyings(tags))
+    folds: list[Callable[[ProvenanceIndex], object]] = [
+        lambda index: item_history(index, question.thing),
+        lambda index: trace(index, TraceQuery((question.thing,))),
+    ]
+    for fold in folds:
+        answers = [_answer(fold, index) for index in shared.ask(question.reader, known_at)]
+        assert answers[0] == answers[1]
+
+
+def _content(events: list[SeenEvent]) -> list[tuple[int, object, bool]]:
+    assert len({event.position for event in events}) == len(events)
+    return sorted(((e.position, e.parts, e.whole) for e in events), key=lambda found: found[0])
+
+
+def _answer(fold: Callable[[ProvenanceIndex], object], index: ProvenanceIndex) -> object:
+    try:
+        return repr(fold(index))
+    except NotFoundError:
+        return None
+
+
+def test_a_position_yet_to_come_is_refused(books: Books) -> None:
+    books.record(commission(1, A))
+    for known_at in (-1, 2):
+        with pytest.raises(InvalidInputError):
+            books.ask(READER, known_at)
+    postgres, _ = books.ask(READER, 0)
+    assert postgres.events({f"item:{A}"}) == []
+
+
+def test_an_answer_stays_as_of_its_question(books: Books) -> None:
+    books.record(commission(1, A))
+    postgres, _ = books.ask(READER)
+    books.record(put(2, PALLET, A))
+    assert [event.position for event in postgres.events({f"item:{A}"})] == [1]
+
+
+def test_a_reader_who_may_see_nothing_finds_nothing(books: Books) -> None:
+    books.record(commission(1, A), put(2, PALLET, A), take(3, PALLET))
+    postgres, _ = books.ask(Reader(PUBLIC))
+    assert postgres.events({f"item:{A}", f"item:{PALLET}"}) == []
+    assert postgres.emptyings({f"item:{PALLET}"}) == []
+
+
+def test_a_tag_of_a_hidden_part_finds_nothing(books: Books) -> None:
+    books.record(commission(1, A, B, number="L1"), transform(2, [A], [B], joined=JOINED[1]))
+    reader = Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, None, frozenset({"item"})),))
+    postgres, _ = books.ask(reader)
+    assert postgres.events({f"lot:{lot('L1')}", f"transformation:{JOINED[1]}"}) == []
+    first = postgres.events({f"item:{A}"})
+    assert [[m.thing for m in event.mentions] for event in first] == [[A], [A]]
+    second = postgres.events({f"item:{B}"})
+    assert [[m.thing for m in event.mentions] for event in second] == [[A, B], [A, B]]
