@@ -56,7 +56,8 @@ def open_envelope(text: str) -> Envelope:
     elif text[at : at + 1] == "{":
         end = _read_members(text, at, "$", _WAY, envelope, into=envelope.members)
         if envelope.events is None and "epcisBody" not in envelope.members:
-            envelope.events = [EventText("$", text[at:end], envelope.members)]
+            event, _ = value_at(text, at)  # once more as one value, with the checks of one
+            envelope.events = [EventText("$", text[at:end], event)]
     else:
         value, end = value_at(text, at)
         envelope.members = {"": value}
