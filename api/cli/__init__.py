@@ -15,7 +15,7 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import db, feed, key, label, ledger, log, organisation, serve
+from api.cli import db, demo, feed, key, label, ledger, log, organisation, serve
 from api.cli.context import exit_code, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("label")(label.label)
 app.add_typer(feed.app)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
@@ -46,26 +47,31 @@ def serve(
         integrating(engine),
     ):
         url = address_of(listener)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(engine),
-                log_config=None,
-                access_log=False,  # ours names routes, not items
-                server_header=False,
-                date_header=True,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
         if json:
             print_json({"url": url})
         note(f"Serving ledger {settings.ledger} on {url} (stop with Ctrl-C); operations: {url}/docs")
         for code, reason in unreadiness(engine):
             note(f"Not ready: {reason} ({code})")
-        try:
-            server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            # Uvicorn raises the signal again after it has finished its requests: this is the clean end.
-            note("Stopped.")
+        run(create_app(engine), listener)
+
+
+def run(app: FastAPI, listener: socket.socket) -> None:
+    """Answer requests that come to `listener` until the process is told to stop."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # ours names routes, not items
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        # Uvicorn raises the signal again after it has finished its requests: this is the clean end.
+        note("Stopped.")
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -56,9 +56,12 @@ def history(thing: str, entries: Iterable[HistoryEntry], names: Names, log: Log 
     return tuple(_entry(thing, entry, names, log) for entry in entries if entry.event.position not in told)
 
 
-def receipt_path(event: SeenEvent, item: str) -> str:
-    """Return the address of an event's receipt, in which `item` is open."""
-    return f"/provenance/events/{event.event_id}/receipt?item={quote(item, safe='')}"
+def receipt_path(event: SeenEvent, thing: str) -> str:
+    """Return the address of an event's receipt, in which of all its items only `thing` is open."""
+    # The event may name it with its lot beside the serial, and a receipt opens what is written.
+    named = next((item.id for item in event.view.items if thing_of(item.id) == thing), None)
+    address = f"/provenance/events/{event.event_id}/receipt"
+    return address if named is None else f"{address}?item={quote(named, safe='')}"
 
 
 def amount(quantity: Decimal | None, uom: str | None) -> str:

@@ -15,10 +15,10 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from adapters.postgres.notary import find_log
 from adapters.postgres.provenance import PostgresProvenance
 from api.codes import read_code
 from api.demo.story import Story
+from api.notary import published_log
 from api.security import EngineDep, ReaderDep
 from api.web.history_section import Log
 from api.web.item_page import item_page
@@ -116,13 +116,16 @@ def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPa
 
 
 def _log(engine: Engine) -> Log | None:
-    """Return the ledger's log with the largest tree that is signed, None before there is one."""
-    log = find_log(engine.pool, engine.ledger.ledger_id)
-    if log is None or (signed := log.last_signed()) is None:
+    """Return the ledger's log with the tree that is published, None before there is one."""
+    try:
+        log = published_log(engine)
+    except NotFoundError:
         return None
-    known = log.identity
-    checkpoint = f"/logs/{known.name}/checkpoint"
-    return Log(known.first_position, signed.checkpoint.size, known.origin, known.vkey, checkpoint)
+    served = log.served()
+    if served is None:
+        return None
+    known = log.database.identity
+    return Log(known.first_position, served[0].size, known.origin, known.vkey, f"/logs/{known.name}/checkpoint")
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

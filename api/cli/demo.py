@@ -1,0 +1,135 @@
+"""`traceability demo`."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack, closing
+from typing import Annotated
+
+import typer
+
+from adapters.postgres.connection import database_urls
+from adapters.postgres.embedded import stop
+from adapters.postgres.provenance import PostgresProvenance
+from api.app import create_app
+from api.cli.context import EXIT_FALSE, JSON, note, print_json, settings_for
+from api.cli.serve import address_of, listen, run
+from api.codes import read_code
+from api.demo.load import load_stories
+from api.demo.story import manifest
+from api.integrator import integrating
+from api.logging import configure_logging
+from api.notary import integrate_all, published_log, receipt
+from api.settings import Settings
+from api.web.history_section import latest
+from api.wiring import Engine, database_settings, open_engine
+from traceability.errors import InvalidInputError
+from traceability.ledger.access import PUBLIC
+from traceability.notary.verify import verify_receipt
+from traceability.supply_chain.history import item_history
+from traceability.supply_chain.seen import thing_of
+
+_LEDGER = "main"
+
+
+def demo(
+    *,
+    port: Annotated[int | None, typer.Option(metavar="PORT", help="0 takes a free one.", show_default="8000")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove what an earlier run left, and start over.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Load, publish, verify, say so and end.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the private PostgreSQL running afterwards.")] = False,
+    json: JSON = False,
+) -> None:
+    """Tell three stories: load them, publish their log, verify a receipt and serve the pages on 127.0.0.1.
+
+    A private PostgreSQL in `./.traceability` is started and migrated; a second run keeps what is there.
+
+    For example:
+
+    - `traceability demo`
+    - `traceability demo --port 8001 --fresh`
+    - `traceability demo --once --json`
+    """
+    settings = settings_for(ledger=_LEDGER, port=port, host="127.0.0.1")
+    if settings.database_url is not None:
+        raise InvalidInputError(
+            "The demo would put made-up organisations into the database of TRACEABILITY_DATABASE_URL",
+            code="demo.real_database",
+            hint="Unset TRACEABILITY_DATABASE_URL; the demo brings a database of its own.",
+        )
+    configure_logging()
+    with ExitStack() as stack:
+        # The port first: whoever cannot have it should not wait for the rest.
+        listener = None if once else stack.enter_context(closing(listen(settings.host, settings.port)))
+        if fresh:
+            _clear(settings)
+        note(f"Starting a private PostgreSQL in {settings.data} …")
+        stack.enter_context(database_urls(database_settings(settings), keep=keep))
+        engine = stack.enter_context(open_engine(settings))
+        summary = _tell(engine)
+        if json:
+            print_json(summary)
+        if not summary["verified"]:
+            raise typer.Exit(EXIT_FALSE)
+        if listener is None:
+            return
+        stack.enter_context(integrating(engine))
+        app = create_app(engine)
+        app.state.stories = manifest().stories
+        if not json:
+            _print_addresses(address_of(listener))
+        note("Stop with Ctrl-C; the data stay, and --fresh starts over.")
+        run(app, listener)
+
+
+def _tell(engine: Engine) -> dict[str, object]:
+    """Load the stories, publish them and verify one receipt as anybody would; return the totals of the ledger."""
+    recorded = duplicates = 0
+    for loaded in load_stories(engine):
+        recorded += loaded.recorded
+        duplicates += loaded.duplicates
+        note(f"  {loaded.participant.display_name}: {loaded.recorded} events recorded, {loaded.duplicates} known")
+    checkpoint = integrate_all(engine)
+    note(f"Published a signed checkpoint over {checkpoint.size} events of {checkpoint.origin}.")
+    verified = _verify_one(engine)
+    note(f"A receipt was checked with the log's public key alone: {'it holds' if verified else 'IT DOES NOT HOLD'}.")
+    return {
+        "events": engine.ledger.head(),
+        "log_size": checkpoint.size,
+        "verified": verified,
+        "recorded": recorded,
+        "duplicates": duplicates,
+        "origin": checkpoint.origin,
+        "root": checkpoint.root.hex(),
+        "vkey": published_log(engine).database.identity.vkey,
+        "pages": [link.path for story in manifest().stories for link in story.links],
+    }
+
+
+def _verify_one(engine: Engine) -> bool:
+    """Take the receipt that the public gets for the latest event of the first thing shown, and verify its bytes."""
+    thing = read_code(manifest().stories[0].links[0].path)
+    reader = engine.organisations.reader(PUBLIC)
+    index = PostgresProvenance(engine.ledger, engine.visibility, reader=reader)
+    entry = latest(item_history(index, thing_of(thing.uri)).entries)
+    assert entry is not None, "the thing is shown because something happened to it"
+    proof = receipt(engine, entry.event.event_id, reader, [thing.uri])
+    result = verify_receipt(proof.text().encode(), published_log(engine).key)
+    return result.opening.event_id == entry.event.event_id
+
+
+def _clear(settings: Settings) -> None:
+    """Remove database, keys and log together: a log without its database would refuse to start."""
+    note(f"Removing what is in {settings.data} …")
+    stop(settings.data / "postgres")
+    for name in ("postgres", "logs", "keys"):
+        shutil.rmtree(settings.data / name, ignore_errors=True)
+
+
+def _print_addresses(url: str) -> None:
+    typer.echo(f"\nOpen {url}/ or go straight to a thing:\n")
+    for story in manifest().stories:
+        typer.echo(f"{story.title}: {story.sentence}")
+        for link in story.links:
+            typer.echo(f"  {url}{link.path}  {link.label}")
+        typer.echo()

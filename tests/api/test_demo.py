@@ -1,0 +1,105 @@
+"""`traceability demo` as a process in an empty folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.demo.story import manifest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-c", "from api.cli import main; main()", "demo"]
+STORY_EVENTS = 66
+
+
+def environment(**more: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
+    return {**inherited, "PYTHONPATH": str(ROOT), **more}
+
+
+def once(folder: Path, *options: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [*COMMAND, "--once", "--json", *options],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def test_once_tells_totals_keeps_what_is_there_and_starts_over_when_told(tmp_path: Path) -> None:
+    first = once(tmp_path)
+    assert (first["events"], first["log_size"], first["verified"]) == (STORY_EVENTS, STORY_EVENTS, True)
+    assert (first["recorded"], first["duplicates"]) == (STORY_EVENTS, 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".traceability"]
+
+    second = once(tmp_path)
+    assert (second["recorded"], second["duplicates"]) == (0, STORY_EVENTS)
+    assert {name: second[name] for name in ("events", "log_size", "verified", "root", "vkey")} == {
+        name: first[name] for name in ("events", "log_size", "verified", "root", "vkey")
+    }
+
+    fresh = once(tmp_path, "--fresh")
+    assert (fresh["events"], fresh["recorded"]) == (STORY_EVENTS, STORY_EVENTS)
+    assert fresh["vkey"] != first["vkey"]
+    assert fresh["root"] != first["root"]
+
+
+def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            [*COMMAND, "--port", "0"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            printed: list[str] = []
+            links = sum(len(story.links) for story in manifest().stories)
+            for line in process.stdout:
+                printed += re.findall(r"http://127\.0\.0\.1:\d+/\S*", line)
+                if len(printed) > links:
+                    break
+            for address in printed:
+                answer = httpx.get(address, headers={"Accept": "text/html"}, timeout=30)
+                assert answer.status_code == 200, address
+                assert "<h1>" in answer.text
+            assert all(story.title in httpx.get(printed[0], timeout=30).text for story in manifest().stories)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+def test_it_does_not_touch_a_real_database(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--once", "--json"],
+        cwd=tmp_path,
+        env=environment(TRACEABILITY_DATABASE_URL="postgresql://traceability@db.example/traceability"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["code"] == "demo.real_database"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--port=70000", "--port=x"])
+def test_a_bad_option_is_a_usage_error(tmp_path: Path, option: str) -> None:
+    done = subprocess.run([*COMMAND, option], cwd=tmp_path, env=environment(), capture_output=True, check=False)
+    assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
