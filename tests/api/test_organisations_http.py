@@ -125,7 +125,7 @@ def test_grants_that_mean_nothing_are_refused(client: httpx.Client, bearer: Bear
     assert (nobody.status_code, nobody.json()["code"]) == (404, "access.unknown_organisation")
 
 
-@pytest.mark.parametrize("text", ["\x00", "\ud800", "a\nb", "\u202e", "%", "..", "x" * 300, "'; --"])
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "a\nb", "\u202e", "%", "x" * 300, "'; --"])
 def test_hostile_texts_are_answers_not_failures(client: httpx.Client, bearer: Bearer, text: str) -> None:
     admin = bearer("local", Scope.ADMIN)
     in_path = quote(text, safe="", errors="surrogatepass")

@@ -74,7 +74,8 @@ def test_what_nobody_expected_tells_nothing(app: FastAPI) -> None:
     def broken(item: str) -> None:
         raise ZeroDivisionError(item)
 
-    with serving(app) as client, capture_logs() as lines:
+    # Logs outside: a line is written after its answer was sent, and leaving `serving` waits for it.
+    with capture_logs() as lines, serving(app) as client:
         answer = client.get("/broken/secret-serial")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "secret-serial" not in answer.text
@@ -102,8 +103,8 @@ def test_every_answer_keeps_the_page_to_its_origin(client: httpx.Client) -> None
     assert client.get("/readyz").headers["Cache-Control"] == "private, no-store"
 
 
-def test_a_log_line_names_the_route_and_not_the_item(client: httpx.Client, bearer: Bearer) -> None:
-    with capture_logs() as lines:
+def test_a_log_line_names_the_route_and_not_the_item(app: FastAPI, bearer: Bearer) -> None:
+    with capture_logs() as lines, serving(app) as client:
         client.get("/organisations/secret-name", headers=bearer("local", Scope.ADMIN))
         client.get("/secret-path")
     assert [(line["route"], line["status"]) for line in lines] == [("/organisations/{organisation}", 404), ("-", 404)]
