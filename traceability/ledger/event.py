@@ -132,7 +132,8 @@ def opaque_data(parts: Parts) -> bytes:
 
 def utc_text(microseconds_utc: int) -> str:
     """Write a time as the parts hold it: UTC, six decimals, `Z`."""
-    return (EPOCH + timedelta(microseconds=microseconds_utc)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    time = EPOCH + timedelta(microseconds=microseconds_utc)
+    return time.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"  # strftime does not pad early years
 
 
 def microseconds(text: str) -> int:
