@@ -18,6 +18,12 @@ APPLICATION_NAME = "traceability"
 TRANSACTION_SECONDS = 30
 """No transaction of ours outlives this: an old snapshot makes every update of a ledger's head row slow."""
 
+NO_LIMITS = (
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN"
+    " ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"
+)
+"""For the owner's long work, whatever the operator set."""
+
 _CONNECT_SECONDS = 5
 _FIRST_VERSION_WITH_TRANSACTION_TIMEOUT = 170000
 

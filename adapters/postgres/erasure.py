@@ -2,20 +2,28 @@
 
 The row keeps c₆ ‖ c₇ in place of the salt, so that its leaf, every proof and the index stay as they are. PostgreSQL
 keeps old row versions until they are vacuumed, stale bytes in half-empty pages until they are rewritten, and every
-change in its write-ahead log until those files go: `purge` sees to the first two, a checkpoint to the third.
+change in its write-ahead log until those files go: `purge` sees to the first two, docs/guide/erasure.md to the third.
 """
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Sequence
+from typing import Final
+
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.connection import NO_LIMITS
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.stored import RECORD_COLUMNS, record_of_row
-from traceability.errors import ConflictError, NotFoundError
+from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.ledger.commitment import ERASED_SIZE, part_commitments
 from traceability.ledger.event import Redacted
 from traceability.ledger.parts import PERSONAL
+
+_DEAD_ROWS: Final = re.compile(r"\d+")
 
 
 def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str, authority: str) -> int:
@@ -51,16 +59,52 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
         return ledger.append_on(connection, [ledger.prepare(redacted)])
 
 
-def purge(owner_url: str, positions: list[int]) -> None:
+def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float] = (10.0, 25.0)) -> None:
     """Rewrite the partitions that hold these positions, so that no old version of an erased row is left in them.
 
-    Appends to and reads from such a partition wait meanwhile, about a minute for eight gigabytes.
+    Appends to and reads from such a partition wait meanwhile, about a minute for eight gigabytes. A transaction that
+    was open before the erasure keeps the old versions alive: the rewriting is repeated after so many seconds each, in
+    which every transaction of ours has ended.
+
+    Raises `UnavailableError`: `ledger.purge_incomplete` if a transaction still keeps them, `ledger.purge_not_allowed`
+    for a role that does not own the tables.
     """
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute("SET statement_timeout = 0")
+        connection.execute(NO_LIMITS)
         names = connection.execute(
-            "SELECT DISTINCT tableoid::regclass::text FROM ledger.record WHERE position = ANY(%s)", [positions]
+            "SELECT DISTINCT n.nspname, c.relname FROM ledger.record r JOIN pg_class c ON c.oid = r.tableoid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.position = ANY(%s)",
+            [list(positions)],
         ).fetchall()
-        for (name,) in names:
-            schema, _, table = name.partition(".")
-            connection.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(sql.Identifier(schema, table)))
+        for name in names:
+            pauses = iter(patience)
+            while _rewrite(connection, sql.Identifier(*name)):
+                if (pause := next(pauses, None)) is None:
+                    raise UnavailableError(
+                        f"old versions of rows are left in {'.'.join(name)}: an open transaction may still read them",
+                        code="ledger.purge_incomplete",
+                        hint="End the transactions and replication slots that are older than the erasure, then purge"
+                        " again.",
+                    )
+                time.sleep(pause)
+
+
+def _rewrite(connection: psycopg.Connection, table: sql.Identifier) -> int:
+    """Write a table anew; return how many dead rows had to be taken along."""
+    kept = -1
+
+    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
+        # "found … removable, … nonremovable row versions"; in every language the detail begins with the number.
+        nonlocal kept
+        if matched := _DEAD_ROWS.match(diagnostic.message_detail or ""):
+            kept = int(matched[0])
+
+    connection.add_notice_handler(note)
+    try:
+        connection.execute(sql.SQL("VACUUM (FULL, VERBOSE, ANALYZE) {}").format(table))
+    finally:
+        connection.remove_notice_handler(note)
+    if kept < 0:
+        # PostgreSQL only warns a role that may not.
+        raise UnavailableError("this role may not rewrite the ledger's tables", code="ledger.purge_not_allowed")
+    return kept

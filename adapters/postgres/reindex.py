@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 
 from adapters.postgres.bulk import copy_into
+from adapters.postgres.connection import NO_LIMITS
 from adapters.postgres.rows import index_data, pack, rows_of, visibility_columns
 from traceability.errors import NotFoundError
 from traceability.ledger.event import LedgerEvent
@@ -57,10 +58,7 @@ def reindex(
     `progress` is told the positions done and the head. Raises `NotFoundError` `ledger.unknown`.
     """
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout',"
-            " 'transaction_timeout', 'idle_in_transaction_session_timeout')"
-        )
+        connection.execute(NO_LIMITS)
         row = connection.execute("SELECT ledger_id, position FROM ledger.head WHERE name = %s", [ledger]).fetchone()
         if row is None:
             raise NotFoundError(f"there is no ledger {ledger}", code="ledger.unknown")
