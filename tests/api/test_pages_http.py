@@ -191,7 +191,7 @@ def test_the_command_on_the_page_verifies_the_receipt(client: httpx.Client, tmp_
     assert receipt.headers["content-disposition"] == f'attachment; filename="{command[1]}"'
     (tmp_path / command[1]).write_bytes(receipt.content)
     done = subprocess.run(
-        [sys.executable, "-m", "traceability.notary.verify", tmp_path / command[1], unescape(command[2])],
+        [sys.executable, "-m", "traceability.notary.verify", tmp_path / command[1], "--key", unescape(command[2])],
         cwd=ROOT,
         capture_output=True,
         text=True,
