@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from adapters.postgres.organisations import PostgresOrganisations
 from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from api.settings import Settings
-from traceability.errors import UnavailableError
+from traceability.errors import ConflictError, UnavailableError
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.index import Indexer
 from traceability.ledger.organisations import LOCAL
@@ -75,7 +75,8 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
             ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
             organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
             if private and not organisations.all():
-                organisations.add(LOCAL)
+                with suppress(ConflictError):  # another process that came first at the same moment
+                    organisations.add(LOCAL)
             visibility = PostgresVisibility(pool, ledger.ledger_id)
             yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility)
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -111,7 +112,7 @@ def report(error: TraceabilityError, *, json: bool) -> None:
     if json:
         print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         return
-    talk.print(f"[bold red]error:[/] {_plain(error.message)} [dim]({_plain(error.code)})[/]", soft_wrap=True)
+    talk.print(f"[bold red]error:[/] {escape(error.message)} [dim]({error.code})[/]", soft_wrap=True)
     if error.hint:
         talk.print(f"  {error.hint}", markup=False, soft_wrap=True)
 
@@ -123,7 +124,3 @@ def exit_code(error: TraceabilityError) -> int:
     if isinstance(error, UnavailableError):
         return EXIT_UNREACHABLE
     return EXIT_NOT_FOUND if isinstance(error, NotFoundError) else EXIT_FALSE
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
