@@ -71,10 +71,12 @@ class FileTileStore:
             yield from ((relative / name).as_posix() for name in names)
 
     def _put(self, files: Mapping[str, bytes], also_sync: Iterable[str] = ()) -> None:
-        staged = []
-        for number, (path, content) in enumerate(files.items()):
-            staged.append((self.folder / _STAGING / str(number), self.folder / path))
-            _write_synced(staged[-1][0], content)
+        staged = [(self.folder / _STAGING / str(number), self.folder / path) for number, path in enumerate(files)]
+        # All are written before the first is synced: a journalling file system commits what waits together at once.
+        with contextlib.ExitStack() as opened:
+            pairs = zip(staged, files.values(), strict=True)
+            for descriptor in [_write(temporary, content, opened) for (temporary, _), content in pairs]:
+                os.fsync(descriptor)
         changed = {self.folder / Path(path).parent for path in also_sync}
         for _, target in staged:
             changed |= _make_folders(target.parent)
@@ -105,15 +107,14 @@ class FileTileStore:
             ) from error
 
 
-def _write_synced(path: Path, content: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(file, view) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
+def _write(path: Path, content: bytes, opened: contextlib.ExitStack) -> int:
+    """Write a new file and return its descriptor, which stays open so that its sync reports every write's failure."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    opened.callback(os.close, descriptor)
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return descriptor
 
 
 def _make_folders(folder: Path) -> set[Path]:
