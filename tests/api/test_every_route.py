@@ -53,6 +53,12 @@ ROUTES = {
     # The log is for everybody; here nothing of it is published yet.
     "GET /logs/{name}/checkpoint": Expected(503, 503, 503, 503, path="/logs/main/checkpoint"),
     "GET /logs/{name}/tile/{path:path}": Expected(404, 404, 404, 404, path="/logs/main/tile/0/000"),
+    "GET /provenance/items/{id:path}": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/provenance/items/01/09521234000013/21/1001"
+    ),
+    "POST /provenance/traces": Expected(
+        404, 404, 403, 404, Scope.QUERY, body={"roots": ["https://id.gs1.org/01/09521234000013/21/1001"]}
+    ),
     "GET /provenance/events/{event_id}/receipt": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"
     ),

@@ -1,0 +1,253 @@
+"""Answers about things and traces, as HTTP and the command line give them (models: `api.provenance_models`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.postgres.provenance import PostgresProvenance
+from api.codes import read_code
+from api.notary import published_log
+from api.provenance_models import (
+    MAX_HISTORY,
+    DeclarationOut,
+    EdgeOut,
+    EntryOut,
+    EventName,
+    EventOut,
+    FrontierOut,
+    Include,
+    IntervalOut,
+    ItemOut,
+    NodeOut,
+    QuantityOut,
+    ReadingOut,
+    StateOut,
+    TraceIn,
+    TraceOut,
+    TreeOut,
+)
+from api.web import words
+from api.wiring import Engine
+from traceability.errors import NotFoundError
+from traceability.gs1.identifiers import Identifier, Kind
+from traceability.ledger.access import Reader
+from traceability.ledger.event import EPOCH, utc_text
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.containment import Interval
+from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.item import HistoryEntry, ItemState, QuantityFact
+from traceability.supply_chain.provenance import Reach, Trace, TraceQuery, trace
+from traceability.supply_chain.readings import Reading
+from traceability.supply_chain.seen import SeenEvent, identify, thing_of
+
+
+def ask(engine: Engine, reader: Reader, known_at: int | None = None) -> PostgresProvenance:
+    """Open a reader's view of the ledger for one question."""
+    return PostgresProvenance(engine.ledger, engine.visibility, reader=reader, known_at=known_at)
+
+
+def describe_item(
+    engine: Engine,
+    reader: Reader,
+    identifier: Identifier,
+    *,
+    as_of: datetime | None = None,
+    known_at: int | None = None,
+    limit: int = MAX_HISTORY,
+) -> ItemOut:
+    """Tell all about a thing; raises `NotFoundError` when the reader may see nothing of it.
+
+    `as_of` has an offset; raises `InvalidInputError` (`provenance.known_at`) for a position yet to come.
+    """
+    thing = thing_of(identifier.uri)
+    found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else _microseconds(as_of))
+    return _item(found, identifier, published_tree(engine), limit)
+
+
+def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOut:
+    """Trace; raises as `trace` does, and `IdentifierError` for what is no identifier."""
+    query = TraceQuery(
+        roots=tuple(dict.fromkeys(thing_of(read_code(root).uri) for root in question.roots)),
+        direction=question.direction,
+        as_of=None if question.as_of is None else _microseconds(question.as_of),
+        max_depth=question.max_depth,
+        max_nodes=question.max_nodes,
+        edge_kinds=question.edge_kinds,
+    )
+    found = trace(ask(engine, reader, question.known_at), query)
+    return _trace(found, published_tree(engine), details=Include.EVENTS in question.include)
+
+
+def published_tree(engine: Engine) -> TreeOut | None:
+    """Return the tree that the log's checkpoint signs, None before there is one."""
+    try:
+        log = published_log(engine)
+    except NotFoundError:
+        return None
+    served = log.served()
+    if served is None:
+        return None
+    known = log.database.identity
+    return TreeOut(
+        name=log.name, origin=known.origin, vkey=known.vkey, first_position=known.first_position, size=served[0].size
+    )
+
+
+def _item(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limit: int) -> ItemOut:
+    return ItemOut(
+        id=found.thing,
+        kind=identifier.kind,
+        as_of=_time(found.as_of),
+        known_at=found.known_at,
+        state=_state(found.state),
+        history_count=len(found.entries),
+        history=[_entry(entry, tree) for entry in found.entries[-limit:]],
+        containers=_intervals(found.containers),
+        contents=_intervals(found.contents),
+        associations=_intervals(found.associations),
+        members=list(found.members),
+        readings=[_reading(reading) for reading in found.readings],
+        log=tree,
+    )
+
+
+def _state(state: ItemState) -> StateOut:
+    return StateOut(
+        lifecycle=state.lifecycle,
+        commissioned_at=_time(state.commissioned_at),
+        disposition=state.disposition,
+        persistent_dispositions=sorted(state.persistent_dispositions),
+        place=state.place,
+        place_since=_time(state.place_since),
+        last_step=state.last_step,
+        last_seen_at=_time(state.last_seen_at),
+        lot=state.lot,
+        contained_in=list(state.contained_in),
+        contents=list(state.contents),
+        attached_to=list(state.attached_to),
+        attachments=list(state.attachments),
+        transformed_from=list(state.transformed_from),
+        transformed_into=list(state.transformed_into),
+        quantities=[_quantity(fact) for fact in state.quantities],
+        temperatures=[_reading(reading) for reading in state.temperatures],
+    )
+
+
+def _trace(found: Trace, tree: TreeOut | None, *, details: bool) -> TraceOut:
+    return TraceOut(
+        roots=list(found.query.roots),
+        direction=found.query.direction,
+        as_of=_time(found.query.as_of),
+        known_at=found.known_at,
+        complete=found.complete,
+        nodes={
+            key: NodeOut(kind=kind_of(key, node.reach), reach=node.reach, depth=node.depth)
+            for key, node in found.nodes.items()
+        },
+        edges=[
+            EdgeOut(
+                kind=edge.kind,
+                source=edge.source,
+                target=edge.target,
+                since=_time(edge.begin),
+                until=_time(edge.end),
+                positions=list(edge.positions),
+            )
+            for edge in found.edges
+        ],
+        frontier=[FrontierOut(id=n.id, direction=n.direction, reason=n.reason) for n in found.frontier],
+        events=[EventOut(**_members(event, tree)) for event in found.events.values()]
+        if details
+        else [EventName(position=event.position, event_id=event.event_id) for event in found.events.values()],
+        log=tree,
+    )
+
+
+def kind_of(node: str, reach: Reach | None) -> str:
+    """Return what a node of a trace is: a transformation, or the kind of the thing's identifier."""
+    if reach is None:
+        return "transformation"
+    identifier = identify(node)
+    return Kind.PRIVATE if identifier is None else identifier.kind
+
+
+def _entry(entry: HistoryEntry, tree: TreeOut | None) -> EntryOut:
+    return EntryOut(
+        **_members(entry.event, tree),
+        roles=sorted({mention.role for mention in entry.mentions}) if entry.via is None else [],
+        via=entry.via,
+        retracted_by=None if entry.retracted_by is None else entry.retracted_by.event_id,
+    )
+
+
+def _members(event: SeenEvent, tree: TreeOut | None) -> dict[str, Any]:
+    """Return the members of an `EventOut`."""
+    view = event.view
+    declared = view.declaration
+    return {
+        "position": event.position,
+        "event_id": event.event_id,
+        "leaf_index": None if tree is None else tree.leaf_index(event.position),
+        "recorded_at": utc_text(event.recorded_at),
+        "type": view.type,
+        "captured_by": view.captured_by,
+        "occurred_at": utc_text(view.occurred_at),
+        "time_zone_offset": view.offset,
+        "action": view.action,
+        "biz_step": view.biz_step,
+        "step": words.step(view.biz_step),
+        "disposition": view.disposition,
+        "read_point": view.read_point,
+        "biz_location": view.biz_location,
+        "declaration": None if declared is None else DeclarationOut(time=declared.time, reason=declared.reason),
+        "whole": event.whole,
+    }
+
+
+def _intervals(intervals: Sequence[Interval]) -> list[IntervalOut]:
+    return [
+        IntervalOut(
+            kind="association" if interval.kind is MarkKind.ASSOCIATION else "containment",
+            child=interval.child,
+            parent=interval.parent,
+            since=utc_text(interval.opened_at),
+            until=_time(interval.closed_at),
+            opened_by=interval.opened_by,
+            closed_by=interval.closed_by,
+            implied=interval.implied,
+        )
+        for interval in intervals
+    ]
+
+
+def _reading(reading: Reading) -> ReadingOut:
+    return ReadingOut(
+        at=utc_text(reading.at),
+        kind=reading.kind,
+        value=reading.value,
+        uom=reading.uom,
+        component=reading.component,
+        device=reading.device,
+        position=reading.position,
+    )
+
+
+def _quantity(fact: QuantityFact) -> QuantityOut:
+    return QuantityOut(
+        at=utc_text(fact.at),
+        role=fact.role,
+        action=fact.action,
+        quantity=fact.quantity,
+        uom=fact.uom,
+        position=fact.position,
+    )
+
+
+def _time(microseconds_utc: int | None) -> str | None:
+    return None if microseconds_utc is None else utc_text(microseconds_utc)
+
+
+def _microseconds(time: datetime) -> int:
+    return (time - EPOCH) // timedelta(microseconds=1)

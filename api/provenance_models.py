@@ -1,0 +1,245 @@
+"""The JSON of `/provenance`: its models, which are also what `--json` prints.
+
+Times are UTC with six decimals, quantities are strings, things are canonical identifiers, events are named by their
+position and by the `event_id` that receipts go by.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from traceability.gs1.identifiers import Kind
+from traceability.supply_chain.item import Lifecycle
+from traceability.supply_chain.provenance import MAX_ROOTS, PROPAGATING, Direction, EdgeKind, Reach, Stop
+from traceability.supply_chain.seen import Role
+
+MAX_HISTORY: Final = 10_000
+MAX_NODES: Final = 100_000
+_PACK: Final = "https://id.gs1.org/01/09521234000013/21/1001"
+_PALLET: Final = "https://id.gs1.org/00/095212340000000013"
+_TIME: Final = "2026-03-01T08:15:00.000000Z"
+
+Text = Annotated[str, Field(min_length=1, max_length=2048)]
+Time = Annotated[str, Field(examples=[_TIME])]
+
+
+class TreeOut(BaseModel):
+    """The published tree of the log: the event at a position p is leaf p − `first_position` of `size`."""
+
+    name: str = Field(examples=["main"])
+    origin: str = Field(examples=["dairy.example/main"])
+    vkey: str
+    first_position: int
+    size: int
+
+    def leaf_index(self, position: int) -> int | None:
+        """Return where an event is in the tree, None when it is not in it yet."""
+        leaf = position - self.first_position
+        return leaf if 0 <= leaf < self.size else None
+
+
+class DeclarationOut(BaseModel):
+    """The event is an error declaration: it takes back the event of the same organisation and eventID."""
+
+    time: str
+    reason: str | None
+
+
+class EventOut(BaseModel):
+    """An event as far as you may see it.
+
+    `leaf_index` is its place in the published tree, null while it is not in it. `whole` is false when it names items
+    that you may not see.
+    """
+
+    position: int = Field(examples=[12])
+    event_id: UUID
+    leaf_index: int | None
+    recorded_at: Time
+    type: str = Field(examples=["epcis.aggregation_event.v2"])
+    captured_by: str = Field(examples=["dairy.example"])
+    occurred_at: Time
+    time_zone_offset: str = Field(examples=["+01:00"])
+    action: str | None = Field(examples=["ADD"])
+    biz_step: str | None = Field(examples=["packing"])
+    step: str = Field(description="The business step in words.", examples=["Packed"])
+    disposition: str | None
+    read_point: str | None
+    biz_location: str | None
+    declaration: DeclarationOut | None
+    whole: bool
+
+
+class EntryOut(EventOut):
+    """An event in the life of the thing: in its own `roles`, or `via` a container that it was in.
+
+    An event that is retracted, and the declaration itself, do not move the state.
+    """
+
+    roles: list[Role]
+    via: str | None
+    retracted_by: UUID | None
+
+
+class IntervalOut(BaseModel):
+    """`child` was in (or attached to) `parent` from `since` until before `until`, null while it is.
+
+    `opened_by` and `closed_by` are positions; `implied`: the end was not stated but follows from where it was next.
+    """
+
+    kind: str = Field(examples=["containment"])
+    child: str = Field(examples=[_PACK])
+    parent: str = Field(examples=[_PALLET])
+    since: Time
+    until: Time | None
+    opened_by: int
+    closed_by: int | None
+    implied: bool
+
+
+class ReadingOut(BaseModel):
+    """A number that a sensor reported, as it was sent; `uom` is the UN/CEFACT Rec. 20 code."""
+
+    at: Time
+    kind: str = Field(examples=["Temperature"])
+    value: Decimal = Field(examples=["4.5"])
+    uom: str | None = Field(examples=["CEL"])
+    component: str | None
+    device: str | None
+    position: int
+
+
+class QuantityOut(BaseModel):
+    """An amount of a class or lot that an event states; without `uom` it counts pieces."""
+
+    at: Time
+    role: Role
+    action: str | None
+    quantity: Decimal | None = Field(examples=["250"])
+    uom: str | None = Field(examples=["KGM"])
+    position: int
+
+
+class StateOut(BaseModel):
+    """What is known of the thing after its events; `contained_in` goes outward, `contents` are direct."""
+
+    lifecycle: Lifecycle
+    commissioned_at: Time | None
+    disposition: str | None
+    persistent_dispositions: list[str]
+    place: str | None
+    place_since: Time | None
+    last_step: str | None
+    last_seen_at: Time | None
+    lot: str | None
+    contained_in: list[str]
+    contents: list[str]
+    attached_to: list[str]
+    attachments: list[str]
+    transformed_from: list[str]
+    transformed_into: list[str]
+    quantities: list[QuantityOut]
+    temperatures: list[ReadingOut]
+
+
+class ItemOut(BaseModel):
+    """State, history and containment of one thing, as of an event time and as known at a position.
+
+    `history` holds the last events in the order of their event times, `history_count` tells how many there are.
+    """
+
+    id: str = Field(examples=[_PACK])
+    kind: Kind
+    as_of: Time | None
+    known_at: int
+    state: StateOut
+    history_count: int
+    history: list[EntryOut]
+    containers: list[IntervalOut]
+    contents: list[IntervalOut]
+    associations: list[IntervalOut]
+    members: list[str]
+    readings: list[ReadingOut]
+    log: TreeOut | None
+
+
+class Include(StrEnum):
+    """What a trace may hold beside nodes, edges and frontier."""
+
+    EVENTS = "events"
+
+
+class TraceIn(BaseModel):
+    """What to trace. `as_of` needs an offset; `known_at` is a position of the ledger."""
+
+    model_config = ConfigDict(extra="forbid")
+    roots: list[Text] = Field(
+        min_length=1, max_length=MAX_ROOTS, description="Digital Links, URNs or (01)…", examples=[[_PACK]]
+    )
+    direction: Direction = Direction.BOTH
+    as_of: AwareDatetime | None = Field(default=None, examples=[_TIME])
+    known_at: int | None = Field(default=None, ge=0)
+    max_depth: int = Field(default=100, ge=0, le=MAX_NODES, description="Steps from thing to thing.")
+    max_nodes: int = Field(default=10_000, ge=1, le=MAX_NODES)
+    edge_kinds: frozenset[EdgeKind] = Field(default=PROPAGATING, description="Association is shown, never followed.")
+    include: frozenset[Include] = Field(default=frozenset(), description="`events`: each event and not only its name.")
+
+
+class NodeOut(BaseModel):
+    """A thing, or a transformation (`reach` null)."""
+
+    kind: str = Field(examples=["item", "lot", "class", "transformation"])
+    reach: Reach | None
+    depth: int
+
+
+class EdgeOut(BaseModel):
+    """A tie in the direction of the goods: input → transformation → output, child → parent, lot → member.
+
+    It holds from `since` until before `until`; a transformation is an instant, lot membership has no time.
+    """
+
+    kind: EdgeKind
+    source: str
+    target: str
+    since: Time | None
+    until: Time | None
+    positions: list[int]
+
+
+class FrontierOut(BaseModel):
+    """Where the walk in one direction ended, and why."""
+
+    id: str
+    direction: Direction
+    reason: Stop
+
+
+class EventName(BaseModel):
+    """The names of an event."""
+
+    position: int
+    event_id: UUID
+
+
+class TraceOut(BaseModel):
+    """Nodes by id, the edges between them, where the walk ended, and the events that say so.
+
+    `complete` is false when a limit cut it short.
+    """
+
+    roots: list[str]
+    direction: Direction
+    as_of: Time | None
+    known_at: int
+    complete: bool
+    nodes: dict[str, NodeOut]
+    edges: list[EdgeOut]
+    frontier: list[FrontierOut]
+    events: list[EventOut] | list[EventName]
+    log: TreeOut | None

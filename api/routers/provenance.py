@@ -1,0 +1,62 @@
+"""Where things are and have been, where they came from and what became of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime
+
+from api.codes import read_code
+from api.provenance import describe_item, describe_trace
+from api.provenance_models import MAX_HISTORY, ItemOut, TraceIn, TraceOut
+from api.security import EngineDep, ReaderDep
+from traceability.gs1.identifiers import Identifier, parse_digital_link_path
+
+router = APIRouter(prefix="/provenance", tags=["provenance"])
+
+_ITEMS: Final = "/provenance/items/"
+_DIGITAL_LINK: Final = re.compile(r"\d{2,4}/").match
+_ENCODED: Final = re.compile(r"(?i:[a-z][a-z0-9+.-]*%3a)").match
+
+
+def identifier_in(
+    request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
+) -> Identifier:
+    """Read the identifier in a request path, which has to be as it was sent: a serial may hold an encoded slash.
+
+    A path keeps its encoding to the end; a whole URI that was encoded to fit into the path has lost one layer of it.
+    """
+    raw = request.scope["raw_path"].decode("ascii").partition(_ITEMS)[2]
+    if _DIGITAL_LINK(raw):
+        return parse_digital_link_path(f"/{raw}")
+    return read_code(unquote(raw) if _ENCODED(raw) or ":" not in raw else raw)
+
+
+@router.get("/items/{id:path}")
+def item(
+    *,
+    engine: EngineDep,
+    reader: ReaderDep,
+    identifier: Annotated[Identifier, Depends(identifier_in)],
+    as_of: Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")] = None,
+    known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_HISTORY, description="Of the history the last so many events.")] = 1000,
+) -> ItemOut:
+    """Return the state, history and containment of a thing, made of the events that you may see.
+
+    `id` is a GS1 Digital Link or its path (`01/09521234000013/21/1001`), an EPC URN or another URI, percent-encoded.
+    """
+    return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
+
+
+@router.post("/traces")
+def traces(engine: EngineDep, reader: ReaderDep, question: TraceIn) -> TraceOut:
+    """Walk back to origins, forward to consequences, or both, over the events that you may see.
+
+    Transformations and containment are followed in time: a container that is used again does not tie its loads
+    together, and things side by side in one do not affect each other.
+    """
+    return describe_trace(engine, reader, question)
