@@ -10,7 +10,16 @@ import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
 from adapters.postgres.outcome import settled
-from adapters.postgres.rows import COLUMNS, Packed, index_data, pack, record_data, rows_of, visibility_columns
+from adapters.postgres.rows import (
+    COLUMNS,
+    Packed,
+    index_data,
+    pack,
+    record_data,
+    row_count,
+    rows_of,
+    visibility_columns,
+)
 from traceability.ledger.store import Appended, Outcome, Prepared, Record
 
 if TYPE_CHECKING:
@@ -59,7 +68,7 @@ def _take(events: Iterator[Prepared], bound: int) -> list[Prepared]:
     rows = 0
     for event in events:
         batch.append(event)
-        rows += 3 + len(event.index.tags) + len(event.index.marks) + len(event.index.edges)
+        rows += row_count(event)
         if rows >= bound:
             break
     return batch

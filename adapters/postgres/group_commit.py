@@ -18,7 +18,7 @@ from adapters.postgres.outcome import outcome_unknown
 from traceability.errors import UnavailableError
 from traceability.ledger.store import Prepared, matches
 
-GROUP_EVENTS: Final = 512
+GROUP_ROWS: Final = 8_000
 
 
 @dataclass(eq=False, slots=True)
@@ -31,6 +31,7 @@ class SmallAppend:
     events: Sequence[Prepared]
     query: DCBQuery | None
     after: int
+    rows: int
     position: int | None = None
     checked_to: int = 0
     error: Exception | None = None
@@ -95,14 +96,14 @@ class GroupCommit:
 
     def _take(self, group: list[SmallAppend]) -> None:
         size = 0
-        while self._waiting and (not group or size + len(self._waiting[0].events) <= GROUP_EVENTS):
+        while self._waiting and (not group or size + self._waiting[0].rows <= GROUP_ROWS):
             # The database checks conditions against what was committed before the group, so a member that depends
             # on an earlier one waits for the next group.
             if self._waiting[0].conflicts_with(group):
                 break
             member = self._waiting.popleft()
             group.append(member)
-            size += len(member.events)
+            size += member.rows
 
     def _pass_on(self) -> None:
         if self._waiting:

@@ -26,7 +26,7 @@ from psycopg_pool import ConnectionPool
 from adapters.postgres import bulk
 from adapters.postgres.group_commit import GroupCommit, SmallAppend
 from adapters.postgres.outcome import reading, settled
-from adapters.postgres.rows import Rows, event_id_tag, rows_of
+from adapters.postgres.rows import Rows, event_id_tag, row_count, rows_of
 from adapters.postgres.small_append import APPEND, append_arguments
 from adapters.postgres.stored import RECORD_COLUMNS, RecordRow, record_of_row
 from traceability.errors import InvalidInputError, NotFoundError
@@ -44,7 +44,7 @@ from traceability.ledger.store import (
     prepare,
 )
 
-SMALL: Final = 256  # events; above this one COPY is faster than one call with arrays
+SMALL_ROWS: Final = 2_500  # about 256 events; above this one COPY is faster than one call with arrays
 READ_CHUNK: Final = 500
 POLL_SECONDS: Final = 0.05
 FAR_BEHIND: Final = 1_000  # positions that may be checked under the lock; more are checked before it
@@ -149,10 +149,11 @@ class PostgresLedger(Ledger):
         after = (condition.after or 0) if condition else -1
         if query is not None and after < self.head_seen - FAR_BEHIND:
             after = self._check(query, after, self.head())
-        if len(prepared) > SMALL:
+        rows = sum(map(row_count, prepared))
+        if rows > SMALL_ROWS:
             return bulk.append_atomically(self, prepared, query, after)
         while True:
-            attempt = SmallAppend(prepared, query, after)
+            attempt = SmallAppend(prepared, query, after, rows)
             self._group_commit.submit(attempt)
             if attempt.position is not None:
                 self.head_seen = max(self.head_seen, attempt.position)
@@ -183,7 +184,7 @@ class PostgresLedger(Ledger):
 
     def append_on(self, connection: psycopg.Connection, events: Sequence[Prepared]) -> int:
         """Append a few events inside a transaction of the caller's; return the last one's position."""
-        append = SmallAppend(events, None, -1)
+        append = SmallAppend(events, None, -1, sum(map(row_count, events)))
         self._commit_group_on(connection, [append])
         assert append.position is not None
         return append.position

@@ -39,6 +39,12 @@ class Rows:
     sightings: list[tuple[int, int, int, bool, str | None, str | None]]
 
 
+def row_count(prepared: Prepared) -> int:
+    """Return about how many rows an event makes, which is what the lock's duration goes with."""
+    index = prepared.index
+    return 3 + len(index.tags) + len(index.marks) + len(index.edges)
+
+
 def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
     """Compute every index row of a batch."""
     rows = Rows(events, [], {}, [], [], [], [])

@@ -118,7 +118,7 @@ def test_conflicting_appends_of_one_group_are_decided_in_order(database: Databas
 def spoilt(ledger: PostgresLedger, given: LedgerEvent, **change: object) -> SmallAppend:
     """Make an append that is refused for what it holds."""
     prepared = ledger.prepare(given)
-    return SmallAppend([replace(prepared, **change)], None, -1)  # type: ignore[arg-type]
+    return SmallAppend([replace(prepared, **change)], None, -1, rows=1)  # type: ignore[arg-type]
 
 
 def test_one_that_fails_does_not_harm_the_others_of_its_group(database: Database) -> None:

@@ -1,0 +1,107 @@
+"""Large appends: all of an atomic one or nothing, and an import that neither grows nor holds up commands."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+import orjson
+import psycopg
+import pytest
+from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
+
+from adapters.postgres.reindex import reindex
+from tests.conftest import Database
+from tests.ledgers import event, index_test_event, numbered, postgres_ledger
+from tests.support.ledger_history import text_of
+from traceability.ledger.event import LedgerEvent
+from traceability.ledger.store import AppendConflictError
+
+ROOT = Path(__file__).parents[2]
+IMPORTED = 60_000
+GROWTH_KB = 80_000
+
+
+def test_an_import_in_bounded_memory_beside_commands(database: Database) -> None:
+    """Every command succeeds, and many of them between the first and the last imported event."""
+    with (
+        postgres_ledger(database.runtime_url) as ledger,
+        ThreadPoolExecutor(max_workers=2) as threads,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.support.bulk_import", database.runtime_url, str(IMPORTED)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        ) as importer,
+    ):
+        ended = threading.Event()
+
+        def command(caller: int) -> list[int]:
+            positions: list[int] = []
+            for n in count():
+                if ended.is_set():
+                    break
+                tag = f"command:{caller}:{n}"
+                condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag])]), after=ledger.head())
+                positions.append(ledger.append([event(tag)], condition))
+            return positions
+
+        callers = [threads.submit(command, caller) for caller in range(2)]
+        said, _ = importer.communicate()
+        ended.set()
+        commands = sorted(position for caller in callers for position in caller.result())
+        assert importer.returncode == 0
+        early, late = map(int, said.split())
+        assert late - early < GROWTH_KB
+        assert ledger.head() == IMPORTED + len(commands)
+        with psycopg.connect(database.runtime_url) as connection:
+            imported = connection.execute(
+                "SELECT min(position), max(position) FROM ledger.record WHERE position <> ALL (%s)", [commands]
+            ).fetchone()
+        assert imported is not None
+        assert sum(imported[0] < position < imported[1] for position in commands) > 50
+
+
+def test_ten_thousand_events_are_one_append(database: Database) -> None:
+    """The library hangs with about a thousand events in one save; the largest append of ours is no special case."""
+    condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=["big"])]))
+    events = [event("big", f"item:{n}", text=str(n), marks=[(f"item:{n}", "item:p", True)]) for n in range(10_000)]
+    with postgres_ledger(database.runtime_url, connections=1) as ledger:
+        assert ledger.append(events, condition) == 10_000
+        with pytest.raises(AppendConflictError):
+            ledger.append(events, condition)
+        assert ledger.append([event("small")]) == 10_001
+        assert [text_of(r) for r in ledger.records([1, 5_000, 10_000])] == ["0", "4999", "9999"]
+        read = list(ledger.read(DCBQuery(items=[DCBQueryItem(tags=["big"])])))
+        assert [orjson.loads(found.event.data)["text"] for found in read] == [str(n) for n in range(10_000)]
+    assert not any(reindex(database.owner_url, "main", index_test_event, repair=False))
+
+
+def test_a_few_events_with_many_tags_are_one_append(database: Database) -> None:
+    """What decides between one call with arrays and COPY is the number of rows, not of events."""
+    with postgres_ledger(database.runtime_url, connections=1) as ledger:
+        assert ledger.append([event(*(f"item:{n}:{i}" for i in range(20_000)), text=str(n)) for n in range(3)]) == 3
+        (found,) = ledger.read(DCBQuery(items=[DCBQueryItem(tags=["item:1:19999", "item:1:0"])]))
+        assert found.position == 2
+
+
+def test_a_bulk_append_that_fails_leaves_its_earlier_batches(database: Database) -> None:
+    def events(good: int) -> Iterator[LedgerEvent]:
+        yield from numbered(["item:x"], good)
+        raise OSError("the file ends here")
+
+    with postgres_ledger(database.runtime_url) as ledger:
+        done = 0
+        with contextlib.suppress(OSError):
+            for batch in ledger.append_all(events(15_000)):
+                done += len(batch)
+        assert 0 < done < 15_000
+        assert ledger.head() == done
+        again = [o for batch in ledger.append_all(numbered(["item:x"], 20_000)) for o in batch]
+        assert [o.outcome.value for o in again] == ["duplicate"] * done + ["recorded"] * (20_000 - done)
+        assert [o.position for o in again] == list(range(1, 20_001))
