@@ -23,8 +23,10 @@ ROW: Final = 58
 LANE: Final = 22
 MARGIN: Final = 16
 _LABEL_GAP: Final = 14
-# Widths of an average glyph of the label and of the detail, in the wider of the usual system fonts.
-_GLYPH: Final = 8.7
+# Widths of an average glyph of a label, of an event's lighter label and of the detail, in the widest of the usual
+# system fonts.
+_GLYPH: Final = 8.8
+_PLAIN_GLYPH: Final = 8.2
 _SMALL_GLYPH: Final = 7.0
 
 
@@ -206,7 +208,7 @@ def _node(placed: Placed, labels_at: int) -> str:
     x, y = _x(placed.lane), _y(placed.row)
     room = WIDTH - labels_at - 4
     whole = f"{node.label}, {node.detail}" if node.detail else node.label
-    label = escape(_shortened(node.label, room, _GLYPH))
+    label = escape(_shortened(node.label, room, _PLAIN_GLYPH if node.kind is NodeKind.EVENT else _GLYPH))
     parts = [
         f"<title>{escape(whole)}</title>",
         f'<rect class="row" x="1" y="{y - ROW // 2 + 3}" width="{WIDTH - 2}" height="{ROW - 6}" rx="8"/>',

@@ -34,14 +34,14 @@ _USUAL: Final = frozenset({"active", "in_progress", "in_transit"})
 class Log:
     """What a page tells of the log: `first` is the position of leaf 0, `size` that of the signed tree.
 
-    `checkpoint` is the address of the signed tree head, `vkey` the key that verifies it.
+    `name` is its name in addresses, `origin` that in checkpoints, `vkey` the key that verifies them.
     """
 
     first: int
     size: int
+    name: str
     origin: str
     vkey: str
-    checkpoint: str
 
     def leaf_index(self, position: int) -> int | None:
         """Return where an event is in the signed tree, None when it is not in it yet."""
@@ -76,13 +76,11 @@ def amount(quantity: Decimal | None, uom: str | None) -> str:
 def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log | None) -> Entry:
     event, view = entry.event, entry.event.view
     place = view.biz_location or view.read_point
-    utc = words.moment(view.occurred_at)
-    there = words.moment(view.occurred_at, view.offset)
     return Entry(
         anchor=f"event-{event.position}",
         iso=words.iso(view.occurred_at),
-        utc=f"{utc} UTC",
-        local=None if there == utc else _clock(there, utc, view.offset),
+        utc=f"{words.moment(view.occurred_at)} UTC",
+        local=words.local_clock(view.occurred_at, view.offset),
         headline=_headline(entry, names),
         place=None if place is None else names.place(place),
         details=tuple(_details(entry, names)),
@@ -91,12 +89,6 @@ def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log | None) -> En
         leaf_index=None if log is None else log.leaf_index(event.position),
         retracted=None if entry.retracted_by is None else _retraction(entry.retracted_by, names),
     )
-
-
-def _clock(there: str, utc: str, offset: str | None) -> str:
-    """Leave out the day where it is the same: `17:05 (+02:00)`."""
-    day, _, time = there.partition(", ")
-    return f"{time if utc.startswith(day) else there} ({offset})"
 
 
 def _headline(entry: HistoryEntry, names: Names) -> str:

@@ -180,7 +180,7 @@ def _proof(item: ItemHistory, log: Log | None) -> Proof | None:
         size=log.size,
         origin=log.origin,
         vkey=log.vkey,
-        checkpoint=log.checkpoint,
+        checkpoint=f"/logs/{log.name}/checkpoint",
         receipt=receipt_path(entry.event, entry.via or item.thing),
         file=f"{entry.event.event_id}.tlog-proof",
     )

@@ -15,10 +15,9 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from adapters.postgres.provenance import PostgresProvenance
 from api.codes import read_code
 from api.demo.story import Story
-from api.notary import published_log
+from api.provenance import ask, describe_item, published_tree
 from api.security import EngineDep, ReaderDep
 from api.web.history_section import Log
 from api.web.item_page import item_page
@@ -88,6 +87,9 @@ def item(request: Request, engine: EngineDep, reader: ReaderDep) -> Response:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE)
     other = JSON if media_type == HTML else HTML
     headers = {"Vary": _VARY, "Link": f'<{_path(identifier)}>; rel="alternate"; type="{other}"'}
+    if media_type == JSON:
+        document = describe_item(engine, reader, identifier)
+        return Response(document.model_dump_json(by_alias=True), media_type=JSON, headers=headers)
     return HTMLResponse(render("item.html", page=_item_page(engine, reader, identifier)), headers=headers)
 
 
@@ -107,25 +109,9 @@ def install_pages(app: FastAPI) -> None:
 
 
 def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
-    return item_page(
-        identifier,
-        lambda: PostgresProvenance(engine.ledger, engine.visibility, reader=reader),
-        engine.organisations.all(),
-        _log(engine),
-    )
-
-
-def _log(engine: Engine) -> Log | None:
-    """Return the ledger's log with the tree that is published, None before there is one."""
-    try:
-        log = published_log(engine)
-    except NotFoundError:
-        return None
-    served = log.served()
-    if served is None:
-        return None
-    known = log.database.identity
-    return Log(known.first_position, served[0].size, known.origin, known.vkey, f"/logs/{known.name}/checkpoint")
+    tree = published_tree(engine)
+    log = None if tree is None else Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey)
+    return item_page(identifier, lambda: ask(engine, reader), engine.organisations.all(), log)
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

@@ -47,8 +47,8 @@ def temperature(entries: Iterable[HistoryEntry], readings: Iterable[Reading]) ->
         excursions=sum(out),
         rows=tuple(
             ReadingRow(
-                utc=words.moment(reading.at),
-                local=words.moment(reading.at, offsets.get(reading.position)),
+                utc=words.short_moment(reading.at),
+                local=words.local_clock(reading.at, offsets.get(reading.position)) or "",
                 value=f"{_celsius(reading):.1f}",
                 note="outside" if excursion else "",
             )

@@ -43,5 +43,5 @@ def page_of(path: str, reader: Reader = PUBLIC_READER) -> ItemPage:
         parse_digital_link_path(path),
         lambda: MemoryProvenance(records(), reader=reader, indexer=index_rows),
         ORGANISATIONS,
-        Log(1, len(records()), "demo.example/main", "demo.example/main+1a2b3c4d+AdQ=", "/logs/main/checkpoint"),
+        Log(1, len(records()), "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ="),
     )
