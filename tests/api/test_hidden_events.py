@@ -79,13 +79,14 @@ class Asking:
             key = engine.organisations.create_key(organisation, [Scope.QUERY])[1]
             self._headers = {"Authorization": f"Bearer {key}"}
         self.bytes = b""
+        self.refused: list[str] = []
 
     def get(self, address: str, accept: str = "*/*") -> httpx.Response:
         answer = self._client.get(address, headers={**self._headers, "Accept": accept})
         return self._keep(answer)
 
     def trace(self, root: str, direction: str) -> httpx.Response:
-        body = {"roots": [root], "direction": direction, "include": ["events", "proof"]}
+        body = {"roots": [root], "direction": direction, "include": ["events"]}
         return self._keep(self._client.post("/provenance/traces", json=body, headers=self._headers))
 
     def everything(self, event_ids: list[str]) -> None:
@@ -120,6 +121,8 @@ class Asking:
 
     def _keep(self, answer: httpx.Response) -> httpx.Response:
         assert answer.status_code < 500, answer.text
+        if not answer.is_success:
+            self.refused.append(answer.request.url.path)
         self.bytes += answer.content + str(answer.headers).encode() + b"\n"
         return answer
 
@@ -143,6 +146,7 @@ def test_who_captured_it_sees_it_so_that_the_questions_are_good_ones(
 ) -> None:
     dairy = Asking(client, engine, "dairy.example")
     dairy.everything(event_ids)
+    assert dairy.refused == ["/organisations", "/organisations/dairy.example"]  # for which the key lacks the scope
     assert dairy.shown(*EVERY, *NEVER_SHOWN) == {*EVERY, *NEVER_SHOWN}
 
 
@@ -158,6 +162,10 @@ def test_without_a_grant_an_event_is_as_if_it_were_not(
         unknown = asking.get(f"/provenance/items/{quote(UNKNOWN, safe='')}")
         assert hidden.status_code == unknown.status_code == 404
         assert hidden.text.replace(thing, "") == unknown.text.replace(UNKNOWN, "")
+        for direction in ("back", "forward", "both"):
+            hidden, unknown = asking.trace(thing, direction), asking.trace(UNKNOWN, direction)
+            assert hidden.status_code == unknown.status_code
+            assert hidden.text.replace(thing, UNKNOWN) == unknown.text
     hidden = asking.get(f"/provenance/events/{event_ids[0]}/receipt")
     unknown = asking.get("/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt")
     assert hidden.status_code == unknown.status_code == 404
