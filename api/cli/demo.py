@@ -73,8 +73,8 @@ def demo(
             raise typer.Exit(EXIT_FALSE)
         if listener is None:
             return
-        stack.enter_context(integrating(engine))
         app = create_app(engine)
+        app.state.integrator = stack.enter_context(integrating(engine))
         app.state.stories = manifest().stories
         if not json:
             _print_addresses(address_of(listener))

@@ -44,7 +44,7 @@ def serve(
     with (
         closing(listen(settings.host, settings.port)) as listener,
         open_engine(settings) as engine,
-        integrating(engine),
+        integrating(engine) as integrator,
     ):
         url = address_of(listener)
         if json:
@@ -52,7 +52,9 @@ def serve(
         note(f"Serving ledger {settings.ledger} on {url} (stop with Ctrl-C); operations: {url}/docs")
         for code, reason in unreadiness(engine):
             note(f"Not ready: {reason} ({code})")
-        run(create_app(engine), listener)
+        app = create_app(engine)
+        app.state.integrator = integrator
+        run(app, listener)
 
 
 def run(app: FastAPI, listener: socket.socket) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from api.integrator import Integrator
 from api.readiness import unreadiness
 from api.security import EngineDep
 
@@ -40,9 +41,12 @@ def healthz() -> Health:
 
 
 @router.get("/readyz", summary="May the server be sent requests?", responses={503: {"model": Readiness}})
-def readyz(engine: EngineDep, response: Response) -> Readiness:
-    """Look at the database: reached, migrated, with a role that can only add, with room for the next events."""
+def readyz(engine: EngineDep, request: Request, response: Response) -> Readiness:
+    """Look at the database (reached, migrated, with a role that can only add, with room) and at the log."""
     reasons = [Reason(code=code, detail=detail) for code, detail in unreadiness(engine)]
+    integrator: Integrator | None = getattr(request.app.state, "integrator", None)
+    if integrator is not None and (problem := integrator.problem) is not None:
+        reasons.append(Reason(code="ready.log", detail=f"The log does not grow: {problem.message}"))
     if reasons:
         response.status_code = 503
     return Readiness(ready=not reasons, reasons=reasons)

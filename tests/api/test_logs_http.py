@@ -252,6 +252,23 @@ def test_a_lost_connection_is_got_over(
     wait_until(lambda: size_of(engine) == 1)
 
 
+def test_a_damaged_log_stops_and_the_server_says_so(
+    engine: Engine, running: Integrator, app: FastAPI, settings: Settings
+) -> None:
+    app.state.integrator = running
+    wait_until(lambda: size_of(engine) == 0)
+    with serving(app) as client:
+        assert client.get("/readyz").status_code == 200
+        blocked = settings.data / "logs/main/tile/0/000.p/1"
+        blocked.parent.mkdir(parents=True)
+        blocked.write_bytes(bytes(32))
+        record(engine, observation(1))
+        wait_until(lambda: running.problem is not None)
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.json()["reasons"][0]["code"]) == (503, "ready.log")
+    assert size_of(engine) == 0
+
+
 def test_nothing_is_served_when_the_published_log_is_ahead_of_the_database(engine: Engine) -> None:
     record(engine, observation(1))
     integrate_all(engine)

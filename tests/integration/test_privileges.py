@@ -92,6 +92,7 @@ def role(database: Database) -> Iterator[psycopg.Connection]:
         (f"GRANT UPDATE (source) ON ledger.record TO {ROLE}", "may UPDATE ledger.record.source"),
         (f"GRANT UPDATE (name) ON ledger.head TO {ROLE}", "may UPDATE ledger.head.name"),
         (f"GRANT UPDATE ON ledger.head TO {ROLE}", "may UPDATE ledger.head"),
+        (f"GRANT DELETE ON notary.checkpoint TO {ROLE}", "may DELETE notary.checkpoint"),
     ],
 )
 def test_each_excess_is_recognised(database: Database, role: psycopg.Connection, gift: str, phrase: str) -> None:
