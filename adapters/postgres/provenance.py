@@ -62,10 +62,12 @@ class PostgresProvenance:
         self._ledger = ledger
         self._reader = reader
         self._known_at = head if known_at is None else known_at
-        # Taken after the head: whatever was committed up to it has its visibility there.
-        self._visible = visibility.allowed(reader)
+        # Taken after the head: whatever was committed up to it has its visibility there. Written out once, because
+        # every query of the question names them all.
+        self._visible = f"{{{','.join(map(str, visibility.allowed(reader)))}}}"
         self._extents: dict[int, frozenset[str]] = {}
         self._asked: set[str] = set()
+        self._loaded: set[str] = set()
         self._seen: dict[int, SeenEvent | None] = {}
         self._partly_open: dict[int, Record] = {}
 
@@ -78,18 +80,29 @@ class PostgresProvenance:
         """Return the events that carry any of these tags, and what retracts them."""
         self._asked |= things_named(tags)
         wanted = frozenset(tags)
-        found = self._find(_TAGGED, wanted)
-        return with_declarations([event for event in found if not wanted.isdisjoint(event.tags)], found)
+        found = self._find(_TAGGED, wanted - self._loaded) | self._again(wanted & self._loaded)
+        self._loaded |= wanted
+        carrying = [event for event in found.values() if not wanted.isdisjoint(event.tags)]
+        return with_declarations(carrying, found.values())
 
     def emptyings(self, parents: Collection[str]) -> list[SeenEvent]:
         """Return the events that close everything at once of these parents, and what retracts them."""
         wanted = frozenset(parents)
-        found = self._find(_EMPTIED, wanted)
-        emptyings = [event for event in found if event.empties and not wanted.isdisjoint(event.tags)]
-        return with_declarations(emptyings, found)
+        found = self._find(_EMPTIED, wanted - self._loaded) | self._again(wanted & self._loaded)
+        emptyings = [event for event in found.values() if event.empties and not wanted.isdisjoint(event.tags)]
+        return with_declarations(emptyings, found.values())
 
-    def _find(self, hits: LiteralString, tags: Iterable[str]) -> list[SeenEvent]:
+    def _again(self, tags: Collection[str]) -> dict[int, SeenEvent]:
+        """Return what was found before under these tags, all of which was loaded then: `known_at` stands still."""
+        if not tags:
+            return {}
+        self._look_at(list(self._partly_open.values()))
+        return {position: event for position, event in self._seen.items() if event is not None}
+
+    def _find(self, hits: LiteralString, tags: Collection[str]) -> dict[int, SeenEvent]:
         """Return what the reader sees of the events that may be meant, and of their declarations."""
+        if not tags:
+            return {}
         parameters = {
             "ledger": self._ledger.ledger_id,
             "known_at": self._known_at,
@@ -102,7 +115,7 @@ class PostgresProvenance:
             self._look_at(self._fetch(connection, [position for position in positions if position not in self._seen]))
         # An event of which only named items are shown looks different after the next name.
         self._look_at([self._partly_open[position] for position in positions if position in self._partly_open])
-        return [event for position in positions if (event := self._seen[position]) is not None]
+        return {position: event for position in positions if (event := self._seen[position]) is not None}
 
     def _look_at(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from api.web import origin_section, words
@@ -44,28 +44,27 @@ _DATES: Final[Mapping[str, str]] = {
 
 def item_page(
     identifier: Identifier,
-    ask: Callable[[], ProvenanceIndex],
+    index: ProvenanceIndex,
     organisations: Iterable[Organisation],
     log: Log | None,
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `ask` opens the reader's view of the ledger for one question; `log` is None while nothing is signed.
+    `index` is the reader's view of the ledger, `log` None while nothing is signed.
     """
     thing = thing_of(identifier.uri)
-    item = item_history(ask(), thing)
+    item = item_history(index, thing)
     names = Names(organisations)
     names.learn(entry.event for entry in item.entries)
-    return _page(identifier, item, names, log, _origin(thing, ask, names))
+    return _page(identifier, item, names, log, _origin(thing, index, names))
 
 
-def _origin(thing: str, ask: Callable[[], ProvenanceIndex], names: Names) -> Origin | None:
+def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
     """Look where the thing came from; when it is a beginning itself, what became of it."""
     for direction in (Direction.BACK, Direction.FORWARD):
         query = TraceQuery(
             (thing,), direction, max_depth=MAX_DEPTH, max_nodes=MAX_TRACE, edge_kinds=frozenset(EdgeKind)
         )
-        index = ask()
         found = trace(index, query)
         made = any(edge.kind is EdgeKind.TRANSFORMATION for edge in found.edges)
         if made or direction is Direction.FORWARD:

@@ -111,7 +111,7 @@ def install_pages(app: FastAPI) -> None:
 def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
     tree = published_tree(engine)
     log = None if tree is None else Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey)
-    return item_page(identifier, lambda: ask(engine, reader), engine.organisations.all(), log)
+    return item_page(identifier, ask(engine, reader), engine.organisations.all(), log)
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

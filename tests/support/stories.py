@@ -41,7 +41,7 @@ def page_of(path: str, reader: Reader = PUBLIC_READER) -> ItemPage:
     """The page at a path, as `reader` sees it."""
     return item_page(
         parse_digital_link_path(path),
-        lambda: MemoryProvenance(records(), reader=reader, indexer=index_rows),
+        MemoryProvenance(records(), reader=reader, indexer=index_rows),
         ORGANISATIONS,
         Log(1, len(records()), "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ="),
     )
