@@ -15,7 +15,7 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import db, demo, feed, key, label, ledger, log, organisation, serve
+from api.cli import db, demo, feed, item, key, label, ledger, log, organisation, serve, trace
 from api.cli.context import exit_code, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -30,6 +30,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
+app.command("item")(item.item)
+app.command("trace")(trace.trace)
 app.command("label")(label.label)
 app.add_typer(feed.app)
 app.add_typer(db.app)
