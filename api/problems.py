@@ -39,6 +39,7 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 _RETRY_SECONDS: Final = "5"
+_LOST_DATABASE: Final = UnavailableError("The database does not answer", code="postgres.unreachable")
 
 
 class InvalidField(BaseModel):
@@ -117,7 +118,8 @@ _SCHEMA.pop("$defs", None)
 
 def _on_ours(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TraceabilityError)
-    return problem_of(error)
+    # What the driver says of a lost database names hosts and roles.
+    return problem_of(_LOST_DATABASE if error.code == _LOST_DATABASE.code else error)
 
 
 def _on_http(_: Request, error: Exception) -> JSONResponse:
@@ -148,7 +150,7 @@ def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 def _on_lost_database(_: Request, __: Exception) -> JSONResponse:
-    return problem_of(UnavailableError("The database does not answer", code="postgres.unreachable"))
+    return problem_of(_LOST_DATABASE)
 
 
 def _escaped(part: object) -> str:

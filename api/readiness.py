@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import psycopg
+import structlog
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.migrate import check
 from adapters.postgres.partitions import LOW_WATER, positions_left
 from adapters.postgres.privileges import excess_privileges
 from api.wiring import Engine
-from traceability.errors import TraceabilityError
+from traceability.errors import UnavailableError
+
+log = structlog.stdlib.get_logger("api.readiness")
 
 
 def unreadiness(engine: Engine) -> Iterator[tuple[str, str]]:
@@ -27,11 +30,10 @@ def unreadiness(engine: Engine) -> Iterator[tuple[str, str]]:
         with engine.pool.connection() as connection:
             excess = excess_privileges(connection)
             left = positions_left(connection)
-    except (psycopg.OperationalError, PoolTimeout):
-        yield "ready.database", "The database does not answer."
-        return
-    except TraceabilityError as error:
-        yield "ready.database", error.message
+    except (psycopg.OperationalError, PoolTimeout, UnavailableError):
+        log.exception("not ready")
+        # What the driver says names hosts and roles: it is for the log, not for whoever asks.
+        yield "ready.database", "The database does not answer, or is not as it should be."
         return
     if excess:
         yield "ready.privileges", f"The database role could change records: it {'; it '.join(excess)}."

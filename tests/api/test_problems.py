@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from adapters.postgres.connection import unreachable
 from api.middleware import CONTENT_SECURITY_POLICY
 from api.settings import Settings
 from tests.api.conftest import serving
@@ -90,6 +93,23 @@ def test_a_lost_database_is_503(app: FastAPI, client: httpx.Client, bearer: Bear
     answer = client.get("/organisations", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (503, "postgres.unreachable")
     assert answer.headers["Retry-After"] == "5"
+
+
+def test_what_the_driver_says_is_not_for_everybody(app: FastAPI) -> None:
+    hidden = "host db.internal, user trace_runtime"
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise unreachable(psycopg.OperationalError(hidden))
+
+    lost = dataclasses.replace(app.state.engine.urls, runtime="postgresql://trace_runtime@127.0.0.1:1/none")
+    app.state.engine = dataclasses.replace(app.state.engine, urls=lost)
+    with capture_logs() as lines, serving(app) as client:
+        assert client.get("/broken").json()["detail"] == "The database does not answer"
+        ready = client.get("/readyz")
+    assert ready.json()["reasons"][0]["code"] == "ready.database"
+    assert "trace_runtime" not in ready.text
+    assert "not ready" in [line["event"] for line in lines]
 
 
 def test_every_answer_keeps_the_page_to_its_origin(client: httpx.Client) -> None:
