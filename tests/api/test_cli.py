@@ -201,7 +201,7 @@ def test_an_import_again_is_duplicates_and_other_content_a_conflict(dairy: Run) 
     assert (again.code, again.json["recorded"], again.json["duplicates"]) == (0, 1, 1)
     assert [(e["outcome"], e["position"]) for e in again.json["events"]] == [("duplicate", 1), ("recorded", 3)]
     other = dairy("feed", "import", "-", stdin=document(event(2, bizStep="receiving")))
-    assert (other.code, "position 2" in other.out, "1 conflicts" in other.err) == (1, True, True)
+    assert (other.code, "position 2" in other.out, "1 conflict." in other.err) == (1, True, True)
     assert dairy("organisation", "add", "store.example").code == 0
     by_another = dairy("feed", "import", "-", "--as", "store.example", "--json", stdin=document(event(1)))
     assert by_another.json["recorded"] == 1
