@@ -95,8 +95,13 @@ class ItemOpening:
 
 
 def open_items(parts: Parts, salt: bytes, indices: Iterable[int]) -> tuple[bytes, tuple[ItemOpening, ...]]:
-    """Return the items' root and, in order, the openings of the items at `indices`."""
+    """Return the items' root and, in order, the openings of the items at `indices`.
+
+    Raises IndexError for an item that is not there.
+    """
     shown = sorted(set(indices))
+    if shown and not 0 <= shown[0] <= shown[-1] < len(parts.what):
+        raise IndexError(shown)
     if not parts.what:
         return EMPTY_ROOT, ()
     salts = item_salts(salt, len(parts.what))
