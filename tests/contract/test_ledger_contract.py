@@ -12,7 +12,7 @@ from adapters.memory.ledger import MemoryLedger
 from tests.ledgers import event, numbered, postgres_ledger, rules
 from traceability.errors import InvalidInputError
 from traceability.ledger.commitment import commit, entry_of, leaf_hash
-from traceability.ledger.event import Redacted
+from traceability.ledger.event import LedgerEvent, Redacted
 from traceability.ledger.index import tag_hash
 from traceability.ledger.store import AppendConflictError, Ledger, Outcome
 
@@ -71,6 +71,23 @@ def test_an_append_of_no_or_too_many_events_is_refused(ledger: Ledger, size: int
     with pytest.raises(InvalidInputError) as caught:
         ledger.append([DCBEvent(type="t", data=b"")] * size)
     assert caught.value.code == "ledger.too_many_events"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        event("party:a\nparty:b"),
+        event("party:a\x00"),
+        event("x", kind="nul\x00"),
+        event("x", captured_by="tests.example\n"),
+    ],
+)
+def test_a_name_that_could_be_read_back_as_another_is_refused(ledger: Ledger, given: LedgerEvent) -> None:
+    for append in (ledger.append, lambda events: list(ledger.append_all(events))):
+        with pytest.raises(InvalidInputError) as caught:
+            append([event("x"), given])
+        assert caught.value.code == "ledger.unprintable_name"
+    assert ledger.head() <= 1  # memory appends one by one
 
 
 def test_bulk_append_records_each_identity_once(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 
+from adapters.postgres.group_commit import SmallAppend
 from adapters.postgres.reindex import reindex
 from tests.conftest import Database
 from tests.ledgers import event, index_test_event, numbered, postgres_ledger
@@ -105,3 +106,29 @@ def test_a_bulk_append_that_fails_leaves_its_earlier_batches(database: Database)
         again = [o for batch in ledger.append_all(numbered(["item:x"], 20_000)) for o in batch]
         assert [o.outcome.value for o in again] == ["duplicate"] * done + ["recorded"] * (20_000 - done)
         assert [o.position for o in again] == list(range(1, 20_001))
+
+
+def test_a_plan_made_while_the_ledger_was_small_probes_the_index_when_it_is_large(database: Database) -> None:
+    """A session keeps its plans, and nothing replaces them before PostgreSQL has counted the tables again."""
+    with (
+        postgres_ledger(database.runtime_url) as ledger,
+        ledger.pool.connection() as session,
+    ):
+
+        def append(n: int) -> SmallAppend:
+            query = DCBQuery(items=[DCBQueryItem(tags=[f"command:{n}"])])
+            small = SmallAppend([ledger.prepare(event(f"command:{n}"))], query, 0, rows=4)
+            ledger._commit_group_on(session, [small])
+            return small
+
+        session.execute("SET plan_cache_mode = force_generic_plan")
+        ledger.append([event("first")])
+        append(0)
+        list(ledger.append_all(numbered(["item:x"], 3_000)))
+        with session.transaction():
+            assert append(1).position == 3_003
+            (read,) = session.execute(
+                "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+                " WHERE relname LIKE 'posting%'"
+            ).fetchone() or (None,)
+        assert read < 10

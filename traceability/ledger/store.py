@@ -87,7 +87,8 @@ class LedgerRules:
 def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str) -> Prepared:
     """Cut, index, salt and commit an event; `captured_by` is for events that do not name their organisation.
 
-    Raises `InvalidInputError` (`ledger.too_many_items`) above 100,000 items.
+    Raises `InvalidInputError`: `ledger.too_many_items` above 100,000 items, `ledger.unprintable_name` for a control
+    character in the type, or in what the right to see the event depends on.
     """
     ledger_event = plain_event(event, captured_by)
     parts = ledger_event.parts
@@ -97,11 +98,18 @@ def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str) -> Prepare
             code="ledger.too_many_items",
             hint="Split it into several events.",
         )
+    index = rules.indexer(parts)
+    # A party that held a line break would be read back as two, and open the event to the second.
+    seen = index.visibility
+    if not "".join((ledger_event.type, seen.captured_by, seen.biz_step or "", *seen.parties)).isprintable():
+        raise InvalidInputError(
+            "a type, organisation, step or party holds a control character", code="ledger.unprintable_name"
+        )
     random = rules.entropy.token(SALT_SIZE + SALT_SIZE + 10)
     salt, personal_salt, rest = random[:SALT_SIZE], random[SALT_SIZE : 2 * SALT_SIZE], random[2 * SALT_SIZE :]
     return Prepared(
         event=ledger_event,
-        index=rules.indexer(parts),
+        index=index,
         event_id=event_id(rules.clock.now_us(), rest),
         salt=salt,
         personal_salt=personal_salt,
