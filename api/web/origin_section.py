@@ -43,8 +43,7 @@ def origin(thing: str, trace: Trace, names: Names, *, forward: bool) -> Origin |
     edges = _telling(thing, trace.edges)
     if not edges:
         return None
-    made = any(edge.kind is EdgeKind.TRANSFORMATION for edge in edges)
-    heading = ("What became of it" if forward else "Where it came from") if made else "What it was part of"
+    heading = _heading(edges, forward=forward)
     nodes, drawn = _drawing(thing, trace, edges, names)
     left_out = len(nodes) - MAX_NODES
     nodes = nodes[:MAX_NODES]
@@ -62,6 +61,13 @@ def origin(thing: str, trace: Trace, names: Names, *, forward: bool) -> Origin |
         legend=tuple(LegendLine(kind.value, label) for kind, label in _LEGEND.items() if kind in used),
         rows=tuple(_row(edge, trace, names) for edge in edges[:MAX_ROWS]),
     )
+
+
+def _heading(edges: Iterable[TraceEdge], *, forward: bool) -> str:
+    kinds = {edge.kind for edge in edges}
+    if EdgeKind.TRANSFORMATION in kinds:
+        return "What became of it" if forward else "Where it came from"
+    return "What it travelled with" if EdgeKind.CONTAINMENT in kinds else "What it was connected with"
 
 
 def _telling(thing: str, edges: Iterable[TraceEdge]) -> list[TraceEdge]:

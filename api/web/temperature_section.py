@@ -48,7 +48,7 @@ def temperature(entries: Iterable[HistoryEntry], readings: Iterable[Reading]) ->
         rows=tuple(
             ReadingRow(
                 utc=words.short_moment(reading.at),
-                local=words.local_clock(reading.at, offsets.get(reading.position)) or "",
+                local=words.local_clock(reading.at, offsets.get(reading.position), short=True) or "",
                 value=f"{_celsius(reading):.1f}",
                 note="outside" if excursion else "",
             )

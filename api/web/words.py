@@ -255,19 +255,20 @@ def _zone(offset: str | None) -> timezone:
         return UTC
 
 
-def short_moment(time: int) -> str:
+def short_moment(time: int, offset: str | None = None) -> str:
     """Return a time (µs UTC) without its year, for a table whose caption has it: `2 Sep, 15:05`."""
-    day, _, clock = moment(time).partition(", ")
+    day, _, clock = moment(time, offset).partition(", ")
     return f"{day.rpartition(' ')[0]}, {clock}"
 
 
-def local_clock(time: int, offset: str | None) -> str | None:
+def local_clock(time: int, offset: str | None, *, short: bool = False) -> str | None:
     """Return what the clock showed there, with the day only where it differs; None where the clocks show UTC."""
-    utc, there = moment(time), moment(time, offset)
+    written = short_moment if short else moment
+    utc, there = written(time), written(time, offset)
     if offset is None or there == utc:
         return None
     day, _, clock = there.partition(", ")
-    return f"{clock if utc.startswith(day) else there} ({offset})"
+    return f"{clock if utc.startswith(f'{day},') else there} ({offset})"
 
 
 def iso(time: int) -> str:
