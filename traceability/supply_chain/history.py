@@ -185,12 +185,12 @@ def _far_ends(
         for event in own
         if event.view.type == TRANSFORMATION_EVENT and any(m.role is role for m in _mentions(event, thing))
     ]
-    joined = {event.view.transformation_id for event in mine} - {None}
-    others = standing(_until(index.events({f"transformation:{name}" for name in joined}), as_of)) if joined else []
+    joined = {event.transformation for event in mine if event.transformation is not None}
+    others = standing(_until(index.events(joined), as_of)) if joined else []
     found: set[str] = set()
     for event in mine:
-        name = event.view.transformation_id
-        for other in (event, *(other for other in others if name is not None and other.view.transformation_id == name)):
+        name = event.transformation
+        for other in (event, *(other for other in others if name is not None and other.transformation == name)):
             gap = other.view.occurred_at - event.view.occurred_at
             if gap * (-1 if role is Role.OUTPUT else 1) >= 0:
                 found.update(mention.thing for mention in other.mentions if mention.role is far)

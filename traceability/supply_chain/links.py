@@ -91,8 +91,7 @@ class Links:
                 self.members.setdefault(lot, {})[member] = lots[lot]
 
     def _add_transformation(self, event: SeenEvent) -> None:
-        joined = event.view.transformation_id
-        name = f"event:{event.event_id}" if joined is None else f"{_JOINED}{joined}"
+        name = event.transformation or f"event:{event.event_id}"
         for mention in event.mentions:
             passage = Passage(name, mention.thing, mention.role is Role.INPUT, event.view.occurred_at, event.position)
             self.transformations.setdefault(name, set()).add(passage)

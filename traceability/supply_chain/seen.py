@@ -42,6 +42,7 @@ class Role(StrEnum):
     OUTPUT = "output"
 
 
+_MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
 _ROLES: Final[Mapping[str, tuple[Role, bool]]] = {
     "epcList": (Role.OBJECT, False),
     "quantityList": (Role.OBJECT, True),
@@ -103,9 +104,15 @@ class SeenEvent:
         tags = {f"item:{thing}" for thing in self.mentions_of}
         tags.update(f"lot:{mention.lot}" for mention in self.mentions if mention.lot is not None)
         tags.update(f"lot:{lot}" for lot in self.memberships.values())
-        if self.view.transformation_id is not None:
-            tags.add(f"transformation:{self.view.transformation_id}")
+        if self.transformation is not None:
+            tags.add(self.transformation)
         return frozenset(tags)
+
+    @cached_property
+    def transformation(self) -> str | None:
+        """Return the tag of the transformationID, which joins events to one transformation."""
+        joined = self.view.transformation_id
+        return None if joined is None else f"transformation:{thing_of(joined)}"
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
@@ -146,7 +153,7 @@ class SeenEvent:
         found: dict[str, str] = {}
         for mention in self.mentions:
             lot = mention.lot
-            if lot is None and number is not None and mention.role in (Role.OBJECT, Role.OUTPUT):
+            if lot is None and number is not None and mention.role in _MADE and not is_lot(mention.thing):
                 lot = lot_of(mention.thing, number)
             if lot is not None and lot != mention.thing:
                 found[mention.thing] = lot
@@ -219,13 +226,9 @@ def identify(uri: str) -> Identifier | None:
 
 
 def thing_of(uri: str) -> str:
-    """Return the name of the thing that an identifier means: its subject; for a lot, the lot without a variant."""
+    """Return the name of the thing that an identifier means: its subject."""
     identifier = identify(uri)
-    if identifier is None:
-        return uri
-    if identifier.kind is Kind.LOT and identifier.lot_uri is not None:
-        return identifier.lot_uri
-    return identifier.subject
+    return uri if identifier is None else identifier.subject
 
 
 def lot_of(thing: str, number: str) -> str | None:
@@ -298,8 +301,11 @@ def _declaration_order(event: SeenEvent) -> tuple[str, FoldOrder, int]:
 
 def _mention(uri: str, role: Role, class_level: bool, quantity: Decimal | None, uom: str | None) -> Mention:  # noqa: FBT001
     identifier = identify(uri)
-    lot = None if identifier is None or identifier.kind is Kind.LOT else identifier.lot_uri
-    return Mention(thing_of(uri), role, class_level, lot, quantity, uom)
+    if identifier is None:
+        return Mention(uri, role, class_level, None, quantity, uom)
+    # A lot of one variant of a product belongs to the lot; the lot itself to none.
+    lot = None if identifier.lot_uri == identifier.subject else identifier.lot_uri
+    return Mention(identifier.subject, role, class_level, lot, quantity, uom)
 
 
 def _kind_rank(view: EpcisView) -> int:

@@ -1,0 +1,121 @@
+"""What folds read out of an event is what the ledger indexed it under."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+
+from tests.support.happenings import GTIN, PALLET, Happening, commission, lot, observe, pack, put, records, take
+from tests.support.worlds import worlds
+from traceability.gs1.epcis import index_rows, read_document
+from traceability.ledger.access import ALL_PARTS
+from traceability.ledger.event import LedgerEvent
+from traceability.ledger.index import Edge, MarkKind
+from traceability.ledger.store import Record
+from traceability.supply_chain.containment import Containment
+from traceability.supply_chain.links import Links
+from traceability.supply_chain.seen import Role, SeenEvent, ordered, see, thing_of
+
+FIXTURES = Path(os.environ.get("TRACEABILITY_FIXTURES") or Path(__file__).parents[2] / "../shared/fixtures") / "epcis"
+
+
+def seen(record: Record) -> SeenEvent:
+    event = see(record, ALL_PARTS, ())
+    assert event is not None
+    return event
+
+
+def agree(record: Record) -> None:
+    """Assert that an event's tags, marks and edges, as folds read them, are those of the index."""
+    event, rows = seen(record), index_rows(record.event.parts)
+    asked = ("item:", "lot:", "transformation:")
+    assert event.tags <= {tag for tag in rows.tags if tag.startswith(asked)}
+    assert {tag for tag in rows.tags if tag.startswith(("item:", "transformation:"))} <= event.tags
+    if event.view.declaration is not None:
+        return
+    marked = {(mark.child, mark.parent) for mark in rows.marks}
+    if event.view.action == "DELETE":
+        assert event.empties == any(child is None for child, _ in marked)
+    parents = [f"item:{mention.thing}" for mention in event.mentions if mention.role is Role.PARENT]
+    children = [f"item:{mention.thing}" for mention in event.mentions if mention.role is Role.CHILD]
+    if children and event.view.action != "OBSERVE":
+        assert marked == {(child, parent) for child in children for parent in parents}
+    inside = Containment([event])
+    for kind in MarkKind:
+        opened = {(f"item:{c}", p) for p in parents for c in inside.children(p.removeprefix("item:"), kind)}
+        assert opened == {(mark.child, mark.parent) for mark in rows.marks if mark.opens and mark.kind is kind}
+    links = Links(_Nothing(), None)
+    links._add([event])
+    passages = (passage for found in links.transformations.values() for passage in found)
+    edges = {Edge(f"item:{p.thing}", p.is_input, event.transformation) for p in passages}
+    assert edges == set(rows.edges)
+
+
+class _Nothing:
+    known_at = 0
+
+    def events(self, _: object) -> list[SeenEvent]:
+        return []
+
+    def emptyings(self, _: object) -> list[SeenEvent]:
+        return []
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_random_events_agree_with_their_index(world: list[Happening]) -> None:
+    for record in records(world):
+        agree(record)
+
+
+def test_the_events_of_the_fixtures_agree_with_their_index() -> None:
+    if not FIXTURES.is_dir():
+        pytest.skip("shared fixtures absent")
+    count = 0
+    for file in sorted(FIXTURES.rglob("*.json*")):
+        for event in _events(file.read_bytes()):
+            record = records([commission(1, PALLET)])[0]
+            event.event_id, event.recorded_at = record.event.event_id, record.event.recorded_at
+            agree(Record(1, b"", 0, event))
+            count += 1
+    assert count > 100
+
+
+def _events(data: bytes) -> list[LedgerEvent]:
+    try:
+        json.loads(data)
+    except ValueError:
+        return []
+    return [captured.event for captured in read_document(data, captured_by="maker.example").events]
+
+
+def test_pieces_of_a_trade_item_belong_to_its_lot() -> None:
+    pieces = "https://id.gs1.org/8006/095212340000130102/10/L1"
+    (event,) = (seen(record) for record in records([put(1, PALLET, counted=[pieces])]))
+    assert event.memberships == {thing_of(pieces): lot("L1")}
+    assert f"lot:{lot('L1')}" in event.tags
+
+
+def test_one_thing_has_one_name_with_and_without_its_lot_or_variant() -> None:
+    assert thing_of(f"{GTIN}/22/2A/10/L1") == lot("L1")
+    assert {thing_of(f"{GTIN}/10/L1/21/A"), thing_of(pack("A"))} == {pack("A")}
+    assert thing_of("https://id.gs1.org/01/09521234000014/21/A") == "https://id.gs1.org/01/09521234000014/21/A"
+
+
+def test_fold_order_is_time_then_kind_then_content() -> None:
+    at_once = [observe(1, pack("A")), put(1, PALLET, pack("A")), take(1, PALLET), commission(1, pack("A"))]
+    events = [seen(record) for record in records([observe(2, pack("A")), *at_once])]
+    assert [event.position for event in ordered(events)] == [5, 4, 3, 2, 1]
+    same = [seen(record) for record in records([observe(1, pack("A")), observe(1, pack("B")), observe(1, pack("A"))])]
+    assert [event.order == same[0].order for event in same] == [True, False, True]
+    assert ordered(same)[0].digest == min(event.digest for event in same)
+
+
+def test_only_an_event_of_epcis_is_seen() -> None:
+    (record,) = records([commission(1, PALLET)])
+    record.event.type = "ledger.redacted.v1"
+    assert see(record, ALL_PARTS, ()) is None
