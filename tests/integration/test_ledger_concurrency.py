@@ -24,7 +24,7 @@ from traceability.ledger.index import TagHash, tag_hash
 from traceability.ledger.store import AppendConflictError
 
 PROCESSES = 8
-APPENDS = 120
+APPENDS = 80
 HASHES = pytest.mark.parametrize("hash_of", [tag_hash, two_hashes])
 
 
