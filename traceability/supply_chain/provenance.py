@@ -199,7 +199,7 @@ class _Found:
 
     def admit(self, *nodes: TraceNode) -> bool:
         """Add nodes, all or none; one that is there keeps its least depth and its strongest reach."""
-        if len(self.nodes) + len({n.id for n in nodes} - self.nodes.keys()) > self._max_nodes:
+        if len(self.nodes) + len({n.id for n in nodes if n.id not in self.nodes}) > self._max_nodes:
             return False
         for node in nodes:
             known = self.nodes.get(node.id, node)

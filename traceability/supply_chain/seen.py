@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -42,6 +42,7 @@ class Role(StrEnum):
     OUTPUT = "output"
 
 
+_LOT_LENGTH: Final = 20  # characters that AI (10) may have
 _MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
 _ROLES: Final[Mapping[str, tuple[Role, bool]]] = {
     "epcList": (Role.OBJECT, False),
@@ -234,10 +235,16 @@ def thing_of(uri: str) -> str:
 def lot_of(thing: str, number: str) -> str | None:
     """Return the URI of the lot `number` of a trade item; None when the thing has no GTIN."""
     identifier = identify(thing)
-    if identifier is None or identifier.gtin is None:
+    if identifier is None or identifier.gtin is None or len(number) > _LOT_LENGTH:
         return None
+    return _lot_link(identifier.gtin, number)
+
+
+@lru_cache(maxsize=1024)
+def _lot_link(gtin: str, number: str) -> str | None:
+    # A thousand packs are commissioned with one lot: it is written and checked once.
     try:
-        return digital_link((("01", identifier.gtin), ("10", number)))
+        return digital_link((("01", gtin), ("10", number)))
     except IdentifierError:
         return None
 
