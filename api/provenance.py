@@ -10,7 +10,7 @@ from adapters.postgres.provenance import PostgresProvenance
 from api.codes import read_code
 from api.notary import published_log
 from api.provenance_models import (
-    MAX_HISTORY,
+    USUAL_HISTORY,
     DeclarationOut,
     EdgeOut,
     EntryOut,
@@ -55,7 +55,7 @@ def describe_item(
     *,
     as_of: datetime | None = None,
     known_at: int | None = None,
-    limit: int = MAX_HISTORY,
+    limit: int = USUAL_HISTORY,
 ) -> ItemOut:
     """Tell all about a thing; raises `NotFoundError` when the reader may see nothing of it.
 

@@ -19,6 +19,7 @@ from traceability.supply_chain.provenance import MAX_ROOTS, PROPAGATING, Directi
 from traceability.supply_chain.seen import Role
 
 MAX_HISTORY: Final = 10_000
+USUAL_HISTORY: Final = 1_000
 MAX_NODES: Final = 100_000
 _PACK: Final = "https://id.gs1.org/01/09521234000013/21/1001"
 _PALLET: Final = "https://id.gs1.org/00/095212340000000013"

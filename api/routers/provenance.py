@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 
 from api.codes import read_code
 from api.provenance import describe_item, describe_trace
-from api.provenance_models import MAX_HISTORY, ItemOut, TraceIn, TraceOut
+from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceOut
 from api.security import EngineDep, ReaderDep
 from traceability.gs1.identifiers import Identifier, parse_digital_link_path
 
@@ -43,7 +43,9 @@ def item(
     identifier: Annotated[Identifier, Depends(identifier_in)],
     as_of: Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")] = None,
     known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_HISTORY, description="Of the history the last so many events.")] = 1000,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_HISTORY, description="Of the history the last so many events.")
+    ] = USUAL_HISTORY,
 ) -> ItemOut:
     """Return the state, history and containment of a thing, made of the events that you may see.
 

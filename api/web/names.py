@@ -1,8 +1,9 @@
 """The names by which people know things, places and organisations, as far as the events at hand tell them.
 
 A thing is described by the ILMD of the event that made it, a place by the name that an event gives beside its
-identifier (both are CBV master data attributes); who holds a GLN is known from the organisations of the ledger.
-Where nothing tells a name, the kind of the key and its number have to do.
+identifier (both are CBV master data attributes); who holds a GLN is known from the organisations of the ledger, and a
+place that has a holder is called what its holder calls it: nobody renames the places of others. Where nothing tells a
+name, the kind of the key and its number have to do.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Names:
         self._holders: dict[str, str] = {}
         for organisation in organisations:
             self._organisations[organisation.name] = organisation.display_name
-            self._holders.update(dict.fromkeys(organisation.glns, organisation.display_name))
+            self._holders.update(dict.fromkeys(organisation.glns, organisation.name))
 
     def learn(self, events: Iterable[SeenEvent]) -> None:
         """Take in what events call things and places; a later name does not replace an earlier one."""
@@ -51,7 +52,8 @@ class Names:
                         if mention.lot is not None:
                             self._descriptions.setdefault(mention.lot, description)
             for uri, members in (event.view.places or {}).items():
-                if isinstance(name := members.get(_PLACE_NAME), str):
+                name = members.get(_PLACE_NAME)
+                if isinstance(name, str) and self._holder(uri) in (None, event.view.captured_by):
                     self._places.setdefault(uri, name)
 
     def description(self, thing: str) -> str | None:
@@ -99,16 +101,19 @@ class Names:
 
     def place(self, uri: str) -> Named:
         """Return a place."""
-        holder = self._holders.get(gln_of(uri) or "")
-        return Named(self._places.get(uri) or holder or short_number(uri), None)
+        return Named(self._places.get(uri) or self.party(uri))
 
     def party(self, uri: str) -> str:
         """Return a source or destination."""
-        return self._holders.get(gln_of(uri) or "") or self._places.get(uri) or short_number(uri)
+        holder = self._holder(uri)
+        return self.organisation(holder) if holder else self._places.get(uri) or short_number(uri)
 
     def organisation(self, name: str) -> str:
         """Return who captured an event."""
         return self._organisations.get(name, name)
+
+    def _holder(self, uri: str) -> str | None:
+        return self._holders.get(gln_of(uri) or "")
 
 
 def master_data(entries: Iterable[HistoryEntry]) -> Iterator[Mapping[str, object]]:

@@ -15,6 +15,7 @@ from tests.support.happenings import STORE, Happening, commission, index_of, obs
 from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
 from traceability.errors import NotFoundError
 from traceability.gs1.identifiers import parse_identifier
+from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.organisations import Organisation
 
 LOG = Log(1, 5, "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ=")
@@ -95,3 +96,22 @@ def test_texts_of_others_stay_texts(text: str, scheme: str) -> None:
     assert not [
         address for address in elements.addresses if not address.startswith(("/", "https://ok.example/", "#main"))
     ]
+
+
+def test_nobody_renames_the_places_of_others() -> None:
+    thing = pack("1")
+    made = commission(1, thing)
+    seen = replace(
+        observe(2, thing, by="rival.example"),
+        where={"readPoint": {"id": STORE, "urn:epcglobal:cbv:mda:name": "Nowhere"}},
+    )
+    gln = STORE.removeprefix("https://id.gs1.org/414/")
+    reader = Reader("maker.example", grants=(Grant("rival.example", PUBLIC, None, frozenset({"what", "where"})),))
+
+    def place(holder: str) -> str | None:
+        index = index_of([made, seen], reader=reader)
+        page = item_page(parse_identifier(thing), index, [Organisation(holder, "The Store", (gln,), None, 0)], LOG)
+        return page.state.where
+
+    assert place("store.example") == "at The Store"
+    assert place("rival.example") == "at Nowhere"
