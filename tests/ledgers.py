@@ -42,15 +42,23 @@ def rules(hash_of: TagHash = tag_hash) -> LedgerRules:
 
 
 def event(
-    *tags: str, identity: str | None = None, text: str = "", kind: str = "test.happened.v1", **head: object
+    *tags: str,
+    identity: str | None = None,
+    text: str = "",
+    kind: str = "test.happened.v1",
+    received: bool = True,
+    **head: object,
 ) -> LedgerEvent:
-    """Make an event with these tags; `identity` makes repeats recognisable, `text` is its content."""
+    """Make an event with these tags.
+
+    `identity` makes repeats recognisable, `text` is its content; one that was `received` has a source part.
+    """
     members = {"type": kind, "captured_by": "tests.example", "occurred_at": "2026-03-01T08:15:00.000000Z", **head}
     if identity is not None:
         members["identity"] = identity
     payload = orjson.dumps({"text": text})
     more = b'{"tags":' + orjson.dumps(tags) + b',"payload":' + payload + b"}"
-    parts = Parts(head=orjson.dumps(members), more=more, source=b"as received: " + text.encode())
+    parts = Parts(head=orjson.dumps(members), more=more, source=b"as received: " + text.encode() if received else b"")
     return LedgerEvent(type=kind, data=payload, tags=list(tags), captured_by="tests.example", parts=parts)
 
 
