@@ -388,3 +388,13 @@ def test_the_view_of_closed_parts_is_silent() -> None:
 def test_an_epcis_event_carries_no_data(extension: dict[str, Any]) -> None:
     found = read(event(**extension), context=[CONTEXT, "https://x.example/context.jsonld"])
     assert opaque_data(found.events[0].event.parts) == b""
+
+
+def test_only_a_deletion_of_nothing_empties_the_parent() -> None:
+    item = b'{"list":"parentID","id":"' + PALLET.encode() + b'"}'
+    for action, marks in ((b"ADD", 0), (b"DELETE", 1)):
+        head = (
+            b'{"type":"epcis.aggregation_event.v2","captured_by":"x.example",'
+            b'"occurred_at":"2026-03-01T08:15:00.000000Z","eventTimeZoneOffset":"+01:00","action":"' + action + b'"}'
+        )
+        assert len(index_rows(Parts(head=head, what=(item,))).marks) == marks

@@ -143,8 +143,9 @@ def _marks(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tup
     if kind is None or parent is None or action == "OBSERVE":
         return ()
     children = dict.fromkeys(item_tag(identifier) for field, identifier in items if field in _CHILD_LISTS)
-    if not children:  # only DELETE may have none: everything is unpacked
-        return (Mark(kind, None, parent, opens=False),)
+    if not children:
+        # Only a DELETE without children means all of them; an ADD of none does nothing.
+        return (Mark(kind, None, parent, opens=False),) if action == "DELETE" else ()
     return tuple([Mark(kind, child, parent, opens=action == "ADD") for child in children])
 
 
