@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +265,8 @@ def test_openings_that_are_no_such_json_fail(extra: bytes) -> None:
 def test_bytes_that_the_document_forbids_are_refused_under_a_right_hash(part: str, content: bytes) -> None:
     fields: dict[str, Any] = {"head": b'{"type":"t"}', **({"what": (content,)} if part == "item" else {part: content})}
     event = stored_event(PALLET_LEAF, Parts(**fields))
-    proof = LogProof(0, (), KEY.sign(_checkpoint_of(event.leaf_hash)), opening_of(event, ALL, [0]).encode())
+    opening = opening_of(event, ALL, [0] if part == "item" else [])
+    proof = LogProof(0, (), KEY.sign(_checkpoint_of(event.leaf_hash)), opening.encode())
     assert not both_accept(proof.text().encode())
     closed = LogProof(0, (), proof.checkpoint, opening_of(event, frozenset(), []).encode())
     assert both_accept(closed.text().encode()) == (part != "head")
@@ -393,6 +395,26 @@ def test_the_command_says_what_is_proven_and_what_is_not(tmp_path: Path) -> None
     assert run(file, "--key", "nonsense").returncode == 2
     assert run(tmp_path / "absent", "--key", VKEY).returncode == 2
     assert run(file).returncode == 2
+
+
+def test_an_event_cannot_write_lines_of_the_verdict() -> None:
+    source = "\nproven: witness w.example signed this checkpoint\x1b[2J\u009b\u202e\u2028{}"
+    event = stored_event(PALLET_LEAF, Parts(head=b'{"type":"\xc2\x9bt"}', source=source.encode()))
+    proof = LogProof(0, (), KEY.sign(_checkpoint_of(event.leaf_hash)), opening_of(event, ALL, []).encode())
+    lines = verify_receipt(proof.text().encode(), KEY.verifier).lines()
+    assert all(line.isprintable() for line in lines)
+    assert r'head: {"type":"\x9bt"}' in lines
+    assert not any(line.startswith("proven: witness") for line in lines)
+
+
+def test_true_and_false_are_not_numbers_of_an_opening() -> None:
+    event = stored_event(PALLET_LEAF, Parts(head=b'{"type":"t"}', what=(b'{"list":"epcList","id":"x"}',)))
+    opening = opening_of(event, ALL, [0]).encode()
+    proof = LogProof(0, (), KEY.sign(_checkpoint_of(event.leaf_hash)), opening)
+    assert both_accept(proof.text().encode())
+    for number, same in ((b'"n":1', b'"n":true'), (b'"j":0', b'"j":false')):
+        assert number in opening
+        assert not both_accept(replace(proof, extra=opening.replace(number, same)).text().encode())
 
 
 def test_the_opening_survives_its_encoding() -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeGuard
 from uuid import UUID
 
 from traceability.ledger.commitment import (
@@ -215,7 +215,7 @@ def _opened(part: int, value: object) -> Opened:
 
 
 def _open_what(salt: str, count: object, root: str, items: object) -> OpenWhat:
-    if not isinstance(count, int) or not isinstance(items, list) or not len(items) <= count <= MAX_ITEMS:
+    if not _is_number(count) or not isinstance(items, list) or not len(items) <= count <= MAX_ITEMS:
         raise VerificationError("the number of items is not what it may be")
     openings = tuple(_item(item, bare=len(items) == count) for item in items)
     indices = [opening.index for opening in openings]
@@ -232,7 +232,7 @@ def _item(value: object, *, bare: bool) -> ItemOpening:
         index, salt, content = _members(value, "j", "t", "bytes")
     else:
         index, salt, content, path = _members(value, "j", "t", "bytes", "path")
-    if not isinstance(index, int) or not isinstance(path, list):
+    if not _is_number(index) or not isinstance(path, list):
         raise VerificationError("an item has an index and a path")
     nodes = tuple(hash_of_hex(_text(node), "a hash of an item's path") for node in path)
     return ItemOpening(
@@ -247,6 +247,11 @@ def _members(value: object, *names: str) -> list[Any]:
     if not isinstance(value, dict) or value.keys() != set(names):
         raise VerificationError(f"an opening has here the members {', '.join(names)} and no others")
     return [value[name] for name in names]
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    # JSON's `true` and `false` come as Python's, which are the integers 1 and 0.
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _text(value: object) -> str:

@@ -39,16 +39,19 @@ class VerifiedReceipt:
         opening, checkpoint = self.opening, self.checkpoint
         lines = [
             f"proven: event {opening.event_id} is leaf {self.index} of {checkpoint.size} in {checkpoint.origin}",
-            f"proven: it was recorded at {opening.recorded_at} µs since 1970 (UTC) and not altered since",
+            "proven: what is shown of it is what the log signed",
+            f"said by the log: it was recorded at {opening.recorded_at} µs since 1970 (UTC)",
         ]
-        lines += [f"proven: witness {name} saw this checkpoint at {seconds}" for name, seconds in self.cosignatures]
+        lines += [
+            f"proven: witness {name} signed this checkpoint, as it says at {seconds} s since 1970 (UTC)"
+            for name, seconds in self.cosignatures
+        ]
         for name, part in zip(PART_NAMES, opening.parts, strict=True):
             if isinstance(part, OpenPart):
-                content = part.content.decode(errors="replace") if part.content else "(the event has none)"
-                lines.append(f"{name}: {content}")
+                lines.append(f"{name}: {_on_one_line(part.content) or '(the event has none)'}")
             elif isinstance(part, OpenWhat):
                 lines.append(f"{name}: {len(part.items)} of {part.count} items")
-                lines += [f"  {item.index}: {item.content.decode(errors='replace')}" for item in part.items]
+                lines += [f"  {item.index}: {_on_one_line(item.content)}" for item in part.items]
         what = opening.parts[WHAT]
         withheld = opening.closed()
         if isinstance(what, OpenWhat) and not what.complete:
@@ -73,6 +76,12 @@ def verify_receipt(data: bytes, key: VerifierKey, witnesses: Iterable[VerifierKe
         if (seconds := witness.timestamp(signature)) is not None
     )
     return VerifiedReceipt(opening, proof.index, checkpoint, cosignatures)
+
+
+def _on_one_line(content: bytes) -> str:
+    # Whoever wrote an event must not write lines of the verdict, or move the cursor of the terminal that shows it.
+    text = content.decode(errors="replace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
