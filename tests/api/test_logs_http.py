@@ -193,6 +193,7 @@ def test_headers_let_any_cache_and_any_page_have_the_log(client: httpx.Client) -
 @pytest.mark.usefixtures("pallet_id")
 def test_what_is_no_tile_is_not_there(client: httpx.Client) -> None:
     no_tiles = ["0/001", "0/000.p/256", "0/000.p/0", "0/x000/000", "64/000", "entries/9", "0/..%2f..%2fcheckpoint"]
+    no_tiles += [f"0/{'x001/' * 6}000", f"0/{'x001/' * 1500}000"]
     for path in (*(f"main/tile/{tile}" for tile in no_tiles), "other/checkpoint", "%2e%2e/checkpoint"):
         assert client.get(f"/logs/{path}").status_code == 404, path
 

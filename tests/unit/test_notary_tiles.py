@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.logs import MadeUpLog
 from traceability.ledger.commitment import leaf_hash
 from traceability.merkle import consistency_holds, inclusion_path, levels_of, root_from_path, root_of
-from traceability.notary.errors import DamagedLogError
+from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile, load_frontier
 from traceability.notary.tiles import ENTRIES, WIDTH, Tile, tiles_between
 from traceability.notary.tree import TiledTree
@@ -137,3 +137,11 @@ def test_a_full_tile_serves_for_its_partial_ones() -> None:
     for level in (0, ENTRIES):
         full = made_up.tiles.files[Tile(level, 0, WIDTH).path]
         assert full.startswith(Tile(level, 0, 255).cut(full))
+
+
+@pytest.mark.parametrize("groups", [7, 1_500])
+def test_a_path_of_more_digits_than_an_index_has_is_none(groups: int) -> None:
+    """Python itself refuses to read numbers of more than 4,300 digits, with an error of its own."""
+    assert Tile.parse(f"tile/0/{'x001/' * 6}001").index == 1001001001001001001
+    with pytest.raises(VerificationError):
+        Tile.parse(f"tile/0/{'x001/' * groups}001")

@@ -20,7 +20,10 @@ HEIGHT: Final = 8
 WIDTH: Final = 1 << HEIGHT
 ENTRIES: Final = -1  # the "level" of entry bundles
 MAX_LEVEL: Final = 63
-_PATH: Final = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
+# Seven groups hold 2⁶³−1; more digits than that are not even read as a number.
+_PATH: Final = re.compile(
+    r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
