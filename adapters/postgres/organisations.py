@@ -141,8 +141,7 @@ class PostgresOrganisations(Organisations):
 
     def set_grant(self, grant: Grant) -> None:
         """Open what `grant` says, in place of what its grantor opened to its grantee before."""
-        for name in {grant.grantor, grant.grantee} - {PUBLIC}:
-            self.get(name)
+        self._check_both(grant.grantor, grant.grantee)
         now = self._clock.now_us()
         steps = None if grant.steps is None else sorted(grant.steps)
         try:
@@ -162,8 +161,7 @@ class PostgresOrganisations(Organisations):
 
     def end_grant(self, grantor: str, grantee: str) -> bool:
         """Close what was granted; False when nothing was."""
-        for name in {grantor, grantee} - {PUBLIC}:
-            self.get(name)
+        self._check_both(grantor, grantee)
         with self._pool.connection() as connection:
             return self._end(connection, grantor, grantee, self._clock.now_us())
 
@@ -178,6 +176,11 @@ class PostgresOrganisations(Organisations):
         if organisation != PUBLIC:
             parties = frozenset(name for gln in self.get(organisation).glns for name in party_names(gln))
         return Reader(organisation, parties, tuple(self._grants("grantee = ANY(%s)", [[organisation, PUBLIC]])))
+
+    def _check_both(self, grantor: str, grantee: str) -> None:
+        self.get(grantor)
+        if grantee != PUBLIC:
+            self.get(grantee)
 
     def _add_identifier(self, connection: Connection[TupleRow], name: str, scheme: str, value: str) -> None:
         added = connection.execute(

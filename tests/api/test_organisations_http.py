@@ -123,6 +123,11 @@ def test_grants_that_mean_nothing_are_refused(client: httpx.Client, bearer: Bear
     assert (personal.status_code, personal.json()["code"]) == (422, "access.parts")
     nobody = client.put(f"{address}/nobody.example", json={"parts": []}, headers=admin)
     assert (nobody.status_code, nobody.json()["code"]) == (404, "access.unknown_organisation")
+    operator = bearer("local", Scope.ADMIN)
+    for method in ("PUT", "DELETE"):
+        address = "/organisations/public/grants/public"
+        public = client.request(method, address, json={"parts": []}, headers=operator)
+        assert (public.status_code, public.json()["code"]) == (404, "access.unknown_organisation")
 
 
 @pytest.mark.parametrize("text", ["\x00", "\ud800", "a\nb", "\u202e", "%", "x" * 300, "'; --"])
