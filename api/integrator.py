@@ -26,8 +26,8 @@ _log: Final = structlog.stdlib.get_logger("api.integrator")
 class Integrator:
     """Leads when no other process does, else stands by.
 
-    A database or disk that fails is tried again. A log that was rolled back or damaged is not: nothing is signed, and
-    `problem` says why until the server is started again.
+    A database or disk that fails is tried again. A log that was rolled back or damaged is not, nor after an error that
+    nobody expected: nothing is signed, and `problem` says why until the server is started again.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -56,6 +56,11 @@ class Integrator:
             except TraceabilityError as error:
                 self.problem = error
                 _log.critical("log stopped", code=error.code, reason=error.message)
+                return
+            except Exception:  # noqa: BLE001
+                # A thread that ended without a word would look like one that has nothing to do.
+                self.problem = TraceabilityError("The log stopped: something went wrong here", code="log.stopped")
+                _log.exception("log stopped")
                 return
 
     def _lead(self) -> None:

@@ -125,7 +125,8 @@ def integrate_all(engine: Engine) -> Checkpoint:
     deadline = time.monotonic() + _WAIT_SECONDS
     while True:
         with database.leadership() as leads:
-            while leads and log.integrate() is not None:
+            # Not until nothing is left: others may append as fast as this integrates.
+            while leads and (signed := log.integrate()) is not None and signed.size < goal:
                 pass
         served = published.served()
         if served is not None and served[0].size >= goal:
@@ -153,7 +154,8 @@ def receipt(engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str]
         raise NotFoundError("There is no such event", code="ledger.unknown_event")
     event, parts = record.event, record.event.parts
     if asked and "what" in extent:
-        extent = extent - {"what"} | {ITEM}
+        # Nor the bytes as received, which name them all.
+        extent = extent - {"what", "source"} | {ITEM}
     shown = open_item_indices(parts.what, extent, asked)
     if asked and not shown:
         raise NotFoundError("This event shows you none of these items", code="log.no_such_item")

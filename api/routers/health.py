@@ -46,7 +46,8 @@ def readyz(engine: EngineDep, request: Request, response: Response) -> Readiness
     reasons = [Reason(code=code, detail=detail) for code, detail in unreadiness(engine)]
     integrator: Integrator | None = getattr(request.app.state, "integrator", None)
     if integrator is not None and (problem := integrator.problem) is not None:
-        reasons.append(Reason(code="ready.log", detail=f"The log does not grow: {problem.message}"))
+        # Its message may name hosts, roles and folders: it is for the log lines, not for whoever asks.
+        reasons.append(Reason(code="ready.log", detail=f"The log does not grow ({problem.code})."))
     if reasons:
         response.status_code = 503
     return Readiness(ready=not reasons, reasons=reasons)

@@ -7,6 +7,7 @@ import re
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from psycopg.conninfo import conninfo_to_dict
+from structlog.testing import capture_logs
 from tlog_scales.backend import HttpBackend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
@@ -124,12 +126,16 @@ def test_who_captured_it_gets_all_of_it_or_what_it_asks_for(
 ) -> None:
     dairy = bearer("dairy.example", Scope.QUERY)
     vkey = client.get("/logs").json()[0]["vkey"]
-    whole = independent(client.get(f"/provenance/events/{pallet_id}/receipt", headers=dairy).content, vkey)
+    whole_text = client.get(f"/provenance/events/{pallet_id}/receipt", headers=dairy).content
+    whole = independent(whole_text, vkey)
     assert len(whole["items"]) == 1001
     assert EVENT_ID.encode() in whole["parts"][5]
     urn = "urn:epc:id:sgtin:9521234.000001.10001"
     part = client.get(f"/provenance/events/{pallet_id}/receipt", params={"item": [urn, PACKS[2]]}, headers=dairy)
     assert [json.loads(item)["id"] for item in independent(part.content, vkey)["items"]] == [PALLET, PACKS[1], PACKS[2]]
+    for text in (b"/21/10400", b"21/10003"):
+        assert text in _decoded(whole_text)
+        assert text not in _decoded(part.content)
 
 
 def test_what_may_not_be_seen_is_as_if_it_were_not_there(client: httpx.Client, bearer: Bearer, pallet_id: UUID) -> None:
@@ -266,8 +272,40 @@ def test_a_damaged_log_stops_and_the_server_says_so(
         record(engine, observation(1))
         wait_until(lambda: running.problem is not None)
         answer = client.get("/readyz")
-        assert (answer.status_code, answer.json()["reasons"][0]["code"]) == (503, "ready.log")
+        reason = {"code": "ready.log", "detail": "The log does not grow (log.damaged)."}
+        assert (answer.status_code, answer.json()["reasons"]) == (503, [reason])
     assert size_of(engine) == 0
+
+
+def test_an_error_that_nobody_expected_stops_the_log_and_is_said(engine: Engine, app: FastAPI) -> None:
+    class BrokenClock:
+        def now_us(self) -> int:
+            raise ZeroDivisionError
+
+    writable_log(engine)
+    with capture_logs() as lines, integrating(replace(engine, clock=BrokenClock())) as integrator:
+        wait_until(lambda: integrator.problem is not None)
+        app.state.integrator = integrator
+        with serving(app) as client:
+            reasons = client.get("/readyz").json()["reasons"]
+    assert reasons == [{"code": "ready.log", "detail": "The log does not grow (log.stopped)."}]
+    assert ("log stopped", "error") in [(line["event"], line["log_level"]) for line in lines]
+
+
+def test_writers_that_never_pause_do_not_keep_a_command_for_ever(engine: Engine) -> None:
+    record(engine, observation(0))
+
+    class ClockOfBusyLedger:
+        signed = 0
+
+        def now_us(self) -> int:
+            self.signed += 1
+            assert self.signed < 5
+            record(engine, observation(self.signed))
+            return engine.clock.now_us()
+
+    writable_log(engine)
+    assert integrate_all(replace(engine, clock=ClockOfBusyLedger())).size == 1
 
 
 def test_nothing_is_served_when_the_published_log_is_ahead_of_the_database(engine: Engine) -> None:
