@@ -89,7 +89,8 @@ class FileTileStore:
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
         try:
-            (self.folder / _STAGING).mkdir(parents=True, exist_ok=True)
+            for folder in _make_folders(self.folder / _STAGING):
+                _sync_folder(folder)
             lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
