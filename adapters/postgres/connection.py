@@ -110,8 +110,8 @@ def open_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> ConnectionPo
     """Open a pool of autocommitting connections, at least one of which was seen to work.
 
     A transaction is what `connection.transaction()` encloses. On every connection a statement, a transaction and an
-    idle transaction end after TRANSACTION_SECONDS. `pool.connection()` raises PoolTimeout when all are taken for ten
-    seconds.
+    idle transaction end after TRANSACTION_SECONDS, and a commit is on disk when it returns. `pool.connection()` raises
+    PoolTimeout when all are taken for ten seconds.
 
     Raises UnavailableError `postgres.unreachable`.
     """
@@ -119,7 +119,7 @@ def open_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> ConnectionPo
     pool = ConnectionPool(
         url,
         kwargs={"autocommit": True, "connect_timeout": _CONNECT_SECONDS, "application_name": APPLICATION_NAME},
-        configure=_limit_transactions,
+        configure=_set_up,
         min_size=min_size,
         max_size=max_size,
         timeout=10,
@@ -143,7 +143,12 @@ def unreachable(error: Exception) -> UnavailableError:
     )
 
 
-def _limit_transactions(connection: psycopg.Connection) -> None:
+def _set_up(connection: psycopg.Connection) -> None:
+    # Whoever acknowledges an append or signs a checkpoint that a crash takes back has told two histories. What waits
+    # for standbys as well stays as the operator set it.
+    connection.execute(
+        "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'off'"
+    )
     # Set by statement, not in the URL's options: poolers refuse options, and an operator's own stay as they are.
     milliseconds = str(TRANSACTION_SECONDS * 1000)
     limits = ["statement_timeout", "idle_in_transaction_session_timeout"]

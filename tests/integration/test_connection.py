@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 
 from adapters.postgres.connection import DatabaseSettings, DatabaseUrls, connect, database_urls, open_pool, role_of
 from tests.conftest import Database
@@ -76,6 +77,15 @@ def test_a_pooled_transaction_cannot_outlive_its_limit(shared_database: Database
         assert connection.autocommit
         for limit in ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout"):
             assert connection.execute("SELECT current_setting(%s)", [limit]).fetchone() == ("30s",)
+
+
+@pytest.mark.parametrize(("chosen", "kept"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")])
+def test_a_pooled_commit_is_on_disk_whatever_the_server_s_default(
+    shared_database: Database, chosen: str, kept: str
+) -> None:
+    url = make_conninfo(shared_database.runtime_url, options=f"-c synchronous_commit={chosen}")
+    with open_pool(url) as pool, pool.connection() as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == (kept,)
 
 
 def test_a_pooled_connection_is_the_runtime_role_s(shared_database: Database) -> None:
