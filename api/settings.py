@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     )
     log_origin: str | None = Field(
         default=None,
+        pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*$",
         description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
     )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")

@@ -58,6 +58,10 @@ def test_addresses_that_cannot_be_public(url: str) -> None:
         ("LEDGER", "no spaces"),
         ("ORGANISATION", "public"),
         ("ORGANISATION", "Dairy"),
+        ("LOG_ORIGIN", "https://dairy.example/log"),
+        ("LOG_ORIGIN", "dairy.example/log 1"),
+        ("LOG_ORIGIN", "dairy.example/log+1"),
+        ("LOG_ORIGIN", "dairy.example/"),
     ],
 )
 def test_a_bad_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
