@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from adapters.durable import make_folders, sync_folder
 from traceability.errors import UnavailableError
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import SigningKey
@@ -19,7 +20,7 @@ def signing_key(path: Path, origin: str, entropy: Entropy) -> SigningKey:
     """
     try:
         if not path.exists():
-            _create(path, SigningKey.generate(origin, entropy))
+            _create(path, SigningKey.generate(origin, entropy), entropy)
         if path.stat().st_mode & 0o077:
             raise UnavailableError(
                 f"{path} may be read by others",
@@ -33,10 +34,12 @@ def signing_key(path: Path, origin: str, entropy: Entropy) -> SigningKey:
         ) from error
 
 
-def _create(path: Path, key: SigningKey) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _create(path: Path, key: SigningKey, entropy: Entropy) -> None:
+    changed = make_folders(path.parent) | {path.parent}
+    # Not named after the process: in containers that share the folder all are number 1, and one would write its key
+    # over that of the other after it was read.
+    temporary = path.with_name(f".{path.name}.{entropy.token(8).hex()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(key.text + "\n")
         file.flush()
@@ -48,8 +51,5 @@ def _create(path: Path, key: SigningKey) -> None:
         pass
     finally:
         temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    for folder in changed:
+        sync_folder(folder)

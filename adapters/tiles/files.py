@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from adapters.durable import make_folders, sync_folder
 from traceability.errors import UnavailableError
 from traceability.notary.errors import DamagedLogError, StaleCheckpointError
 
@@ -79,18 +80,18 @@ class FileTileStore:
                 os.fsync(descriptor)
         changed = {self.folder / Path(path).parent for path in also_sync}
         for _, target in staged:
-            changed |= _make_folders(target.parent)
+            changed |= make_folders(target.parent)
             changed.add(target.parent)
         for temporary, target in staged:
             temporary.rename(target)
         for folder in changed:
-            _sync_folder(folder)
+            sync_folder(folder)
 
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
         try:
-            for folder in _make_folders(self.folder / _STAGING):
-                _sync_folder(folder)
+            for folder in make_folders(self.folder / _STAGING):
+                sync_folder(folder)
             lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -116,21 +117,3 @@ def _write(path: Path, content: bytes, opened: contextlib.ExitStack) -> int:
     while view:
         view = view[os.write(descriptor, view) :]
     return descriptor
-
-
-def _make_folders(folder: Path) -> set[Path]:
-    """Make a folder and return those above it that gained one."""
-    gained, ancestor = set(), folder
-    while not ancestor.is_dir():
-        ancestor = ancestor.parent
-        gained.add(ancestor)
-    folder.mkdir(parents=True, exist_ok=True)
-    return gained
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,28 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(UnavailableError, match="may be read by others"):
         signing_key(path, ORIGIN, SystemEntropy())
+
+
+def test_a_key_is_durable_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def note_sync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    signing_key(tmp_path / "data" / "keys" / "main.key", ORIGIN, SystemEntropy())
+    assert synced[0].parent == tmp_path / "data" / "keys"
+    assert set(synced[1:]) == {tmp_path, tmp_path / "data", tmp_path / "data" / "keys"}
+
+
+def test_all_who_make_the_key_at_once_have_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "main.key"
+    with ThreadPoolExecutor(16) as threads:
+        keys = list(threads.map(lambda _: signing_key(path, ORIGIN, SystemEntropy()), range(16)))
+    assert set(keys) == {signing_key(path, ORIGIN, SystemEntropy())}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe", KEY.text.encode()[:-4]])

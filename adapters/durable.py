@@ -1,0 +1,25 @@
+"""Folders that are there after a power cut: what a folder gains is durable once the folder itself was synced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def make_folders(folder: Path) -> set[Path]:
+    """Make a folder and those above it that are missing, and return every folder that gained one: sync them."""
+    gained, ancestor = set(), folder
+    while not ancestor.is_dir():
+        ancestor = ancestor.parent
+        gained.add(ancestor)
+    folder.mkdir(parents=True, exist_ok=True)
+    return gained
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when everything that the folder names is durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
