@@ -18,6 +18,7 @@ from adapters.postgres.rows import (
     record_data,
     row_count,
     rows_of,
+    visibilities_of,
     visibility_columns,
 )
 from traceability.ledger.store import Appended, Outcome, Prepared, Record
@@ -42,7 +43,7 @@ def append_atomically(ledger: PostgresLedger, events: Sequence[Prepared], query:
         if query is not None:
             ledger.raise_if_matched(connection, query, after, head)
         _write(ledger, connection, packed, head, recorded_at)
-    ledger.known_visibilities.update(packed.rows.new_visibilities)
+    ledger.known_visibilities.update(visibilities_of(packed.rows))
     return head + len(events)
 
 
@@ -106,7 +107,7 @@ class _Batch:
                         break
                     # Somebody recorded a possible duplicate since the check: look at it without holding the lock.
         seconds = time.monotonic() - locked
-        self._ledger.known_visibilities.update(self._packed.rows.new_visibilities)
+        self._ledger.known_visibilities.update(visibilities_of(self._packed.rows))
         self._positions = {i: head + 1 + n for n, i in enumerate(self._fresh)}
         return self._packed.size(), seconds
 

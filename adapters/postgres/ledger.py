@@ -26,12 +26,12 @@ from psycopg_pool import ConnectionPool
 from adapters.postgres import bulk
 from adapters.postgres.group_commit import GroupCommit, SmallAppend
 from adapters.postgres.outcome import reading, settled
-from adapters.postgres.rows import Rows, event_id_tag, row_count, rows_of
+from adapters.postgres.rows import Rows, event_id_tag, row_count, rows_of, visibilities_of
 from adapters.postgres.small_append import APPEND, append_arguments
 from adapters.postgres.stored import RECORD_COLUMNS, RecordRow, record_of_row
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.index import TagHash
+from traceability.ledger.index import TagHash, Visibility
 from traceability.ledger.store import (
     ATOMIC_LIMIT,
     AppendConflictError,
@@ -64,7 +64,7 @@ class PostgresLedger(Ledger):
         if row is None:
             raise NotFoundError(f"there is no ledger {name}", code="ledger.unknown")
         self.ledger_id: int = row[0]
-        self.known_visibilities: set[int] = set()
+        self.known_visibilities: dict[int, Visibility] = {}
         self.head_seen = 0
         self._group_commit = GroupCommit(self._commit_group)
 
@@ -193,7 +193,7 @@ class PostgresLedger(Ledger):
         with settled(self.pool) as connection:
             rows = self._commit_group_on(connection, group)
         if all(member.position is not None for member in group):
-            self.known_visibilities.update(rows.new_visibilities)
+            self.known_visibilities.update(visibilities_of(rows))
 
     def _commit_group_on(self, connection: psycopg.Connection, group: Sequence[SmallAppend]) -> Rows:
         rows = rows_of([prepared for member in group for prepared in member.events], self.rules.tag_hash)

@@ -15,10 +15,10 @@ import psycopg
 
 from adapters.postgres.bulk import copy_into
 from adapters.postgres.connection import NO_LIMITS
-from adapters.postgres.rows import index_data, pack, rows_of, visibility_columns
+from adapters.postgres.rows import index_data, pack, rows_of, visibilities_of, visibility_columns
 from traceability.errors import NotFoundError
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.index import Indexer, TagHash, tag_hash
+from traceability.ledger.index import Indexer, TagHash, Visibility, tag_hash
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 
@@ -89,7 +89,7 @@ class _Rebuilt:
         self._indexer = indexer
         self._hash_of = hash_of
         self._position = 0
-        self._visibilities: set[int] = set()
+        self._visibilities: dict[int, Visibility] = {}
         for table in TABLES:
             connection.execute(f"CREATE TEMPORARY TABLE rebuilt_{table} (LIKE ledger.{table})")
 
@@ -108,7 +108,7 @@ class _Rebuilt:
                     " biz_step) VALUES (%s, %s, %s, %s, string_to_array(%s, E'\\n'), %s)",
                     [(self._ledger_id, *row) for row in zip(positions, *new, strict=True)],
                 )
-            self._visibilities.update(rows.new_visibilities)
+            self._visibilities.update(visibilities_of(rows))
             self._position += len(events)
             progress(self._position, head)
 

@@ -7,11 +7,12 @@ in the batch, from 0; its position is the head's plus what the lock grants.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from traceability.errors import ConflictError
 from traceability.ledger.index import TagHash, Visibility, visibility_id
 from traceability.ledger.store import Prepared
 
@@ -39,6 +40,11 @@ class Rows:
     sightings: list[tuple[int, int, int, bool, str | None, str | None]]
 
 
+def visibilities_of(rows: Rows) -> dict[int, Visibility]:
+    """Return what each visibility id of the batch stands for."""
+    return {visibility: stands_for for visibility, (_, stands_for) in rows.new_visibilities.items()}
+
+
 def row_count(prepared: Prepared) -> int:
     """Return about how many rows an event makes, which is what the lock's duration goes with."""
     index = prepared.index
@@ -52,7 +58,8 @@ def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
         index = prepared.index
         visibility = visibility_id(index.visibility)
         rows.visibilities.append(visibility)
-        rows.new_visibilities.setdefault(visibility, (ordinal, index.visibility))
+        first = rows.new_visibilities.setdefault(visibility, (ordinal, index.visibility))
+        _require_same(first[1], index.visibility)
         names = [*index.tags, event_id_tag(prepared.event_id.hex)]
         if index.identity is not None:
             names.append(index.identity)
@@ -109,9 +116,17 @@ class Packed:
         return len(self.records) + sum(len(rows) for rows in self.tables.values())
 
 
-def visibility_columns(rows: Rows, known: set[int]) -> list[list[Any]]:
-    """Return what the database may not know yet: ordinals from 1, ids, capturers, parties (by line), steps."""
-    new = [(o + 1, v, x) for v, (o, x) in rows.new_visibilities.items() if v not in known]
+def visibility_columns(rows: Rows, known: Mapping[int, Visibility]) -> list[list[Any]]:
+    """Return what the database may not know yet: ordinals from 1, ids, capturers, parties (by line), steps.
+
+    Raises `ConflictError` (`ledger.visibility_collision`) when an id is known to stand for something else.
+    """
+    new = []
+    for v, (o, x) in rows.new_visibilities.items():
+        if v in known:
+            _require_same(known[v], x)
+        else:
+            new.append((o + 1, v, x))
     return [
         [ordinal for ordinal, _, _ in new],
         [visibility for _, visibility, _ in new],
@@ -119,6 +134,12 @@ def visibility_columns(rows: Rows, known: set[int]) -> list[list[Any]]:
         ["\n".join(x.parties) for _, _, x in new],
         [x.biz_step for _, _, x in new],
     ]
+
+
+def _require_same(known: Visibility, visibility: Visibility) -> None:
+    if known != visibility:
+        # Under one id the wrong people would see the event. The database refuses it too, but not what it is not told.
+        raise ConflictError("two visibilities share one id", code="ledger.visibility_collision")
 
 
 def pack(rows: Rows, *, records: bool = True) -> Packed:

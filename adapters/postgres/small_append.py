@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from adapters.postgres.group_commit import SmallAppend
 from adapters.postgres.rows import Rows, visibility_columns
-from traceability.ledger.index import TagHash
+from traceability.ledger.index import TagHash, Visibility
 
 _TYPES: Final = (
     "integer bigint[] integer[] integer[] integer[] bigint[] integer[] uuid[] bigint[] text[]"
@@ -22,7 +22,11 @@ APPEND: Final = f"SELECT * FROM ledger.append({', '.join(f'%b::{type_}' for type
 
 
 def append_arguments(
-    ledger_id: int, group: Sequence[SmallAppend], rows: Rows, known_visibilities: set[int], hash_of: TagHash
+    ledger_id: int,
+    group: Sequence[SmallAppend],
+    rows: Rows,
+    known_visibilities: Mapping[int, Visibility],
+    hash_of: TagHash,
 ) -> list[Any]:
     """Return the arguments for a group; `rows` holds the events of all its members, one after the other."""
     parts = [prepared.event.parts for prepared in rows.events]

@@ -17,7 +17,7 @@ from traceability.errors import NotFoundError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.store import Ledger
 
-app = group("ledger", "Ledgers: add, list, personal members, erase.")
+app = group("ledger", "Ledgers: add, list, personal members, erase, purge.")
 
 Personal = Annotated[
     list[str] | None,
@@ -88,8 +88,25 @@ def erase(
         print_json({"position": position, "redacted_by": recorded, "purged": purge})
     note(f"Erased the event at position {position}; recorded at position {recorded}.")
     if not purge:
-        note("Old versions of the row stay in the data files until they are vacuumed.")
-    note("Backups and the write-ahead log hold it for as long as they are kept.")
+        note(f"Old versions of the row stay in the data files until: traceability ledger purge {position}")
+    note("Backups and the write-ahead log hold it for as long as they are kept: see docs/guide/erasure.md.")
+
+
+@app.command()
+def purge(
+    positions: Annotated[list[int], typer.Argument(metavar="POSITION...", help="Positions of erased events.")],
+    *,
+    json: JSON = False,
+) -> None:
+    """Rewrite the tables that hold erased events, so that no old version of them is left, as the owner role.
+
+    What `ledger erase --no-purge` put off, or what a purge that failed has to do again. Appends wait meanwhile.
+    """
+    with database_urls(database_settings(settings_for())) as urls:
+        rewrite(urls.owner, positions)
+    if json:
+        print_json({"purged": positions})
+    note("Purged; backups and the write-ahead log are another matter: see docs/guide/erasure.md.")
 
 
 def _position(ledger: Ledger, event: str) -> int:
