@@ -222,6 +222,7 @@ def test_the_index_is_checked_and_an_event_erased(dairy: Run) -> None:
     erased = dairy("ledger", "erase", "1", "--reason", "asked for", "--authority", "officer", "--json")
     assert erased.json == {"position": 1, "redacted_by": 2, "purged": True}
     assert dairy("ledger", "erase", "1", "--reason", "r", "--authority", "a").code == 1
+    assert dairy("ledger", "purge", "1", "--json").json == {"purged": [1]}
     assert dairy("db", "reindex", "--verify").code == 0
 
 
