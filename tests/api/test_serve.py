@@ -23,6 +23,18 @@ from api.cli.serve import listen
 from tests.conftest import Database
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-c", "from api.cli import main; main()"]
+
+
+def inherited() -> dict[str, str]:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
+    return {**others, "PYTHONPATH": str(ROOT)}
+
+
+def command(folder: Path, *arguments: str) -> str:
+    """Run another command in the folder and return what it prints."""
+    done = subprocess.run([*PROGRAM, *arguments], cwd=folder, env=inherited(), stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode()
 
 
 @dataclass(frozen=True)
@@ -33,13 +45,12 @@ class Serving:
 
 @contextmanager
 def served(folder: Path, **environment: str) -> Iterator[Serving]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-c", "from api.cli import main; main()", "serve", "--port", "0", "--json"],
+            [*PROGRAM, "serve", "--port", "0", "--json"],
             cwd=folder,
-            env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+            env={**inherited(), **environment},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -78,6 +89,11 @@ def test_a_private_server_goes_with_it(tmp_path: Path) -> None:
         assert serving.client.get("/readyz").json()["ready"] is True
         cluster = tmp_path / ".traceability/postgres/cluster"
         assert (cluster / "postmaster.pid").exists()
+        # A command beside it works on the same server, as the organisation that a fresh ledger begins with.
+        assert [found["name"] for found in json.loads(command(tmp_path, "organisation", "list", "--json"))] == ["local"]
+        key = command(tmp_path, "key", "create", "--scope", "admin").strip()
+        answer = serving.client.get("/organisations/local", headers={"Authorization": f"Bearer {key}"})
+        assert answer.json()["name"] == "local"
         serving.process.terminate()
         assert serving.process.wait(timeout=60) == 0
     # The next user waits for the stop of the one before, and finds what it wrote.
