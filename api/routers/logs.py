@@ -1,7 +1,7 @@
 """The log as C2SP tlog-tiles wants it served, and receipts out of it.
 
-What is under `/logs` is the same for everybody and says nothing about events: entries are commitments. It can as well
-be served by any web server from the folder of static files.
+What is under `/logs` is the same for everybody: entries tell when something was recorded, and nothing of what. It can
+as well be served by any web server from the folder of static files.
 """
 
 from __future__ import annotations

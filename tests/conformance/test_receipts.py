@@ -30,6 +30,7 @@ VKEY = KEY.verifier.text
 ALL = frozenset(PART_NAMES)
 PACK = 400
 PALLET_LEAF = 70
+UNWITNESSED = "not proven: that everybody is shown this tree"
 
 
 def opening_of(event: StoredEvent, extent: frozenset[str], items: list[int]) -> Opening:
@@ -367,7 +368,10 @@ def test_a_witness_is_reported_and_never_enough() -> None:
     payload = time.to_bytes(8, "big") + base64.b64decode(plain)[4:]
     line = Signature(witness.name, witness.key_id, payload).line()
     cosigned = (ONE_PACK + line).encode()
-    assert verify_receipt(cosigned, KEY.verifier, [witness]).cosignatures == (("witness.example/w1", time),)
+    witnessed = verify_receipt(cosigned, KEY.verifier, [witness])
+    assert witnessed.cosignatures == (("witness.example/w1", time),)
+    assert not any(UNWITNESSED in line for line in witnessed.lines())
+    assert any(UNWITNESSED in line for line in verify_receipt(cosigned, KEY.verifier).lines())
     assert both_accept(cosigned)
     proof = LogProof.parse(cosigned)
     alone = LogProof(proof.index, proof.path, f"{body}\n{line}", proof.extra).text().encode()
@@ -388,6 +392,7 @@ def test_the_command_says_what_is_proven_and_what_is_not(tmp_path: Path) -> None
     assert f"leaf {PALLET_LEAF} of 300 in {ORIGIN}" in good.stdout
     assert "withheld, if it exists: 999 items, why, how, more, personal, source" in good.stdout
     assert "not proven: that no other event about the same things was left out" in good.stdout
+    assert UNWITNESSED in good.stdout
     assert run("-", "--key", VKEY, stdin=ONE_PACK).stdout == good.stdout
     bad = run("-", "--key", VKEY, stdin=ONE_PACK.replace(f"index {PALLET_LEAF}", "index 71"))
     assert (bad.returncode, bad.stdout) == (1, "")

@@ -58,6 +58,8 @@ class VerifiedReceipt:
             withheld.insert(0, f"{what.count - len(what.items)} items")
         lines.append(f"withheld, if it exists: {', '.join(withheld) or 'nothing'}")
         lines.append("not proven: that no other event about the same things was left out")
+        if not self.cosignatures:
+            lines.append("not proven: that everybody is shown this tree; no witness that you named has signed it")
         return lines
 
 
