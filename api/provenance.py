@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.postgres.provenance import PostgresProvenance
@@ -30,7 +30,7 @@ from api.provenance_models import (
 )
 from api.web import words
 from api.wiring import Engine
-from traceability.errors import NotFoundError
+from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.identifiers import Identifier, Kind
 from traceability.ledger.access import Reader
 from traceability.ledger.event import EPOCH, utc_text
@@ -59,7 +59,8 @@ def describe_item(
 ) -> ItemOut:
     """Tell all about a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `as_of` has an offset; raises `InvalidInputError` (`provenance.known_at`) for a position yet to come.
+    `as_of` has an offset; raises `InvalidInputError` for one that UTC has no date for (`provenance.as_of`), and for a
+    position yet to come (`provenance.known_at`).
     """
     thing = thing_of(identifier.uri)
     found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else _microseconds(as_of))
@@ -250,4 +251,9 @@ def _time(microseconds_utc: int | None) -> str | None:
 
 
 def _microseconds(time: datetime) -> int:
-    return (time - EPOCH) // timedelta(microseconds=1)
+    try:
+        return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    except OverflowError as error:
+        raise InvalidInputError(
+            "This time is outside the years 1 to 9999 of UTC", code="provenance.as_of", hint="Give a time between them."
+        ) from error

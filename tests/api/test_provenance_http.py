@@ -121,6 +121,15 @@ def test_what_is_no_identifier_is_refused_and_what_is_not_known_is_not_found(dai
     assert (traced.status_code, traced.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_times_that_utc_has_no_date_for_are_refused(engine: Engine, dairy: httpx.Client, time: str) -> None:
+    record(engine, commission(1, A, by=DAIRY))
+    item = dairy.get(f"/provenance/items/{A}", params={"as_of": time})
+    traced = dairy.post("/provenance/traces", json={"roots": [A], "as_of": time})
+    for answer in (item, traced):
+        assert (answer.status_code, answer.json()["code"]) == (422, "provenance.as_of")
+
+
 def test_history_can_be_cut_to_the_last_events(engine: Engine, dairy: httpx.Client) -> None:
     record(engine, *(observe(n, A, by=DAIRY) for n in range(5)))
     item = items(dairy, A, limit=2)
