@@ -13,6 +13,7 @@ from traceability.ledger.commitment import leaf_hash
 from traceability.merkle import consistency_holds, inclusion_path, levels_of, root_from_path, root_of
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile, load_frontier
+from traceability.notary.log import tile_reader
 from traceability.notary.tiles import ENTRIES, WIDTH, Tile, tiles_between
 from traceability.notary.tree import TiledTree
 
@@ -137,6 +138,9 @@ def test_a_full_tile_serves_for_its_partial_ones() -> None:
     for level in (0, ENTRIES):
         full = made_up.tiles.files[Tile(level, 0, WIDTH).path]
         assert full.startswith(Tile(level, 0, 255).cut(full))
+        made_up.tiles.files[Tile(level, 0, WIDTH).path] = full[:-1]
+        with pytest.raises(DamagedLogError, match="malformed"):
+            tile_reader(made_up.tiles)(Tile(level, 0, 255))
 
 
 @pytest.mark.parametrize("groups", [7, 1_500])

@@ -131,12 +131,18 @@ def check_not_ahead(database: LogDatabase, published: Checkpoint) -> None:
 
 
 def tile_reader(tiles: TileStore) -> ReadTile:
-    """Read tiles from a store; a partial tile that was removed is cut from the full one, as C2SP lets clients do."""
+    """Read tiles from a store; a partial tile that was removed is cut from the full one, as C2SP lets clients do.
+
+    Raises `DamagedLogError` for a full one that cannot be cut.
+    """
 
     def read(tile: Tile) -> bytes | None:
         data = tiles.read(tile.path)
         if data is None and tile.width < WIDTH and (full := tiles.read(tile.full.path)) is not None:
-            return tile.cut(full)
+            try:
+                return tile.cut(full)
+            except VerificationError as error:
+                raise DamagedLogError(f"{tile.full.path} is malformed: {error}") from error
         return data
 
     return read
