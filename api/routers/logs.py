@@ -50,6 +50,7 @@ def logs(engine: EngineDep) -> list[LogOut]:
     return [LogOut(name=log.name, origin=identity.origin, vkey=identity.vkey, size=served[0].size if served else 0)]
 
 
+@router.head("/logs/{name}/checkpoint", include_in_schema=False)
 @router.get("/logs/{name}/checkpoint", response_class=PlainTextResponse)
 def checkpoint(engine: EngineDep, name: str) -> Response:
     """Return the signed checkpoint of the published tree (C2SP tlog-checkpoint)."""
@@ -59,6 +60,7 @@ def checkpoint(engine: EngineDep, name: str) -> Response:
     return Response(served, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
 
 
+@router.head("/logs/{name}/tile/{path:path}", include_in_schema=False)
 @router.get("/logs/{name}/tile/{path:path}", response_class=Response)
 def tile(engine: EngineDep, name: str, path: str) -> Response:
     """Return a tile `{level}/{index}[.p/{width}]` or an entry bundle `entries/…` (C2SP tlog-tiles)."""

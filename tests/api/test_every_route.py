@@ -51,8 +51,14 @@ ROUTES = {
     "GET /openapi.json": OPEN,
     "GET /logs": OPEN,
     # The log is for everybody; here nothing of it is published yet.
-    "GET /logs/{name}/checkpoint": Expected(503, 503, 503, 503, path="/logs/main/checkpoint"),
-    "GET /logs/{name}/tile/{path:path}": Expected(404, 404, 404, 404, path="/logs/main/tile/0/000"),
+    **{
+        f"{method} /logs/{{name}}/checkpoint": Expected(503, 503, 503, 503, path="/logs/main/checkpoint")
+        for method in ("GET", "HEAD")
+    },
+    **{
+        f"{method} /logs/{{name}}/tile/{{path:path}}": Expected(404, 404, 404, 404, path="/logs/main/tile/0/000")
+        for method in ("GET", "HEAD")
+    },
     "GET /provenance/items/{id:path}": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/items/01/09521234000013/21/1001"
     ),

@@ -190,6 +190,9 @@ def test_headers_let_any_cache_and_any_page_have_the_log(client: httpx.Client) -
     for answer in (served, tile):
         assert answer.headers["access-control-allow-origin"] == "*"
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        head = client.head(answer.url)
+        length = str(len(answer.content))
+        assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", length)
     assert len(tile.content) == 8192
     # A partial tile that has become full is cut out of it.
     assert client.get("/logs/main/tile/0/000.p/7").content == tile.content[: 7 * 32]
