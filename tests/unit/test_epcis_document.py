@@ -21,6 +21,13 @@ def document_error(data: bytes) -> str:
     return problem.code
 
 
+def query_document(text: str) -> bytes:
+    return (
+        f'{{"@context": "{CONTEXT}", "type": "EPCISQueryDocument", "schemaVersion": "2.0", "epcisBody": '
+        f'{{"queryResults": {{"queryName": "q", "resultsBody": {{"eventList": [{text}]}}}}}}}}'
+    ).encode()
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -56,6 +63,9 @@ def document_error(data: bytes) -> str:
         (b'{"epcisBody": []}', "epcis.no_event_list"),
         (b'{"epcisBody": {"eventList": {}}}', "epcis.no_event_list"),
         (b'{"epcisBody": {"queryResults": {"resultsBody": {}}}}', "epcis.no_event_list"),
+        (document(EVENT).replace(b"EPCISDocument", b"EPCISQueryDocument"), "epcis.no_event_list"),
+        (query_document(EVENT).replace(b"EPCISQueryDocument", b"EPCISDocument"), "epcis.no_event_list"),
+        (query_document(EVENT).replace(b'{"queryResults"', b'{"eventList": [], "queryResults"'), "epcis.no_event_list"),
         (document(event(), type="MyDocument"), "epcis.document_type"),
         (document(event(), type=None), "epcis.document_type"),
         (document(event(), type=["EPCISDocument"]), "epcis.document_type"),
@@ -97,13 +107,6 @@ def test_a_document_without_context_is_read_with_a_warning() -> None:
 @pytest.mark.parametrize("version", ["2", "2.0", "2.0.1", "2.1"])
 def test_every_version_2_is_read(version: str) -> None:
     assert read_document(document(event(), schemaVersion=version), captured_by=DAIRY).valid
-
-
-def query_document(text: str) -> bytes:
-    return (
-        f'{{"@context": "{CONTEXT}", "type": "EPCISQueryDocument", "schemaVersion": "2.0", "epcisBody": '
-        f'{{"queryResults": {{"queryName": "q", "resultsBody": {{"eventList": [{text}]}}}}}}}}'
-    ).encode()
 
 
 @pytest.mark.parametrize(

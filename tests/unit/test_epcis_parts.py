@@ -23,7 +23,15 @@ from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import read_document
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.commitment import commit, open_items
+from traceability.ledger.parts import MORE
+from traceability.notary.content import ITEM_LISTS, check_part
 
+TABLE = ITEM_LISTS | {
+    "type", "captured_by", "occurred_at", "eventTime", "eventTimeZoneOffset", "action", "bizStep", "disposition",
+    "persistentDisposition", "errorDeclaration", "declarationTime", "reason", "correctiveEventIDs", "readPoint",
+    "bizLocation", "bizTransactionList", "sourceList", "destinationList", "sensorElementList", "ilmd",
+    "certificationInfo", "eventID", "recordTime", "list", "id", "tags", "payload", "data",
+}  # fmt: skip
 DAIRY_NS = {"dairy": "https://dairy.example/ns#"}
 
 
@@ -341,3 +349,29 @@ def test_what_cannot_be_personal_is_refused(entry: str) -> None:
     assert raised.value.code == "epcis.personal"
     with pytest.raises(InvalidInputError):
         read_document(b"", captured_by="x", personal=[entry])
+
+
+REMOTE = [CONTEXT, "https://context.example/of-somebody.jsonld"]
+"""A context that is never fetched, and so might explain any bare name."""
+
+
+@pytest.mark.parametrize("name", ["captured_by", "occurred_at"])
+def test_no_extension_takes_a_name_of_the_ledgers_own(name: str) -> None:
+    """Every verifier refuses a part that holds a member of another: such an event could never be proved."""
+    assert errors(read(event(**{name: "x"}), context=REMOTE)) == [
+        (f"$.epcisBody.eventList[0].{name}", "epcis.reserved_name")
+    ]
+    declared = parts(event(**{name: "x"}), context=[CONTEXT, {name: f"https://ns.example/{name}"}])
+    assert declared.more == b'{"https://ns.example/' + name.encode() + b'":"x"}'
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_whatever_an_extension_is_called_its_part_can_be_verified(name: str) -> None:
+    for members in ({name: "x"}, {"errorDeclaration": {"declarationTime": "2026-03-02T00:00:00Z", name: "x"}}):
+        for captured in read(event(**members), context=REMOTE).events:
+            check_part(MORE, captured.event.parts.more)
+
+
+def test_certifications_stay_as_they_were_sent() -> None:
+    sent = ["https://certificates.example/1"]
+    assert parts(event(certificationInfo=sent)).how == b'{"certificationInfo":["https://certificates.example/1"]}'

@@ -70,6 +70,8 @@ def sensor(**report: Any) -> dict[str, Any]:
         (event(persistentDisposition={"set": []}), ".persistentDisposition.set", "epcis.persistent_disposition"),
         (event(persistentDisposition={"set": ["test"]}), ".persistentDisposition.set[0]", "epcis.vocabulary"),
         (event(eventID="1234"), ".eventID", "epcis.event_id"),
+        (event(bizStep="https://steps.example/\u200b"), ".bizStep", "epcis.uri"),
+        (event(bizStep="step", **{"@context": {"step": "https://steps.example/\x1b"}}), ".bizStep", "epcis.uri"),
         (event(eventID=1234), ".eventID", "epcis.event_id"),
         (event(madeUpField="x"), ".madeUpField", "epcis.unknown_field"),
         (event(**{"epcis:bizStep": "x"}), "['epcis:bizStep']", "epcis.reserved_name"),

@@ -63,6 +63,8 @@ def plain_number(text: str) -> str:
 
 def _normal(value: JSON, name: str) -> JSON:
     """Return `value` without what is accident: XML has no numbers and booleans, so scalars are told by their text."""
+    if name == "certificationInfo" and isinstance(value, list) and len(value) == 1:
+        value = value[0]  # one certification says the same alone and in a list
     if isinstance(value, dict):
         return {inner: _normal(part, inner) for inner, part in value.items() if part != [] or inner not in _SETS}
     if isinstance(value, list):

@@ -80,7 +80,7 @@ def cut_certification(value: JSON, names: Names, findings: Findings) -> JSON:
     if not is_uri(single):
         message = f"certificationInfo is one URI or objects that describe certifications, not {shown(single)}."
         findings.error(path, "epcis.certification", message)
-    return single
+    return value
 
 
 def _certification(value: dict[str, JSON], names: Names, path: str, findings: Findings) -> JSON:

@@ -20,6 +20,7 @@ from traceability.ledger.event import LedgerEvent
 
 _DOCUMENT: Final = "EPCISDocument"
 _QUERY_DOCUMENT: Final = "EPCISQueryDocument"
+_PLACE_OF_EVENTS: Final = {_DOCUMENT: "eventList", _QUERY_DOCUMENT: "queryResults"}
 _VERSION: Final = re.compile(r"2(?:\.\d+){0,2}", re.ASCII).fullmatch
 
 
@@ -104,6 +105,11 @@ def _events_of(envelope: Envelope, around: Findings) -> list[EventText]:
     if kind not in (_DOCUMENT, _QUERY_DOCUMENT):
         message = f"The type of a document is {_DOCUMENT} or {_QUERY_DOCUMENT}, not {shown(kind)}."
         around.error(".type" if "type" in members else "", "epcis.document_type", message)
+        return []
+    place = _PLACE_OF_EVENTS[kind]
+    if members["epcisBody"].keys() & set(_PLACE_OF_EVENTS.values()) != {place}:
+        message = f"The events of an {kind} lie in epcisBody.{place} and nowhere else."
+        around.error(".epcisBody", "epcis.no_event_list", message)
         return []
     version = members.get("schemaVersion")
     if version is None and kind == _DOCUMENT:

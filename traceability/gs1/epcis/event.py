@@ -47,6 +47,9 @@ _TYPE_OF: Final = {
     prefix + name: name for name in TYPE_NAMES for prefix in ("", "epcis:", *EPCIS_NAMESPACES)
 }  # fmt: skip
 _ACTIONS: Final = frozenset({"ADD", "OBSERVE", "DELETE"})
+# Members that the ledger itself writes into the head. Under such a name an extension would be taken for one of them:
+# every verifier refuses a part that holds a member of another (commitment.md).
+_OF_LEDGER: Final = frozenset({"captured_by", "occurred_at"})
 HEAD_OF_DECLARATION: Final = ("declarationTime", "reason")
 
 
@@ -205,6 +208,9 @@ def _cut_extensions(
             iri = names.iri(name)
             if iri is not None and iri.startswith(EPCIS_NAMESPACES):
                 message = f"{shown(name)} is a name of EPCIS itself, which has no prefix here."
+                findings.error(member(name), "epcis.reserved_name", message)
+            elif iri is None and name in _OF_LEDGER:
+                message = f"{shown(name)} is a name of the ledger's own, and no context in the document explains it."
                 findings.error(member(name), "epcis.reserved_name", message)
             extension(name, value, names, "", findings, into=more)
 

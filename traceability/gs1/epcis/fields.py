@@ -40,8 +40,8 @@ def identifier_field(value: JSON, _names: Names, path: str, findings: Findings) 
 
 
 def is_uri(value: JSON) -> bool:
-    """Tell whether a value is an absolute URI."""
-    return type(value) is str and len(value) <= MAX_LENGTH and _ABSOLUTE(value) is not None
+    """Tell whether a value is an absolute URI that can be seen: of IRIs, those without invisible characters."""
+    return type(value) is str and len(value) <= MAX_LENGTH and value.isprintable() and _ABSOLUTE(value) is not None
 
 
 def uri_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:

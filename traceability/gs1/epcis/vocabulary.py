@@ -49,7 +49,8 @@ class Vocabulary:
         iri = names.iri(value)
         if iri is not None and iri in self.spellings:
             return self.spellings[iri]
-        if ":" in value and not is_uri(iri or value):
+        # A bare word that a context explains stands for a URI too.
+        if (iri is not None or ":" in value) and not is_uri(iri or value):
             findings.error(path, "epcis.uri", f"A {self.name} of your own is a full URI; {shown(value)} is none.")
             return None
         if iri is None and ":" in value:
