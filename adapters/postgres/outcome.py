@@ -28,13 +28,21 @@ def settled(pool: ConnectionPool[psycopg.Connection]) -> Iterator[psycopg.Connec
 
     Raises `UnavailableError`: `ledger.outcome_unknown` when the connection broke, so that the commit may have happened
     or not; `ledger.not_appended` when no connection came free, or the server gave up and rolled back (a time limit, a
-    full disk). Other errors are about what was appended, and nothing of it was.
+    full disk); `ledger.no_partition` when the partitions made ahead are used up. Other errors are about what was
+    appended, and nothing of it was.
     """
     try:
         with pool.connection() as connection:
             yield connection
     except (PoolTimeout, PoolClosed, TooManyRequests) as error:
         raise _not_appended(error) from error
+    except psycopg.errors.CheckViolation as error:
+        # A row without a partition counts as one; the checks of our own tables are on what we compute ourselves.
+        raise UnavailableError(
+            "there is no partition for the next event, and nothing was recorded",
+            code="ledger.no_partition",
+            hint="Run: traceability db maintain",
+        ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         # An ERROR ends the transaction and leaves the connection; FATAL, or no word at all, ends the connection, and
         # that may be after the commit.
