@@ -226,7 +226,7 @@ def test_all_problems_are_told_at_once() -> None:
         typed("TransformationEvent", action=None, inputEPCList=[PACK], outputEPCList=[OTHER_PACK]),
         typed("TransformationEvent", action=None, inputEPCList=[PACK], transformationID=LOT),
         event(sourceList=[{"type": "https://x.example/carrier", "source": PARTY}]),
-        event(errorDeclaration={"declarationTime": "2026-03-02T00:00:00Z", "rdfs:comment": "oops"}),
+        event(eventID="urn:a:b", errorDeclaration={"declarationTime": "2026-03-02T00:00:00Z", "rdfs:comment": "oops"}),
         sensor(component="x", exception="ALARM_CONDITION", hexBinaryValue="F0", booleanValue=False),
     ],
 )
@@ -240,6 +240,8 @@ def test_a_well_formed_event_is_taken_without_a_word(good: dict[str, Any]) -> No
     ("odd", "path", "code"),
     [
         (event(**{"x:y": 1}), "['x:y']", "epcis.unresolved_name"),
+        (event(errorDeclaration={"declarationTime": "2026-03-02T00:00:00Z"}), ".errorDeclaration",
+         "epcis.nothing_retracted"),
         (event(bizStep="x:stepping"), ".bizStep", "epcis.unresolved_name"),
         (event(bizTransactionList=[{"type": "urn:epcglobal:cbv:btt:memo", "bizTransaction": "urn:a:b"}]),
          ".bizTransactionList[0].type", "epcis.unknown_word"),

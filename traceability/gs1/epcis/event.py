@@ -87,6 +87,11 @@ def cut_event(event: dict[str, JSON], names: Names, captured_by: str, findings: 
         more["eventID"] = _event_id(event["eventID"], ".eventID", findings)
     if "errorDeclaration" in event:
         _cut_declaration(event["errorDeclaration"], names, head, more, findings)
+        if "eventID" not in event:
+            message = (
+                "An errorDeclaration without an eventID does not say which event it takes back: it takes back none."
+            )
+            findings.warn(".errorDeclaration", "epcis.nothing_retracted", message)
     if "recordTime" in event:
         more["recordTime"] = time_field(event["recordTime"], names, ".recordTime", findings)
     _cut_extensions(event, event_type, names, more, findings)
