@@ -29,6 +29,7 @@ from tests.support.happenings import (
 from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
 from traceability.errors import NotFoundError
 from traceability.ledger.access import PUBLIC, Grant, Reader
+from traceability.ledger.event import utc_text
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import ItemState, Lifecycle
 from traceability.supply_chain.seen import Role, thing_of
@@ -229,6 +230,17 @@ def test_a_retracted_event_is_shown_and_moves_nothing() -> None:
 def test_a_declaration_that_arrives_first_retracts_all_the_same() -> None:
     wrong = end(5, A, event_id="urn:uuid:1")
     assert state(wrong.retracted(), commission(1, A), wrong).lifecycle is Lifecycle.ACTIVE
+
+
+def test_of_several_declarations_the_one_declared_first_is_named() -> None:
+    wrong = end(5, A, event_id="urn:uuid:1")
+    later, first = wrong.retracted(hour=90), wrong.retracted(hour=89)
+    # Where clocks are 14 hours ahead the earlier instant is a later text.
+    first.head["errorDeclaration"]["declarationTime"] = utc_text(hours(89 + 14)).replace("Z", "+14:00")
+    for declarations in ((later, first), (first, later)):
+        entries = history(commission(1, A), wrong, *declarations).entries
+        (named,) = {e.retracted_by.position for e in entries if e.retracted_by}
+        assert named == 3 + declarations.index(first)
 
 
 def test_a_late_event_is_known_from_its_position_on() -> None:

@@ -17,6 +17,7 @@ from uuid import UUID
 from traceability.gs1.epcis import EpcisView, content_digest, lot_numbers, view_of
 from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, digital_link, parse_identifier
 from traceability.ledger.access import ITEM, redact
+from traceability.ledger.event import microseconds
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Record
 
@@ -301,9 +302,9 @@ def standing(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     return [event for event in events if event.view.declaration is None and event.position not in retracted]
 
 
-def _declaration_order(event: SeenEvent) -> tuple[str, FoldOrder, int]:
+def _declaration_order(event: SeenEvent) -> tuple[int, FoldOrder, int]:
     declaration = event.view.declaration
-    return ("" if declaration is None else declaration.time), event.order, event.position
+    return (0 if declaration is None else microseconds(declaration.time)), event.order, event.position
 
 
 def _mention(uri: str, role: Role, class_level: bool, quantity: Decimal | None, uom: str | None) -> Mention:  # noqa: FBT001
