@@ -94,16 +94,18 @@ def role_of(url: str) -> str:
     return str(role)
 
 
-def connect(url: str, *, autocommit: bool = True) -> psycopg.Connection:
-    """Connect, or raise UnavailableError `postgres.unreachable`."""
+def connect(url: str) -> psycopg.Connection:
+    """Connect, autocommitting; a commit is on disk when it returns. Raises UnavailableError `postgres.unreachable`."""
     try:
-        return psycopg.connect(
-            url, autocommit=autocommit, connect_timeout=_CONNECT_SECONDS, application_name=APPLICATION_NAME
+        connection = psycopg.connect(
+            url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name=APPLICATION_NAME
         )
+        _commit_to_disk(connection)
     except psycopg.ProgrammingError as error:
         raise InvalidInputError("A database URL is malformed", code="settings.database_url") from error
     except psycopg.OperationalError as error:
         raise unreachable(error) from error
+    return connection
 
 
 def open_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> ConnectionPool[psycopg.Connection]:
@@ -143,12 +145,16 @@ def unreachable(error: Exception) -> UnavailableError:
     )
 
 
-def _set_up(connection: psycopg.Connection) -> None:
-    # Whoever acknowledges an append or signs a checkpoint that a crash takes back has told two histories. What waits
-    # for standbys as well stays as the operator set it.
+def _commit_to_disk(connection: psycopg.Connection) -> None:
+    # Whoever acknowledges an append or an erasure, or signs a checkpoint, that a crash takes back has told two
+    # histories. What waits for standbys as well stays as the operator set it.
     connection.execute(
         "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'off'"
     )
+
+
+def _set_up(connection: psycopg.Connection) -> None:
+    _commit_to_disk(connection)
     # Set by statement, not in the URL's options: poolers refuse options, and an operator's own stay as they are.
     milliseconds = str(TRANSACTION_SECONDS * 1000)
     limits = ["statement_timeout", "idle_in_transaction_session_timeout"]

@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from adapters.postgres.connection import NO_LIMITS
+from adapters.postgres.connection import NO_LIMITS, connect
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.stored import RECORD_COLUMNS, record_of_row
 from traceability.errors import ConflictError, NotFoundError, UnavailableError
@@ -30,9 +30,9 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
     """Erase an event's personal and source parts and record that, in one transaction.
 
     Returns the position of the `ledger.redacted.v1` event. Raises `NotFoundError` `ledger.no_such_position`,
-    `ConflictError` `ledger.already_erased`.
+    `ConflictError` `ledger.already_erased`, `UnavailableError` `postgres.unreachable`.
     """
-    with psycopg.connect(owner_url, autocommit=True) as connection, connection.transaction():
+    with connect(owner_url) as connection, connection.transaction():
         row = connection.execute(
             f"SELECT {RECORD_COLUMNS} FROM ledger.record r WHERE ledger_id = %s AND position = %s FOR UPDATE",
             [ledger.ledger_id, position],
@@ -69,7 +69,7 @@ def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float]
     Raises `UnavailableError`: `ledger.purge_incomplete` if a transaction still keeps them, `ledger.purge_not_allowed`
     for a role that does not own the tables.
     """
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    with connect(owner_url) as connection:
         connection.execute(NO_LIMITS)
         names = connection.execute(
             "SELECT DISTINCT n.nspname, c.relname FROM ledger.record r JOIN pg_class c ON c.oid = r.tableoid"

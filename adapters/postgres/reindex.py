@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from adapters.postgres.bulk import copy_into
-from adapters.postgres.connection import NO_LIMITS
+from adapters.postgres.connection import NO_LIMITS, connect
 from adapters.postgres.rows import index_data, pack, rows_of, visibilities_of, visibility_columns
 from traceability.errors import NotFoundError
 from traceability.ledger.event import LedgerEvent
@@ -57,7 +57,7 @@ def reindex(
 
     `progress` is told the positions done and the head. Raises `NotFoundError` `ledger.unknown`.
     """
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    with connect(owner_url) as connection:
         connection.execute(NO_LIMITS)
         row = connection.execute("SELECT ledger_id, position FROM ledger.head WHERE name = %s", [ledger]).fetchone()
         if row is None:

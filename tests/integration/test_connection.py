@@ -80,12 +80,11 @@ def test_a_pooled_transaction_cannot_outlive_its_limit(shared_database: Database
 
 
 @pytest.mark.parametrize(("chosen", "kept"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")])
-def test_a_pooled_commit_is_on_disk_whatever_the_server_s_default(
-    shared_database: Database, chosen: str, kept: str
-) -> None:
+def test_a_commit_is_on_disk_whatever_the_server_s_default(shared_database: Database, chosen: str, kept: str) -> None:
     url = make_conninfo(shared_database.runtime_url, options=f"-c synchronous_commit={chosen}")
-    with open_pool(url) as pool, pool.connection() as connection:
+    with open_pool(url) as pool, pool.connection() as connection, connect(url) as single:
         assert connection.execute("SHOW synchronous_commit").fetchone() == (kept,)
+        assert single.execute("SHOW synchronous_commit").fetchone() == (kept,)
 
 
 def test_a_pooled_connection_is_the_runtime_role_s(shared_database: Database) -> None:
