@@ -93,7 +93,7 @@ def embedded_server(data: Path, *, keep: bool = False) -> Iterator[EmbeddedServe
 def stop(data: Path) -> bool:
     """Stop the server of the folder `data`, under its users if there are any; return whether one was running."""
     folder = _Folder(data.absolute())
-    if not folder.lock.exists():
+    if not folder.made():
         return False
     with folder.refusals(), _flock(folder.lock):
         folder.keep.unlink(missing_ok=True)
@@ -112,6 +112,20 @@ def stop(data: Path) -> bool:
     return True
 
 
+def in_use(data: Path) -> bool:
+    """Return whether a process uses the server of the folder `data`; one that is only kept has no user."""
+    folder = _Folder(data.absolute())
+    if not folder.made():
+        return False
+    # The shared lock waits while the supervisor, seeing no user, is stopping the server.
+    with folder.refusals(), _flock(folder.lock), _flock(folder.users, shared=True) as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 class _Folder:
     """Names the files of a data folder."""
 
@@ -125,6 +139,11 @@ class _Folder:
         self.keep = data / "keep"
         digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
         self.short = Path(tempfile.gettempdir(), f"traceability-{os.geteuid()}-{digest}")
+
+    def made(self) -> bool:
+        """Return whether a server was ever asked for here."""
+        with self.refusals():
+            return self.lock.exists()
 
     def socket_dir(self) -> Path:
         """Return the cluster, or a short symbolic link to it: a socket's address is limited to some 100 bytes.

@@ -88,7 +88,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         for row in rows:
             typer.echo("\t".join(str(cell) for cell in row))
         return
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # an identifier that is cut short cannot be copied
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))  # an identifier may look like markup
     out.print(table)
@@ -106,6 +108,11 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 def note(text: str) -> None:
     """Say something to the person, on stderr."""
     talk.print(text, markup=False, soft_wrap=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, whose plural ends in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def report(error: TraceabilityError, *, json: bool) -> None:

@@ -13,7 +13,7 @@ from adapters.postgres.migrate import migrate as apply
 from adapters.postgres.partitions import maintain as make_partitions
 from adapters.postgres.privileges import excess_privileges
 from adapters.postgres.reindex import reindex as rebuild
-from api.cli.context import EXIT_FALSE, JSON, LedgerName, group, note, print_json, progress_bar, settings_for
+from api.cli.context import EXIT_FALSE, JSON, LedgerName, counted, group, note, print_json, progress_bar, settings_for
 from api.wiring import INDEXER, database_settings
 
 app = group("db", "The database: migrate, check, address.")
@@ -32,7 +32,7 @@ def migrate(*, json: JSON = False) -> None:
         print_json({"applied": applied})
     for name in [] if json else applied:
         typer.echo(name)
-    note(f"Applied {len(applied)} migrations." if applied else "Nothing was pending.")
+    note(f"Applied {counted(len(applied), 'migration')}." if applied else "Nothing was pending.")
 
 
 @app.command()
@@ -45,7 +45,7 @@ def check(*, json: JSON = False) -> None:
     if json:
         print_json({"applied": report.applied, "pending": report.pending, "excess_privileges": excess})
     else:
-        typer.echo(f"{report.applied} migrations applied")
+        typer.echo(f"{counted(report.applied, 'migration')} applied")
     for name in report.pending:
         note(f"pending: {name} (run: traceability db migrate)")
     for privilege in excess:
@@ -87,7 +87,7 @@ def reindex(
     if json:
         print_json({"clean": not found, "repaired": bool(found) and not verify, "tables": differences})
     for difference in found:
-        note(f"{difference.table}: {difference.missing} rows were missing, {difference.surplus} should not be there")
+        note(f"{difference.table}: {counted(difference.missing, 'row')} missing, {difference.surplus} too many")
     note("The index is what the records say." if not found else "It differs." if verify else "Mended.")
     if found and verify:
         raise typer.Exit(EXIT_FALSE)

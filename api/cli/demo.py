@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Annotated
 
 import typer
 
 from adapters.postgres.connection import database_urls
-from adapters.postgres.embedded import stop
+from adapters.postgres.embedded import in_use, stop
 from adapters.postgres.provenance import PostgresProvenance
-from api.app import create_app
-from api.cli.context import EXIT_FALSE, JSON, note, print_json, settings_for
+from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
 from api.cli.serve import address_of, listen, run
 from api.codes import read_code
 from api.demo.load import load_stories
@@ -23,13 +23,14 @@ from api.notary import integrate_all, published_log, receipt
 from api.settings import Settings
 from api.web.history_section import latest
 from api.wiring import Engine, database_settings, open_engine
-from traceability.errors import InvalidInputError
+from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.access import PUBLIC
 from traceability.notary.verify import verify_receipt
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.seen import thing_of
 
 _LEDGER = "main"
+_OF_ANOTHER_VERSION = ("migrate.checksum", "postgres.major_version")
 
 
 def demo(
@@ -64,8 +65,7 @@ def demo(
         if fresh:
             _clear(settings)
         note(f"Starting a private PostgreSQL in {settings.data} …")
-        stack.enter_context(database_urls(database_settings(settings), keep=keep))
-        engine = stack.enter_context(open_engine(settings))
+        engine = stack.enter_context(_opened(settings, keep=keep))
         summary = _tell(engine)
         if json:
             print_json(summary)
@@ -73,6 +73,8 @@ def demo(
             raise typer.Exit(EXIT_FALSE)
         if listener is None:
             return
+        from api.app import create_app  # noqa: PLC0415 - see api/cli/serve.py
+
         app = create_app(engine)
         app.state.integrator = stack.enter_context(integrating(engine))
         app.state.stories = manifest().stories
@@ -82,15 +84,34 @@ def demo(
         run(app, listener)
 
 
+@contextmanager
+def _opened(settings: Settings, *, keep: bool) -> Iterator[Engine]:
+    """Start the server and open the engine; what another version left behind is an error that says how to go on."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(database_urls(database_settings(settings), keep=keep))
+            engine = stack.enter_context(open_engine(settings))
+        except UnavailableError as error:
+            if error.code not in _OF_ANOTHER_VERSION:
+                raise
+            raise UnavailableError(
+                f"What is in {settings.data} was made by another version of this program. {error.message}",
+                code="demo.other_version",
+                hint="Start over with: traceability demo --fresh (it removes the events that are there)",
+            ) from error
+        yield engine
+
+
 def _tell(engine: Engine) -> dict[str, object]:
     """Load the stories, publish them and verify one receipt as anybody would; return the totals of the ledger."""
     recorded = duplicates = 0
     for loaded in load_stories(engine):
         recorded += loaded.recorded
         duplicates += loaded.duplicates
-        note(f"  {loaded.participant.display_name}: {loaded.recorded} events recorded, {loaded.duplicates} known")
+        name, events = loaded.participant.display_name, counted(loaded.recorded, "event")
+        note(f"  {name}: {events} recorded, {loaded.duplicates} known")
     checkpoint = integrate_all(engine)
-    note(f"Published a signed checkpoint over {checkpoint.size} events of {checkpoint.origin}.")
+    note(f"Published a signed checkpoint over {counted(checkpoint.size, 'event')} of {checkpoint.origin}.")
     verified = _verify_one(engine)
     note(f"A receipt was checked with the log's public key alone: {'it holds' if verified else 'IT DOES NOT HOLD'}.")
     return {
@@ -119,11 +140,30 @@ def _verify_one(engine: Engine) -> bool:
 
 
 def _clear(settings: Settings) -> None:
-    """Remove database, keys and log together: a log without its database would refuse to start."""
+    """Remove database, keys and log together: a log without its database would refuse to start.
+
+    Raises `ConflictError` (`demo.in_use`) when another command works with them, and `UnavailableError` (`demo.data`)
+    when they cannot be removed.
+    """
+    if in_use(settings.data / "postgres"):
+        raise ConflictError(
+            f"Another command is using {settings.data}",
+            code="demo.in_use",
+            hint="Stop it first, or start over in another folder.",
+        )
     note(f"Removing what is in {settings.data} …")
     stop(settings.data / "postgres")
-    for name in ("postgres", "logs", "keys"):
-        shutil.rmtree(settings.data / name, ignore_errors=True)
+    for folder in (settings.data / name for name in ("postgres", "logs", "keys")):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UnavailableError(
+                f"Cannot remove {folder}: {error.strerror or error}",
+                code="demo.data",
+                hint="Run as the account that made it, or remove it yourself.",
+            ) from error
 
 
 def _print_addresses(url: str) -> None:

@@ -17,6 +17,7 @@ from api.cli.context import (
     JSON,
     As,
     LedgerName,
+    counted,
     group,
     note,
     opened,
@@ -212,8 +213,8 @@ def _note_checked(read: Sequence[_Read]) -> None:
     errors = sum(len(one.errors) for one in read)
     warnings = sum(len(one.document.problems) for one in read) - errors
     events = sum(len(one.document.events) for one in read)
-    found = (_counted(events, "good event"), _counted(errors, "error"), _counted(warnings, "warning"))
-    note(f"Checked {_counted(len(read), 'file')}: {', '.join(found)}.")
+    found = (counted(events, "good event"), counted(errors, "error"), counted(warnings, "warning"))
+    note(f"Checked {counted(len(read), 'file')}: {', '.join(found)}.")
 
 
 def _note_recorded(recorded: Sequence[_Recorded], *, kept_out: bool) -> None:
@@ -221,9 +222,5 @@ def _note_recorded(recorded: Sequence[_Recorded], *, kept_out: bool) -> None:
         note("Nothing was recorded. Correct the events above, or record the good ones with --proceed.")
         return
     counts = _counts(recorded)
-    words = (_counted(counts["duplicates"], "duplicate"), _counted(counts["conflicts"], "conflict"))
+    words = (counted(counts["duplicates"], "duplicate"), counted(counts["conflicts"], "conflict"))
     note(f"{counts['recorded']} recorded, {', '.join(words)}.")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -14,6 +14,7 @@ from api.cli.context import (
     JSON,
     As,
     LedgerName,
+    counted,
     group,
     note,
     opened,
@@ -39,7 +40,7 @@ def integrate(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) 
         checkpoint = integrate_all(engine)
     if json:
         print_json({"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()})
-    note(f"Published {checkpoint.size} leaves of {checkpoint.origin}.")
+    note(f"Published a checkpoint of size {checkpoint.size} of {checkpoint.origin}.")
 
 
 @app.command()
@@ -70,7 +71,7 @@ def key(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> Non
 
 @app.command()
 def prove(
-    event: Annotated[str, typer.Argument(help="Its event id, or its position.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Its event id, or its position.")],
     *,
     item: Annotated[
         list[str] | None, typer.Option("--item", metavar="ID", help="Open only this item; may be repeated.")
@@ -154,8 +155,8 @@ def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> No
     if not (database.clean and files.clean):
         raise typer.Exit(EXIT_FALSE)
     note(
-        f"Good: {database.leaves} leaves, {database.checkpoints} checkpoints, {files.files} tiles,"
-        f" {database.erased} lawful erasures."
+        f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"
+        f" {counted(files.files, 'tile')}, {counted(database.erased, 'lawful erasure')}."
     )
 
 

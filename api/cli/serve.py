@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
-from fastapi import FastAPI
 
-from api.app import create_app
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
 from api.integrator import integrating
 from api.logging import configure_logging
 from api.readiness import unreadiness
 from api.wiring import open_engine
 from traceability.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+# The web framework and its server are imported where they are needed: they take half of the time in which
+# `traceability --version` and every other command start.
 
 _GRACE_SECONDS = 10
 _BACKLOG = 2048
@@ -39,6 +42,8 @@ def serve(
     - `traceability serve --port 8080`
     - `TRACEABILITY_DATABASE_URL=postgresql://traceability@db/traceability traceability serve`
     """
+    from api.app import create_app  # noqa: PLC0415
+
     settings = settings_for(ledger=ledger, host=host, port=port)
     configure_logging()
     with (
@@ -59,6 +64,8 @@ def serve(
 
 def run(app: FastAPI, listener: socket.socket) -> None:
     """Answer requests that come to `listener` until the process is told to stop."""
+    import uvicorn  # noqa: PLC0415
+
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -85,8 +92,10 @@ def listen(host: str, port: int) -> socket.socket:
         # answer waits 40 ms for the client's delayed acknowledgement. Accepted sockets inherit it.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
+        # The library adds the address, which is told already, to what the system says.
+        reason = (error.strerror or str(error)).partition(" (while ")[0]
         raise UnavailableError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}",
+            f"Cannot listen on {host} port {port}: {reason}",
             code="serve.address",
             hint="Another program may have it: choose another with --port, or --port 0 for a free one.",
         ) from error

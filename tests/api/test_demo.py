@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from adapters.postgres.embedded import OWNER_ROLE, embedded_server
 from api.demo.story import manifest
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,31 @@ def test_once_tells_totals_keeps_what_is_there_and_starts_over_when_told(tmp_pat
     assert (fresh["events"], fresh["recorded"]) == (STORY_EVENTS, STORY_EVENTS)
     assert fresh["vkey"] != first["vkey"]
     assert fresh["root"] != first["root"]
+
+
+def refused(folder: Path, *options: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*COMMAND, "--once", "--json", *options],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    error = json.loads(done.stdout)["error"]
+    return done.returncode, error["code"], error["hint"]
+
+
+def test_data_of_another_version_are_told_and_removed_only_when_nobody_uses_them(tmp_path: Path) -> None:
+    once(tmp_path)
+    with embedded_server(tmp_path / ".traceability" / "postgres") as server:
+        with psycopg.connect(server.url(role=OWNER_ROLE), autocommit=True) as connection:
+            connection.execute("UPDATE work.migration SET checksum = 'of another version' WHERE number = 1")
+        code, name, hint = refused(tmp_path)
+        assert (code, name) == (3, "demo.other_version")
+        assert "--fresh" in hint
+        assert refused(tmp_path, "--fresh")[:2] == (1, "demo.in_use")
+    assert once(tmp_path, "--fresh")["recorded"] == STORY_EVENTS
 
 
 def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from adapters.postgres.binaries import find_binaries, server_account
-from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, embedded_server, stop
+from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, embedded_server, in_use, stop
 from traceability.errors import UnavailableError
 
 ROOT = Path(__file__).parents[2]
@@ -378,3 +378,28 @@ def test_a_folder_that_cannot_be_used_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError) as caught:
         embedded_server(tmp_path / "file" / "data").__enter__()
     assert caught.value.code == "postgres.data_folder"
+
+
+def test_a_folder_of_another_account_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        for ask in (stop, in_use):
+            with pytest.raises(UnavailableError) as caught:
+                ask(tmp_path / "closed" / "data")
+            assert caught.value.code == "postgres.data_folder"
+    finally:
+        os.seteuid(before)
+
+
+def test_it_is_in_use_while_a_process_uses_it(data: Path, start_user: Callable[..., subprocess.Popen[str]]) -> None:
+    assert not in_use(data)
+    user = start_user("keep")
+    assert user.stdout is not None
+    assert user.stdout.readline() == "up\n"
+    assert in_use(data)
+    user.communicate()
+    assert not in_use(data)
+    assert stop(data)
