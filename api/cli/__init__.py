@@ -85,6 +85,14 @@ def main() -> NoReturn:
                 hint="Migrating states anew what the runtime role may do: traceability db migrate",
             )
         )
+    except OSError as error:  # a full disk, files of another account: where they are used nothing better can be said
+        _leave(
+            UnavailableError(
+                f"Cannot use {error.filename or 'a file'}: {error.strerror or error}",
+                code="system.file",
+                hint="The files in TRACEABILITY_DATA belong to the account that made them: run as that account.",
+            )
+        )
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 

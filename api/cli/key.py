@@ -49,7 +49,7 @@ def list_keys(*, as_: As = None, ledger: LedgerName = None, json: JSON = False) 
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="The public id, as `key list` shows it.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="The public id, as `key list` shows it.")],
     *,
     as_: As = None,
     ledger: LedgerName = None,

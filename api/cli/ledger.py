@@ -26,7 +26,12 @@ Personal = Annotated[
 
 
 @app.command()
-def add(name: Annotated[str, typer.Argument()], *, personal: Personal = None, json: JSON = False) -> None:
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a-z, 0-9, dots and hyphens.")],
+    *,
+    personal: Personal = None,
+    json: JSON = False,
+) -> None:
     """Make an empty ledger, as the owner role.
 
     Example: `traceability ledger add drugs --personal https://clinic.example/ns#patient`
@@ -46,7 +51,7 @@ def list_ledgers(*, json: JSON = False) -> None:
 @app.command()
 def personal(
     member: Annotated[
-        list[str], typer.Argument(metavar="MEMBER…", help="IRIs or JSON pointers; they replace the list.")
+        list[str], typer.Argument(metavar="MEMBER", help="IRIs or JSON pointers; they replace the list.")
     ],
     *,
     ledger: LedgerName = None,
@@ -64,7 +69,7 @@ def personal(
 
 @app.command()
 def erase(
-    event: Annotated[str, typer.Argument(help="Its position, or its event id.")],
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Its position, or its event id.")],
     *,
     reason: Annotated[str, typer.Option(help="Why, for the record; name no person.")],
     authority: Annotated[str, typer.Option(help="Who ordered it, for the record.")],
@@ -94,7 +99,7 @@ def erase(
 
 @app.command()
 def purge(
-    positions: Annotated[list[int], typer.Argument(metavar="POSITION...", help="Positions of erased events.")],
+    positions: Annotated[list[int], typer.Argument(metavar="POSITION", help="Positions of erased events.")],
     *,
     json: JSON = False,
 ) -> None:

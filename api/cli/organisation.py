@@ -24,7 +24,10 @@ Steps = Annotated[
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Permanent name: a-z, 0-9, dots and hyphens, such as dairy.example.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="For good: a-z, 0-9, dots and hyphens, such as dairy.example."),
+    ],
     *,
     display_name: Annotated[str | None, typer.Option("--display-name", metavar="TEXT", help="For people.")] = None,
     gln: Annotated[list[str] | None, typer.Option("--gln", help="13 digits, URN or Digital Link; repeatable.")] = None,
@@ -84,7 +87,9 @@ def profile(
 
 @app.command()
 def grant(
-    grantee: Annotated[str | None, typer.Argument(help="To whom; without it, all grants are listed.")] = None,
+    grantee: Annotated[
+        str | None, typer.Argument(metavar="GRANTEE", help="To whom; without it, all grants are listed.")
+    ] = None,
     *,
     parts: Parts = None,
     step: Steps = None,

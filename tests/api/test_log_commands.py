@@ -111,3 +111,13 @@ def test_erasure_leaves_a_good_log(imported: Run) -> None:
     assert shown["withheld"] == ["personal", "source"]
     # A receipt that was handed out before holds what it held.
     assert imported("log", "verify", "-", "--key", key, stdin=before["receipt"].encode()).code == 0
+
+
+def test_files_that_cannot_be_used_are_unreachable(imported: Run, tmp_path: Path) -> None:
+    assert imported("log", "integrate").code == 0
+    checkpoint = tmp_path / ".traceability/logs/main/checkpoint"
+    checkpoint.unlink()
+    checkpoint.mkdir()
+    ran = imported("log", "checkpoint", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "system.file")
+    assert str(checkpoint.relative_to(tmp_path)) in ran.json["error"]["message"]
