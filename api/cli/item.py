@@ -51,7 +51,7 @@ def item(
     """Show where a thing is, what it is in, and what happened to it.
 
     The answer is made of the events that the organisation of `--as` may see. `--as-of` asks for a moment in the world,
-    `--known-at` for a moment of the ledger.
+    `--known-at` for a moment of the ledger. `traceability log prove POSITION` gives the receipt of an event.
 
     For example:
 
@@ -66,7 +66,7 @@ def item(
         print_json(found.model_dump(mode="json"))
         return
     print_table(("", named(found.id)), _facts(found))
-    print_table(("when (UTC)", "what", "where", "by", "event"), [_line(entry) for entry in found.history])
+    print_table(("when (UTC)", "what", "where", "by", "position"), [_line(entry) for entry in found.history])
     if found.history_count > len(found.history):
         note(f"The last {len(found.history)} of {found.history_count} events; --limit shows more.")
 
@@ -114,7 +114,7 @@ def _line(entry: EntryOut) -> tuple[str, ...]:
         what = f"{what} (retracted)"
     place = entry.biz_location or entry.read_point
     where = "" if place is None else named(place)
-    return _short(entry.occurred_at), what, where, entry.captured_by, f"{entry.position} {entry.event_id}"
+    return _short(entry.occurred_at), what, where, entry.captured_by, str(entry.position)
 
 
 def _stay(interval: IntervalOut) -> str:

@@ -27,7 +27,7 @@ _WIDE = 10_000  # columns of a pipe: a program reads lines, so none is broken
 
 
 def trace(
-    identifiers: Annotated[list[str], typer.Argument(metavar="ID...", help="Digital Links, URNs, (01)… or numbers.")],
+    identifiers: Annotated[list[str], typer.Argument(metavar="ID", help="Digital Links, URNs, (01)… or numbers.")],
     *,
     direction: Annotated[Direction, typer.Option(help="To origins, to consequences, or both.")] = Direction.BOTH,
     as_of: AsOf = None,
@@ -77,7 +77,7 @@ def _print(found: TraceOut, heading: str) -> None:
     if not out.is_terminal:
         out = Console(highlight=False, width=_WIDE, color_system=None)
     for root in found.roots:
-        out.print(_tree(found, root, heading), soft_wrap=True)
+        out.print(_tree(found, root, heading))
     if not found.complete:
         note("A limit cut this trace short.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,17 @@ def test_a_trace_is_a_tree_from_each_root(imported: Run) -> None:
     cut = imported("trace", MILK, "--direction", "forward", "--max-depth", "1")
     assert "more behind --max-depth" in cut.out
     assert "A limit cut this trace short." in cut.err
+
+
+def test_on_a_narrow_terminal_nothing_is_cut_short(imported: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "50")
+    shown = {command: re.sub(r"\x1b\[[0-9;]*m", "", imported(command, PACK).out) for command in ("item", "trace")}
+    for text in shown.values():
+        assert max(map(len, text.splitlines())) <= 50
+        assert "…" not in text
+    words = shown["trace"].replace("│", "").split()
+    assert [words.count(word) for word in ("container", "2026-03-03")] == [2, 2]
 
 
 def test_a_trace_as_json(imported: Run) -> None:
