@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.postgres.connection import open_pool
+from adapters.postgres.erasure import erase
 from adapters.postgres.ledger import Pool, PostgresLedger
 from adapters.postgres.ledgers import add_ledger
 from adapters.postgres.provenance import PostgresProvenance
@@ -174,6 +175,21 @@ def test_arrival_does_not_matter(pool: Pool, *, reverse: bool) -> None:
     item = desk.item(PACK)
     assert (item.state.disposition, item.state.contained_in) == ("in_progress", ())
     assert [interval.closed_at for interval in item.containers] == [1_772_701_200_000_000]
+
+
+def test_an_erasure_changes_no_answer(pool: Pool, database: Database) -> None:
+    desk = Desk(pool, "main", PRODUCED, SHIPPED)
+    ledger = PostgresLedger(pool, RULES, name="main", organisation=DAIRY)
+    recorded = ledger.head()
+    item, answer = desk.item(PACK, DAIRY), desk.trace(MILK, DAIRY)
+    assert item.containers
+    assert answer.edges
+    for position in range(1, recorded + 1):
+        erase(database.owner_url, ledger, position, reason="asked to", authority="GDPR Art. 17")
+    assert not any(record.event.parts.source for record in ledger.records(range(1, recorded + 1)))
+    assert desk.item(PACK, DAIRY, known_at=recorded) == item
+    after = desk.trace(MILK, DAIRY)
+    assert (after.nodes, after.edges, after.frontier) == (answer.nodes, answer.edges, answer.frontier)
 
 
 def test_hidden_events_make_no_difference(pool: Pool) -> None:
