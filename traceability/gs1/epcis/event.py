@@ -95,7 +95,8 @@ def cut_event(event: dict[str, JSON], names: Names, captured_by: str, findings: 
     if "recordTime" in event:
         more["recordTime"] = time_field(event["recordTime"], names, ".recordTime", findings)
     _cut_extensions(event, event_type, names, more, findings)
-    what = cut_items(event, findings)
+    # The schema of EPCIS 2.0 lets a TransactionEvent name a thing twice.
+    what = cut_items(event, findings, distinct=event_type != "TransactionEvent")
     _check_what(event, event_type, findings)
     where: dict[str, JSON] = {f: cut_place(f, event[f], names, findings) for f in _PLACES if f in event}
     why: dict[str, JSON] = {f: cut_business_list(f, event[f], names, findings) for f in _BUSINESS_LISTS if f in event}

@@ -32,8 +32,11 @@ _QUANTITY_FIELDS: Final = frozenset({"epcClass", "quantity", "uom"})
 _UNIT: Final = re.compile(r"[A-Z0-9]{2,3}").fullmatch
 
 
-def cut_items(event: dict[str, JSON], findings: Findings) -> tuple[bytes, ...]:
-    """Return the items of an event, each the JSON object that is hashed."""
+def cut_items(event: dict[str, JSON], findings: Findings, *, distinct: bool) -> tuple[bytes, ...]:
+    """Return the items of an event, each the JSON object that is hashed.
+
+    `distinct` tells whether EPCs in the lists of objects, inputs and outputs may stand there only once.
+    """
     items: list[bytes] = []
     for field in WHAT_FIELDS:
         value = event.get(field)
@@ -56,17 +59,17 @@ def cut_items(event: dict[str, JSON], findings: Findings) -> tuple[bytes, ...]:
         if field.endswith("QuantityList") or field == "quantityList":
             _cut_quantities(field, value, items, findings)
         else:
-            _cut_epcs(field, value, items, findings)
+            _cut_epcs(field, value, items, findings, distinct=distinct and field in _DISTINCT)
     return tuple(items)
 
 
-def _cut_epcs(field: str, values: list[JSON], items: list[bytes], findings: Findings) -> None:
+def _cut_epcs(field: str, values: list[JSON], items: list[bytes], findings: Findings, *, distinct: bool) -> None:
     seen: set[str] = set()
     for i, value in enumerate(values):
         uri = identifier(value, f".{field}[{i}]", findings)
         if uri is None:
             continue
-        if field in _DISTINCT:
+        if distinct:
             if value in seen:
                 findings.error(f".{field}[{i}]", "epcis.repeated_item", f"{shown(value)} stands in {field} twice.")
             seen.add(value)
@@ -105,10 +108,10 @@ def _measure(value: dict[str, JSON], path: str, findings: Findings) -> str:
         if type(unit) is not str or _UNIT(unit) is None:
             message = f"A unit is a code of UN/ECE Recommendation 20 such as KGM, not {shown(unit)}."
             findings.error(f"{path}.uom", "epcis.uom", message)
-        elif "quantity" not in value:
-            findings.error(f"{path}.uom", "epcis.quantity", "A unit of measure needs a quantity.")
         else:
             written += f',"uom":"{unit}"'
+            if "quantity" not in value:
+                findings.warn(f"{path}.uom", "epcis.quantity", "A unit of measure without a quantity; it is kept.")
     return written
 
 
