@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from api.cli.context import JSON, As, LedgerName, group, note, opened, operated, print_json, print_table
+from api.steps import business_step
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import GRANTABLE_PARTS, PUBLIC, Grant
@@ -122,8 +123,9 @@ def _open_or_close(engine: Engine, grantee: str, parts: str | None, steps: list[
     if steps and parts is None:
         raise typer.BadParameter("a step needs --parts", param_hint="--step")
     if parts is not None:
+        opened_steps = frozenset(map(business_step, steps)) if steps else None
         wanted = frozenset(part.strip() for part in parts.split(",") if part.strip())
-        engine.organisations.set_grant(Grant(grantor, grantee, frozenset(steps) if steps else None, wanted))
+        engine.organisations.set_grant(Grant(grantor, grantee, opened_steps, wanted))
     elif close and not engine.organisations.end_grant(grantor, grantee):
         raise NotFoundError(f"{grantor} grants nothing to {grantee}", code="access.no_such_grant")
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.security import AdminDep, EngineDep
+from api.steps import business_step
 from traceability.errors import ForbiddenError, NotFoundError
 from traceability.ledger.access import GRANTABLE_PARTS, Grant
 from traceability.ledger.event import utc_text
@@ -146,7 +147,7 @@ def list_grants(organisation: AdministeredDep, engine: EngineDep) -> list[GrantO
 @router.put("/{organisation}/grants/{grantee}", summary="Open parts of events to an organisation or to `public`")
 def set_grant(organisation: AdministeredDep, grantee: str, body: GrantIn, engine: EngineDep) -> GrantOut:
     """Open what the body says, in place of what was open to this grantee before."""
-    steps = None if body.steps is None else frozenset(body.steps)
+    steps = None if body.steps is None else frozenset(map(business_step, body.steps))
     grant = Grant(organisation, grantee, steps, frozenset(body.parts))
     engine.organisations.set_grant(grant)
     return _grant(grant)

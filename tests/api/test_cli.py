@@ -151,7 +151,7 @@ def test_organisations_and_their_grants(dairy: Run) -> None:
     profile = {"grantee": "public", "parts": ["item", "where"], "steps": None}
     assert dairy("organisation", "profile", "--parts", "item,where", "--json").json == [profile]
     grant = {"grantee": "store.example", "parts": ["what"], "steps": ["receiving", "shipping"]}
-    made = ("--parts", "what", "--step", "shipping", "--step", "receiving", "--json")
+    made = ("--parts", "what", "--step", "shipping", "--step", "urn:epcglobal:cbv:bizstep:receiving", "--json")
     assert dairy("organisation", "grant", "store.example", *made).json == [grant]
     assert dairy("organisation", "grant", "--json").json == [profile, grant]
     assert dairy("organisation", "grant", "store.example", "--end", "--json").json == []
@@ -159,6 +159,10 @@ def test_organisations_and_their_grants(dairy: Run) -> None:
     assert dairy("organisation", "profile", "--close").code == 4
     assert dairy("organisation", "profile", "--parts", "personal").code == 1
     assert dairy("organisation", "profile", "--step", "shipping").code == 2
+    misspelt = dairy("organisation", "profile", "--parts", "item", "--step", "shippin", "--json")
+    assert (misspelt.code, misspelt.json["error"]["code"]) == (1, "access.steps")
+    own = "https://dairy.example/steps/churning"
+    assert dairy("organisation", "profile", "--parts", "item", "--step", own, "--json").json[0]["steps"] == [own]
 
 
 def test_a_key_is_printed_once_and_revoked(dairy: Run) -> None:

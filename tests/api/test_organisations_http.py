@@ -121,6 +121,8 @@ def test_grants_that_mean_nothing_are_refused(client: httpx.Client, bearer: Bear
     address = "/organisations/dairy.example/grants"
     personal = client.put(f"{address}/public", json={"parts": ["personal"]}, headers=admin)
     assert (personal.status_code, personal.json()["code"]) == (422, "access.parts")
+    misspelt = client.put(f"{address}/public", json={"parts": ["item"], "steps": ["shippin"]}, headers=admin)
+    assert (misspelt.status_code, misspelt.json()["code"]) == (422, "access.steps")
     nobody = client.put(f"{address}/nobody.example", json={"parts": []}, headers=admin)
     assert (nobody.status_code, nobody.json()["code"]) == (404, "access.unknown_organisation")
     operator = bearer("local", Scope.ADMIN)
