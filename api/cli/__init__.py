@@ -16,7 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
 from api.cli import db, demo, feed, item, key, label, ledger, log, organisation, serve, trace
-from api.cli.context import exit_code, report
+from api.cli.context import exit_code, note, report
 from traceability.errors import TraceabilityError, UnavailableError
 
 _INTERRUPTED = 130
@@ -94,6 +94,7 @@ def main() -> NoReturn:
             )
         )
     except KeyboardInterrupt:
+        note("Interrupted.")
         sys.exit(_INTERRUPTED)
 
 
