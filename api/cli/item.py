@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -27,7 +27,7 @@ def moment(text: str) -> datetime:
         raise typer.BadParameter("write it like 2026-03-01T08:15:00+01:00") from error
     if time.utcoffset() is None:
         raise typer.BadParameter("give the offset too, like 2026-03-01T08:15:00+01:00")
-    return time.astimezone(UTC)
+    return time
 
 
 AsOf = Annotated[

@@ -146,6 +146,8 @@ def test_what_is_not_known_is_4_and_senseless_questions_are_refused(imported: Ru
     for time in ("yesterday", "2026-03-01T00:00:00"):
         refused = imported(command, PACK, "--as-of", time)
         assert (refused.code, refused.out) == (2, "")
+    no_date = imported(command, PACK, "--as-of", "0001-01-01T00:00:00+14:00", "--json")
+    assert (no_date.code, no_date.json["error"]["code"]) == (1, "provenance.as_of")
 
 
 def test_another_organisation_sees_nothing_of_it(imported: Run) -> None:
