@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup, escape
 
 router: Final = APIRouter(include_in_schema=False)
 _pages: Final = Environment(loader=PackageLoader("api", "reference_pages"), autoescape=select_autoescape())
+_CODE: Final = re.compile(r"`([^`]+)`")
 _CACHE: Final = {"Cache-Control": "public, max-age=3600"}
 _DEPTH: Final = 8  # of an example: schemas may contain themselves
+
+
+def _marked(text: str) -> Markup:
+    """Show as code what docstrings put between backticks."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
+
+
+_pages.filters["marked"] = _marked
 
 
 @router.get("/docs")

@@ -67,11 +67,11 @@ class Settings(BaseSettings):
         if self.public_url is not None:
             url = urlsplit(self.public_url)
             if url.scheme != "https" or not url.hostname or url.query or url.fragment or url.username:
-                raise ValueError("public_url must be https://host with nothing but a path after it")
+                raise ValueError("TRACEABILITY_PUBLIC_URL must be https://host with nothing but a path after it")
         elif not _is_loopback(self.host):
             raise ValueError(
                 "API keys would cross the network in the clear: to listen beyond this machine, put a proxy with TLS"
-                " in front and set public_url to its https address"
+                " in front and set TRACEABILITY_PUBLIC_URL to its https address"
             )
         return self
 

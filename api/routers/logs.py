@@ -38,7 +38,7 @@ class LogOut(BaseModel):
     size: int
 
 
-@router.get("/logs")
+@router.get("/logs", summary="List the logs with their keys")
 def logs(engine: EngineDep) -> list[LogOut]:
     """List the logs of this server's ledger."""
     try:
@@ -51,7 +51,7 @@ def logs(engine: EngineDep) -> list[LogOut]:
 
 
 @router.head("/logs/{name}/checkpoint", include_in_schema=False)
-@router.get("/logs/{name}/checkpoint", response_class=PlainTextResponse)
+@router.get("/logs/{name}/checkpoint", summary="The signed checkpoint", response_class=PlainTextResponse)
 def checkpoint(engine: EngineDep, name: str) -> Response:
     """Return the signed checkpoint of the published tree (C2SP tlog-checkpoint)."""
     served = _tiles(engine, name).checkpoint()
@@ -61,7 +61,7 @@ def checkpoint(engine: EngineDep, name: str) -> Response:
 
 
 @router.head("/logs/{name}/tile/{path:path}", include_in_schema=False)
-@router.get("/logs/{name}/tile/{path:path}", response_class=Response)
+@router.get("/logs/{name}/tile/{path:path}", summary="A tile or an entry bundle", response_class=Response)
 def tile(engine: EngineDep, name: str, path: str) -> Response:
     """Return a tile `{level}/{index}[.p/{width}]` or an entry bundle `entries/…` (C2SP tlog-tiles)."""
     try:
@@ -74,7 +74,12 @@ def tile(engine: EngineDep, name: str, path: str) -> Response:
     return Response(content, media_type="application/octet-stream", headers=_TILE_HEADERS)
 
 
-@router.get("/provenance/events/{event_id}/receipt", response_class=PlainTextResponse, tags=["provenance"])
+@router.get(
+    "/provenance/events/{event_id}/receipt",
+    summary="Prove that an event is in the log",
+    response_class=PlainTextResponse,
+    tags=["provenance"],
+)
 def event_receipt(
     engine: EngineDep,
     reader: ReaderDep,

@@ -35,7 +35,7 @@ def identifier_in(
     return read_code(unquote(raw) if _ENCODED(raw) or ":" not in raw else raw)
 
 
-@router.get("/items/{id:path}")
+@router.get("/items/{id:path}", summary="Where a thing is, and what happened to it")
 def item(
     *,
     engine: EngineDep,
@@ -54,7 +54,7 @@ def item(
     return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
 
 
-@router.post("/traces")
+@router.post("/traces", summary="Where things came from, and what became of them")
 def traces(engine: EngineDep, reader: ReaderDep, question: TraceIn) -> TraceOut:
     """Walk back to origins, forward to consequences, or both, over the events that you may see.
 

@@ -133,6 +133,8 @@ def test_a_log_line_names_the_route_and_not_the_item(app: FastAPI, bearer: Beare
 
 def test_the_reference_lists_every_operation_without_scripts(client: httpx.Client) -> None:
     page = client.get("/docs").text
+    assert "<code>public</code>" in page
+    assert "`" not in page
     document = client.get("/openapi.json").json()
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
