@@ -28,14 +28,13 @@ _GS1_TERMS: Final = (*_CBV_WEB, *_GS1_WEB, "urn:epcglobal:cbv:")
 class Vocabulary:
     """The standard words of one field.
 
-    `closed` refuses a word under GS1's name that GS1 has not given, `closed_bare` a bare one. Elsewhere an unknown
-    word is kept as written with a warning: measurement types and documents are named faster than readers learn.
+    `closed` refuses a bare word that is none of them. An unknown word under GS1's name, which is a full URI, is kept as
+    written with a warning: it says something of the event, and GS1 names faster than readers learn.
     """
 
     name: str
     spellings: Mapping[str, str]
     closed: bool
-    closed_bare: bool
 
     def word(self, value: object, names: Names, path: str, findings: Findings) -> str | None:
         """Return the canonical form of a term, None with an error noted when it is none."""
@@ -59,7 +58,7 @@ class Vocabulary:
             return value
         if iri is not None and not iri.startswith(_GS1_TERMS):
             return iri
-        if self.closed if iri is not None else self.closed_bare:
+        if iri is None and self.closed:
             findings.error(
                 path,
                 "epcis.vocabulary",
@@ -72,14 +71,14 @@ class Vocabulary:
         return iri or value
 
 
-def _cbv(name: str, web: str, urn: str, words: str, *, closed: bool = True, closed_bare: bool = True) -> Vocabulary:
+def _cbv(name: str, web: str, urn: str, words: str, *, closed: bool = True) -> Vocabulary:
     spellings = {}
     for word in words.split():
         spellings[word] = word
         spellings[f"urn:epcglobal:cbv:{urn}:{word}"] = word
         for namespace in _CBV_WEB:
             spellings[f"{namespace}{web}-{word}"] = word
-    return Vocabulary(name, spellings, closed, closed_bare)
+    return Vocabulary(name, spellings, closed)
 
 
 def _gs1(name: str, words: str, *infixes: str) -> Vocabulary:
@@ -88,7 +87,7 @@ def _gs1(name: str, words: str, *infixes: str) -> Vocabulary:
         for namespace in _GS1_WEB:
             for infix in ("", *infixes):
                 spellings[namespace + infix + word] = word
-    return Vocabulary(name, spellings, closed=False, closed_bare=False)
+    return Vocabulary(name, spellings, closed=False)
 
 
 BIZ_STEP: Final = _cbv(
@@ -115,7 +114,6 @@ TRANSACTION_TYPE: Final = _cbv(
     "BTT",
     "btt",
     "bol cert desadv inv pedigree po poc prodorder recadv rma testprd testres upevt",
-    closed=False,
 )
 SOURCE_TYPE: Final = _cbv("source or destination type", "SDT", "sdt", "location owning_party possessing_party")
 ERROR_REASON: Final = _cbv("error reason", "ER", "er", "did_not_occur incorrect_data")
@@ -126,7 +124,6 @@ COMPONENT: Final = _cbv(
     "altitude axial_distance azimuth easting elevation_angle height latitude longitude northing polar_angle "
     "spherical_radius x y z",
     closed=False,
-    closed_bare=False,
 )
 MEASUREMENT: Final = _gs1(
     "measurement type",
