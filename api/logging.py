@@ -37,6 +37,7 @@ def configure_logging() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=last))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # the commands say themselves that they serve
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, which name items
 
 

@@ -107,6 +107,7 @@ def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> Non
             assert all(story.title in httpx.get(printed[0], timeout=30).text for story in manifest().stories)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
+            assert "uvicorn" not in (tmp_path / "log").read_text()
         finally:
             process.kill()
 
