@@ -23,10 +23,10 @@ from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import read_document
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.commitment import commit, open_items
-from traceability.ledger.parts import MORE
-from traceability.notary.content import ITEM_LISTS, check_part
+from traceability.ledger.parts import ITEM_LISTS, MORE
+from traceability.notary.content import check_part
 
-TABLE = ITEM_LISTS | {
+TABLE = set(ITEM_LISTS) | {
     "type", "captured_by", "occurred_at", "eventTime", "eventTimeZoneOffset", "action", "bizStep", "disposition",
     "persistentDisposition", "errorDeclaration", "declarationTime", "reason", "correctiveEventIDs", "readPoint",
     "bizLocation", "bizTransactionList", "sourceList", "destinationList", "sensorElementList", "ilmd",

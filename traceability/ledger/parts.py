@@ -7,6 +7,19 @@ from typing import Final
 
 PART_NAMES: Final = ("head", "what", "where", "why", "how", "more", "personal", "source")
 HEAD, WHAT, WHERE, WHY, HOW, MORE, PERSONAL, SOURCE = range(8)
+ITEM_LISTS: Final = (
+    "parentID",
+    "transformationID",
+    "inputEPCList",
+    "inputQuantityList",
+    "outputEPCList",
+    "outputQuantityList",
+    "epcList",
+    "childEPCs",
+    "quantityList",
+    "childQuantityList",
+)
+"""The lists whose members are the items of `what`, in the order of the commitment."""
 
 
 @dataclass(frozen=True, slots=True)

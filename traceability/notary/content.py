@@ -11,24 +11,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from traceability.ledger.parts import HEAD, HOW, MORE, PART_NAMES, PERSONAL, SOURCE, WHERE, WHY
+from traceability.ledger.parts import HEAD, HOW, ITEM_LISTS, MORE, PART_NAMES, PERSONAL, SOURCE, WHERE, WHY
 from traceability.notary.encoding import text_of
 from traceability.notary.errors import VerificationError
 
-ITEM_LISTS: Final = frozenset(
-    {
-        "parentID",
-        "transformationID",
-        "inputEPCList",
-        "inputQuantityList",
-        "outputEPCList",
-        "outputQuantityList",
-        "epcList",
-        "childEPCs",
-        "quantityList",
-        "childQuantityList",
-    }
-)
 _ITEM_MEMBERS: Final = frozenset({"list", "id", "quantity", "uom"})
 _DECLARATION: Final = "errorDeclaration"  # its time and reason are in `head`, all else of it in `more`
 _DECLARATION_IN_HEAD: Final = frozenset({"declarationTime", "reason"})
@@ -51,7 +37,7 @@ _OWN_MEMBERS: Final = {
     HOW: frozenset({"sensorElementList", "ilmd", "certificationInfo"}),
     MORE: frozenset({"eventID", "recordTime", _DECLARATION}),
 }
-_TABLE: Final = ITEM_LISTS.union(*_OWN_MEMBERS.values())
+_TABLE: Final = frozenset(ITEM_LISTS).union(*_OWN_MEMBERS.values())
 # Extensions are members of `more`, and what is personal is keyed by pointer: these two hold names of any kind, except
 # those that the table gives to another part.
 _FOREIGN: Final = {MORE: _TABLE - _OWN_MEMBERS[MORE], PERSONAL: _TABLE}

@@ -14,7 +14,8 @@ from traceability.gs1.epcis.sensor import cut_sensor_elements
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import is_offset, lacks_offset, utc
 from traceability.gs1.epcis.vocabulary import BIZ_STEP, DISPOSITION, ERROR_REASON
-from traceability.gs1.epcis.what import WHAT_FIELDS, cut_items
+from traceability.gs1.epcis.what import cut_items
+from traceability.ledger.parts import ITEM_LISTS
 
 TYPE_NAMES: Final[Mapping[str, str]] = {
     "ObjectEvent": "epcis.object_event.v2",
@@ -236,7 +237,7 @@ def _cut_how(event: dict[str, JSON], names: Names, findings: Findings) -> dict[s
 
 def _check_what(event: dict[str, JSON], event_type: str, findings: Findings) -> None:
     """Hold the event to naming what it is about, as its type demands (EPCIS 2.0 §7.4.2 to §7.4.6)."""
-    named = {field for field in WHAT_FIELDS if event.get(field)}
+    named = {field for field in ITEM_LISTS if event.get(field)}
     deletes = event.get("action") == "DELETE"
     match event_type:
         case "ObjectEvent":

@@ -16,12 +16,12 @@ from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.event import HEAD_OF_DECLARATION, Cut
 from traceability.gs1.epcis.fields import is_uri
 from traceability.gs1.epcis.strict_json import JSON
-from traceability.gs1.epcis.what import WHAT_FIELDS
+from traceability.ledger.parts import ITEM_LISTS
 
 _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])+)+").fullmatch
 # The head is always open and an item is always an identifier; neither can hold what must be destroyed.
 _NOT_PERSONAL: Final = frozenset({
-    *WHAT_FIELDS, "type", "eventTime", "eventTimeZoneOffset", "action", "bizStep", "disposition",
+    *ITEM_LISTS, "type", "eventTime", "eventTimeZoneOffset", "action", "bizStep", "disposition",
     "persistentDisposition",
 })  # fmt: skip
 

@@ -8,22 +8,9 @@ from typing import Final
 from traceability.gs1.epcis.fields import identifier
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON, Number
+from traceability.ledger.parts import ITEM_LISTS
 
 MAX_ITEMS: Final = 100_000
-
-WHAT_FIELDS: Final = (
-    "parentID",
-    "transformationID",
-    "inputEPCList",
-    "inputQuantityList",
-    "outputEPCList",
-    "outputQuantityList",
-    "epcList",
-    "childEPCs",
-    "quantityList",
-    "childQuantityList",
-)
-"""The lists of items in the order in which the commitment takes them."""
 
 _SINGLE: Final = frozenset({"parentID", "transformationID"})
 # The schema of EPCIS 2.0 asks for distinct members in these lists, not in childEPCs.
@@ -38,7 +25,7 @@ def cut_items(event: dict[str, JSON], findings: Findings, *, distinct: bool) -> 
     `distinct` tells whether EPCs in the lists of objects, inputs and outputs may stand there only once.
     """
     items: list[bytes] = []
-    for field in WHAT_FIELDS:
+    for field in ITEM_LISTS:
         value = event.get(field)
         if value is None:
             if field in event:
