@@ -58,6 +58,13 @@ def demo(
             code="demo.real_database",
             hint="Unset TRACEABILITY_DATABASE_URL; the demo brings a database of its own.",
         )
+    if settings.log_key is not None:
+        # --fresh begins another tree, and one key must never have signed two.
+        raise InvalidInputError(
+            "The demo would sign made-up events with the key of TRACEABILITY_LOG_KEY",
+            code="demo.real_key",
+            hint="Unset TRACEABILITY_LOG_KEY; the demo makes a key of its own.",
+        )
     configure_logging()
     with ExitStack() as stack:
         # The port first: whoever cannot have it should not wait for the rest.

@@ -112,17 +112,24 @@ def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> Non
             process.kill()
 
 
-def test_it_does_not_touch_a_real_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("TRACEABILITY_DATABASE_URL", "postgresql://traceability@db.example/traceability", "demo.real_database"),
+        ("TRACEABILITY_LOG_KEY", "log.key", "demo.real_key"),
+    ],
+)
+def test_it_touches_neither_a_real_database_nor_a_real_key(tmp_path: Path, name: str, value: str, code: str) -> None:
     done = subprocess.run(
         [*COMMAND, "--once", "--json"],
         cwd=tmp_path,
-        env=environment(TRACEABILITY_DATABASE_URL="postgresql://traceability@db.example/traceability"),
+        env=environment(**{name: value}),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"]["code"] == "demo.real_database"
+    assert json.loads(done.stdout)["error"]["code"] == code
     assert list(tmp_path.iterdir()) == []
 
 
