@@ -62,7 +62,9 @@ class PostgresLedger(Ledger):
         with reading(pool) as connection:
             row = connection.execute("SELECT ledger_id FROM ledger.head WHERE name = %s", [name]).fetchone()
         if row is None:
-            raise NotFoundError(f"there is no ledger {name}", code="ledger.unknown")
+            raise NotFoundError(
+                f"There is no ledger {name}", code="ledger.unknown", hint="Those there are: traceability ledger list"
+            )
         self.ledger_id: int = row[0]
         self.known_visibilities: dict[int, Visibility] = {}
         self.head_seen = 0

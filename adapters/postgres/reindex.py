@@ -61,7 +61,9 @@ def reindex(
         connection.execute(NO_LIMITS)
         row = connection.execute("SELECT ledger_id, position FROM ledger.head WHERE name = %s", [ledger]).fetchone()
         if row is None:
-            raise NotFoundError(f"there is no ledger {ledger}", code="ledger.unknown")
+            raise NotFoundError(
+                f"There is no ledger {ledger}", code="ledger.unknown", hint="Those there are: traceability ledger list"
+            )
         ledger_id, head = row
         rebuilt = _Rebuilt(connection, ledger_id, indexer, hash_of)
         rebuilt.extend(head, progress)

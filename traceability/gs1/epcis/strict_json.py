@@ -198,6 +198,8 @@ def _holds_nul(value: JSON) -> bool:
 
 
 def _syntax(text: str, at: int, wanted: str) -> JsonTextError:
+    if text.lstrip().startswith("<"):
+        return JsonTextError("Not JSON but XML, which is not read yet: send EPCIS 2.0 as JSON.")
     line = text.count("\n", 0, at) + 1
     column = at - text.rfind("\n", 0, at)
     found = "the document ends" if at >= len(text) else f"{text[at]!r} stands"
