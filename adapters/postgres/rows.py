@@ -54,23 +54,29 @@ def row_count(prepared: Prepared) -> int:
 def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
     """Compute every index row of a batch."""
     rows = Rows(events, [], {}, [], [], [], [])
+    ids: dict[Visibility, int] = {}
     for ordinal, prepared in enumerate(events):
         index = prepared.index
-        visibility = visibility_id(index.visibility)
+        visibility = ids.get(index.visibility)
+        if visibility is None:
+            visibility = ids[index.visibility] = visibility_id(index.visibility)
+            first = rows.new_visibilities.setdefault(visibility, (ordinal, index.visibility))
+            _require_same(first[1], index.visibility)
         rows.visibilities.append(visibility)
-        first = rows.new_visibilities.setdefault(visibility, (ordinal, index.visibility))
-        _require_same(first[1], index.visibility)
-        names = [*index.tags, event_id_tag(prepared.event_id.hex)]
-        if index.identity is not None:
-            names.append(index.identity)
         # A set: two tags of one event may share a hash, and a posting exists once.
-        rows.postings.extend((tag, ordinal) for tag in {tag_hash(name) for name in names})
+        tags = set(map(tag_hash, index.tags))
+        tags.add(tag_hash(event_id_tag(prepared.event_id.hex)))
+        if index.identity is not None:
+            tags.add(tag_hash(index.identity))
+        rows.postings.extend([(tag, ordinal) for tag in tags])
         sighting = index.sighting
         if sighting is None:
             continue
         at = sighting.occurred_at
         event = tag_hash(index.event) if index.event else NONE
         rows.sightings.append((ordinal, at, event, index.retracts, sighting.biz_step, sighting.disposition))
+        if not index.marks and not index.edges:
+            continue
         marks = (
             (ordinal, tag_hash(m.child) if m.child else ALL_CHILDREN, tag_hash(m.parent), m.kind.value, m.opens, at)
             for m in index.marks
