@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -94,6 +95,19 @@ def document(*events: dict[str, Any]) -> bytes:
             "epcisBody": {"eventList": list(events)},
         }
     ).encode()
+
+
+def test_a_terminal_sees_a_progress_bar_and_a_pipe_does_not(tmp_path: Path) -> None:
+    (tmp_path / "feed.json").write_bytes(document(event(1)))
+    command = [sys.executable, "-c", "from api.cli import main; main()", "feed", "check", "feed.json"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
+    piped = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert b"Checking files" not in piped.stderr
+    leader, follower = os.openpty()
+    subprocess.run(command, cwd=tmp_path, env={**environment, "TERM": "xterm"}, stderr=follower, check=True)
+    os.close(follower)
+    with os.fdopen(leader, "rb") as terminal:
+        assert b"Checking files" in os.read(terminal.fileno(), 65_536)
 
 
 def test_usage_is_2_and_goes_to_stderr(run: Run) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from adapters.postgres.binaries import find_binaries, server_account
 from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, embedded_server, in_use, stop
+from adapters.postgres.tuning import server_settings
 from traceability.errors import UnavailableError
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +117,18 @@ def test_is_private_and_durable(data: Path) -> None:
         assert query(server, "SELECT datcollate FROM pg_database WHERE datname = current_database()") == "C"
     assert (data / "cluster").stat().st_mode & 0o777 == 0o700
     assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_runs_with_the_settings_for_this_machine(data: Path) -> None:
+    with embedded_server(data) as server:
+        wanted = server_settings(data)
+        for name in ("shared_buffers", "effective_cache_size", "maintenance_work_mem", "work_mem"):
+            same = f"pg_size_bytes(current_setting('{name}')) = pg_size_bytes('{wanted[name]}')"
+            assert query(server, f"SELECT {same}") is True, name
+        for name in ("checkpoint_timeout", "checkpoint_completion_target", "wal_recycle", "jit"):
+            assert query(server, f"SELECT current_setting('{name}')") == wanted[name]
+        # It goes by the space that was free when the server started.
+        assert query(server, "SELECT pg_size_bytes(current_setting('max_wal_size')) >= pg_size_bytes('256MB')") is True
 
 
 def test_the_roles_are_the_least(data: Path) -> None:
