@@ -60,14 +60,14 @@ class PostgresLedger(Ledger):
         self.name = name
         self.organisation = organisation
         with reading(pool) as connection:
-            row = connection.execute("SELECT ledger_id FROM ledger.head WHERE name = %s", [name]).fetchone()
+            row = connection.execute("SELECT ledger_id, position FROM ledger.head WHERE name = %s", [name]).fetchone()
         if row is None:
             raise NotFoundError(
                 f"There is no ledger {name}", code="ledger.unknown", hint="Those there are: traceability ledger list"
             )
         self.ledger_id: int = row[0]
         self.known_visibilities: dict[int, Visibility] = {}
-        self.head_seen = 0
+        self.head_seen: int = row[1]  # conditions from far behind it are checked before the lock is taken
         self._group_commit = GroupCommit(self._commit_group)
 
     # Reading

@@ -132,3 +132,13 @@ def test_a_plan_made_while_the_ledger_was_small_probes_the_index_when_it_is_larg
                 " WHERE relname LIKE 'posting%'"
             ).fetchone() or (None,)
         assert read < 10
+
+
+def test_a_condition_from_far_behind_is_refused_without_the_lock(database: Database) -> None:
+    """Also by a process that has just started and has not read the ledger."""
+    with postgres_ledger(database.runtime_url) as ledger:
+        ledger.append([event("hot") for _ in range(1_200)])
+    with postgres_ledger(database.runtime_url) as started, psycopg.connect(database.runtime_url) as other:
+        other.execute("SELECT position FROM ledger.head FOR UPDATE")
+        with pytest.raises(AppendConflictError):
+            started.append([event("hot")], DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=["hot"])])))
