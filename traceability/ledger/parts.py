@@ -7,6 +7,9 @@ from typing import Final
 
 PART_NAMES: Final = ("head", "what", "where", "why", "how", "more", "personal", "source")
 HEAD, WHAT, WHERE, WHY, HOW, MORE, PERSONAL, SOURCE = range(8)
+ITEM_LIMIT: Final = 100_000
+"""Items that one event may name."""
+
 ITEM_LISTS: Final = (
     "parentID",
     "transformationID",

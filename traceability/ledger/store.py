@@ -21,10 +21,10 @@ from traceability.ledger.commitment import SALT_SIZE, commit
 from traceability.ledger.event import LedgerEvent, plain_event
 from traceability.ledger.identifiers import event_id
 from traceability.ledger.index import ContentDigest, Indexer, IndexRows, TagHash, tag_hash
+from traceability.ledger.parts import ITEM_LIMIT
 from traceability.ports import Clock, Entropy
 
 ATOMIC_LIMIT: Final = 10_000
-ITEM_LIMIT: Final = 100_000
 
 
 class AppendConflictError(ConflictError, IntegrityError):

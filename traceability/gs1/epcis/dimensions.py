@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from traceability.gs1.epcis.context import Names
-from traceability.gs1.epcis.fields import Check, canonical_object, identifier_field, is_uri, type_field
+from traceability.gs1.epcis.fields import Check, canonical_object, identifier_field, is_uri, objects, type_field
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
@@ -39,12 +39,8 @@ def cut_business_list(field: str, value: JSON, names: Names, findings: Findings)
     target = {"bizTransactionList": "bizTransaction", "sourceList": "source", "destinationList": "destination"}[field]
     checks = _TRANSACTION if target == "bizTransaction" else _ENDPOINTS[target]
     found: list[JSON] = []
-    for i, element in enumerate(value):
-        at = f"{path}[{i}]"
-        if not isinstance(element, dict):
-            findings.error(at, "epcis.type", f"An element of {field} is an object, not {shown(element)}.")
-            continue
-        required = (target,) if target == "bizTransaction" else ("type", target)
+    required = (target,) if target == "bizTransaction" else ("type", target)
+    for at, element in objects(value, path, f"An element of {field}", findings):
         for name in required:
             if name not in element:
                 findings.error(at, "epcis.missing_field", f"An element of {field} needs a {name}.")

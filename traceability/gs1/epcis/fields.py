@@ -7,7 +7,7 @@ where they are, under full IRIs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 from traceability.gs1.epcis.context import Names
@@ -20,6 +20,16 @@ Check: TypeAlias = Callable[[JSON, Names, str, Findings], JSON]
 """Value, names in force, path, findings → canonical value, of no use when an error was noted."""
 
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]+").fullmatch
+
+
+def objects(values: list[JSON], path: str, name: str, findings: Findings) -> Iterator[tuple[str, dict[str, JSON]]]:
+    """Yield the path of each object of an array and the object; note what is none, `name` being what it should be."""
+    for i, value in enumerate(values):
+        at = f"{path}[{i}]"
+        if isinstance(value, dict):
+            yield at, value
+        else:
+            findings.error(at, "epcis.type", f"{name} is an object, not {shown(value)}.")
 
 
 def identifier(value: JSON, path: str, findings: Findings) -> str | None:

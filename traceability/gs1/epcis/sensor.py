@@ -11,6 +11,7 @@ from traceability.gs1.epcis.fields import (
     Check,
     canonical_object,
     identifier_field,
+    objects,
     text_field,
     time_field,
     type_field,
@@ -31,11 +32,7 @@ def cut_sensor_elements(value: JSON, names: Names, findings: Findings) -> list[J
         findings.error(path, "epcis.type", f"sensorElementList is an array, not {shown(value)}.")
         return None
     found: list[JSON] = []
-    for i, element in enumerate(value):
-        at = f"{path}[{i}]"
-        if not isinstance(element, dict):
-            findings.error(at, "epcis.type", f"A sensor element is an object, not {shown(element)}.")
-            continue
+    for at, element in objects(value, path, "A sensor element", findings):
         if "sensorReport" not in element:
             findings.error(at, "epcis.missing_field", "A sensor element needs a sensorReport.")
         found.append(canonical_object(element, _ELEMENT, names, at, findings))
@@ -76,11 +73,7 @@ def _reports(value: JSON, names: Names, path: str, findings: Findings) -> JSON:
         findings.error(path, "epcis.type", f"sensorReport is an array of reports, not {shown(value)}.")
         return None
     found: list[JSON] = []
-    for i, report in enumerate(value):
-        at = f"{path}[{i}]"
-        if not isinstance(report, dict):
-            findings.error(at, "epcis.type", f"A sensor report is an object, not {shown(report)}.")
-            continue
+    for at, report in objects(value, path, "A sensor report", findings):
         if "type" not in report:
             findings.error(at, "epcis.missing_field", "A sensor report needs a type.")
         found.append(canonical_object(report, _REPORT, names, at, findings))

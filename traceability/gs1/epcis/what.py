@@ -8,9 +8,7 @@ from typing import Final
 from traceability.gs1.epcis.fields import identifier
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON, Number
-from traceability.ledger.parts import ITEM_LISTS
-
-MAX_ITEMS: Final = 100_000
+from traceability.ledger.parts import ITEM_LIMIT, ITEM_LISTS
 
 _SINGLE: Final = frozenset({"parentID", "transformationID"})
 # The schema of EPCIS 2.0 asks for distinct members in these lists, not in childEPCs.
@@ -40,8 +38,8 @@ def cut_items(event: dict[str, JSON], findings: Findings, *, distinct: bool) -> 
         if not isinstance(value, list):
             findings.error(path, "epcis.type", f"{field} is an array, not {shown(value)}.")
             continue
-        if len(items) + len(value) > MAX_ITEMS:
-            findings.error(path, "epcis.too_many_items", f"An event has at most {MAX_ITEMS:,} items.")
+        if len(items) + len(value) > ITEM_LIMIT:
+            findings.error(path, "epcis.too_many_items", f"An event has at most {ITEM_LIMIT:,} items.")
             break
         if field.endswith("QuantityList") or field == "quantityList":
             _cut_quantities(field, value, items, findings)
