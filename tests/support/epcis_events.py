@@ -34,7 +34,7 @@ def typed(event_type: str, **members: Any) -> dict[str, Any]:
 
 
 def document(*events: Any, context: Any = CONTEXT, **members: Any) -> bytes:
-    """Return an EPCISDocument; an event given as text goes in as it is."""
+    """Return an EPCISDocument; an event given as text or bytes goes in as it is."""
     envelope = {
         "@context": context,
         "type": "EPCISDocument",
@@ -42,9 +42,14 @@ def document(*events: Any, context: Any = CONTEXT, **members: Any) -> bytes:
         "creationDate": "2026-03-01T10:00:00Z",
         **members,
     }
-    texts = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in events]
     around = json.dumps({name: value for name, value in envelope.items() if value is not None})
-    return f'{around[:-1]}, "epcisBody": {{"eventList": [{", ".join(texts)}]}}}}'.encode()
+    return around[:-1].encode() + b', "epcisBody": {"eventList": [' + b", ".join(map(_text, events)) + b"]}}"
+
+
+def _text(one: Any) -> bytes:
+    if isinstance(one, bytes):
+        return one
+    return (one if isinstance(one, str) else json.dumps(one, ensure_ascii=False)).encode()
 
 
 def read(*events: Any, context: Any = CONTEXT, personal: tuple[str, ...] = ()) -> Document:

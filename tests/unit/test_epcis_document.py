@@ -41,22 +41,22 @@ def query_document(text: str) -> bytes:
         (document(event()) + b"x", "json.syntax"),
         (document(event()) + document(event()), "json.syntax"),
         (document(EVENT + ","), "json.syntax"),
-        (document(EVENT.replace('"ADD"', "ADD").replace('"OBSERVE"', "OBSERVE")), "json.syntax"),
-        (document(EVENT.replace("OBSERVE", "OBS\tERVE")), "json.syntax"),
-        (document(EVENT.replace("OBSERVE", "OBS\x00ERVE")), "json.syntax"),
         (b'{"a": 01}', "json.syntax"),
         (b"{'a': 1}", "json.syntax"),
         (b'{"type": "EPCISDocument", "type": "EPCISDocument"}', "json.repeated_member"),
         (document(event()).replace(b'"schemaVersion"', b'"type"'), "json.repeated_member"),
         (document(event(), n=1).replace(b'"n": 1', b'"n": NaN'), "json.number"),
-        (document(EVENT).replace(b"OBSERVE", b"OBS\xffERVE"), "json.encoding"),
         (document(EVENT).decode().encode("utf-16"), "json.encoding"),
-        (document(EVENT).replace(b"OBSERVE", b"OBS\xed\xa0\x80ERVE"), "json.encoding"),
         (b"[" * 100_000, "json.syntax"),
+        (document(event()).replace(b'"2.0"', b'"2.\xff"'), "json.encoding"),
+        (document(EVENT + "," + EVENT.replace("{", "", 1)), "json.syntax"),
+        (document("7 " + EVENT), "json.syntax"),
+        (document("," + EVENT), "json.syntax"),
+        (document(EVENT + ",,7"), "json.syntax"),
+        (document("7,"), "json.syntax"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "json.depth"),
         (EVENT.replace("{", '{"x:\\ud800": 1, ', 1).encode(), "json.surrogate"),
         (EVENT.replace("{", '{"x:\\u0000": 1, ', 1).encode(), "json.nul"),
-        (EVENT.replace("{", '{"x:a": ' + "[" * 64 + "]" * 64 + ", ", 1).encode(), "json.depth"),
         (b"1", "epcis.no_event_list"),
         (b'"text"', "epcis.no_event_list"),
         (b"null", "epcis.no_event_list"),
@@ -80,6 +80,14 @@ def test_what_is_no_epcis_document_is_one_problem(data: bytes, code: str) -> Non
 def test_a_syntax_error_says_where() -> None:
     found = read_document(b'{\n  "type": oops\n}', captured_by=DAIRY)
     assert "line 2, column 11" in found.problems[0].message
+
+
+def test_a_syntax_error_in_an_event_says_where_in_the_document() -> None:
+    text = EVENT.replace('"OBSERVE"', "OBSERVE")
+    found = read_document(b'{"\xc3\xa9": 1,\n' + document(EVENT, text)[1:], captured_by=DAIRY)
+    line = document(EVENT, text).decode()
+    column = line.rindex(": OBSERVE") + 2
+    assert f"line 2, column {column} " in found.problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -158,6 +166,12 @@ def test_the_source_is_the_exact_slice() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
+        (EVENT.replace('"OBSERVE"', "OBSERVE"), "json.syntax"),
+        (EVENT.replace("OBSERVE", "OBS\tERVE"), "json.syntax"),
+        (EVENT.replace("OBSERVE", "OBS\x00ERVE"), "json.syntax"),
+        (EVENT[:-1] + ', "x:a": [1}]', "json.syntax"),
+        (EVENT.encode().replace(b"OBSERVE", b"OBS\xffERVE"), "json.encoding"),
+        (EVENT.encode().replace(b"OBSERVE", b"OBS\xed\xa0\x80ERVE"), "json.encoding"),
         (EVENT[:-1] + ', "action": "ADD"}', "json.repeated_member"),
         (EVENT[:-1] + ', "x:a": {"b": 1, "b": 1}}', "json.repeated_member"),
         (EVENT[:-1] + ', "\\u0061ction": "ADD"}', "json.repeated_member"),
@@ -177,11 +191,16 @@ def test_the_source_is_the_exact_slice() -> None:
         ('["ObjectEvent"]', "epcis.type"),
     ],
 )
-def test_a_broken_event_does_not_end_the_document(text: str, code: str) -> None:
+def test_a_broken_event_does_not_end_the_document(text: str | bytes, code: str) -> None:
     found = read(event(), text, event())
     assert errors(found) == [("$.epcisBody.eventList[1]", code)]
     assert [problem.index for problem in found.problems if problem.severity == "error"] == [1]
     assert [captured.index for captured in found.events] == [0, 2]
+
+
+def test_an_event_alone_is_judged_as_an_event() -> None:
+    found = read_document(EVENT.replace("{", '{"x:a": ' + "[" * 64 + "]" * 64 + ", ", 1).encode(), captured_by=DAIRY)
+    assert [(problem.index, problem.path, problem.code) for problem in found.problems] == [(0, "$", "json.depth")]
 
 
 def test_the_deepest_event_that_is_taken() -> None:

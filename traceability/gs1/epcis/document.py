@@ -1,27 +1,24 @@
-"""EPCIS 2.0 documents in JSON and JSON-LD: in come bytes, out come events cut into parts, and problems."""
+"""EPCIS 2.0 documents in JSON and JSON-LD: in come bytes, out come events cut into parts, and problems.
+
+A document is outlined first; then its blocks of events can be read in any order, by anybody who knows its @context.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from io import BytesIO
 
-from traceability.gs1.epcis.context import Names, standard_names
-from traceability.gs1.epcis.envelope import Envelope, EventText, open_envelope
+from traceability.gs1.epcis.context import standard_names
+from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.event import cut_event
 from traceability.gs1.epcis.index import index_rows
+from traceability.gs1.epcis.outline import MAX_VALUE_BYTES, Block, spans_of
 from traceability.gs1.epcis.parts import write_parts
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem, shown
-from traceability.gs1.epcis.strict_json import JsonTextError, text_of
-from traceability.gs1.epcis.times import utc
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError, Place, text_of, value_of
 from traceability.ledger.event import LedgerEvent
-
-_DOCUMENT: Final = "EPCISDocument"
-_QUERY_DOCUMENT: Final = "EPCISQueryDocument"
-_PLACE_OF_EVENTS: Final = {_DOCUMENT: "eventList", _QUERY_DOCUMENT: "queryResults"}
-_VERSION: Final = re.compile(r"2(?:\.\d+){0,2}", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,85 +43,77 @@ class Document:
         return all(problem.severity == "warning" for problem in self.problems)
 
 
-def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()) -> Document:
-    """Read a document that `captured_by` puts in.
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """One event of a block: its place, its bytes as received, what was read (None when malformed), what is wrong."""
 
-    `personal` is the ledger's list of personal members (`PersonalMembers`). No input raises: a document that is not
-    JSON, or none of EPCIS, is one problem without an index and no events. Only a wrong `personal` list raises
-    `InvalidInputError`.
+    index: int
+    path: str
+    text: bytes
+    event: LedgerEvent | None
+    problems: list[Problem]
+
+
+class EventReader:
+    """Reads the events that `captured_by` puts in with a document of this `@context`.
+
+    `personal` is the ledger's list of personal members (`PersonalMembers`), and the only argument that may be wrong:
+    raises `InvalidInputError`.
     """
-    private = PersonalMembers(personal)
-    around = Findings(None, "$")
-    try:
-        envelope = open_envelope(text_of(data))
-    except JsonTextError as error:
-        around.error("", error.code, error.message)
-        return Document([], around.problems)
-    texts = _events_of(envelope, around)
-    names = standard_names().within(envelope.members.get("@context"), around, "")
-    events: list[CapturedEvent] = []
-    problems = list(around.problems)
-    for index, text in enumerate(texts):
-        findings = Findings(index, text.path)
-        event = _read_event(text, names, captured_by, private, findings)
-        text.value = None  # its parts hold it now; a large document would be in memory twice
-        problems += findings.problems
-        if event is not None:
-            events.append(CapturedEvent(index, text.path, event))
-    return Document(events, problems)
+
+    def __init__(self, context: JSON, *, captured_by: str, personal: Sequence[str] = ()) -> None:
+        self._captured_by = captured_by
+        self._personal = PersonalMembers(personal)
+        # What is wrong with the context is told of the document, once (`open_envelope`).
+        self._names = standard_names().within(context, Findings(None, "$"), "")
+
+    def read(self, block: Block, data: bytes) -> Iterator[ReadEvent]:
+        """Read the events of a block, whose bytes are `data`; no bytes raise."""
+        place, at = block.place, 0
+        for i, (start, end) in enumerate(spans_of(data)):
+            text = data[start:end]
+            place, at = place.after(data[at:start]), start
+            findings = Findings(block.index + i, block.path_of(i))
+            event = self._event(text, block.offset + start, place, findings)
+            yield ReadEvent(findings.index or 0, findings.base, text, event, findings.problems)
+
+    def _event(self, text: bytes, offset: int, place: Place, findings: Findings) -> LedgerEvent | None:
+        if len(text) > MAX_VALUE_BYTES:
+            findings.error("", "epcis.event_too_long", f"An event has at most {MAX_VALUE_BYTES} bytes.")
+            return None
+        try:
+            value = value_of(text_of(text, offset), place)
+        except JsonTextError as error:
+            findings.error("", error.code, error.message)
+            return None
+        if not isinstance(value, dict):
+            findings.error("", "epcis.type", f"An event is an object, not {shown(value)}.")
+            return None
+        cut = cut_event(value, self._names, self._captured_by, findings)
+        if cut is None or findings.failed:
+            return None
+        parts = write_parts(cut, text, self._personal)
+        return LedgerEvent(
+            type=cut.head["type"],
+            data=b"",
+            tags=list(index_rows(parts).tags),
+            captured_by=self._captured_by,
+            parts=parts,
+        )
 
 
-def _read_event(
-    text: EventText, names: Names, captured_by: str, personal: PersonalMembers, findings: Findings
-) -> LedgerEvent | None:
-    if text.error is not None:
-        findings.error("", text.error.code, text.error.message)
-        return None
-    if not isinstance(text.value, dict):
-        findings.error("", "epcis.type", f"An event is an object, not {shown(text.value)}.")
-        return None
-    cut = cut_event(text.value, names, captured_by, findings)
-    if cut is None or findings.failed:
-        return None
-    parts = write_parts(cut, text.text.encode(), personal)
-    return LedgerEvent(
-        type=cut.head["type"], data=b"", tags=list(index_rows(parts).tags), captured_by=captured_by, parts=parts
-    )
+def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()) -> Document:
+    """Read a whole document that `captured_by` puts in.
 
-
-def _events_of(envelope: Envelope, around: Findings) -> list[EventText]:
-    """Return the events when the document is one of EPCIS, else note what it is not."""
-    members = envelope.members
-    if "" in members or envelope.events is None:
-        message = "An EPCIS document is an object with epcisBody.eventList, an array of events, or one event."
-        around.error("", "epcis.no_event_list", message)
-        return []
-    if "epcisBody" not in members:  # an array, or one event
-        return envelope.events
-    kind = members.get("type")
-    if kind not in (_DOCUMENT, _QUERY_DOCUMENT):
-        message = f"The type of a document is {_DOCUMENT} or {_QUERY_DOCUMENT}, not {shown(kind)}."
-        around.error(".type" if "type" in members else "", "epcis.document_type", message)
-        return []
-    place = _PLACE_OF_EVENTS[kind]
-    if members["epcisBody"].keys() & set(_PLACE_OF_EVENTS.values()) != {place}:
-        message = f"The events of an {kind} lie in epcisBody.{place} and nowhere else."
-        around.error(".epcisBody", "epcis.no_event_list", message)
-        return []
-    version = members.get("schemaVersion")
-    if version is None and kind == _DOCUMENT:
-        around.error("", "epcis.missing_field", "An EPCISDocument needs a schemaVersion.")
-    elif version is not None and (type(version) is not str or _VERSION(version) is None):
-        message = f'This reads EPCIS 2 (schemaVersion "2.0"), not {shown(version)}.'
-        around.error(".schemaVersion", "epcis.schema_version", message)
-        return []
-    created = members.get("creationDate")
-    if created is None and kind == _DOCUMENT:
-        around.error("", "epcis.missing_field", "An EPCISDocument needs a creationDate.")
-    elif created is not None and (type(created) is not str or utc(created) is None):
-        message = f"A creationDate is a date, a time and an offset, not {shown(created)}."
-        around.error(".creationDate", "epcis.time", message)
-    if "@context" not in members:
-        message = "The document names no @context; only the prefixes of GS1's own are understood."
-        around.warn("", "epcis.no_context", message)
-    return envelope.events
+    No input raises: a document that is not JSON, or none of EPCIS, is one problem without an index and no events. Only
+    a wrong `personal` list raises `InvalidInputError`.
+    """
+    envelope = open_envelope(BytesIO(data))
+    reader = EventReader(envelope.context, captured_by=captured_by, personal=personal)
+    document = Document([], envelope.problems)
+    for block in envelope.blocks:
+        for read in reader.read(block, data[block.offset : block.offset + block.size]):
+            document.problems.extend(read.problems)
+            if read.event is not None:
+                document.events.append(CapturedEvent(read.index, read.path, read.event))
+    return document

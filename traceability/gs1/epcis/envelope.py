@@ -1,119 +1,84 @@
-"""The document around the events: found, measured and opened without deciding anything about the events inside.
-
-Events lie in `epcisBody.eventList` of an EPCISDocument, in `epcisBody.queryResults.resultsBody.eventList` of an
-EPCISQueryDocument (EPCIS 2.0 §9.2, §10.2), in a plain array, or the document is one event.
-"""
+"""The document around the events: what it is, what is wrong with it, and which blocks of events are to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from typing import Final
 
-from traceability.gs1.epcis.problems import member
-from traceability.gs1.epcis.strict_json import (
-    JSON,
-    JsonTextError,
-    end_of,
-    expect,
-    skip_space,
-    string_at,
-    value_at,
-)
+from traceability.gs1.epcis.context import standard_names
+from traceability.gs1.epcis.outline import Block, Outline, Readable, outline_of
+from traceability.gs1.epcis.problems import Findings, Problem, shown
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError
+from traceability.gs1.epcis.times import utc
 
-_RESULTS: Final = {"resultsBody": {"eventList": None}}
-_WAY: Final[Mapping[str, JSON]] = {"epcisBody": {"eventList": None, "queryResults": _RESULTS}}
-# What leaves the end of a value findable by its brackets.
-_OF_ONE_VALUE: Final = frozenset({
-    "json.depth", "json.repeated_member", "json.number", "json.surrogate", "json.nul",
-})  # fmt: skip
+_DOCUMENT: Final = "EPCISDocument"
+_QUERY_DOCUMENT: Final = "EPCISQueryDocument"
+_PLACE_OF_EVENTS: Final = {_DOCUMENT: "eventList", _QUERY_DOCUMENT: "queryResults"}
+_VERSION: Final = re.compile(r"2(?:\.\d+){0,2}", re.ASCII).fullmatch
 
 
-@dataclass(slots=True)
-class EventText:
-    """One event as it stands in the document: its JSONPath, its characters, and its value or what is wrong with it."""
-
-    path: str
-    text: str
-    value: JSON
-    error: JsonTextError | None = None
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """A document: the members around the events, and the events, None where there is no list of them."""
+    """A document's problems, its `@context`, and its blocks: none when it is not JSON, or not one of EPCIS."""
 
-    members: dict[str, JSON] = field(default_factory=dict)
-    events: list[EventText] | None = None
+    problems: list[Problem]
+    context: JSON
+    blocks: list[Block]
 
-
-def open_envelope(text: str) -> Envelope:
-    """Read a whole document; raises `JsonTextError` where it is not JSON."""
-    envelope = Envelope()
-    at = skip_space(text, 0)
-    if text[at : at + 1] == "[":
-        end = _read_events(text, at, "$", envelope)
-    elif text[at : at + 1] == "{":
-        end = _read_members(text, at, "$", _WAY, envelope, into=envelope.members)
-        if envelope.events is None and "epcisBody" not in envelope.members:
-            event, _ = value_at(text, at)  # once more as one value, with the checks of one
-            envelope.events = [EventText("$", text[at:end], event)]
-    else:
-        value, end = value_at(text, at)
-        envelope.members = {"": value}
-    end = skip_space(text, end)
-    if end != len(text):
-        expect(text, end, "end of the document")
-    return envelope
+    @property
+    def events(self) -> int:
+        """How many events are to be read."""
+        return sum(block.events for block in self.blocks)
 
 
-def _read_members(
-    text: str, at: int, path: str, way: Mapping[str, JSON], envelope: Envelope, *, into: dict[str, JSON]
-) -> int:
-    """Read an object `into` members, looking for the events along `way`; return where it ends."""
-    at = skip_space(text, expect(text, at, "{"))
-    if text[at : at + 1] == "}":
-        return at + 1
-    while True:
-        name, at = string_at(text, at)
-        if name in into:
-            raise JsonTextError(f"The member {name[:80]!r} appears twice in one object.", code="json.repeated_member")
-        at = skip_space(text, expect(text, skip_space(text, at), ":"))
-        inside = path + member(name)
-        if name in way and way[name] is None and text[at : at + 1] == "[":
-            into[name] = True
-            at = _read_events(text, at, inside, envelope)
-        elif way.get(name) and text[at : at + 1] == "{":
-            into[name] = {}
-            at = _read_members(text, at, inside, way[name], envelope, into=into[name])
-        else:
-            into[name], at = value_at(text, at)
-        at = skip_space(text, at)
-        if text[at : at + 1] != ",":
-            return expect(text, at, "}")
-        at = skip_space(text, at + 1)
+def open_envelope(document: Readable) -> Envelope:
+    """Find the events of a document; no bytes raise."""
+    around = Findings(None, "$")
+    try:
+        outline = outline_of(document)
+    except JsonTextError as error:
+        around.error("", error.code, error.message)
+        return Envelope(around.problems, None, [])
+    blocks = outline.blocks if _holds_events(outline, around) else []
+    context = outline.members.get("@context")
+    standard_names().within(context, around, "")
+    return Envelope(around.problems, context, blocks)
 
 
-def _read_events(text: str, at: int, path: str, envelope: Envelope) -> int:
-    """Read an array of events into the envelope; return where it ends."""
-    events = envelope.events if envelope.events is not None else []
-    envelope.events = events
-    at = skip_space(text, expect(text, at, "["))
-    if text[at : at + 1] == "]":
-        return at + 1
-    count = 0
-    while True:
-        error = None
-        value: JSON = None
-        try:
-            value, end = value_at(text, at)
-        except JsonTextError as problem:
-            if problem.code not in _OF_ONE_VALUE:
-                raise
-            error, end = problem, end_of(text, at)
-        events.append(EventText(f"{path}[{count}]", text[at:end], value, error))
-        count += 1
-        at = skip_space(text, end)
-        if text[at : at + 1] != ",":
-            return expect(text, at, "]")
-        at = skip_space(text, at + 1)
+def _holds_events(outline: Outline, around: Findings) -> bool:
+    """Tell whether the document is one of EPCIS, else note what it is not."""
+    members = outline.members
+    if "" in members or not (outline.lists or outline.blocks):
+        message = "An EPCIS document is an object with epcisBody.eventList, an array of events, or one event."
+        around.error("", "epcis.no_event_list", message)
+        return False
+    if "epcisBody" not in members:  # an array, or one event
+        return True
+    kind = members.get("type")
+    if kind not in (_DOCUMENT, _QUERY_DOCUMENT):
+        message = f"The type of a document is {_DOCUMENT} or {_QUERY_DOCUMENT}, not {shown(kind)}."
+        around.error(".type" if "type" in members else "", "epcis.document_type", message)
+        return False
+    place = _PLACE_OF_EVENTS[kind]
+    if members["epcisBody"].keys() & set(_PLACE_OF_EVENTS.values()) != {place}:
+        message = f"The events of an {kind} lie in epcisBody.{place} and nowhere else."
+        around.error(".epcisBody", "epcis.no_event_list", message)
+        return False
+    version = members.get("schemaVersion")
+    if version is None and kind == _DOCUMENT:
+        around.error("", "epcis.missing_field", "An EPCISDocument needs a schemaVersion.")
+    elif version is not None and (type(version) is not str or _VERSION(version) is None):
+        message = f'This reads EPCIS 2 (schemaVersion "2.0"), not {shown(version)}.'
+        around.error(".schemaVersion", "epcis.schema_version", message)
+        return False
+    created = members.get("creationDate")
+    if created is None and kind == _DOCUMENT:
+        around.error("", "epcis.missing_field", "An EPCISDocument needs a creationDate.")
+    elif created is not None and (type(created) is not str or utc(created) is None):
+        message = f"A creationDate is a date, a time and an offset, not {shown(created)}."
+        around.error(".creationDate", "epcis.time", message)
+    if "@context" not in members:
+        message = "The document names no @context; only the prefixes of GS1's own are understood."
+        around.warn("", "epcis.no_context", message)
+    return True

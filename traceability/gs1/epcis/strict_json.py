@@ -1,15 +1,14 @@
 """JSON as RFC 8259 and I-JSON (RFC 7493 §2) allow it, with every number kept as it was written.
 
 The scanner is the standard library's; what it lets through and we do not is caught by its hooks: repeated member
-names, NaN and the infinities, lone surrogates, NUL. `value_at` reads one value out of a longer text, so that an
-event's own characters can be kept and a broken event does not end the document.
+names, NaN and the infinities, lone surrogates, NUL.
 """
 
 from __future__ import annotations
 
 import re
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import orjson
 
@@ -24,16 +23,33 @@ MAX_NUMBER_LENGTH: Final = 64
 MAX_EXPONENT: Final = 200
 """Beyond every unit of the real world, and with 64 digits within the range of a double, so every reader copes."""
 
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
-_TOKEN: Final = re.compile(r'[^"\[\]{}]+|"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_SPACE: Final = " \t\n\r"
 _EXPONENT: Final = re.compile(r"[eE]([+-]?\d+)$")
+_CONTINUATION: Final = bytes(range(0x80, 0xC0))
+
+
+class Place(NamedTuple):
+    """Where a character stands in a document: line and column, from 1."""
+
+    line: int
+    column: int
+
+    def after(self, passed: bytes) -> Place:
+        """Return the place behind UTF-8 bytes that stand here, even if they end inside a character."""
+        breaks = passed.count(b"\n")
+        last = passed[passed.rfind(b"\n") + 1 :] if breaks else passed
+        characters = len(last) if last.isascii() else len(last.translate(None, _CONTINUATION))
+        return Place(self.line + breaks, characters + (1 if breaks else self.column))
+
+
+START: Final = Place(1, 1)
 
 
 class JsonTextError(InvalidInputError):
     """A text that is not strict JSON.
 
-    `code` is `json.syntax` or `json.encoding`; or, for a value whose end can still be found (`end_of`),
-    `json.depth`, `json.repeated_member`, `json.number`, `json.surrogate` or `json.nul`.
+    `code` is `json.syntax`, `json.encoding`, `json.depth`, `json.repeated_member`, `json.number`, `json.surrogate` or
+    `json.nul`.
     """
 
     code = "json.syntax"
@@ -45,75 +61,38 @@ class Number(str):
     __slots__ = ()
 
 
-def text_of(data: bytes) -> str:
-    """Return the text of UTF-8 bytes without a byte order mark; raises `JsonTextError` (`json.encoding`)."""
+def text_of(data: bytes, offset: int = 0) -> str:
+    """Return the text of UTF-8 bytes at `offset` of a document; raises `JsonTextError` (`json.encoding`)."""
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         raise JsonTextError(
-            f"The document is not UTF-8: byte {error.start} cannot be read.",
+            f"The document is not UTF-8: byte {offset + error.start} cannot be read.",
             code="json.encoding",
             hint="JSON is exchanged as UTF-8 (RFC 8259 §8.1).",
         ) from error
 
 
-def skip_space(text: str, at: int) -> int:
-    """Return the place of the next character that is not white space."""
-    match = _SPACE.match(text, at)
-    return at if match is None else match.end()
+def value_of(text: str, place: Place = START) -> JSON:
+    """Return the value that a text is, white space around it apart; raises `JsonTextError`.
 
-
-def string_at(text: str, at: int) -> tuple[str, int]:
-    """Return the string that begins at `at`, and where it ends."""
-    if text[at : at + 1] != '"':
-        raise _syntax(text, at, "a member name in quotes")
+    `place` is where the text begins in its document.
+    """
     try:
-        return _decode(text, at)
+        value, end = _decode(text, len(text) - len(text.lstrip(_SPACE)))
     except JSONDecodeError as error:
-        raise _syntax(text, error.pos, "the end of the string") from error
-
-
-def expect(text: str, at: int, character: str) -> int:
-    """Step over `character`; raise `JsonTextError` when something else stands there."""
-    if text[at : at + 1] != character:
-        raise _syntax(text, at, f"'{character}'")
-    return at + 1
-
-
-def value_at(text: str, at: int) -> tuple[JSON, int]:
-    """Return the value that begins at `at`, and where it ends; raises `JsonTextError`."""
-    try:
-        value, end = _decode(text, at)
-    except JSONDecodeError as error:
-        raise _syntax(text, error.pos, "a value") from error
+        raise syntax_error(text, error.pos, "a value", place) from error
     except RecursionError:
         raise _too_deep() from None
+    if end != len(text) and text[end:].strip(_SPACE):
+        raise syntax_error(text, end, "',' or the end of an object or array", place)
     # Every level begins with a bracket, so a value with few of them needs no second look.
-    if text.count("{", at, end) + text.count("[", at, end) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH:
         _check_depth(value)
     # Escapes are the only way for what UTF-8 itself cannot carry, and hardly any document has one.
-    escape = text.find("\\u", at, end)
-    if escape >= 0:
-        _check_characters(value, text, escape, end)
-    return value, end
-
-
-def end_of(text: str, at: int) -> int:
-    """Return where the value at `at` ends, judged by its brackets alone; for a value that could not be read."""
-    depth = 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            break
-        at = match.end()
-        piece = match[0]
-        if piece in "[{":
-            depth += 1
-        elif piece in "]}":
-            depth -= 1
-            if depth == 0:
-                return at
-    raise _syntax(text, len(text), "the end of an object or array")
+    if "\\u" in text:
+        _check_characters(value, text)
+    return value
 
 
 def dumps(value: JSON) -> bytes:
@@ -154,14 +133,14 @@ def _number(value: object) -> orjson.Fragment:
     raise TypeError(type(value))
 
 
-def _check_characters(value: JSON, text: str, at: int, end: int) -> None:
+def _check_characters(value: JSON, text: str) -> None:
     try:
         dumps(value)
     except TypeError as error:
         raise JsonTextError(
             "An escape stands for half of a surrogate pair, which is no character.", code="json.surrogate"
         ) from error
-    if text.find("\\u0000", at, end) >= 0 and _holds_nul(value):
+    if "\\u0000" in text and _holds_nul(value):
         raise JsonTextError("A string holds the character NUL.", code="json.nul")
 
 
@@ -197,11 +176,11 @@ def _holds_nul(value: JSON) -> bool:
     return False
 
 
-def _syntax(text: str, at: int, wanted: str) -> JsonTextError:
+def syntax_error(text: str, at: int, wanted: str, place: Place) -> JsonTextError:
+    """Return the error of a text that begins at `place` and has something else than what is wanted at `at`."""
     if text.lstrip().startswith("<"):
         return JsonTextError("Not JSON but XML, which is not read yet: send EPCIS 2.0 as JSON.")
-    line = text.count("\n", 0, at) + 1
-    column = at - text.rfind("\n", 0, at)
+    line, column = place.after(text[:at].encode(errors="surrogatepass"))
     found = "the document ends" if at >= len(text) else f"{text[at]!r} stands"
     return JsonTextError(f"Not JSON: at line {line}, column {column} {found} where {wanted} should be.")
 
