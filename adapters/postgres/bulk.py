@@ -1,26 +1,28 @@
-"""Appending many events: prepared in batches, checked for duplicates, written by binary COPY under a short lock."""
+"""Appending many events: checked for duplicates, then written by binary COPY under a short lock."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import numpy as np
 import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
 from adapters.postgres.outcome import settled
-from adapters.postgres.rows import (
+from adapters.postgres.packed import (
     COLUMNS,
     Packed,
+    in_order,
     index_data,
+    joined,
     pack,
     record_data,
-    row_count,
-    rows_of,
-    visibilities_of,
     visibility_columns,
 )
+from adapters.postgres.rows import rows_of
+from traceability.ledger.parts import Parts
 from traceability.ledger.store import Appended, Outcome, Prepared, Record
 
 if TYPE_CHECKING:
@@ -28,129 +30,178 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS: Final = 0.05
 FIRST_BATCH_ROWS: Final = 4_000
-MOST_BATCH_ROWS: Final = 40_000
+MOST_BATCH_ROWS: Final = 200_000
 LEAST_BATCH_ROWS: Final = 64
 ADD_VISIBILITIES: Final = (
     "SELECT ledger.add_visibilities(%s::integer, %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
 )
 
+Settle: TypeAlias = Callable[[psycopg.Connection, Sequence[Appended]], None]
+"""What else a batch's transaction does, once its outcomes are known: it commits with the batch or not at all."""
+
 
 def append_atomically(ledger: PostgresLedger, events: Sequence[Prepared], query: DCBQuery | None, after: int) -> int:
     """Append up to 10,000 events in one transaction unless the condition fails; return the last position."""
-    packed = pack(rows_of(events, ledger.rules.tag_hash))
+    packed = in_order(pack(rows_of(events, ledger.rules.tag_hash)))
     with settled(ledger.pool) as connection, connection.transaction():
         head, recorded_at = _lock(ledger, connection)
         if query is not None:
             ledger.raise_if_matched(connection, query, after, head)
         _write(ledger, connection, packed, head, recorded_at)
-    ledger.known_visibilities.update(visibilities_of(packed.rows))
+    ledger.known_visibilities.update(packed.meanings)
     return head + len(events)
 
 
-def append_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[list[Appended]]:
+def pack_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[Packed]:
+    """Pack events, some thousand rows at a time."""
+    taken: list[Prepared] = []
+    rows = 0
+    for event in events:
+        taken.append(event)
+        rows += 3 + len(event.index.tags) + len(event.index.marks) + len(event.index.edges)
+        if rows >= FIRST_BATCH_ROWS:
+            yield pack(rows_of(taken, ledger.rules.tag_hash))
+            taken, rows = [], 0
+    if taken:
+        yield pack(rows_of(taken, ledger.rules.tag_hash))
+
+
+def append_all(
+    ledger: PostgresLedger,
+    pieces: Iterable[Packed],
+    settle: Settle = lambda _connection, _outcomes: None,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+) -> Iterator[list[Appended]]:
     """Append events in batches, each atomic, none twice; see `Ledger.append_all`.
 
-    The batch is bounded by its rows, and grows or shrinks with the time that the lock was held for the last one.
+    Pieces are joined and split so that a batch holds the lock about `lock_seconds`: its rows are bounded, and the
+    bound follows the time that the last one took.
     """
-    events = iter(events)
+    batches = _Batches(pieces)
     bound, first = FIRST_BATCH_ROWS, 0
-    while taken := _take(events, bound):
-        batch = _Batch(ledger, taken)
-        rows, seconds = batch.append()
-        yield batch.outcomes(first)
+    while taken := batches.take(bound):
+        batch = _Batch(ledger, taken, first, settle)
+        outcomes, rows, seconds = batch.append()
+        yield outcomes
         first += len(taken)
         if rows:
-            fitting = int(rows * min(2.0, LOCK_SECONDS / max(seconds, 0.001)))
+            fitting = int(rows * min(2.0, lock_seconds / max(seconds, 0.001)))
             bound = min(MOST_BATCH_ROWS, max(LEAST_BATCH_ROWS, fitting))
 
 
-def _take(events: Iterator[Prepared], bound: int) -> list[Prepared]:
-    batch: list[Prepared] = []
-    rows = 0
-    for event in events:
-        batch.append(event)
-        rows += row_count(event)
-        if rows >= bound:
-            break
-    return batch
+class _Batches:
+    """Cuts a sequence of pieces anew, by rows."""
+
+    def __init__(self, pieces: Iterable[Packed]) -> None:
+        self._pieces = iter(pieces)
+        self._rest: Packed | None = None
+
+    def take(self, bound: int) -> Packed | None:
+        """Return the next events of about `bound` rows, at least one event; None at the end."""
+        taken: list[Packed] = []
+        room = bound
+        while room > 0:
+            piece = self._rest if self._rest is not None else next(self._pieces, None)
+            self._rest = None
+            if piece is None:
+                break
+            rows = np.cumsum(piece.row_counts())
+            if len(piece) and rows[-1] > room:
+                # One event at least, and what is left over only when the batch is about full.
+                count = max(1 if not taken else 0, int(np.searchsorted(rows, room)))
+                if count < len(piece):
+                    piece, self._rest = piece.split(count)
+                room = 0
+            elif len(piece):
+                room -= int(rows[-1])
+            if len(piece):
+                taken.append(piece)
+        return in_order(joined(taken)) if taken else None
 
 
 class _Batch:
-    """Events on their way in: `recorded` are there already, `twins` repeat one of this batch, `positions` are new."""
+    """Events on their way in: `recorded` are there already, `twins` repeat one of this batch, `fresh` are new."""
 
-    def __init__(self, ledger: PostgresLedger, events: Sequence[Prepared]) -> None:
-        self.events = events
+    def __init__(self, ledger: PostgresLedger, packed: Packed, first: int, settle: Settle) -> None:
         self._ledger = ledger
+        self._packed = packed
+        self._first = first
+        self._settle = settle
         self._recorded: dict[int, Record] = {}
         self._twins: dict[int, int] = {}
-        self._positions: dict[int, int] = {}
-        self._fresh = self._without_repeats()
-        self._packed = self._pack()
+        self._fresh = packed
+        self._drop_repeats()
 
-    def append(self) -> tuple[int, float]:
-        """Write what is new; return the rows written and for how many seconds the lock was held."""
+    def append(self) -> tuple[list[Appended], int, float]:
+        """Write what is new; return what became of each event, the rows written, and how long the lock was held."""
         checked = 0
         with settled(self._ledger.pool) as connection:
             while True:
                 head = self._ledger.head_on(connection)
-                if self._find_recorded(connection, checked, head):
-                    self._fresh = self._without_repeats()
-                    self._packed = self._pack()
+                self._find_recorded(connection, checked, head)
                 checked = head
-                if not self._fresh:
-                    return 0, 0.0
+                if not len(self._fresh):
+                    with connection.transaction():
+                        outcomes = self._outcomes(head)
+                        self._settle(connection, outcomes)
+                    return outcomes, 0, 0.0
                 with connection.transaction():
                     head, recorded_at = _lock(self._ledger, connection)
                     locked = time.monotonic()
-                    if not self._candidates(connection, self._fresh, checked, head):
-                        _write(self._ledger, connection, self._packed, head, recorded_at)
-                        break
-                    # Somebody recorded a possible duplicate since the check: look at it without holding the lock.
-        seconds = time.monotonic() - locked
-        self._ledger.known_visibilities.update(visibilities_of(self._packed.rows))
-        self._positions = {i: head + 1 + n for n, i in enumerate(self._fresh)}
-        return self._packed.size(), seconds
+                    # Did somebody record a possible duplicate since the check? It is looked at without the lock.
+                    outcomes = [] if self._candidates(connection, checked, head) else self._outcomes(head)
+                    if outcomes:
+                        _write(self._ledger, connection, self._fresh, head, recorded_at)
+                        self._settle(connection, outcomes)
+                if outcomes:
+                    seconds = time.monotonic() - locked
+                    self._ledger.known_visibilities.update(self._fresh.meanings)
+                    return outcomes, int(self._fresh.row_counts().sum()), seconds
 
-    def outcomes(self, first: int) -> list[Appended]:
-        """Return what became of each event; the batch's first one is number `first` of the bulk append."""
-        digest = self._ledger.rules.content_digest
-        outcomes = []
-        for i, prepared in enumerate(self.events):
-            if i in self._positions:
-                outcomes.append(Appended(first + i, Outcome.RECORDED, self._positions[i], prepared.event_id))
-                continue
+    def _outcomes(self, head: int) -> list[Appended]:
+        """Return what becomes of each event when the new ones stand behind `head`."""
+        outcomes: list[Appended] = []
+        for i in range(len(self._packed)):
             if i in self._recorded:
-                other = self._recorded[i].event
-                position, event_id = self._recorded[i].position, other.event_id
+                record = self._recorded[i]
+                assert record.event.event_id is not None
+                outcome = self._repeated(i, record.event.parts)
+                outcomes.append(Appended(self._first + i, outcome, record.position, record.event.event_id))
+            elif i in self._twins:
+                twin = outcomes[self._twins[i]]
+                outcome = self._repeated(i, self._packed.parts(self._twins[i]))
+                outcomes.append(Appended(self._first + i, outcome, twin.position, twin.event_id))
             else:
-                twin = self._twins[i]
-                other, event_id = self.events[twin].event, self.events[twin].event_id
-                position = self._positions[twin]
-            assert event_id is not None
-            same = digest(other.parts) == digest(prepared.event.parts)
-            outcomes.append(Appended(first + i, Outcome.DUPLICATE if same else Outcome.CONFLICT, position, event_id))
+                head += 1
+                outcomes.append(Appended(self._first + i, Outcome.RECORDED, head, self._packed.event_id(i)))
         return outcomes
 
-    def _find_recorded(self, connection: psycopg.Connection, after: int, until: int) -> bool:
-        """Look for these events in (after, until]; tell whether one was found."""
+    def _repeated(self, i: int, other: Parts) -> Outcome:
+        digest = self._ledger.rules.content_digest
+        same = digest(other) == digest(self._packed.parts(i))
+        return Outcome.DUPLICATE if same else Outcome.CONFLICT
+
+    def _find_recorded(self, connection: psycopg.Connection, after: int, until: int) -> None:
+        """Look for these events in (after, until], and leave out those that are there."""
         identities: dict[str, Record] = {}
-        for record in self._ledger.records_on(connection, self._candidates(connection, self._fresh, after, until)):
+        for record in self._ledger.records_on(connection, self._candidates(connection, after, until)):
             identity = self._ledger.rules.indexer(record.event.parts).identity
             if identity is not None:
                 identities.setdefault(identity, record)
-        found = {
-            i: known
-            for i, prepared in enumerate(self.events)
-            if i not in self._recorded and (known := identities.get(prepared.index.identity or "")) is not None
-        }
-        self._recorded |= found
-        return bool(found)
+        if not identities:
+            return
+        for i, identity in enumerate(self._packed.identities):
+            if identity in identities and i not in self._recorded:
+                self._recorded[i] = identities[identity]
+        self._drop_repeats()
 
-    def _candidates(self, connection: psycopg.Connection, events: Sequence[int], after: int, until: int) -> list[int]:
+    def _candidates(self, connection: psycopg.Connection, after: int, until: int) -> list[int]:
         """Return the positions in (after, until] that may hold the identity of one of these events."""
-        names = (self.events[i].index.identity for i in events)
-        hashes = {self._ledger.rules.tag_hash(name) for name in names if name is not None}
-        if after >= until or not hashes:
+        if after >= until:
+            return []
+        hashes = {self._ledger.rules.tag_hash(name) for name in self._fresh.identities if name is not None}
+        if not hashes:
             return []
         rows = connection.execute(
             "SELECT position FROM ledger.posting WHERE ledger_id = %s AND tag = ANY(%s) AND position > %s"
@@ -159,23 +210,18 @@ class _Batch:
         )
         return [position for (position,) in rows]
 
-    def _without_repeats(self) -> list[int]:
-        """Return the events to write; of several with one identity the first, the others become its twins."""
+    def _drop_repeats(self) -> None:
+        """Keep the events to write; of several with one identity the first, the others become its twins."""
         seen: dict[str, int] = {}
-        fresh: list[int] = []
         self._twins.clear()
-        for i, prepared in enumerate(self.events):
-            identity = prepared.index.identity
+        fresh = np.ones(len(self._packed), bool)
+        for i, identity in enumerate(self._packed.identities):
             if i in self._recorded:
-                continue
-            if identity is not None and seen.setdefault(identity, i) != i:
+                fresh[i] = False
+            elif identity is not None and seen.setdefault(identity, i) != i:
                 self._twins[i] = seen[identity]
-            else:
-                fresh.append(i)
-        return fresh
-
-    def _pack(self) -> Packed:
-        return pack(rows_of([self.events[i] for i in self._fresh], self._ledger.rules.tag_hash))
+                fresh[i] = False
+        self._fresh = self._packed if fresh.all() else self._packed.kept(fresh)
 
 
 def _lock(ledger: PostgresLedger, connection: psycopg.Connection) -> tuple[int, int]:
@@ -201,10 +247,10 @@ def _write(ledger: PostgresLedger, connection: psycopg.Connection, packed: Packe
         copy_into(cursor, "ledger.record", "record", record_data(packed, ledger.ledger_id, head, recorded_at))
         for table, data in index_data(packed, ledger.ledger_id, head):
             copy_into(cursor, f"ledger.{table}", table, data)
-        ordinals, *new = visibility_columns(packed.rows, ledger.known_visibilities)
+        ordinals, *new = visibility_columns(packed, ledger.known_visibilities)
         if ordinals:
             cursor.execute(ADD_VISIBILITIES, [ledger.ledger_id, [head + ordinal for ordinal in ordinals], *new])
         cursor.execute(
             "UPDATE ledger.head SET position = %s, recorded_at = %s WHERE ledger_id = %s",
-            [head + len(packed.rows.events), recorded_at, ledger.ledger_id],
+            [head + len(packed), recorded_at, ledger.ledger_id],
         )

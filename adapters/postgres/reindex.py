@@ -15,7 +15,8 @@ import psycopg
 
 from adapters.postgres.bulk import copy_into
 from adapters.postgres.connection import NO_LIMITS, connect
-from adapters.postgres.rows import index_data, pack, rows_of, visibilities_of, visibility_columns
+from adapters.postgres.packed import index_data, pack
+from adapters.postgres.rows import rows_of, visibilities_of, visibility_columns
 from traceability.errors import NotFoundError
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.index import Indexer, TagHash, Visibility, tag_hash
