@@ -26,9 +26,13 @@ CREATE TABLE work.capture_job (
     -- A runner holds a job by a lease; whoever took it over has another number, and the old runner's commits fail.
     lease        bigint  NOT NULL DEFAULT 0,
     leased_until bigint  NOT NULL DEFAULT 0,
+    -- Idempotency-Key of the request, and what it carried: sent again, it is this job.
+    request_key    text,
+    request_digest bytea,
     PRIMARY KEY (ledger_id, job_id)
 );
 CREATE INDEX capture_job_organisation ON work.capture_job (ledger_id, organisation, job_id);
+CREATE UNIQUE INDEX capture_job_request ON work.capture_job (ledger_id, organisation, request_key);
 CREATE INDEX capture_job_open ON work.capture_job (ledger_id, job_id) WHERE finished_at IS NULL;
 
 -- One row a broken rule, or an event that was not recorded because it is there already.
