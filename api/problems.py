@@ -1,14 +1,14 @@
 """Every error as RFC 9457 problem details with a stable `code`.
 
 Nothing of what the client sent is repeated: a message that quotes an identifier or a personal field would carry it into
-logs and other people's screens.
+logs and other people's screens. Only `problems` quote the event that they are about, to whoever sent it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -50,6 +50,15 @@ class InvalidField(BaseModel):
     detail: str
 
 
+class EventProblem(BaseModel):
+    """A broken rule in an event that was sent; `path` is a JSONPath (RFC 9535) from the event."""
+
+    path: str = Field(examples=["$.eventTime"])
+    code: str = Field(examples=["epcis.time"])
+    severity: Literal["error", "warning"]
+    message: str
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details; programs act on `code`, people read `detail` and `hint`."""
 
@@ -60,6 +69,7 @@ class Problem(BaseModel):
     code: str = Field(examples=["access.scope"])
     hint: str | None = None
     errors: list[InvalidField] | None = None
+    problems: list[EventProblem] | None = None
 
 
 def problem_response(
@@ -69,6 +79,7 @@ def problem_response(
     *,
     hint: str = "",
     errors: Sequence[InvalidField] = (),
+    problems: Sequence[EventProblem] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return the response for an error that no exception stands for."""
@@ -79,6 +90,7 @@ def problem_response(
         code=code,
         hint=hint or None,
         errors=list(errors) or None,
+        problems=list(problems) or None,
     )
     return JSONResponse(
         problem.model_dump(exclude_none=True), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE
@@ -113,6 +125,7 @@ def documented_problems() -> dict[int | str, dict[str, Any]]:
 
 _SCHEMA: Final = Problem.model_json_schema()
 _SCHEMA["properties"]["errors"] = {"type": "array", "items": InvalidField.model_json_schema()}
+_SCHEMA["properties"]["problems"] = {"type": "array", "items": EventProblem.model_json_schema()}
 _SCHEMA.pop("$defs", None)
 
 

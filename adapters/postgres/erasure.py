@@ -1,6 +1,7 @@
-"""Destroying the personal part and the bytes as received of one event, and nothing else.
+"""Destroying the personal part and the bytes as received of one event, wherever they are, and nothing else.
 
-The row keeps c₆ ‖ c₇ in place of the salt, so that its leaf, every proof and the index stay as they are. PostgreSQL
+Letters that repeat or contradict the event hold the same text again, and findings may quote it: they go with it. The
+row keeps c₆ ‖ c₇ in place of the salt, so that its leaf, every proof and the index stay as they are. PostgreSQL
 keeps old row versions until they are vacuumed, stale bytes in half-empty pages until they are rewritten, and every
 change in its write-ahead log until those files go: `purge` sees to the first two, docs/guide/erasure.md to the third.
 """
@@ -15,6 +16,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from adapters.postgres import findings
 from adapters.postgres.connection import NO_LIMITS, connect
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.stored import RECORD_COLUMNS, record_of_row
@@ -24,15 +26,19 @@ from traceability.ledger.event import Redacted
 from traceability.ledger.parts import PERSONAL
 
 _DEAD_ROWS: Final = re.compile(r"\d+")
+_OF_FINDINGS: Final = (("work", "finding"), ("work", "letter"))
 
 
 def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str, authority: str) -> int:
-    """Erase an event's personal and source parts and record that, in one transaction.
+    """Erase an event's personal and source parts, letters of it and what findings quote, and record that, at once.
 
     Returns the position of the `ledger.redacted.v1` event. Raises `NotFoundError` `ledger.no_such_position`,
     `ConflictError` `ledger.already_erased`, `UnavailableError` `postgres.unreachable`.
     """
     with connect(owner_url) as connection, connection.transaction():
+        # The head first, as a capture does; then no letter of this event can come in beside us.
+        connection.execute("SELECT FROM ledger.head WHERE ledger_id = %s FOR UPDATE", [ledger.ledger_id])
+        connection.execute("LOCK TABLE work.letter IN SHARE ROW EXCLUSIVE MODE")
         row = connection.execute(
             f"SELECT {RECORD_COLUMNS} FROM ledger.record r WHERE ledger_id = %s AND position = %s FOR UPDATE",
             [ledger.ledger_id, position],
@@ -51,6 +57,7 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
             " WHERE ledger_id = %s AND position = %s",
             [b"".join(commitments[PERSONAL:]), ledger.ledger_id, position],
         )
+        findings.destroy(connection, ledger.ledger_id, position)
         redacted = Redacted(position=position, reason=reason, authority=authority).to_event(
             captured_by=ledger.organisation,
             occurred_at=ledger.rules.clock.now_us(),
@@ -60,11 +67,11 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
 
 
 def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float] = (10.0, 25.0)) -> None:
-    """Rewrite the partitions that hold these positions, so that no old version of an erased row is left in them.
+    """Rewrite the partitions that hold these positions, and the findings, so that no old version of a row is left.
 
-    Appends to and reads from such a partition wait meanwhile, about a minute for eight gigabytes. A transaction that
-    was open before the erasure keeps the old versions alive: the rewriting is repeated after so many seconds each, in
-    which every transaction of ours has ended.
+    What was forgotten of findings without a position goes too. Appends to and reads from such a table wait meanwhile,
+    about a minute for eight gigabytes. A transaction that was open before the erasure keeps the old versions alive: the
+    rewriting is repeated after so many seconds each, in which every transaction of ours has ended.
 
     Raises `UnavailableError`: `ledger.purge_incomplete` if a transaction still keeps them, `ledger.purge_not_allowed`
     for a role that does not own the tables.
@@ -76,7 +83,7 @@ def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float]
             " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.position = ANY(%s)",
             [list(positions)],
         ).fetchall()
-        for name in names:
+        for name in (*names, *_OF_FINDINGS):
             pauses = iter(patience)
             while _rewrite(connection, sql.Identifier(*name)):
                 if (pause := next(pauses, None)) is None:

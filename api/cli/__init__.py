@@ -15,7 +15,7 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import db, demo, feed, item, key, label, ledger, log, organisation, serve, trace
+from api.cli import db, demo, feed, finding, item, key, label, ledger, log, organisation, serve, trace
 from api.cli.context import exit_code, note, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -34,6 +34,7 @@ app.command("item")(item.item)
 app.command("trace")(trace.trace)
 app.command("label")(label.label)
 app.add_typer(feed.app)
+app.add_typer(finding.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
 app.add_typer(log.app)

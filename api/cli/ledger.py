@@ -80,7 +80,8 @@ def erase(
 ) -> None:
     """Destroy the personal part and the received bytes of an event, as the owner role. It cannot be undone.
 
-    Everything else stays: its leaf, every proof, every trace. That it was done is an event of its own.
+    Repeats of it that were not recorded go with it, and what findings quote. Everything else stays: its leaf, every
+    proof, every trace. That it was done is an event of its own.
 
     Example: `traceability ledger erase 4711 --reason "request of 1 March" --authority "data protection officer"`
     """
@@ -99,18 +100,21 @@ def erase(
 
 @app.command()
 def purge(
-    positions: Annotated[list[int], typer.Argument(metavar="POSITION", help="Positions of erased events.")],
+    positions: Annotated[
+        list[int] | None, typer.Argument(metavar="[POSITION]…", help="Positions of erased events.")
+    ] = None,
     *,
     json: JSON = False,
 ) -> None:
     """Rewrite the tables that hold erased events, so that no old version of them is left, as the owner role.
 
-    What `ledger erase --no-purge` put off, or what a purge that failed has to do again. Appends wait meanwhile.
+    What `ledger erase --no-purge` put off, or what a purge that failed has to do again. Appends wait meanwhile. The
+    tables of findings are rewritten too; without a position they alone are, as after `finding dismiss --forget`.
     """
     with database_urls(database_settings(settings_for())) as urls:
-        rewrite(urls.owner, positions)
+        rewrite(urls.owner, positions or ())
     if json:
-        print_json({"purged": positions})
+        print_json({"purged": positions or []})
     note("Purged; backups and the write-ahead log are another matter: see docs/guide/erasure.md.")
 
 

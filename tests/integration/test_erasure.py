@@ -6,20 +6,25 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from adapters.postgres.embedded import RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server
 from adapters.postgres.erasure import erase, purge
+from adapters.postgres.findings import PostgresFindings
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import migrate
+from adapters.system import SystemClock
 from tests.conftest import Database, database_of
 from tests.ledgers import event, postgres_ledger
+from tests.support.findings import finding, ids, store
 from tests.support.ledger_history import check_ledger
 from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.ledger.commitment import part_commitments
 from traceability.ledger.event import LedgerEvent, Redacted
+from traceability.ledger.findings import Letter
 from traceability.ledger.store import Record
 
 WINDOW = 8  # PostgreSQL's compression puts a byte of its own after eight that it copies
@@ -68,6 +73,27 @@ def files_with(folder: Path, needles: list[bytes]) -> set[bytes]:
     return {needle for needle in needles if any(needle in content for content in contents)}
 
 
+@dataclass(frozen=True)
+class LetterSecret:
+    """What a letter holds and what its finding quotes of it."""
+
+    finding_id: UUID
+    body: str
+    quoted: str
+
+    def needles(self) -> list[bytes]:
+        return [self.body.encode(), self.quoted.encode()]
+
+
+def a_letter(ledger: PostgresLedger, position: int | None) -> LetterSecret:
+    """Store the letter of an event that repeats the one at a position, or of one that was never recorded."""
+    secret = LetterSecret(next(ids()), mark(), mark())
+    letter = Letter(letter_id=uuid4(), body=secret.body.encode(), position=position)
+    given = finding(secret.finding_id, letter_id=letter.letter_id, position=position, message=secret.quoted)
+    store(ledger.pool, [given], [letter])
+    return secret
+
+
 def leave_a_dead_row(ledger: PostgresLedger, given: LedgerEvent) -> None:
     """Append and roll back, as a group does that is tried again one by one."""
     with ledger.pool.connection() as connection, connection.transaction(force_rollback=True):
@@ -83,21 +109,26 @@ def test_no_byte_is_left_in_the_data_folder(server: EmbeddedServer, own_database
     with postgres_ledger(database.runtime_url) as ledger:
         list(ledger.append_all([wide.event("wide"), random.event("random")]))
         ledger.append([secret.event(f"short {n}") for n, secret in enumerate(short)])
+        repeat, forgotten, other = (a_letter(ledger, position) for position in (1, None, 122))
         leave_a_dead_row(ledger, short[0].event("rolled back"))
         leave_a_dead_row(ledger, random.event("rolled back"))
         before = check_ledger(ledger, database.owner_url)
         erased = before[:12]
         salts = [salt for record in erased if (salt := record.event.personal_salt) is not None]
         plain = [*salts, *(needle for secret in [*short[:10], random] for needle in secret.needles())]
+        plain += [*repeat.needles(), *forgotten.needles()]
+        staying += other.needles()
         compressed = [wide.personal.encode()[i : i + WINDOW] for i in range(16 - WINDOW + 1)]
         with psycopg.connect(database.admin_url, autocommit=True) as admin:
-            admin.execute("ANALYZE ledger.record")
+            admin.execute("ANALYZE ledger.record, work.finding, work.letter")
             admin.execute("CHECKPOINT")
             assert files_with(server.data, plain) == set(plain)
             assert files_with(server.data, compressed)
 
             for record in erased:
                 erase(database.owner_url, ledger, record.position, reason="asked to", authority="GDPR Art. 17")
+            findings = PostgresFindings(ledger.pool, ledger.ledger_id, clock=SystemClock())
+            findings.dismiss("dairy.example", forgotten.finding_id, forget=True)
             purge(database.owner_url, [record.position for record in erased])
             # What docs/guide/erasure.md tells the operator to do.
             admin.execute("SELECT pg_switch_wal()")

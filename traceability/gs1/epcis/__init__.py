@@ -4,6 +4,7 @@ from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.document import CapturedEvent, Document, read_document
 from traceability.gs1.epcis.event import TYPE_NAMES
 from traceability.gs1.epcis.index import index_rows, lot_numbers
+from traceability.gs1.epcis.letter import place_in, read_letter
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.view import EpcisView, ErrorDeclaration, Item, view_of
 
@@ -18,6 +19,8 @@ __all__ = [
     "content_digest",
     "index_rows",
     "lot_numbers",
+    "place_in",
     "read_document",
+    "read_letter",
     "view_of",
 ]

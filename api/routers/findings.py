@@ -1,0 +1,99 @@
+"""What was wrong with the events that an organisation sent; correct one and replay it.
+
+An organisation sees its own findings. `public` sends nothing, so it has none. A browser gets the pages of
+`api.web.finding_pages` at the same addresses.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Query, Request, Response
+
+from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
+from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuestion, ReplayedOut, event_problems
+from api.problems import problem_response
+from api.security import CaptureDep, EngineDep, QueryDep
+from api.web.finding_pages import VARY, finding_page, findings_page
+from api.web.negotiation import HTML, JSON, preferred
+from api.web.sign_in import VisitorDep
+
+router = APIRouter(prefix="/findings", tags=["findings"])
+
+_EVENT: Final = {
+    "requestBody": {
+        "description": "The corrected event as JSON; nothing: the event as it was received.",
+        "required": False,
+        "content": {JSON: {"schema": {"type": "object"}}},
+    }
+}
+
+
+@router.get("", summary="List what was wrong with the events that you sent", response_model=list[FindingOut])
+def list_findings(
+    *,
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    caller: QueryDep,
+    visitor: VisitorDep,
+    question: Annotated[ListQuestion, Query()],
+) -> list[FindingOut] | Response:
+    """Give the findings that fit all of the filters, page by page.
+
+    `Link` with `rel="next"` leads to the next page; the last page has none.
+    """
+    if _wants_page(request):
+        return findings_page(engine, visitor, question)
+    page = ask_findings(engine, caller.organisation, question)
+    response.headers["Vary"] = VARY
+    if page.following is not None:
+        response.headers["Link"] = f'<{page.following}>; rel="next"'
+    return [FindingOut.of(finding) for finding in page.findings]
+
+
+@router.get("/{finding_id}", summary="Show a finding with its event", response_model=FindingDetail)
+def show_finding(
+    *,
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    caller: QueryDep,
+    visitor: VisitorDep,
+    finding_id: UUID,
+) -> FindingDetail | Response:
+    """Give a finding and its event's own characters."""
+    if _wants_page(request):
+        return finding_page(engine, visitor, finding_id)
+    response.headers["Vary"] = VARY
+    return describe_finding(engine, caller.organisation, finding_id)
+
+
+@router.post(
+    "/{finding_id}/replay", summary="Record the event of a finding", response_model=ReplayedOut, openapi_extra=_EVENT
+)
+def replay(
+    engine: EngineDep, caller: CaptureDep, finding_id: UUID, body: Annotated[bytes, Body(media_type=JSON)] = b""
+) -> ReplayedOut | Response:
+    """Record the event as it was received, or as the body corrects it, and settle its findings.
+
+    Doing so again records nothing twice. 422 with `problems` when the event breaks rules, 409 when it contradicts a
+    recorded one; then nothing was recorded.
+    """
+    try:
+        return replay_finding(engine, caller.organisation, finding_id, body or None)
+    except MalformedEventError as error:
+        problems = event_problems(error.problems)
+        return problem_response(422, error.code, error.message, hint=error.hint, problems=problems)
+
+
+@router.post("/{finding_id}/dismiss", summary="Close a finding without recording its event")
+def dismiss(engine: EngineDep, caller: CaptureDep, finding_id: UUID, body: DismissIn | None = None) -> FindingOut:
+    """Close a finding and the others of the same event; with `forget` destroy the event's bytes."""
+    forget = body is not None and body.forget
+    return dismiss_finding(engine, caller.organisation, finding_id, forget=forget)
+
+
+def _wants_page(request: Request) -> bool:
+    return preferred(request.headers.get("accept"), (JSON, HTML)) == HTML
