@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api import reference
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import findings, health, logs, organisations, provenance
+from api.routers import capture, findings, health, logs, organisations, provenance
 from api.web import finding_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
@@ -37,7 +37,9 @@ def create_app(engine: Engine) -> FastAPI:
     install_problems(app)
     # The last one added is the outermost.
     settings = engine.settings
-    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes, max_depth=settings.max_body_depth)
+    app.add_middleware(
+        BodyLimits, max_bytes=settings.max_body_bytes, max_depth=settings.max_body_depth, streamed=[capture.PATH]
+    )
     app.add_middleware(RequestLog, entropy=engine.entropy)
     app.add_middleware(SecurityHeaders, https=settings.public_url is not None)
 
@@ -45,6 +47,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(organisations.router)
     app.include_router(logs.router)
     app.include_router(provenance.router)
+    app.include_router(capture.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
     app.include_router(reference.router)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -94,15 +95,19 @@ class SecurityHeaders:
 
 
 class BodyLimits:
-    """Reads the body before the route does, and refuses one that is too long (413) or too deeply nested (400)."""
+    """Reads the body before the route does, and refuses one that is too long (413) or too deeply nested (400).
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, max_depth: int) -> None:
+    The route at a path of `streamed` reads its body itself, piece by piece, and has limits of its own.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, max_depth: int, streamed: Collection[str] = ()) -> None:
         self._app = app
+        self._streamed = streamed
         self._max_bytes = max_bytes
         self._max_depth = max_depth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
         body = await self._read(scope, receive)

@@ -19,10 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from traceability.errors import (
+    BusyError,
     ConflictError,
     ForbiddenError,
     InvalidInputError,
     NotFoundError,
+    TooLargeError,
     TraceabilityError,
     UnavailableError,
 )
@@ -34,8 +36,10 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (UnknownKeyError, HTTPStatus.UNAUTHORIZED),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
+    (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ForbiddenError, HTTPStatus.FORBIDDEN),
+    (BusyError, HTTPStatus.TOO_MANY_REQUESTS),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 _RETRY_SECONDS: Final = "5"
@@ -103,7 +107,7 @@ def problem_of(error: TraceabilityError) -> JSONResponse:
     headers: dict[str, str] = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
-    elif status is HTTPStatus.SERVICE_UNAVAILABLE:
+    elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = _RETRY_SECONDS
     return problem_response(status, error.code, error.message, hint=error.hint, headers=headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
@@ -59,6 +60,18 @@ class Settings(BaseSettings):
         default=None, description="Where others reach the server, with https; needed to listen beyond this machine."
     )
     pool_size: int = Field(default=8, ge=2, le=100, description="Database connections of one process.")
+    spool: Path | None = Field(
+        default=None, description="Folder of documents that wait to be captured; unset: in the data folder."
+    )
+    capture_workers: int = Field(
+        default=min(8, os.cpu_count() or 1), ge=1, le=64, description="Processes that read the documents of a capture."
+    )
+    capture_max_bytes: int = Field(
+        default=8 << 30, ge=1024, description="Longest document or archive that is captured, packed or not."
+    )
+    capture_max_jobs: int = Field(
+        default=32, ge=1, description="Unfinished captures of one organisation, after which it is told to wait."
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
 

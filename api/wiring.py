@@ -10,6 +10,9 @@ from typing import Final
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from adapters.feeds.spool import Spool
+from adapters.feeds.unpack import Limits
+from adapters.postgres.capture_jobs import PostgresCaptureJobs
 from adapters.postgres.connection import DatabaseSettings, DatabaseUrls, database_urls, open_pool
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
@@ -41,6 +44,8 @@ class Engine:
     ledger: PostgresLedger
     organisations: PostgresOrganisations
     visibility: PostgresVisibility
+    jobs: PostgresCaptureJobs
+    spool: Spool
 
     def ledger_of(self, organisation: str) -> PostgresLedger:
         """Return the ledger as `organisation` appends to it; raises `NotFoundError` when there is none."""
@@ -78,7 +83,9 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
                 with suppress(ConflictError):  # another process that came first at the same moment
                     organisations.add(LOCAL)
             visibility = PostgresVisibility(pool, ledger.ledger_id)
-            yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility)
+            jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock)
+            spool = Spool(settings.spool or settings.data / "spool", Limits(settings.capture_max_bytes))
+            yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
 
 
 def _bring_up_to_date(urls: DatabaseUrls, *, private: bool) -> None:

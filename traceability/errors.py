@@ -42,6 +42,12 @@ class InvalidInputError(TraceabilityError):
     code = "invalid_input"
 
 
+class TooLargeError(InvalidInputError):
+    """The input is well-formed as far as it was read, and longer than is taken (exit 1, HTTP 413)."""
+
+    code = "too_large"
+
+
 class ForbiddenError(TraceabilityError):
     """The caller is known and may not do this (exit 1, HTTP 403)."""
 
@@ -52,3 +58,9 @@ class UnavailableError(TraceabilityError):
     """A database, file system or peer cannot be reached or is not in a usable state (exit 3, HTTP 503)."""
 
     code = "unavailable"
+
+
+class BusyError(UnavailableError):
+    """Enough is under way already; the same request may succeed later (exit 3, HTTP 429)."""
+
+    code = "busy"

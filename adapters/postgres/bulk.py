@@ -36,7 +36,7 @@ ADD_VISIBILITIES: Final = (
     "SELECT ledger.add_visibilities(%s::integer, %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
 )
 
-Settle: TypeAlias = Callable[[psycopg.Connection, Sequence[Appended]], None]
+Settle: TypeAlias = Callable[[psycopg.Connection, Packed, Sequence[Appended]], None]
 """What else a batch's transaction does, once its outcomes are known: it commits with the batch or not at all."""
 
 
@@ -69,7 +69,7 @@ def pack_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[Pac
 def append_all(
     ledger: PostgresLedger,
     pieces: Iterable[Packed],
-    settle: Settle = lambda _connection, _outcomes: None,
+    settle: Settle = lambda _connection, _batch, _outcomes: None,
     *,
     lock_seconds: float = LOCK_SECONDS,
 ) -> Iterator[list[Appended]]:
@@ -144,7 +144,7 @@ class _Batch:
                 if not len(self._fresh):
                     with connection.transaction():
                         outcomes = self._outcomes(head)
-                        self._settle(connection, outcomes)
+                        self._settle(connection, self._packed, outcomes)
                     return outcomes, 0, 0.0
                 with connection.transaction():
                     head, recorded_at = _lock(self._ledger, connection)
@@ -153,7 +153,7 @@ class _Batch:
                     outcomes = [] if self._candidates(connection, checked, head) else self._outcomes(head)
                     if outcomes:
                         _write(self._ledger, connection, self._fresh, head, recorded_at)
-                        self._settle(connection, outcomes)
+                        self._settle(connection, self._packed, outcomes)
                 if outcomes:
                     seconds = time.monotonic() - locked
                     self._ledger.known_visibilities.update(self._fresh.meanings)

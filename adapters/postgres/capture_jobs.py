@@ -61,8 +61,8 @@ class PostgresCaptureJobs:
         key, digest = request or (None, None)
         with reading(self._pool) as connection:
             row = connection.execute(
-                "INSERT INTO work.capture_job (ledger_id, job_id, organisation, behaviour, documents, bytes, created_at,"
-                " lease, leased_until, request_key, request_digest)"
+                "INSERT INTO work.capture_job (ledger_id, job_id, organisation, behaviour, documents, bytes,"
+                " created_at, lease, leased_until, request_key, request_digest)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
                 f" ON CONFLICT (ledger_id, organisation, request_key) DO NOTHING RETURNING {_COLUMNS}",
                 [

@@ -67,6 +67,15 @@ def add(connection: psycopg.Connection, ledger_id: int, findings: Sequence[Findi
     _copy(connection, f"work.letter (ledger_id, {_LETTER_COLUMNS})", [ledger + _letter_row(letter) for letter in kept])
 
 
+def forget_job(connection: psycopg.Connection, ledger_id: int, job_id: UUID) -> None:
+    """Remove what a check of a job's documents found that did not come to its end, in the caller's transaction."""
+    connection.execute(
+        """WITH gone AS (DELETE FROM work.finding WHERE ledger_id = %(ledger)s AND job_id = %(job)s RETURNING letter_id)
+           DELETE FROM work.letter WHERE ledger_id = %(ledger)s AND letter_id IN (SELECT letter_id FROM gone)""",
+        {"ledger": ledger_id, "job": job_id},
+    )
+
+
 def destroy(connection: psycopg.Connection, ledger_id: int, position: int) -> None:
     """Destroy letters that repeat, contradict or became the event at a position, and what findings about it quote.
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -146,6 +147,54 @@ def pack(rows: Rows, *, records: bool = True) -> Packed:
         {name: np.array(table, _DTYPES[name]) for name, table in content.items()},
         list(words),
         {visibility: meaning for visibility, (_, meaning) in rows.new_visibilities.items()},
+    )
+
+
+class _Written(msgspec.Struct, array_like=True):
+    """A batch as bytes."""
+
+    event_ids: bytes
+    commitments: bytes
+    visibilities: bytes
+    identities: list[str | None]
+    records: list[bytes]
+    tables: dict[str, bytes]
+    words: list[tuple[str | None, str | None]]
+    meanings: list[tuple[int, str, list[str], str | None]]
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Written).decode
+
+
+def written(packed: Packed) -> bytes:
+    """Write a batch as bytes, for another process of this program or for a while on disk."""
+    return _encode(
+        _Written(
+            packed.event_ids.tobytes(),
+            packed.commitments.tobytes(),
+            packed.visibilities.tobytes(),
+            list(packed.identities),
+            list(packed.records),
+            {name: table.tobytes() for name, table in packed.tables.items()},
+            list(packed.words),
+            [(v, m.captured_by, list(m.parties), m.biz_step) for v, m in packed.meanings.items()],
+        )
+    )
+
+
+def read(data: bytes) -> Packed:
+    """Read what `written` wrote; raises `msgspec.DecodeError`."""
+    found = _decode(data)
+    return Packed(
+        np.frombuffer(found.event_ids, "V16"),
+        np.frombuffer(found.commitments, "V32"),
+        np.frombuffer(found.visibilities, np.int64),
+        found.identities,
+        found.records,
+        {name: np.frombuffer(found.tables[name], dtype) for name, dtype in _DTYPES.items()},
+        found.words,
+        {v: Visibility(captured_by, tuple(parties), step) for v, captured_by, parties, step in found.meanings},
     )
 
 

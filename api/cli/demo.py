@@ -12,6 +12,7 @@ import typer
 from adapters.postgres.connection import database_urls
 from adapters.postgres.embedded import in_use, stop
 from adapters.postgres.provenance import PostgresProvenance
+from api.capture.runner import capturing
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
 from api.cli.serve import address_of, listen, run
 from api.codes import read_code
@@ -84,6 +85,7 @@ def demo(
 
         app = create_app(engine)
         app.state.integrator = stack.enter_context(integrating(engine))
+        app.state.capture_runner = stack.enter_context(capturing(engine))
         app.state.stories = manifest().stories
         if not json:
             _print_addresses(address_of(listener))
@@ -160,7 +162,7 @@ def _clear(settings: Settings) -> None:
         )
     note(f"Removing what is in {settings.data} …")
     stop(settings.data / "postgres")
-    for folder in (settings.data / name for name in ("postgres", "logs", "keys")):
+    for folder in (settings.data / name for name in ("postgres", "logs", "keys", "spool")):
         try:
             shutil.rmtree(folder)
         except FileNotFoundError:

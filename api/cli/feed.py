@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 import typer
 
-from adapters.postgres.ledgers import personal_members
+from adapters.feeds.spool import Spool, Upload
+from adapters.feeds.unpack import Limits, is_packed
+from api.capture.blocks import BlockTask, BlockWorkers
+from api.capture.receive import files_of, receiving
+from api.capture.run import CaptureRun, Dealt
 from api.cli.context import (
     EXIT_FALSE,
     JSON,
@@ -25,37 +32,50 @@ from api.cli.context import (
     progress_bar,
     settings_for,
 )
-from traceability.errors import InvalidInputError, NotFoundError
-from traceability.gs1.epcis import CapturedEvent, Document, Problem, read_document
-from traceability.ledger.store import Appended, Ledger, Outcome
+from api.findings import findings_of
+from api.settings import Settings
+from api.wiring import Engine
+from traceability.errors import NotFoundError
+from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.problems import Problem
+from traceability.gs1.epcis.strict_json import dumps
+from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
+from traceability.ledger.findings import DUPLICATE, Finding, FindingFilter
+from traceability.ledger.store import Outcome
 
 app = group("feed", "Feeds of EPCIS documents: check, import.")
 
-_STDIN = Path("-")
-_LARGEST = 1 << 30  # bytes; a document is read whole
+_CHUNK: Final = 1 << 20
+_STDIN: Final = Path("-")
+_SHOWN: Final = 1_000
+"""Problems and events that `--json` lists of one import; the counts are always whole, and findings keep them all."""
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="EPCIS 2.0 JSON or JSON-LD; - is stdin.")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A file and what is in it."""
-
-    file: Path
-    document: Document
-
-    @property
-    def errors(self) -> list[Problem]:
-        return [problem for problem in self.document.problems if problem.severity == "error"]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE", help="EPCIS 2.0 JSON or JSON-LD, plain, gzip or zip; a folder of such files; - is stdin."
+    ),
+]
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """What became of an event of a file."""
+@dataclass(slots=True)
+class _Checked:
+    """A document: its name, how many of its events are good, and the first problems of so many."""
 
-    file: Path
-    event: CapturedEvent
-    appended: Appended
+    name: str
+    events: int = 0
+    errors: int = 0
+    warnings: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            if problem.severity == "error":
+                self.errors += 1
+            else:
+                self.warnings += 1
+            if len(self.problems) < _SHOWN:
+                self.problems.append(problem)
 
 
 @app.command()
@@ -67,13 +87,24 @@ def check(files: Files, *, as_: As = None, json: JSON = False) -> None:
     - `traceability feed check shipment.json`
     - `traceability feed check *.jsonld --json`
     """
-    read = _read_all(files, settings_for(as_=as_).organisation, ())
+    settings = settings_for(as_=as_)
+    checked = []
+    with ExitStack() as stack:
+        workers = stack.enter_context(BlockWorkers(settings.capture_workers))
+        advance = stack.enter_context(progress_bar("Checking files"))
+        for name, path in _documents(files, settings, stack):
+            one = _Checked(name)
+            for problems, good in _check(path, settings.organisation, workers, advance):
+                one.add(problems)
+                one.events += good
+                if not json:
+                    for problem in problems:
+                        _print_problem(name, problem)
+            checked.append(one)
     if json:
-        print_json({"valid": all(one.document.valid for one in read), "files": [_file_document(one) for one in read]})
-    else:
-        _print_problems(read)
-    _note_checked(read)
-    if any(not one.document.valid for one in read):
+        print_json({"valid": not any(one.errors for one in checked), "files": [_file_document(one) for one in checked]})
+    _note_checked(checked)
+    if any(one.errors for one in checked):
         raise typer.Exit(EXIT_FALSE)
 
 
@@ -89,138 +120,225 @@ def import_(
     """Record the events of documents as an organisation. All files are checked before anything is recorded.
 
     One bad event keeps everything out, unless `--proceed`. Events that the organisation has recorded before are
-    duplicates and are not recorded twice, so a broken import is simply run again. An event with a recorded one's ID and
-    other content is a conflict and is not recorded. Exit 1 if an event was bad or in conflict.
+    duplicates and are not recorded twice. An event with a recorded one's ID and other content is a conflict and is not
+    recorded. Whatever is wrong is kept: `traceability finding list`. Exit 1 if an event was bad or in conflict.
+
+    The documents are first copied to the spool. Should this command be killed, `traceability feed resume`, or a server
+    of the same ledger, records the rest.
 
     For example:
 
     - `traceability feed import shipment.json --as dairy.example`
-    - `traceability feed import *.jsonld --proceed --json`
+    - `traceability feed import feeds/ --proceed --json`
+    - `gunzip -c day.json.gz | traceability feed import -`
     """
+    behaviour = ErrorBehaviour.PROCEED if proceed else ErrorBehaviour.ROLLBACK
     with opened(ledger, as_) as engine:
-        with engine.pool.connection() as connection:
-            personal = personal_members(connection, engine.ledger.ledger_id)
-        read = _read_all(files, engine.settings.organisation, personal)
-        refused = any(not one.document.valid for one in read)
-        recorded = [] if refused and not proceed else _record(engine.ledger, read)
-    if json:
-        print_json(_import_document(read, recorded))
-    else:
-        _print_problems(read)
-        _print_recorded(recorded)
-    _note_checked(read)
-    _note_recorded(recorded, kept_out=refused and not proceed)
-    if refused or any(one.appended.outcome is Outcome.CONFLICT for one in recorded):
+        with receiving(engine, engine.settings.organisation, behaviour, held=True) as (upload, make):
+            _receive(files, upload)
+            job = make()
+        dealt = _Recorded()
+        ended = _run(engine, job, dealt)
+        if json:
+            print_json({**_job_document(engine, ended), "events": dealt.shown, "events_not_listed": dealt.left_out})
+        else:
+            _print_job(engine, ended, dealt)
+    _note_job(ended)
+    if ended.failed:
         raise typer.Exit(EXIT_FALSE)
 
 
-def _read_all(files: Sequence[Path], organisation: str, personal: Sequence[str]) -> list[_Read]:
-    read = []
-    with progress_bar("Checking files") as advance:
-        for done, file in enumerate(files, start=1):
-            read.append(_Read(file, read_document(_bytes_of(file), captured_by=organisation, personal=personal)))
-            advance(done, len(files))
-    return read
+@app.command()
+def resume(*, ledger: LedgerName = None, json: JSON = False) -> None:
+    """Bring imports and captures to their end that a killed command or server left. Exit 1 if one had a bad event.
+
+    A server does that by itself. What is still being worked on is left alone; after a crash that is half a minute.
+
+    For example:
+
+    - `traceability feed resume`
+    """
+    ended = []
+    with opened(ledger, None) as engine:
+        while (job := engine.jobs.claim()) is not None:
+            ended.append(_run(engine, job, _Recorded()))
+        if json:
+            print_json([_job_document(engine, job) for job in ended])
+    for job in ended:
+        _note_job(job)
+    if not ended:
+        note("Nothing is unfinished.")
+    if any(job.failed for job in ended):
+        raise typer.Exit(EXIT_FALSE)
 
 
-def _bytes_of(file: Path) -> bytes:
+# What is read
+
+
+def _documents(files: list[Path], settings: Settings, stack: ExitStack) -> Iterator[tuple[str, Path]]:
+    """Yield the name of each document and a plain file of it; what is packed or piped goes to a temporary folder."""
+    spool = Spool(Path(stack.enter_context(tempfile.TemporaryDirectory())), Limits(settings.capture_max_bytes))
+    for number, file in enumerate(files_of(files)):
+        if file != _STDIN and not is_packed(_existing(file)):
+            yield str(file), file
+            continue
+        with spool.receiving(UUID(int=number)) as upload:
+            _receive([file], upload)
+            received = upload.done()
+        for i, name in enumerate(received.documents):
+            yield name, spool.document(UUID(int=number), i)
+
+
+def _receive(files: list[Path], upload: Upload) -> None:
+    for file in files_of(files):
+        with ExitStack() as stack:
+            source = sys.stdin.buffer if file == _STDIN else stack.enter_context(_existing(file).open("rb"))
+            out = stack.enter_context(upload.file(str(file)))
+            while piece := source.read(_CHUNK):
+                out.write(piece)
+
+
+def _existing(file: Path) -> Path:
     try:
-        if file == _STDIN:
-            data = sys.stdin.buffer.read(_LARGEST + 1)
-        else:
-            with file.open("rb") as stream:
-                data = stream.read(_LARGEST + 1)
+        file.open("rb").close()
     except OSError as error:
         raise NotFoundError(
             f"Cannot read {file}: {error.strerror or error}", code="feed.file", hint="Give the path of a file, or -."
         ) from error
-    if len(data) > _LARGEST:
-        raise InvalidInputError(f"{file} is longer than {_LARGEST} bytes", code="feed.too_long", hint="Split it.")
-    return data
+    return file
 
 
-def _record(ledger: Ledger, read: Sequence[_Read]) -> list[_Recorded]:
-    captured = [(one.file, event) for one in read for event in one.document.events]
-    recorded: list[_Recorded] = []
-    with progress_bar("Recording events") as advance:
-        for batch in ledger.append_all(event.event for _, event in captured):
-            recorded += (_Recorded(*captured[appended.index], appended) for appended in batch)
-            advance(len(recorded), len(captured))
-    return recorded
+def _check(
+    document: Path, organisation: str, workers: BlockWorkers, advance: Callable[[int, int], None]
+) -> Iterator[tuple[list[Problem], int]]:
+    """Yield the problems of a document, then those of each block of events, with the number of good events."""
+    with document.open("rb") as stream:
+        envelope = open_envelope(stream)
+    yield envelope.problems, 0
+    context = b"" if envelope.context is None else dumps(envelope.context)
+    tasks = [BlockTask(str(document), block, context, organisation, (), check=True) for block in envelope.blocks]
+    done = 0
+    for block, prepared in zip(envelope.blocks, workers.prepared(tasks), strict=True):
+        found = {**prepared.warnings, **{one.number: one.problems for one in prepared.malformed}}
+        yield [problem for number in sorted(found) for problem in found[number]], len(prepared.numbers)
+        done += block.events
+        advance(done, envelope.events)
 
 
-def _file_document(one: _Read) -> dict[str, Any]:
-    return {"file": str(one.file), "events": len(one.document.events), "problems": one.document.problems}
+# What becomes of it
 
 
-def _import_document(read: Sequence[_Read], recorded: Sequence[_Recorded]) -> dict[str, Any]:
-    return {
-        "files": [_file_document(one) for one in read],
-        **_counts(recorded),
-        "events": [
-            {
-                "file": str(one.file),
-                "path": one.event.path,
+@dataclass(slots=True)
+class _Recorded:
+    """The positions that an import recorded, as runs, and the first of its events."""
+
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    left_out: int = 0
+
+    def __call__(self, batch: list[Dealt]) -> None:
+        for one in batch:
+            position = one.appended.position
+            if one.appended.outcome is Outcome.RECORDED:
+                first, last = self.runs.pop() if self.runs else (position, position - 1)
+                if last != position - 1:  # others append beside an import
+                    self.runs.append((first, last))
+                    first = position
+                self.runs.append((first, position))
+            if len(self.shown) == _SHOWN:
+                self.left_out += 1
+                continue
+            self.shown.append({
+                "file": one.document,
+                "path": one.path,
                 "outcome": one.appended.outcome,
-                "position": one.appended.position,
+                "position": position,
                 "event_id": one.appended.event_id,
-            }
-            for one in recorded
-        ],
-    }
+            })  # fmt: skip
 
 
-def _counts(recorded: Iterable[_Recorded]) -> dict[str, int]:
-    found = Counter(one.appended.outcome for one in recorded)
+def _run(engine: Engine, job: CaptureJob, dealt: _Recorded) -> CaptureJob:
+    """Run a job to its end, with a bar for each phase."""
+    with ExitStack() as stack:
+        workers = stack.enter_context(BlockWorkers(engine.settings.capture_workers))
+        checking = stack.enter_context(progress_bar("Checking files"))
+        appending = stack.enter_context(progress_bar("Recording events"))
+
+        def progress(phase: Phase, done: int, whole: int) -> None:
+            (checking if phase is Phase.CHECKING else appending)(done, whole)
+
+        return CaptureRun(engine, workers, job, progress=progress, dealt=dealt).run()
+
+
+def _findings(engine: Engine, job: CaptureJob) -> Iterator[Finding]:
+    """Yield what was found about a job, the oldest first."""
+    after = None
+    while found := findings_of(engine).page(
+        job.organisation, FindingFilter(job_id=job.job_id), after=after, limit=_SHOWN, oldest_first=True
+    ):
+        yield from found
+        after = found[-1].finding_id
+
+
+def _file_document(one: _Checked) -> dict[str, Any]:
+    left_out = one.errors + one.warnings - len(one.problems)
+    return {"file": one.name, "events": one.events, "problems": one.problems, "problems_not_listed": left_out}
+
+
+def _job_document(engine: Engine, job: CaptureJob) -> dict[str, Any]:
+    files: dict[str, list[dict[str, Any]]] = {name: [] for name in job.documents}
+    for finding in islice(_findings(engine, job), _SHOWN):
+        files.setdefault(finding.origin.document, []).append({
+            "index": finding.event_index,
+            "path": finding.path,
+            "code": finding.code,
+            "severity": finding.severity,
+            "message": finding.message,
+            "position": finding.position,
+            "finding_id": finding.finding_id,
+        })  # fmt: skip
     return {
-        "recorded": found[Outcome.RECORDED],
-        "duplicates": found[Outcome.DUPLICATE],
-        "conflicts": found[Outcome.CONFLICT],
+        "job_id": job.job_id,
+        "success": job.success,
+        "recorded": job.counts.recorded,
+        "duplicates": job.counts.duplicates,
+        "conflicts": job.counts.conflicts,
+        "malformed": job.counts.malformed,
+        "files": [{"file": name, "problems": problems} for name, problems in files.items()],
     }
 
 
-def _print_problems(read: Sequence[_Read]) -> None:
-    for one in read:
-        for problem in one.document.problems:
-            typer.echo(f"{one.file}: {problem.path}: {problem.severity} {problem.code}: {problem.message}")
-
-
-def _print_recorded(recorded: Sequence[_Recorded]) -> None:
-    for first, last in _runs(one.appended.position for one in recorded if one.appended.outcome is Outcome.RECORDED):
+def _print_job(engine: Engine, job: CaptureJob, dealt: _Recorded) -> None:
+    for found in _findings(engine, job):
+        if found.code == DUPLICATE:
+            continue  # a feed that is sent again is all duplicates: they are counted
+        typer.echo(f"{found.origin.document}: {found.path}: {found.severity} {found.code}: {found.message}")
+    for first, last in dealt.runs:
         typer.echo(f"recorded positions {first} to {last}")
-    for one in recorded:
-        if one.appended.outcome is Outcome.CONFLICT:
-            where = f"{one.file}: {one.event.path}"
-            typer.echo(f"{where}: conflict: position {one.appended.position} has this eventID and other content")
 
 
-def _runs(positions: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Join neighbouring positions: others append beside an import."""
-    first = last = None
-    for position in positions:
-        if first is None or last is None:
-            first = last = position
-        elif position == last + 1:
-            last = position
-        else:
-            yield first, last
-            first = last = position
-    if first is not None and last is not None:
-        yield first, last
+def _print_problem(name: str, problem: Problem) -> None:
+    typer.echo(f"{name}: {problem.path}: {problem.severity} {problem.code}: {problem.message}")
 
 
-def _note_checked(read: Sequence[_Read]) -> None:
-    errors = sum(len(one.errors) for one in read)
-    warnings = sum(len(one.document.problems) for one in read) - errors
-    events = sum(len(one.document.events) for one in read)
-    found = (counted(events, "good event"), counted(errors, "error"), counted(warnings, "warning"))
-    note(f"Checked {counted(len(read), 'file')}: {', '.join(found)}.")
+def _note_checked(checked: list[_Checked]) -> None:
+    found = (
+        counted(sum(one.events for one in checked), "good event"),
+        counted(sum(one.errors for one in checked), "error"),
+        counted(sum(one.warnings for one in checked), "warning"),
+    )
+    note(f"Checked {counted(len(checked), 'file')}: {', '.join(found)}.")
 
 
-def _note_recorded(recorded: Sequence[_Recorded], *, kept_out: bool) -> None:
-    if kept_out:
-        note("Nothing was recorded. Correct the events above, or record the good ones with --proceed.")
+def _note_job(job: CaptureJob) -> None:
+    counts = job.counts
+    if job.phase is Phase.REFUSED:
+        note(
+            "Nothing was recorded. Correct what is said above, or record the good events with --proceed."
+            " What was found: traceability finding list"
+        )
         return
-    counts = _counts(recorded)
-    words = (counted(counts["duplicates"], "duplicate"), counted(counts["conflicts"], "conflict"))
-    note(f"{counts['recorded']} recorded, {', '.join(words)}.")
+    words = [counted(counts.duplicates, "duplicate"), counted(counts.conflicts, "conflict")]
+    if counts.malformed:
+        words.append(f"{counts.malformed} malformed")
+    note(f"{counts.recorded} recorded, {', '.join(words)}.")

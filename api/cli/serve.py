@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.capture.runner import capturing
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
 from api.integrator import integrating
 from api.logging import configure_logging
@@ -50,6 +51,7 @@ def serve(
         closing(listen(settings.host, settings.port)) as listener,
         open_engine(settings) as engine,
         integrating(engine) as integrator,
+        capturing(engine) as runner,
     ):
         url = address_of(listener)
         if json:
@@ -59,6 +61,7 @@ def serve(
             note(f"Not ready: {reason} ({code})")
         app = create_app(engine)
         app.state.integrator = integrator
+        app.state.capture_runner = runner
         run(app, listener)
 
 

@@ -68,7 +68,12 @@ class EventReader:
         self._names = standard_names().within(context, Findings(None, "$"), "")
 
     def read(self, block: Block, data: bytes) -> Iterator[ReadEvent]:
-        """Read the events of a block, whose bytes are `data`; no bytes raise."""
+        """Read the events of a block, whose bytes are `data` (none are needed of one too long); no bytes raise."""
+        if block.too_long:
+            findings = Findings(block.index, block.path_of(0))
+            findings.error("", "epcis.event_too_long", f"An event has at most {MAX_VALUE_BYTES} bytes.")
+            yield ReadEvent(block.index, findings.base, b"", None, findings.problems)
+            return
         place, at = block.place, 0
         for i, (start, end) in enumerate(spans_of(data)):
             text = data[start:end]
@@ -78,9 +83,6 @@ class EventReader:
             yield ReadEvent(findings.index or 0, findings.base, text, event, findings.problems)
 
     def _event(self, text: bytes, offset: int, place: Place, findings: Findings) -> LedgerEvent | None:
-        if len(text) > MAX_VALUE_BYTES:
-            findings.error("", "epcis.event_too_long", f"An event has at most {MAX_VALUE_BYTES} bytes.")
-            return None
         try:
             value = value_of(text_of(text, offset), place)
         except JsonTextError as error:

@@ -23,7 +23,7 @@ from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place
 
 BLOCK_BYTES: Final = 1 << 18
 """Events are read in blocks of about this size."""
-MAX_VALUE_BYTES: Final = 1 << 26
+MAX_VALUE_BYTES: Final = 1 << 25
 """The longest event, and the longest member around the events, that is read."""
 
 _CHUNK: Final = 1 << 20
@@ -62,6 +62,11 @@ class Block:
     path: str
     number: int | None
     place: Place
+
+    @property
+    def too_long(self) -> bool:
+        """Whether this is one event that is too long to be read."""
+        return self.events == 1 and self.size > MAX_VALUE_BYTES
 
     def path_of(self, i: int) -> str:
         """Return the JSONPath of event `i` of the block."""

@@ -23,7 +23,7 @@ MAX_NUMBER_LENGTH: Final = 64
 MAX_EXPONENT: Final = 200
 """Beyond every unit of the real world, and with 64 digits within the range of a double, so every reader copes."""
 
-_SPACE: Final = " \t\n\r"
+_SPACE: Final = re.compile(r"[ \t\n\r]*").match
 _EXPONENT: Final = re.compile(r"[eE]([+-]?\d+)$")
 _CONTINUATION: Final = bytes(range(0x80, 0xC0))
 
@@ -73,26 +73,60 @@ def text_of(data: bytes, offset: int = 0) -> str:
         ) from error
 
 
+def skip_space(text: str, at: int) -> int:
+    """Return the place of the next character that is not white space."""
+    match = _SPACE(text, at)
+    return at if match is None else match.end()
+
+
+def string_at(text: str, at: int) -> tuple[str, int]:
+    """Return the string that begins at `at`, and where it ends."""
+    if text[at : at + 1] != '"':
+        raise syntax_error(text, at, "a member name in quotes")
+    try:
+        return _decode(text, at)
+    except JSONDecodeError as error:
+        raise syntax_error(text, error.pos, "the end of the string") from error
+
+
+def expect(text: str, at: int, character: str) -> int:
+    """Step over `character`; raise `JsonTextError` when something else stands there."""
+    if text[at : at + 1] != character:
+        raise syntax_error(text, at, f"'{character}'")
+    return at + 1
+
+
 def value_of(text: str, place: Place = START) -> JSON:
     """Return the value that a text is, white space around it apart; raises `JsonTextError`.
 
     `place` is where the text begins in its document.
     """
+    value, end = value_at(text, skip_space(text, 0), place)
+    end = skip_space(text, end)
+    if end != len(text):
+        raise syntax_error(text, end, "',' or the end of an object or array", place)
+    return value
+
+
+def value_at(text: str, at: int, place: Place = START) -> tuple[JSON, int]:
+    """Return the value that begins at `at`, and where it ends; raises `JsonTextError`.
+
+    `place` is where the text begins in its document.
+    """
     try:
-        value, end = _decode(text, len(text) - len(text.lstrip(_SPACE)))
+        value, end = _decode(text, at)
     except JSONDecodeError as error:
         raise syntax_error(text, error.pos, "a value", place) from error
     except RecursionError:
         raise _too_deep() from None
-    if end != len(text) and text[end:].strip(_SPACE):
-        raise syntax_error(text, end, "',' or the end of an object or array", place)
     # Every level begins with a bracket, so a value with few of them needs no second look.
-    if text.count("{") + text.count("[") > MAX_DEPTH:
+    if text.count("{", at, end) + text.count("[", at, end) > MAX_DEPTH:
         _check_depth(value)
     # Escapes are the only way for what UTF-8 itself cannot carry, and hardly any document has one.
-    if "\\u" in text:
-        _check_characters(value, text)
-    return value
+    escape = text.find("\\u", at, end)
+    if escape >= 0:
+        _check_characters(value, text, escape, end)
+    return value, end
 
 
 def dumps(value: JSON) -> bytes:
@@ -133,14 +167,14 @@ def _number(value: object) -> orjson.Fragment:
     raise TypeError(type(value))
 
 
-def _check_characters(value: JSON, text: str) -> None:
+def _check_characters(value: JSON, text: str, at: int, end: int) -> None:
     try:
         dumps(value)
     except TypeError as error:
         raise JsonTextError(
             "An escape stands for half of a surrogate pair, which is no character.", code="json.surrogate"
         ) from error
-    if "\\u0000" in text and _holds_nul(value):
+    if text.find("\\u0000", at, end) >= 0 and _holds_nul(value):
         raise JsonTextError("A string holds the character NUL.", code="json.nul")
 
 
@@ -176,7 +210,7 @@ def _holds_nul(value: JSON) -> bool:
     return False
 
 
-def syntax_error(text: str, at: int, wanted: str, place: Place) -> JsonTextError:
+def syntax_error(text: str, at: int, wanted: str, place: Place = START) -> JsonTextError:
     """Return the error of a text that begins at `place` and has something else than what is wanted at `at`."""
     if text.lstrip().startswith("<"):
         return JsonTextError("Not JSON but XML, which is not read yet: send EPCIS 2.0 as JSON.")

@@ -1,0 +1,1 @@
+"""Feeds: what partners send, on disk before anybody is told that it was received."""

@@ -1,0 +1,141 @@
+"""The spool: documents on their way into a ledger, a folder for each job.
+
+A job's folder holds its documents by number, plain, and beside them blocks that were prepared ahead. Documents are
+on disk, synced, before their job exists; a folder without a job is what a crash left, and is removed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Final
+from uuid import UUID
+
+from adapters.durable import make_folders, sync_file, sync_folder
+from adapters.feeds.unpack import Limits, unpacked
+from traceability.errors import TooLargeError, UnavailableError
+
+_UPLOAD: Final = "upload"
+_STRAY_SECONDS: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A job's documents on disk: their names in order, their bytes together, the digest of what came."""
+
+    documents: tuple[str, ...]
+    size: int
+    digest: bytes
+
+
+class Spool:
+    """The folder in which jobs wait; made at first use, for this account alone."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder = folder
+        self.limits = limits
+
+    def document(self, job_id: UUID, number: int) -> Path:
+        """Return where a document of a job is."""
+        return self._job(job_id) / str(number)
+
+    def prepared(self, job_id: UUID, number: int, offset: int) -> Path:
+        """Return where the block at `offset` of a document is kept once it is prepared."""
+        return self._job(job_id) / f"{number}.{offset}"
+
+    @contextmanager
+    def receiving(self, job_id: UUID) -> Iterator[Upload]:
+        """Give the beginning of a job, to add documents to; its folder goes if that fails.
+
+        Raises `UnavailableError` (`capture.spool`) when the disk is full or cannot be written.
+        """
+        try:
+            folder = self._job(job_id)
+            make_folders(self.folder)
+            self.folder.chmod(0o700)
+            folder.mkdir(mode=0o700)
+            yield Upload(folder, self.limits)
+        except OSError as error:
+            self.remove(job_id)
+            raise UnavailableError(
+                f"What was sent cannot be kept: {error.strerror or error}",
+                code="capture.spool",
+                hint=f"Make room in {self.folder}, or set TRACEABILITY_SPOOL to a folder on a larger disk.",
+            ) from error
+        except BaseException:
+            self.remove(job_id)
+            raise
+        sync_folder(self.folder)
+
+    def remove(self, job_id: UUID) -> None:
+        """Remove all that is kept of a job."""
+        shutil.rmtree(self._job(job_id), ignore_errors=True)
+
+    def remove_strays(self, jobs: Collection[UUID]) -> None:
+        """Remove the folders of no job that are older than a day: no upload takes that long."""
+        names = {str(job_id) for job_id in jobs}
+        with suppress(FileNotFoundError):
+            for folder in list(self.folder.iterdir()):
+                with suppress(OSError):
+                    if folder.name not in names and folder.stat().st_mtime < time.time() - _STRAY_SECONDS:  # noqa: TID251 - a file's time is the machine's
+                        shutil.rmtree(folder, ignore_errors=True)
+
+    def _job(self, job_id: UUID) -> Path:
+        return self.folder / str(job_id)
+
+
+class Upload:
+    """A job's documents as they come in."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self._folder = folder
+        self._limits = limits
+        self._digest = sha256()
+        self._documents: list[str] = []
+        self._size = 0
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[UploadedFile]:
+        """Give a file to write what came under `name` to: a document, or an archive of documents.
+
+        Raises what `unpacked` raises, and `TooLargeError` (`capture.too_long`).
+        """
+        path = self._folder / _UPLOAD
+        with path.open("wb") as stream:
+            yield UploadedFile(stream, self._limits.bytes, self._digest)
+        for document in unpacked(path, name, self._limits):
+            kept = self._folder / str(len(self._documents))
+            document.save(kept)
+            sync_file(kept)
+            self._documents.append(document.name)
+            self._size += kept.stat().st_size
+        path.unlink(missing_ok=True)
+
+    def done(self) -> Received:
+        """Return what there is; it is on disk."""
+        sync_folder(self._folder)
+        return Received(tuple(self._documents), self._size, self._digest.digest())
+
+
+class UploadedFile:
+    """What came under one name, written as it comes."""
+
+    def __init__(self, stream: IO[bytes], most: int, digest: object) -> None:
+        self._stream = stream
+        self._left = self._most = most
+        self._update = digest.update  # type: ignore[attr-defined]
+
+    def write(self, data: bytes) -> None:
+        """Add bytes; raises `TooLargeError` (`capture.too_long`)."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLargeError(
+                f"A document or archive has at most {self._most} bytes", code="capture.too_long", hint="Split it."
+            )
+        self._update(data)
+        self._stream.write(data)

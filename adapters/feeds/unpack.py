@@ -1,0 +1,115 @@
+"""What was sent, as plain documents: gzip (RFC 1952) and zip archives are unpacked within limits.
+
+A packed file says so in its first bytes, with which no JSON text begins. A small one that would unpack to gigabytes is
+refused as soon as that shows.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from traceability.errors import InvalidInputError
+
+_CHUNK: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
+_ZIP: Final = b"PK\x03\x04"
+_JSON_SUFFIXES: Final = (".json", ".jsonld")
+_UNSUSPECTED: Final = 1 << 24  # bytes that may come of any archive, however small
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of an upload, packed or plain; how many times its size an archive may unpack to; documents in one."""
+
+    bytes: int
+    ratio: int = 200
+    documents: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A document: its name, and its bytes as a file of its own or still in an archive."""
+
+    name: str
+    path: Path
+    archive: zipfile.ZipFile | None
+    budget: list[int]  # bytes that may still come of the whole upload
+
+    def save(self, path: Path) -> None:
+        """Put the plain document at `path`; raises as `unpacked` does."""
+        if self.archive is not None:
+            try:
+                with self.archive.open(self.name) as stream:
+                    self._copy(stream, path)
+            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+                raise _damaged("zip", str(error)) from error
+        elif _begins(self.path, _GZIP):
+            try:
+                with gzip.open(self.path) as stream:
+                    self._copy(stream, path)
+            except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+                raise _damaged("gzip", str(error)) from error
+        else:
+            self.path.rename(path)
+
+    def _copy(self, stream: _Readable, path: Path) -> None:
+        with path.open("wb") as out:
+            while piece := stream.read(_CHUNK):
+                self.budget[0] -= len(piece)
+                if self.budget[0] < 0:
+                    raise InvalidInputError(
+                        "The archive unpacks to more than is taken from one of its size",
+                        code="capture.ratio",
+                        hint="Send the documents in several archives, or as they are.",
+                    )
+                out.write(piece)
+
+
+def unpacked(path: Path, name: str, limits: Limits) -> Iterator[Unpacked]:
+    """Yield the documents that came as the file `path` under `name`.
+
+    Raises `InvalidInputError`: `capture.archive` for a damaged one, or a zip file without documents or with too many;
+    `capture.ratio` for one that would unpack to too much.
+    """
+    packed = path.stat().st_size
+    budget = [min(limits.bytes, max(_UNSUSPECTED, packed * limits.ratio))]
+    if not _begins(path, _ZIP):
+        yield Unpacked(name.removesuffix(".gz"), path, None, budget)
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [entry.filename for entry in archive.infolist() if entry.filename.endswith(_JSON_SUFFIXES)]
+            if not 0 < len(names) <= limits.documents:
+                raise _damaged("zip", f"it has {len(names)} files named *.json or *.jsonld")
+            for document in names:
+                yield Unpacked(document, path, archive, budget)
+    except zipfile.BadZipFile as error:
+        raise _damaged("zip", str(error)) from error
+
+
+def is_packed(path: Path) -> bool:
+    """Tell whether a file is one that `unpacked` unpacks."""
+    return _begins(path, _GZIP) or _begins(path, _ZIP)
+
+
+def _begins(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(magic)) == magic
+
+
+def _damaged(kind: str, reason: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The {kind} archive cannot be used: {reason[:200]}",
+        code="capture.archive",
+        hint="Pack it again; a zip archive holds 1 to 10,000 documents named *.json or *.jsonld.",
+    )

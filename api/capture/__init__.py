@@ -1,0 +1,1 @@
+"""Capture: documents received, checked, and appended to the end, whatever happens meanwhile."""

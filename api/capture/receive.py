@@ -1,0 +1,84 @@
+"""From what was sent to a job: on disk and synced before anybody is told that it was received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from adapters.feeds.spool import Upload
+from api.wiring import Engine
+from traceability.errors import BusyError, NotFoundError
+from traceability.ledger.capture import CaptureJob, ErrorBehaviour
+from traceability.ledger.identifiers import event_id
+
+_SUFFIXES: Final = (".json", ".jsonld", ".gz", ".zip")
+
+
+def admit(engine: Engine, organisation: str) -> None:
+    """Raise `BusyError` while the organisation has too many captures that are not finished."""
+    jobs, _ = engine.jobs.open_jobs(organisation)
+    if jobs >= engine.settings.capture_max_jobs:
+        raise BusyError(
+            f"{jobs} captures of yours are not finished",
+            code="capture.busy",
+            hint="Wait until one is: GET /epcis/capture lists them.",
+        )
+
+
+@contextmanager
+def receiving(
+    engine: Engine,
+    organisation: str,
+    behaviour: ErrorBehaviour,
+    *,
+    request_key: str | None = None,
+    held: bool = False,
+) -> Iterator[tuple[Upload, Callable[[], CaptureJob]]]:
+    """Give where to put documents, and a function that makes a job of them once they are all there.
+
+    Without a call of the function nothing stays. `held`: the caller runs the job itself. `request_key` is the
+    Idempotency-Key of a request: the same documents sent again with it are the job that they made the first time.
+    Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
+    """
+    job_id = event_id(engine.clock.now_us(), engine.entropy.token(10))
+    made: list[CaptureJob] = []
+    with engine.spool.receiving(job_id) as upload:
+
+        def make() -> CaptureJob:
+            received = upload.done()
+            job = engine.jobs.create(
+                job_id,
+                organisation=organisation,
+                behaviour=behaviour,
+                documents=received.documents,
+                size=received.size,
+                request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
+                held=held,
+            )
+            made.append(job)
+            return job
+
+        yield upload, make
+    if not made or made[0].job_id != job_id:
+        engine.spool.remove(job_id)
+
+
+def files_of(paths: list[Path]) -> list[Path]:
+    """Return the files, and in place of a folder the documents and archives in it, by name.
+
+    Raises `NotFoundError` (`feed.file`) for a path that is not there, and a folder without documents.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(file for file in path.rglob("*") if file.name.endswith(_SUFFIXES) and file.is_file())
+        if not inside:
+            raise NotFoundError(
+                f"No documents are in {path}", code="feed.file", hint=f"They end in {', '.join(_SUFFIXES)}."
+            )
+        found += inside
+    return found

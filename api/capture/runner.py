@@ -1,0 +1,100 @@
+"""The thread of a server that runs capture jobs: its own and those of servers that are gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from adapters.postgres.capture_jobs import LostLeaseError
+from api.capture.blocks import BlockWorkers
+from api.capture.run import CaptureRun
+from api.wiring import Engine
+from traceability.errors import UnavailableError
+from traceability.ledger.capture import CaptureJob
+
+POLL_SECONDS: Final = 1.0
+_log: Final = structlog.stdlib.get_logger("api.capture")
+
+
+class CaptureRunner:
+    """Runs one job at a time; any number of processes may have one.
+
+    A job that fails for want of a database, a disk or memory is left, and taken up again when its lease has run out.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="capture")
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for a job now, not at the next poll."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the batch in progress; the job is left for the next runner."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._engine.spool.remove_strays(self._engine.jobs.unfinished())
+        except Exception:  # noqa: BLE001 - it is tidiness; jobs are run all the same
+            _log.exception("the spool was not tidied")
+        while not self._stopping.is_set():
+            try:
+                job = self._engine.jobs.claim()
+                if job is not None:
+                    self._run_job(job)
+                    continue
+            except Exception:  # noqa: BLE001 - a runner that ended without a word would look like one that is idle
+                _log.exception("no capture job can be taken")
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+
+    def _run_job(self, job: CaptureJob) -> None:
+        log = _log.bind(job=str(job.job_id))
+        try:
+            with BlockWorkers(self._engine.settings.capture_workers) as workers:
+                ended = CaptureRun(self._engine, workers, job, progress=self._stop_if_asked).run()
+        except _StoppedError:
+            self._engine.jobs.release(job)
+        except LostLeaseError:
+            log.warning("capture job taken over")
+        except (psycopg.Error, PoolTimeout, UnavailableError, OSError) as error:
+            log.warning("capture job interrupted", reason=str(error))
+        except Exception:
+            log.exception("capture job failed")
+        else:
+            log.info("capture job ended", phase=ended.phase, recorded=ended.counts.recorded)
+
+    def _stop_if_asked(self, *_: object) -> None:
+        if self._stopping.is_set():
+            raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """The server is to end."""
+
+
+@contextmanager
+def capturing(engine: Engine) -> Iterator[CaptureRunner]:
+    """Run jobs in the background for as long as the context lasts."""
+    runner = CaptureRunner(engine)
+    runner.start()
+    try:
+        yield runner
+    finally:
+        runner.stop()

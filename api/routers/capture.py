@@ -1,0 +1,189 @@
+"""EPCIS capture (EPCIS 2.0 §12.6.1): documents in, a job out that tells what became of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.capture.receive import admit, receiving
+from api.findings import findings_of
+from api.security import CaptureDep, EngineDep
+from api.wiring import Engine
+from traceability.errors import InvalidInputError, TooLargeError
+from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
+from traceability.ledger.event import utc_text
+from traceability.ledger.findings import Finding, FindingFilter
+
+router = APIRouter(prefix="/epcis", tags=["capture"])
+
+PATH: Final = "/epcis/capture"
+_ERRORS_SHOWN: Final = 100
+_MOST_A_PAGE: Final = 100
+_KEY_LENGTH: Final = 255
+_NAME: Final = "document"
+
+
+class ErrorOut(BaseModel):
+    """What is wrong with an event or the document, as problem details; `finding` is its address."""
+
+    type: str = "epcisException:ValidationException"
+    title: str = Field(examples=["epcis.naive_time"])
+    status: int = 400
+    detail: str
+    code: str = Field(examples=["epcis.naive_time"])
+    document: str
+    path: str = Field(description="JSONPath (RFC 9535)", examples=["$.epcisBody.eventList[1].eventTime"])
+    finding: str = Field(examples=["/findings/019ca877-0c1b-7000-8000-000000000001"])
+
+
+class CaptureJobOut(BaseModel):
+    """A capture job: `running` and `success` together say how it stands (EPCIS 2.0 §12.6.1).
+
+    Running and successful: nothing is wrong so far. Ended and successful: every event is recorded, or was before. Not
+    successful: under `rollback` nothing was captured, under `proceed` the good events were. An event in conflict with a
+    recorded one makes a job unsuccessful, since it is not captured.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    capture_id: UUID = Field(alias="captureID")
+    created_at: str = Field(alias="createdAt")
+    finished_at: str | None = Field(alias="finishedAt")
+    running: bool
+    success: bool
+    capture_error_behaviour: ErrorBehaviour = Field(alias="captureErrorBehaviour")
+    phase: Phase
+    documents: list[str]
+    bytes: int
+    recorded: int
+    duplicates: int
+    conflicts: int
+    malformed: int
+    errors: list[ErrorOut] | None = Field(default=None, description="The first hundred; all of them are at /findings.")
+
+    @classmethod
+    def of(cls, job: CaptureJob, errors: list[Finding] | None) -> CaptureJobOut:
+        """Describe a job."""
+        return cls(
+            capture_id=job.job_id,
+            created_at=utc_text(job.created_at),
+            finished_at=None if job.finished_at is None else utc_text(job.finished_at),
+            running=job.running,
+            success=job.success,
+            capture_error_behaviour=job.behaviour,
+            phase=job.phase,
+            documents=list(job.documents),
+            bytes=job.size,
+            recorded=job.counts.recorded,
+            duplicates=job.counts.duplicates,
+            conflicts=job.counts.conflicts,
+            malformed=job.counts.malformed,
+            errors=None if errors is None else [_error(finding) for finding in errors],
+        )
+
+
+@router.post("/capture", status_code=202, summary="Send a document of events", response_model=CaptureJobOut)
+async def capture(
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    caller: CaptureDep,
+    behaviour: Annotated[
+        ErrorBehaviour,
+        Header(alias="GS1-Capture-Error-Behaviour", description="What one malformed event does to the others."),
+    ] = ErrorBehaviour.ROLLBACK,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            max_length=_KEY_LENGTH,
+            description="The same key and document again: the same job.",
+        ),
+    ] = None,
+) -> CaptureJobOut:
+    """Take an EPCISDocument or EPCISQueryDocument in JSON or JSON-LD, of any length, plain, gzip or a zip of several.
+
+    It is on disk when this answers 202; `Location` is the job. Validation and recording follow. 429 with `Retry-After`
+    when too many of your documents are waiting.
+    """
+    _check_media_type(request.headers.get("content-type", ""))
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > engine.settings.capture_max_bytes:
+        raise TooLargeError(
+            f"A document or archive has at most {engine.settings.capture_max_bytes} bytes", code="capture.too_long"
+        )
+    await run_in_threadpool(admit, engine, caller.organisation)
+    async with contextmanager_in_threadpool(receiving(engine, caller.organisation, behaviour, request_key=key)) as (
+        upload,
+        make,
+    ):
+        async with contextmanager_in_threadpool(upload.file(_NAME)) as out:
+            async for chunk in request.stream():
+                await run_in_threadpool(out.write, chunk)
+        job = await run_in_threadpool(make)
+    if (runner := getattr(request.app.state, "capture_runner", None)) is not None:
+        runner.wake()
+    response.headers["Location"] = f"{PATH}/{job.job_id}"
+    _tell_limits(response, engine)
+    return CaptureJobOut.of(job, None)
+
+
+@router.get("/capture", summary="What became of what was sent")
+def jobs(
+    response: Response,
+    engine: EngineDep,
+    caller: CaptureDep,
+    per_page: Annotated[int, Query(alias="perPage", ge=1, le=_MOST_A_PAGE)] = 30,
+    next_page: Annotated[
+        UUID | None, Query(alias="nextPageToken", description="From the Link of the page before.")
+    ] = None,
+) -> list[CaptureJobOut]:
+    """Return your organisation's jobs, the newest first; `Link` with rel="next" leads to older ones."""
+    found = engine.jobs.list(caller.organisation, before=next_page, limit=per_page + 1)
+    shown = found[:per_page]
+    if len(found) > len(shown):
+        response.headers["Link"] = f'<{PATH}?perPage={per_page}&nextPageToken={shown[-1].job_id}>; rel="next"'
+    _tell_limits(response, engine)
+    return [CaptureJobOut.of(job, None) for job in shown]
+
+
+@router.get("/capture/{captureID}", summary="What became of one document")
+def job(
+    response: Response, engine: EngineDep, caller: CaptureDep, capture_id: Annotated[UUID, Path(alias="captureID")]
+) -> CaptureJobOut:
+    """Return a job with the first of its errors."""
+    found = engine.jobs.get(caller.organisation, capture_id)
+    wanted = FindingFilter(job_id=capture_id, severity="error")
+    errors = findings_of(engine).page(caller.organisation, wanted, limit=_ERRORS_SHOWN, oldest_first=True)
+    _tell_limits(response, engine)
+    response.headers["Link"] = f'</findings?job={capture_id}>; rel="related"'
+    return CaptureJobOut.of(found, errors)
+
+
+def _check_media_type(content_type: str) -> None:
+    if "xml" in content_type.partition(";")[0].lower():
+        raise InvalidInputError(
+            "EPCIS in XML is not read yet", code="capture.media_type", hint="Send EPCIS 2.0 as JSON or JSON-LD."
+        )
+
+
+def _tell_limits(response: Response, engine: Engine) -> None:
+    response.headers["GS1-EPCIS-Version"] = "2.0.0"
+    response.headers["GS1-CBV-Version"] = "2.0.0"
+    response.headers["GS1-EPCIS-Capture-File-Size-Limit"] = str(engine.settings.capture_max_bytes)
+    response.headers["GS1-Capture-Error-Behaviour"] = "all"
+
+
+def _error(finding: Finding) -> ErrorOut:
+    return ErrorOut(
+        title=finding.code,
+        detail=finding.message,
+        code=finding.code,
+        document=finding.origin.document,
+        path=finding.path,
+        finding=f"/findings/{finding.finding_id}",
+    )
