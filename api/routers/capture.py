@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.capture.receive import admit, receiving
 from api.findings import findings_of
@@ -48,14 +48,12 @@ class CaptureJobOut(BaseModel):
     recorded one makes a job unsuccessful, since it is not captured.
     """
 
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
-
-    capture_id: UUID = Field(alias="captureID")
-    created_at: str = Field(alias="createdAt")
-    finished_at: str | None = Field(alias="finishedAt")
+    capture_id: UUID = Field(serialization_alias="captureID")
+    created_at: str = Field(serialization_alias="createdAt")
+    finished_at: str | None = Field(serialization_alias="finishedAt")
     running: bool
     success: bool
-    capture_error_behaviour: ErrorBehaviour = Field(alias="captureErrorBehaviour")
+    capture_error_behaviour: ErrorBehaviour = Field(serialization_alias="captureErrorBehaviour")
     phase: Phase
     documents: list[str]
     bytes: int
@@ -88,6 +86,7 @@ class CaptureJobOut(BaseModel):
 
 @router.post("/capture", status_code=202, summary="Send a document of events", response_model=CaptureJobOut)
 async def capture(
+    *,
     request: Request,
     response: Response,
     engine: EngineDep,
