@@ -8,13 +8,15 @@ domain the owner decides what a path means, so a path that is not a valid link i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
+from msgspec import Struct
+
 from traceability.gs1.application_identifiers import APPLICATION_IDENTIFIERS
+from traceability.gs1.check_digits import check_digit
 from traceability.gs1.digital_link import RESOLVER, ElementString, check_query, digital_link, read_path, written
 from traceability.gs1.epc_urn import read_urn, urn_of
 from traceability.gs1.errors import IdentifierError
@@ -51,6 +53,11 @@ _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL).fullmatc
 _NOT_IN_URI: Final = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]').search
 _GS1_HOSTS: Final = frozenset({"id.gs1.org", "id.gs1.org:", "id.gs1.org:80", "id.gs1.org:443"})
 _GLN_KEYS: Final = frozenset({"414", "415", "417"})
+_LONGEST_TAIL: Final = 20  # of (10), (21) and (00); (235) may be longer
+_ANY_TAIL: Final = "Z9"
+_SSCC_LENGTH: Final = 18
+_SSCC_LINK: Final = f"{RESOLVER}/00/"
+_SSCC_STEM: Final = re.compile(r"urn:epc:id:sscc:([0-9]{6,12})\.").fullmatch
 
 Role: TypeAlias = Literal["item", "place", "party"]
 
@@ -70,8 +77,7 @@ class Kind(StrEnum):
     """A URI outside GS1's system; the event says what it stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(Struct, frozen=True, gc=False):
     """One identifier, canonical.
 
     `uri` is what events store: the Digital Link with all its key qualifiers, or the private URI unchanged.
@@ -93,8 +99,19 @@ class Identifier:
     class_uri: str | None
 
 
+_TailReader: TypeAlias = Callable[[str], Identifier | None]
+
+
 def parse_identifier(text: str) -> Identifier:
     """Return the identifier that `text` writes; raise `IdentifierError` when it writes none."""
+    # Serial numbers and logistic units are new in nearly every event, so no cache of whole texts helps with them.
+    at = text.rfind("/") + 1 or text.rfind(".") + 1
+    if 0 < at <= _CACHE_LENGTH:
+        tail = text[at:]
+        if len(tail) <= _LONGEST_TAIL and tail.isascii() and (tail.isalnum() or tail.replace("-", "").isalnum()):
+            reader = _reader_after(text[:at])
+            if reader is not None and (identifier := reader(tail)) is not None:
+                return identifier
     return _parse_cached(text) if len(text) <= _CACHE_LENGTH else _parse(text)
 
 
@@ -179,6 +196,58 @@ def place_tag(identifier: Identifier) -> str:
 def party_tag(identifier: Identifier) -> str:
     """Return the tag of a source or destination."""
     return f"party:{identifier.subject}"
+
+
+@lru_cache(maxsize=_CACHE_ENTRIES)
+def _reader_after(stem: str) -> _TailReader | None:
+    """Return how to read `stem` and a plain tail, None when only the general way will do.
+
+    No rule looks at the letters, digits and hyphens of a serial or lot number but for their count, so one tail is read
+    the general way and stands for all.
+    """
+    if stem == _SSCC_LINK:
+        return _sscc
+    if (units := _SSCC_STEM(stem)) is not None:
+        return _sscc_under(units[1])
+    return None if "?" in stem or "#" in stem else _trade_item_after(stem)
+
+
+def _sscc(digits: str) -> Identifier | None:
+    if len(digits) != _SSCC_LENGTH or not digits.isdigit() or check_digit(digits[:-1]) != digits[-1]:
+        return None
+    uri = _SSCC_LINK + digits
+    return Identifier(uri, Kind.ITEM, "00", None, None, None, uri, None, None)
+
+
+def _sscc_under(prefix: str) -> _TailReader:
+    """Return the reader of serial references under a company prefix; their first digit is the extension digit."""
+    width = _SSCC_LENGTH - 1 - len(prefix)
+
+    def read(reference: str) -> Identifier | None:
+        if len(reference) != width or not reference.isdigit():
+            return None
+        digits = reference[0] + prefix + reference[1:]
+        uri = f"{_SSCC_LINK}{digits}{check_digit(digits)}"
+        return Identifier(uri, Kind.ITEM, "00", None, None, None, uri, None, None)
+
+    return read
+
+
+def _trade_item_after(stem: str) -> _TailReader | None:
+    try:
+        one = _parse(stem + _ANY_TAIL)
+    except IdentifierError:
+        return None
+    uri, subject = one.uri.removesuffix(_ANY_TAIL), one.subject.removesuffix(_ANY_TAIL)
+    key, gtin, batch, lot_uri, class_uri = one.key, one.gtin, one.lot, one.lot_uri, one.class_uri
+    if gtin is not None and one.kind is Kind.ITEM and one.serial == _ANY_TAIL:
+        return lambda serial: Identifier(
+            uri + serial, Kind.ITEM, key, gtin, batch, serial, subject + serial, lot_uri, class_uri
+        )
+    if one.kind is Kind.LOT and batch == _ANY_TAIL:
+        lots = f"{RESOLVER}/01/{gtin}/10/"
+        return lambda lot: Identifier(uri + lot, Kind.LOT, key, gtin, lot, None, subject + lot, lots + lot, class_uri)
+    return None
 
 
 def _parse(text: str) -> Identifier:
