@@ -9,11 +9,9 @@ from typing import Final
 
 from traceability.gs1.epcis.context import Names, standard_names
 from traceability.gs1.epcis.envelope import Envelope, EventText, open_envelope
-from traceability.gs1.epcis.event import cut_event
-from traceability.gs1.epcis.index import index_rows
-from traceability.gs1.epcis.parts import write_parts
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem, shown
+from traceability.gs1.epcis.reader import event_of
 from traceability.gs1.epcis.strict_json import JsonTextError, text_of
 from traceability.gs1.epcis.times import utc
 from traceability.ledger.event import LedgerEvent
@@ -80,15 +78,8 @@ def _read_event(
     if text.error is not None:
         findings.error("", text.error.code, text.error.message)
         return None
-    if not isinstance(text.value, dict):
-        findings.error("", "epcis.type", f"An event is an object, not {shown(text.value)}.")
-        return None
-    cut = cut_event(text.value, names, captured_by, findings)
-    if cut is None or findings.failed:
-        return None
-    parts = write_parts(cut, text.text.encode(), personal)
-    return LedgerEvent(
-        type=cut.head["type"], data=b"", tags=list(index_rows(parts).tags), captured_by=captured_by, parts=parts
+    return event_of(
+        text.value, text.text.encode(), names, captured_by=captured_by, personal=personal, findings=findings
     )
 
 

@@ -14,7 +14,7 @@ from traceability.gs1.epcis.context import Names
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
-from traceability.gs1.identifiers import MAX_LENGTH, IdentifierError, parse_identifier
+from traceability.gs1.identifiers import MAX_LENGTH, Identifier, IdentifierError, parse_identifier
 
 Check: TypeAlias = Callable[[JSON, Names, str, Findings], JSON]
 """Value, names in force, path, findings → canonical value, of no use when an error was noted."""
@@ -32,21 +32,22 @@ def objects(values: list[JSON], path: str, name: str, findings: Findings) -> Ite
             findings.error(at, "epcis.type", f"{name} is an object, not {shown(value)}.")
 
 
-def identifier(value: JSON, path: str, findings: Findings) -> str | None:
-    """Return the canonical URI of an identifier, None with an error noted when it is none."""
+def identified(value: JSON, path: str, findings: Findings) -> Identifier | None:
+    """Return what an identifier means, None with an error noted when it is none."""
     if type(value) is not str:
         findings.error(path, "epcis.type", f"An identifier is a string, not {shown(value)}.")
         return None
     try:
-        return parse_identifier(value).uri
+        return parse_identifier(value)
     except IdentifierError as error:
         findings.error(path, error.code, error.message)
         return None
 
 
 def identifier_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
-    """Check an identifier."""
-    return identifier(value, path, findings)
+    """Check an identifier; its canonical URI stands for it."""
+    found = identified(value, path, findings)
+    return None if found is None else found.uri
 
 
 def is_uri(value: JSON) -> bool:

@@ -9,9 +9,10 @@ from typing import Final
 import orjson
 
 from traceability.gs1.epcis.digest import content_digest
-from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.event import TYPE_NAMES, Cut
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
+from traceability.gs1.epcis.what import Named
 from traceability.gs1.identifiers import (
     Identifier,
     IdentifierError,
@@ -46,20 +47,26 @@ def index_rows(parts: Parts) -> IndexRows:
     head = orjson.loads(parts.head)
     if head["type"] not in _EPCIS_TYPES:
         return opaque_index(parts)
-    more = _opened(parts.more)
+    named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
+    where, why, how, more = map(_opened, (parts.where, parts.why, parts.how, parts.more))
+    return rows_of(Cut(head, parts.what, named, where, why, how, more), parts)
+
+
+def rows_of(cut: Cut, parts: Parts) -> IndexRows:
+    """Return the rows of an EPCIS event whose parts were just written from `cut`, without reading them again."""
+    head = cut.head
     captured_by = head["captured_by"]
-    event_id = more.get("eventID")
+    event_id = cut.more.get("eventID")
     declaration = head.get("errorDeclaration")
-    items = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
     tags = [f"org:{captured_by}"]
-    for field, identifier in items:
+    for field, identifier in cut.named:
         if field == "transformationID":
             tags.append(_via(identifier))
         else:
             tags += tags_of(identifier, "item")
-    _tag_places(_opened(parts.where), tags)
-    parties = _tag_business(_opened(parts.why), tags)
-    _tag_how(_opened(parts.how), head, items, tags)
+    _tag_places(cut.where, tags)
+    parties = _tag_business(cut.why, tags)
+    _tag_how(cut.how, head, cut.named, tags)
     event_tag = None if event_id is None else f"event:{event_id}"
     if event_tag is not None:
         tags.append(event_tag)
@@ -69,8 +76,8 @@ def index_rows(parts: Parts) -> IndexRows:
         identity=_identity(parts, captured_by, event_id, declaration),
         event=event_tag,
         retracts=declaration is not None,
-        marks=() if declaration is not None else _marks(head, items),
-        edges=() if declaration is not None else _edges(head, items),
+        marks=() if declaration is not None else _marks(head, cut.named),
+        edges=() if declaration is not None else _edges(head, cut.named),
         sighting=Sighting(microseconds(head["occurred_at"]), head.get("bizStep"), head.get("disposition")),
     )
 
@@ -108,16 +115,14 @@ def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
     return parties
 
 
-def _tag_how(
-    how: Mapping[str, JSON], head: Mapping[str, JSON], items: list[tuple[str, Identifier]], tags: list[str]
-) -> None:
+def _tag_how(how: Mapping[str, JSON], head: Mapping[str, JSON], named: list[Named], tags: list[str]) -> None:
     for element in how.get("sensorElementList", ()):
         holders = (element.get("sensorMetadata") or {}, *element.get("sensorReport", ()))
         tags += [f"device:{parse_identifier(h['deviceID']).subject}" for h in holders if "deviceID" in h]
     ilmd = how.get("ilmd")
     if not ilmd:
         return
-    made = [i for field, i in items if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
+    made = [i for field, i in named if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
     gtins = dict.fromkeys(i.gtin for i in made if i.gtin is not None)
     for number in lot_numbers(ilmd):
         tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, number)) is not None]
@@ -136,25 +141,25 @@ def _lot(gtin: str, lot: str) -> str | None:
         return None
 
 
-def _marks(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tuple[Mark, ...]:
+def _marks(head: Mapping[str, JSON], named: list[Named]) -> tuple[Mark, ...]:
     kind = _MARKS.get(head["type"])
     action = head.get("action")
-    parent = next((item_tag(identifier) for field, identifier in items if field == "parentID"), None)
+    parent = next((item_tag(identifier) for field, identifier in named if field == "parentID"), None)
     if kind is None or parent is None or action == "OBSERVE":
         return ()
-    children = dict.fromkeys(item_tag(identifier) for field, identifier in items if field in _CHILD_LISTS)
+    children = dict.fromkeys(item_tag(identifier) for field, identifier in named if field in _CHILD_LISTS)
     if not children:
         # Only a DELETE without children means all of them; an ADD of none does nothing.
         return (Mark(kind, None, parent, opens=False),) if action == "DELETE" else ()
     return tuple([Mark(kind, child, parent, opens=action == "ADD") for child in children])
 
 
-def _edges(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tuple[Edge, ...]:
+def _edges(head: Mapping[str, JSON], named: list[Named]) -> tuple[Edge, ...]:
     if head["type"] != _TRANSFORMATION:
         return ()
-    via = next((_via(identifier) for field, identifier in items if field == "transformationID"), None)
+    via = next((_via(identifier) for field, identifier in named if field == "transformationID"), None)
     ends = dict.fromkeys(
-        (item_tag(identifier), field not in _OUTPUT_LISTS) for field, identifier in items if field != "transformationID"
+        (item_tag(identifier), field not in _OUTPUT_LISTS) for field, identifier in named if field != "transformationID"
     )
     return tuple([Edge(node, is_input, via) for node, is_input in ends])
 

@@ -98,6 +98,15 @@ def value_at(text: str, at: int) -> tuple[JSON, int]:
     return value, end
 
 
+def read_value(data: bytes) -> JSON:
+    """Return the one value that UTF-8 bytes hold, nothing around it; raises `JsonTextError`."""
+    text = text_of(data)
+    value, end = value_at(text, skip_space(text, 0))
+    if skip_space(text, end) != len(text):
+        raise _syntax(text, end, "the end")
+    return value
+
+
 def end_of(text: str, at: int) -> int:
     """Return where the value at `at` ends, judged by its brackets alone; for a value that could not be read."""
     depth = 0
