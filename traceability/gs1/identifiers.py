@@ -8,7 +8,7 @@ domain the owner decides what a path means, so a path that is not a valid link i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -31,6 +31,7 @@ __all__ = [
     "digital_link",
     "gln_of",
     "item_tag",
+    "item_tags",
     "lot_tag",
     "parse_digital_link_path",
     "parse_identifier",
@@ -165,12 +166,22 @@ def tags_of(identifier: Identifier, role: Role) -> tuple[str, ...]:
         return (place_tag(identifier),)
     if role == "party":
         return (party_tag(identifier),)
-    tags = [item_tag(identifier)]
-    if identifier.lot_uri is not None:
-        tags.append(f"lot:{identifier.lot_uri}")
-    if identifier.class_uri is not None:
-        tags.append(f"class:{identifier.class_uri}")
-    return tuple(tags)
+    return tuple(item_tags((identifier,)))
+
+
+def item_tags(things: Iterable[Identifier]) -> list[str]:
+    """Return the tags of what is moved, made or counted; a lot or class that follows itself is named once."""
+    tags: list[str] = []
+    lot_uri = class_uri = None
+    for thing in things:
+        tags.append(f"item:{thing.subject}")
+        if thing.lot_uri is not None and thing.lot_uri != lot_uri:
+            lot_uri = thing.lot_uri
+            tags.append(f"lot:{lot_uri}")
+        if thing.class_uri is not None and thing.class_uri != class_uri:
+            class_uri = thing.class_uri
+            tags.append(f"class:{class_uri}")
+    return tags
 
 
 def item_tag(identifier: Identifier) -> str:

@@ -24,6 +24,7 @@ from traceability.ledger.index import IndexRows, Sighting, Visibility
 from traceability.ledger.parts import Parts
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 PARTY_PREFIX: Final = "party:"
 
 
@@ -140,7 +141,7 @@ def utc_text(microseconds_utc: int) -> str:
 
 def microseconds(text: str) -> int:
     """Read a time as the parts hold it; any offset is accepted, microseconds since 1970 come back."""
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
+    return (datetime.fromisoformat(text) - EPOCH) // _MICROSECOND
 
 
 def _opaque_event(head: dict[str, str], data: bytes, member: bytes, tags: Iterable[str]) -> LedgerEvent:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import orjson
 
+from traceability.gs1.application_identifiers import validated
+from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
 from traceability.gs1.epcis.strict_json import JSON
@@ -16,12 +19,11 @@ from traceability.gs1.epcis.what import Named
 from traceability.gs1.identifiers import (
     Identifier,
     IdentifierError,
-    digital_link,
     item_tag,
+    item_tags,
     parse_identifier,
     party_tag,
     place_tag,
-    tags_of,
 )
 from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
@@ -36,6 +38,7 @@ _MARKS: Final = {
 _CHILD_LISTS: Final = frozenset({"childEPCs", "childQuantityList"})
 _OUTPUT_LISTS: Final = frozenset({"outputEPCList", "outputQuantityList"})
 _PARTY_TYPES: Final = frozenset({"owning_party", "possessing_party"})
+_CACHED: Final = 4096
 _LOT_NAME: Final = re.compile(
     r"(?:urn:epcglobal:cbv:mda[:#/]?|https?://(?:ref|ns)\.gs1\.org/cbv/|https?://(?:www\.|ref\.)?gs1\.org/voc/)"
     r"(?:CBVMDA-|mda[/#-])?(?:lotNumber|hasBatchLotNumber|hasBatchLot|batchLotNumber)"
@@ -59,11 +62,8 @@ def rows_of(cut: Cut, parts: Parts) -> IndexRows:
     event_id = cut.more.get("eventID")
     declaration = head.get("errorDeclaration")
     tags = [f"org:{captured_by}"]
-    for field, identifier in cut.named:
-        if field == "transformationID":
-            tags.append(_via(identifier))
-        else:
-            tags += tags_of(identifier, "item")
+    tags += [_via(thing) for field, thing in cut.named if field == "transformationID"]
+    tags += item_tags([thing for field, thing in cut.named if field != "transformationID"])
     _tag_places(cut.where, tags)
     parties = _tag_business(cut.why, tags)
     _tag_how(cut.how, head, cut.named, tags)
@@ -91,8 +91,24 @@ def _identity(parts: Parts, captured_by: str, event_id: str | None, declaration:
     return f"identity:{captured_by}\x00{event_id}\x00{utc(declared) or declared}"
 
 
+# Places, parties and devices are few and come again and again: their tags are remembered by their canonical URI.
+@lru_cache(maxsize=_CACHED)
+def _place(uri: str) -> str:
+    return place_tag(parse_identifier(uri))
+
+
+@lru_cache(maxsize=_CACHED)
+def _party(uri: str) -> str:
+    return party_tag(parse_identifier(uri))
+
+
+@lru_cache(maxsize=_CACHED)
+def _device(uri: str) -> str:
+    return f"device:{parse_identifier(uri).subject}"
+
+
 def _tag_places(where: Mapping[str, JSON], tags: list[str]) -> None:
-    tags += [place_tag(parse_identifier(place["id"])) for place in where.values() if "id" in place]
+    tags += [_place(place["id"]) for place in where.values() if "id" in place]
 
 
 def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
@@ -104,13 +120,13 @@ def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
         for element in why.get(field, ()):
             if target not in element:
                 continue
-            identifier = parse_identifier(element[target])
-            if element.get("type") == "location":
-                tags.append(place_tag(identifier))
+            kind = element.get("type")
+            if kind == "location":
+                tags.append(_place(element[target]))
                 continue
-            tag = party_tag(identifier)
+            tag = _party(element[target])
             tags.append(tag)
-            if element.get("type") in _PARTY_TYPES:
+            if kind in _PARTY_TYPES:
                 parties.append(tag)
     return parties
 
@@ -118,25 +134,33 @@ def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
 def _tag_how(how: Mapping[str, JSON], head: Mapping[str, JSON], named: list[Named], tags: list[str]) -> None:
     for element in how.get("sensorElementList", ()):
         holders = (element.get("sensorMetadata") or {}, *element.get("sensorReport", ()))
-        tags += [f"device:{parse_identifier(h['deviceID']).subject}" for h in holders if "deviceID" in h]
+        tags += [_device(holder["deviceID"]) for holder in holders if "deviceID" in holder]
     ilmd = how.get("ilmd")
     if not ilmd:
         return
+    numbers = lot_numbers(ilmd)
+    if not numbers:
+        return
     made = [i for field, i in named if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
     gtins = dict.fromkeys(i.gtin for i in made if i.gtin is not None)
-    for number in lot_numbers(ilmd):
+    for number in numbers:
         tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, number)) is not None]
 
 
 def lot_numbers(ilmd: Mapping[str, JSON]) -> list[str]:
     """Return the lot or batch numbers in instance/lot master data, under whichever name they are given."""
     # A Number is a str that was no string in the document, and no lot number.
-    return [value for name, value in ilmd.items() if type(value) is str and _LOT_NAME(name) is not None]
+    return [value for name, value in ilmd.items() if type(value) is str and _names_lot(name)]
+
+
+@lru_cache(maxsize=_CACHED)
+def _names_lot(name: str) -> bool:
+    return _LOT_NAME(name) is not None
 
 
 def _lot(gtin: str, lot: str) -> str | None:
     try:
-        return digital_link((("01", gtin), ("10", lot)))
+        return written((("01", gtin), ("10", validated("10", lot))))
     except IdentifierError:  # what the maker calls the lot need not fit GS1's character set
         return None
 
@@ -144,8 +168,10 @@ def _lot(gtin: str, lot: str) -> str | None:
 def _marks(head: Mapping[str, JSON], named: list[Named]) -> tuple[Mark, ...]:
     kind = _MARKS.get(head["type"])
     action = head.get("action")
+    if kind is None or action == "OBSERVE":
+        return ()
     parent = next((item_tag(identifier) for field, identifier in named if field == "parentID"), None)
-    if kind is None or parent is None or action == "OBSERVE":
+    if parent is None:
         return ()
     children = dict.fromkeys(item_tag(identifier) for field, identifier in named if field in _CHILD_LISTS)
     if not children:
