@@ -30,6 +30,7 @@ __all__ = [
     "class_tag",
     "digital_link",
     "gln_of",
+    "is_absolute_uri",
     "item_tag",
     "item_tags",
     "lot_tag",
@@ -50,8 +51,7 @@ _CACHE_ENTRIES: Final = 32_768
 _CACHE_LENGTH: Final = 256
 
 _WEB: Final = re.compile(r"(?i:https?)://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL).fullmatch
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL).fullmatch
-_NOT_IN_URI: Final = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]').search
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]+").fullmatch
 _GS1_HOSTS: Final = frozenset({"id.gs1.org", "id.gs1.org:", "id.gs1.org:80", "id.gs1.org:443"})
 _GLN_KEYS: Final = frozenset({"414", "415", "417"})
 _LONGEST_TAIL: Final = 20  # of (10), (21) and (00); (235) may be longer
@@ -135,6 +135,12 @@ def read_identifier(text: str) -> tuple[Identifier, IdentifierError | None]:
         except IdentifierError as error:
             return identifier, error
     return identifier, None
+
+
+def is_absolute_uri(text: str) -> bool:
+    """Tell whether `text` is an absolute URI that can be seen: of IRIs, those without invisible characters."""
+    # isprintable also refuses lone surrogates, which have no UTF-8 and so could not be stored.
+    return _ABSOLUTE(text) is not None and text.isprintable()
 
 
 def parse_digital_link_path(path: str) -> Identifier:
@@ -292,8 +298,7 @@ def _read_web(web: re.Match[str], *, stem: bool) -> tuple[ElementString, ...] | 
 
 
 def _checked_uri(text: str) -> str:
-    # isprintable also refuses lone surrogates, which have no UTF-8 and so could not be stored.
-    if _ABSOLUTE(text) is None or _NOT_IN_URI(text) is not None or not text.isprintable():
+    if not is_absolute_uri(text):
         raise IdentifierError(
             f"{text!r} is not an absolute URI.",
             code="gs1.not_a_uri",

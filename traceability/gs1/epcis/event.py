@@ -102,7 +102,8 @@ def cut_event(event: dict[str, JSON], names: Names, captured_by: str, findings: 
     _cut_extensions(event, event_type, names, more, findings)
     # The schema of EPCIS 2.0 lets a TransactionEvent name a thing twice.
     what, named = cut_items(event, findings, distinct=event_type != "TransactionEvent")
-    _check_what(event, event_type, findings)
+    if event_type != "ObjectEvent" or not event.get("epcList"):
+        _check_what(event, event_type, findings)
     where: dict[str, JSON] = {f: cut_place(f, event[f], names, findings) for f in _PLACES if f in event}
     why: dict[str, JSON] = {f: cut_business_list(f, event[f], names, findings) for f in _BUSINESS_LISTS if f in event}
     return Cut(head, tuple(what), named, where, why, _cut_how(event, names, findings), more)
@@ -209,6 +210,8 @@ def _cut_extensions(
     event: dict[str, JSON], event_type: str, names: Names, more: dict[str, JSON], findings: Findings
 ) -> None:
     fields = _FIELDS[event_type]
+    if event.keys() <= fields:
+        return
     for name, value in event.items():
         if name in fields:
             continue
