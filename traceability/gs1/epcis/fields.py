@@ -128,8 +128,7 @@ def canonical_object(
 
 def extension(name: str, value: JSON, names: Names, path: str, findings: Findings, *, into: dict[str, JSON]) -> None:
     """Put an extension under its IRI `into` an object."""
-    at = path + member(name)
     iri = names.named(name, path, findings)
     if iri in into:
-        names.repeated(iri, at, findings)
-    into[iri] = names.expanded(value, at, findings)
+        names.repeated(iri, path + member(name), findings)
+    into[iri] = names.expanded(value, path + member(name), findings) if isinstance(value, dict | list) else value
