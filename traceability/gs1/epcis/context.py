@@ -123,7 +123,7 @@ class Names:
 
     def named(self, name: str, path: str, findings: Findings) -> str:
         """Return the IRI of an extension's name, or the name itself with a warning when nobody explains it."""
-        iri = self.iri(name)
+        iri = self._cache.get(name) or self.iri(name)
         if iri is not None:
             return iri
         findings.warn_once(

@@ -218,8 +218,9 @@ def _cut_extensions(
         if name in _ALL_FIELDS:
             message = f"An event of type {event_type} has no {name}."
             findings.error(f".{name}", "epcis.field_of_other_type", message)
-        elif not unknown_field(name, names, "", findings):
-            iri = names.iri(name)
+            continue
+        iri = names.iri(name)
+        if iri is not None or not unknown_field(name, names, "", findings):
             if iri is not None and iri.startswith(EPCIS_NAMESPACES):
                 message = f"{shown(name)} is a name of EPCIS itself, which has no prefix here."
                 findings.error(member(name), "epcis.reserved_name", message)

@@ -86,7 +86,9 @@ def _identity(parts: Parts, captured_by: str, event_id: str | None, declaration:
     """Return what a second capture of the same statement shares with the first (design §3)."""
     if event_id is None:
         return f"content:{captured_by}\x00{content_digest(parts).hex()}"
-    declared = declaration.get("declarationTime", "") if declaration else ""
+    if not declaration:
+        return f"identity:{captured_by}\x00{event_id}\x00"
+    declared = declaration.get("declarationTime", "")
     # One moment may be written with any offset.
     return f"identity:{captured_by}\x00{event_id}\x00{utc(declared) or declared}"
 

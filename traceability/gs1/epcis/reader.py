@@ -8,7 +8,7 @@ from traceability.gs1.epcis.index import rows_of
 from traceability.gs1.epcis.parts import write_parts
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, shown
-from traceability.gs1.epcis.strict_json import JSON, JsonTextError, read_value
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError, plain_value, read_value
 from traceability.ledger.event import LedgerEvent
 
 
@@ -19,6 +19,13 @@ def read_event(
 
     `names` are those in force around it, `personal` is the ledger's list. Nothing raises.
     """
+    value = plain_value(source)
+    if value is not None:
+        noted = Findings(findings.index, findings.base)
+        event = event_of(value, source, names, captured_by=captured_by, personal=personal, findings=noted)
+        # What is worth a sentence is said of the value as it was written, not of what the quick way made of it.
+        if not noted.problems:
+            return event
     try:
         value = read_value(source)
     except JsonTextError as error:

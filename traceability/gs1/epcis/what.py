@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from traceability.gs1.epcis.fields import identified
 from traceability.gs1.epcis.problems import Findings, member, shown
-from traceability.gs1.epcis.strict_json import JSON, Number
+from traceability.gs1.epcis.strict_json import JSON, is_number
 from traceability.gs1.identifiers import Identifier, IdentifierError, parse_identifier
 from traceability.ledger.parts import ITEM_LIMIT, ITEM_LISTS
 
@@ -99,9 +99,9 @@ def _measure(value: dict[str, JSON], path: str, findings: Findings) -> str:
     written = ""
     if "quantity" in value:
         quantity = value["quantity"]
-        if not isinstance(quantity, Number):
+        if not is_number(quantity):
             findings.error(f"{path}.quantity", "epcis.quantity", f"A quantity is a number, not {shown(quantity)}.")
-        elif quantity[0] == "-":
+        elif str(quantity)[0] == "-":
             findings.error(f"{path}.quantity", "epcis.quantity", f"A quantity is not negative, as {quantity} is.")
         else:
             written = f',"quantity":{quantity}'
