@@ -23,8 +23,9 @@ def read_event(
     if value is not None:
         noted = Findings(findings.index, findings.base)
         event = event_of(value, source, names, captured_by=captured_by, personal=personal, findings=noted)
-        # What is worth a sentence is said of the value as it was written, not of what the quick way made of it.
-        if not noted.problems:
+        # What keeps an event out is said of the value as it was written, not of what the quick way made of it.
+        if not noted.failed:
+            findings.take(noted)
             return event
     try:
         value = read_value(source)
