@@ -20,7 +20,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def root_of(leaf_hashes: Sequence[bytes]) -> bytes:
     """Return the tree hash of a list of leaf hashes (RFC 6962 §2.1)."""
-    return levels_of(leaf_hashes)[-1][0] if leaf_hashes else EMPTY_ROOT
+    if not leaf_hashes:
+        return EMPTY_ROOT
+    level = leaf_hashes
+    while len(level) > 1:
+        level = _parents(level)
+    return level[0]
 
 
 def levels_of(leaf_hashes: Sequence[bytes]) -> list[list[bytes]]:
@@ -31,9 +36,16 @@ def levels_of(leaf_hashes: Sequence[bytes]) -> list[list[bytes]]:
     """
     levels = [list(leaf_hashes)]
     while len(level := levels[-1]) > 1:
-        parents = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        levels.append([*parents, level[-1]] if len(level) & 1 else parents)
+        levels.append(_parents(level))
     return levels
+
+
+def _parents(level: Sequence[bytes]) -> list[bytes]:
+    # node_hash written out: the items of large events and the leaves of imports come through here.
+    parents = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
+    if len(level) & 1:
+        parents.append(level[-1])
+    return parents
 
 
 def inclusion_path(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:

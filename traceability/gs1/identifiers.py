@@ -8,13 +8,15 @@ domain the owner decides what a path means, so a path that is not a valid link i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
+from msgspec import Struct
+
 from traceability.gs1.application_identifiers import APPLICATION_IDENTIFIERS
+from traceability.gs1.check_digits import check_digit
 from traceability.gs1.digital_link import RESOLVER, ElementString, check_query, digital_link, read_path, written
 from traceability.gs1.epc_urn import read_urn, urn_of
 from traceability.gs1.errors import IdentifierError
@@ -28,7 +30,9 @@ __all__ = [
     "class_tag",
     "digital_link",
     "gln_of",
+    "is_absolute_uri",
     "item_tag",
+    "item_tags",
     "lot_tag",
     "parse_digital_link_path",
     "parse_identifier",
@@ -47,10 +51,14 @@ _CACHE_ENTRIES: Final = 32_768
 _CACHE_LENGTH: Final = 256
 
 _WEB: Final = re.compile(r"(?i:https?)://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL).fullmatch
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.+", re.DOTALL).fullmatch
-_NOT_IN_URI: Final = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]').search
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]+").fullmatch
 _GS1_HOSTS: Final = frozenset({"id.gs1.org", "id.gs1.org:", "id.gs1.org:80", "id.gs1.org:443"})
 _GLN_KEYS: Final = frozenset({"414", "415", "417"})
+_LONGEST_TAIL: Final = 20  # of (10), (21) and (00); (235) may be longer
+_ANY_TAIL: Final = "Z9"
+_SSCC_LENGTH: Final = 18
+_SSCC_LINK: Final = f"{RESOLVER}/00/"
+_SSCC_STEM: Final = re.compile(r"urn:epc:id:sscc:([0-9]{6,12})\.").fullmatch
 
 Role: TypeAlias = Literal["item", "place", "party"]
 
@@ -70,8 +78,7 @@ class Kind(StrEnum):
     """A URI outside GS1's system; the event says what it stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(Struct, frozen=True, gc=False):
     """One identifier, canonical.
 
     `uri` is what events store: the Digital Link with all its key qualifiers, or the private URI unchanged.
@@ -93,8 +100,19 @@ class Identifier:
     class_uri: str | None
 
 
+_TailReader: TypeAlias = Callable[[str], Identifier | None]
+
+
 def parse_identifier(text: str) -> Identifier:
     """Return the identifier that `text` writes; raise `IdentifierError` when it writes none."""
+    # Serial numbers and logistic units are new in nearly every event, so no cache of whole texts helps with them.
+    at = text.rfind("/") + 1 or text.rfind(".") + 1
+    if 0 < at <= _CACHE_LENGTH:
+        tail = text[at:]
+        if len(tail) <= _LONGEST_TAIL and tail.isascii() and (tail.isalnum() or tail.replace("-", "").isalnum()):
+            reader = _reader_after(text[:at])
+            if reader is not None and (identifier := reader(tail)) is not None:
+                return identifier
     return _parse_cached(text) if len(text) <= _CACHE_LENGTH else _parse(text)
 
 
@@ -117,6 +135,12 @@ def read_identifier(text: str) -> tuple[Identifier, IdentifierError | None]:
         except IdentifierError as error:
             return identifier, error
     return identifier, None
+
+
+def is_absolute_uri(text: str) -> bool:
+    """Tell whether `text` is an absolute URI that can be seen: of IRIs, those without invisible characters."""
+    # isprintable also refuses lone surrogates, which have no UTF-8 and so could not be stored.
+    return _ABSOLUTE(text) is not None and text.isprintable()
 
 
 def parse_digital_link_path(path: str) -> Identifier:
@@ -148,12 +172,22 @@ def tags_of(identifier: Identifier, role: Role) -> tuple[str, ...]:
         return (place_tag(identifier),)
     if role == "party":
         return (party_tag(identifier),)
-    tags = [item_tag(identifier)]
-    if identifier.lot_uri is not None:
-        tags.append(f"lot:{identifier.lot_uri}")
-    if identifier.class_uri is not None:
-        tags.append(f"class:{identifier.class_uri}")
-    return tuple(tags)
+    return tuple(item_tags((identifier,)))
+
+
+def item_tags(things: Iterable[Identifier]) -> list[str]:
+    """Return the tags of what is moved, made or counted; a lot or class that follows itself is named once."""
+    tags: list[str] = []
+    lot_uri = class_uri = None
+    for thing in things:
+        tags.append(f"item:{thing.subject}")
+        if thing.lot_uri is not None and thing.lot_uri != lot_uri:
+            lot_uri = thing.lot_uri
+            tags.append(f"lot:{lot_uri}")
+        if thing.class_uri is not None and thing.class_uri != class_uri:
+            class_uri = thing.class_uri
+            tags.append(f"class:{class_uri}")
+    return tags
 
 
 def item_tag(identifier: Identifier) -> str:
@@ -179,6 +213,58 @@ def place_tag(identifier: Identifier) -> str:
 def party_tag(identifier: Identifier) -> str:
     """Return the tag of a source or destination."""
     return f"party:{identifier.subject}"
+
+
+@lru_cache(maxsize=_CACHE_ENTRIES)
+def _reader_after(stem: str) -> _TailReader | None:
+    """Return how to read `stem` and a plain tail, None when only the general way will do.
+
+    No rule looks at the letters, digits and hyphens of a serial or lot number but for their count, so one tail is read
+    the general way and stands for all.
+    """
+    if stem == _SSCC_LINK:
+        return _sscc
+    if (units := _SSCC_STEM(stem)) is not None:
+        return _sscc_under(units[1])
+    return None if "?" in stem or "#" in stem else _trade_item_after(stem)
+
+
+def _sscc(digits: str) -> Identifier | None:
+    if len(digits) != _SSCC_LENGTH or not digits.isdigit() or check_digit(digits[:-1]) != digits[-1]:
+        return None
+    uri = _SSCC_LINK + digits
+    return Identifier(uri, Kind.ITEM, "00", None, None, None, uri, None, None)
+
+
+def _sscc_under(prefix: str) -> _TailReader:
+    """Return the reader of serial references under a company prefix; their first digit is the extension digit."""
+    width = _SSCC_LENGTH - 1 - len(prefix)
+
+    def read(reference: str) -> Identifier | None:
+        if len(reference) != width or not reference.isdigit():
+            return None
+        digits = reference[0] + prefix + reference[1:]
+        uri = f"{_SSCC_LINK}{digits}{check_digit(digits)}"
+        return Identifier(uri, Kind.ITEM, "00", None, None, None, uri, None, None)
+
+    return read
+
+
+def _trade_item_after(stem: str) -> _TailReader | None:
+    try:
+        one = _parse(stem + _ANY_TAIL)
+    except IdentifierError:
+        return None
+    uri, subject = one.uri.removesuffix(_ANY_TAIL), one.subject.removesuffix(_ANY_TAIL)
+    key, gtin, batch, lot_uri, class_uri = one.key, one.gtin, one.lot, one.lot_uri, one.class_uri
+    if gtin is not None and one.kind is Kind.ITEM and one.serial == _ANY_TAIL:
+        return lambda serial: Identifier(
+            uri + serial, Kind.ITEM, key, gtin, batch, serial, subject + serial, lot_uri, class_uri
+        )
+    if one.kind is Kind.LOT and batch == _ANY_TAIL:
+        lots = f"{RESOLVER}/01/{gtin}/10/"
+        return lambda lot: Identifier(uri + lot, Kind.LOT, key, gtin, lot, None, subject + lot, lots + lot, class_uri)
+    return None
 
 
 def _parse(text: str) -> Identifier:
@@ -212,8 +298,7 @@ def _read_web(web: re.Match[str], *, stem: bool) -> tuple[ElementString, ...] | 
 
 
 def _checked_uri(text: str) -> str:
-    # isprintable also refuses lone surrogates, which have no UTF-8 and so could not be stored.
-    if _ABSOLUTE(text) is None or _NOT_IN_URI(text) is not None or not text.isprintable():
+    if not is_absolute_uri(text):
         raise IdentifierError(
             f"{text!r} is not an absolute URI.",
             code="gs1.not_a_uri",

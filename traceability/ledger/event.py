@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 from uuid import UUID
@@ -24,6 +24,7 @@ from traceability.ledger.index import IndexRows, Sighting, Visibility
 from traceability.ledger.parts import Parts
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 PARTY_PREFIX: Final = "party:"
 
 
@@ -32,7 +33,8 @@ class LedgerEvent(DCBEvent):
     """An event on its way into a ledger, or read from one.
 
     `event_id`, `recorded_at` (µs UTC), the salts of 32 bytes and the commitment are None until it is recorded;
-    `personal_salt` is 64 bytes once the personal and source parts were erased.
+    `personal_salt` is 64 bytes once the personal and source parts were erased. `index` is what the indexer says of the
+    parts, where whoever cut them knew it already; like `tags` it belongs to these parts and no others.
     """
 
     captured_by: str
@@ -42,6 +44,7 @@ class LedgerEvent(DCBEvent):
     salt: bytes | None = None
     personal_salt: bytes | None = None
     commitment: bytes | None = None
+    index: IndexRows | None = field(default=None, repr=False, compare=False)
 
 
 class DecisionPayload(BaseModel, Decision):
@@ -138,7 +141,7 @@ def utc_text(microseconds_utc: int) -> str:
 
 def microseconds(text: str) -> int:
     """Read a time as the parts hold it; any offset is accepted, microseconds since 1970 come back."""
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
+    return (datetime.fromisoformat(text) - EPOCH) // _MICROSECOND
 
 
 def _opaque_event(head: dict[str, str], data: bytes, member: bytes, tags: Iterable[str]) -> LedgerEvent:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
+from msgspec import Struct
+
 from traceability.ledger.parts import Parts
 
 
@@ -22,8 +24,7 @@ class MarkKind(StrEnum):
     ASSOCIATION = "a"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """At the event's time, `child` starts or stops being in (or attached to) `parent`.
 
     `child` None closes every open mark of the parent: an AggregationEvent DELETE without children.
@@ -35,8 +36,7 @@ class Mark:
     opens: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """The event consumes (`is_input`) or produces `node`; `via` joins several events of one transformationID."""
 
     node: str
@@ -44,8 +44,7 @@ class Edge:
     via: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """The narrow row for questions: when (µs UTC), and the CBV words of step and disposition."""
 
     occurred_at: int
@@ -53,8 +52,7 @@ class Sighting:
     disposition: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Visibility:
+class Visibility(Struct, frozen=True):
     """Everything on which the right to see an event depends: who captured it, whom it names, which step it was."""
 
     captured_by: str

@@ -98,7 +98,7 @@ def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str) -> Prepare
             code="ledger.too_many_items",
             hint="Split it into several events.",
         )
-    index = rules.indexer(parts)
+    index = ledger_event.index or rules.indexer(parts)
     # A party that held a line break would be read back as two, and open the event to the second.
     seen = index.visibility
     if not "".join((ledger_event.type, seen.captured_by, seen.biz_step or "", *seen.parties)).isprintable():

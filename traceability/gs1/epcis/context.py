@@ -105,22 +105,25 @@ class Names:
         names = self.within(value["@context"], findings, path) if "@context" in value else self
         found: dict[str, JSON] = {}
         for name, inner in value.items():
-            at = path + member(name)
-            if name in _REFERENCES:
-                found[name] = names.reference(inner) if type(inner) is str else names.expanded(inner, at, findings)
-            elif name.startswith("@"):
-                if name != "@context":
-                    found[name] = names.expanded(inner, at, findings)
-            else:
-                iri = names.named(name, path, findings)
-                if iri in found:
-                    names.repeated(iri, at, findings)
-                found[iri] = names.expanded(inner, at, findings)
+            if name == "@context":
+                continue
+            if name in _REFERENCES and type(inner) is str:
+                found[name] = names.reference(inner)
+                continue
+            known = name
+            if name not in _REFERENCES and not name.startswith("@"):
+                known = names.named(name, path, findings)
+                if known in found:
+                    names.repeated(known, path + member(name), findings)
+            # A place is worked out only where something can be wrong: most members are plain values.
+            found[known] = (
+                names.expanded(inner, path + member(name), findings) if isinstance(inner, dict | list) else inner
+            )
         return found
 
     def named(self, name: str, path: str, findings: Findings) -> str:
         """Return the IRI of an extension's name, or the name itself with a warning when nobody explains it."""
-        iri = self.iri(name)
+        iri = self._cache.get(name) or self.iri(name)
         if iri is not None:
             return iri
         findings.warn_once(

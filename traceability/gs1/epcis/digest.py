@@ -24,6 +24,7 @@ _TIMES: Final = frozenset({"time", "startTime", "endTime", "declarationTime"})
 _SETS: Final = frozenset({
     "bizTransactionList", "sourceList", "destinationList", "sensorElementList", "sensorReport", "set", "unset",
 })  # fmt: skip
+_WITHOUT_QUANTITY: Final = re.compile(rb'\{("list":"[A-Za-z]+"),("id":"[^"\\]*")\}').fullmatch
 _NUMBER: Final = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?").fullmatch
 
 
@@ -37,7 +38,7 @@ def content_digest(parts: Parts) -> bytes:
         declaration.pop("correctiveEventIDs", None)
         if not declaration:
             del more["errorDeclaration"]
-    items = sorted(_encoded(_normal(loads(item), "")) for item in parts.what)
+    items = sorted(map(_item, parts.what))
     open_parts = [loads(part) if part else {} for part in (parts.head, parts.where, parts.why, parts.how)]
     content = [_normal(part, "") for part in (*open_parts, more)]
     digest = sha256(_DOMAIN)
@@ -45,6 +46,12 @@ def content_digest(parts: Parts) -> bytes:
         digest.update(len(piece).to_bytes(8, "big"))
         digest.update(piece)
     return digest.digest()
+
+
+def _item(item: bytes) -> bytes:
+    # Most items have no quantity; of those it is enough to turn the two members round.
+    named = _WITHOUT_QUANTITY(item)
+    return b"{%b,%b}" % (named[2], named[1]) if named is not None else _encoded(_normal(loads(item), ""))
 
 
 def plain_number(text: str) -> str:
@@ -63,6 +70,8 @@ def plain_number(text: str) -> str:
 
 def _normal(value: JSON, name: str) -> JSON:
     """Return `value` without what is accident: XML has no numbers and booleans, so scalars are told by their text."""
+    if type(value) is str:
+        return utc(value) or value if name in _TIMES else value
     if name == "certificationInfo" and isinstance(value, list) and len(value) == 1:
         value = value[0]  # one certification says the same alone and in a list
     if isinstance(value, dict):
@@ -74,8 +83,6 @@ def _normal(value: JSON, name: str) -> JSON:
         return plain_number(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if name in _TIMES and isinstance(value, str):
-        return utc(value) or value
     return value
 
 

@@ -27,6 +27,8 @@ def cut_place(field: str, value: JSON, names: Names, findings: Findings) -> dict
     if "id" not in value:
         findings.error(path, "epcis.missing_field", f"{field} needs an id.")
         return None
+    if len(value) == 1:
+        return {"id": identifier_field(value["id"], names, f"{path}.id", findings)}
     return canonical_object(value, _PLACE, names, path, findings)
 
 
@@ -36,10 +38,8 @@ def cut_business_list(field: str, value: JSON, names: Names, findings: Findings)
     if not isinstance(value, list):
         findings.error(path, "epcis.type", f"{field} is an array, not {shown(value)}.")
         return None
-    target = {"bizTransactionList": "bizTransaction", "sourceList": "source", "destinationList": "destination"}[field]
-    checks = _TRANSACTION if target == "bizTransaction" else _ENDPOINTS[target]
+    target, required, checks = _BUSINESS[field]
     found: list[JSON] = []
-    required = (target,) if target == "bizTransaction" else ("type", target)
     for at, element in objects(value, path, f"An element of {field}", findings):
         for name in required:
             if name not in element:
@@ -117,6 +117,11 @@ def _transaction(value: JSON, _names: Names, path: str, findings: Findings) -> J
 
 _PLACE: Final[Mapping[str, Check]] = {"id": identifier_field, "type": type_field}
 _TRANSACTION: Final[Mapping[str, Check]] = {"type": TRANSACTION_TYPE.word, "bizTransaction": _transaction}
-_ENDPOINTS: Final[Mapping[str, Mapping[str, Check]]] = {
-    target: {"type": SOURCE_TYPE.word, target: identifier_field} for target in ("source", "destination")
-}
+# The member that each list is about, those that an element needs, and the checks of all that it may have.
+_BUSINESS: Final[Mapping[str, tuple[str, tuple[str, ...], Mapping[str, Check]]]] = {
+    "bizTransactionList": ("bizTransaction", ("bizTransaction",), _TRANSACTION),
+    "sourceList": ("source", ("type", "source"), {"type": SOURCE_TYPE.word, "source": identifier_field}),
+    "destinationList": (
+        "destination", ("type", "destination"), {"type": SOURCE_TYPE.word, "destination": identifier_field}
+    ),
+}  # fmt: skip

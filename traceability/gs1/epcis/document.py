@@ -11,13 +11,11 @@ from io import BytesIO
 
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.event import cut_event
-from traceability.gs1.epcis.index import index_rows
 from traceability.gs1.epcis.outline import MAX_VALUE_BYTES, Block, spans_of
-from traceability.gs1.epcis.parts import write_parts
 from traceability.gs1.epcis.personal import PersonalMembers
-from traceability.gs1.epcis.problems import Findings, Problem, shown
-from traceability.gs1.epcis.strict_json import JSON, JsonTextError, Place, text_of, value_of
+from traceability.gs1.epcis.problems import Findings, Problem
+from traceability.gs1.epcis.reader import read_event
+from traceability.gs1.epcis.strict_json import JSON
 from traceability.ledger.event import LedgerEvent
 
 
@@ -79,29 +77,16 @@ class EventReader:
             text = data[start:end]
             place, at = place.after(data[at:start]), start
             findings = Findings(block.index + i, block.path_of(i))
-            event = self._event(text, block.offset + start, place, findings)
+            event = read_event(
+                text,
+                self._names,
+                self._captured_by,
+                self._personal,
+                findings,
+                offset=block.offset + start,
+                place=place,
+            )
             yield ReadEvent(findings.index or 0, findings.base, text, event, findings.problems)
-
-    def _event(self, text: bytes, offset: int, place: Place, findings: Findings) -> LedgerEvent | None:
-        try:
-            value = value_of(text_of(text, offset), place)
-        except JsonTextError as error:
-            findings.error("", error.code, error.message)
-            return None
-        if not isinstance(value, dict):
-            findings.error("", "epcis.type", f"An event is an object, not {shown(value)}.")
-            return None
-        cut = cut_event(value, self._names, self._captured_by, findings)
-        if cut is None or findings.failed:
-            return None
-        parts = write_parts(cut, text, self._personal)
-        return LedgerEvent(
-            type=cut.head["type"],
-            data=b"",
-            tags=list(index_rows(parts).tags),
-            captured_by=self._captured_by,
-            parts=parts,
-        )
 
 
 def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()) -> Document:

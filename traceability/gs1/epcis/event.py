@@ -14,7 +14,7 @@ from traceability.gs1.epcis.sensor import cut_sensor_elements
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import is_offset, lacks_offset, utc
 from traceability.gs1.epcis.vocabulary import BIZ_STEP, DISPOSITION, ERROR_REASON
-from traceability.gs1.epcis.what import cut_items
+from traceability.gs1.epcis.what import Named, cut_items
 from traceability.ledger.parts import ITEM_LISTS
 
 TYPE_NAMES: Final[Mapping[str, str]] = {
@@ -56,10 +56,14 @@ HEAD_OF_DECLARATION: Final = ("declarationTime", "reason")
 
 @dataclass(slots=True)
 class Cut:
-    """The canonical members of an event by part, in the order of the commitment's table."""
+    """The canonical members of an event by part, in the order of the commitment's table.
+
+    `named` are the identifiers of the items that `what` holds as bytes.
+    """
 
     head: dict[str, JSON]
     what: tuple[bytes, ...]
+    named: list[Named]
     where: dict[str, JSON]
     why: dict[str, JSON]
     how: dict[str, JSON]
@@ -97,11 +101,12 @@ def cut_event(event: dict[str, JSON], names: Names, captured_by: str, findings: 
         more["recordTime"] = time_field(event["recordTime"], names, ".recordTime", findings)
     _cut_extensions(event, event_type, names, more, findings)
     # The schema of EPCIS 2.0 lets a TransactionEvent name a thing twice.
-    what = cut_items(event, findings, distinct=event_type != "TransactionEvent")
-    _check_what(event, event_type, findings)
+    what, named = cut_items(event, findings, distinct=event_type != "TransactionEvent")
+    if event_type != "ObjectEvent" or not event.get("epcList"):
+        _check_what(event, event_type, findings)
     where: dict[str, JSON] = {f: cut_place(f, event[f], names, findings) for f in _PLACES if f in event}
     why: dict[str, JSON] = {f: cut_business_list(f, event[f], names, findings) for f in _BUSINESS_LISTS if f in event}
-    return Cut(head, what, where, why, _cut_how(event, names, findings), more)
+    return Cut(head, tuple(what), named, where, why, _cut_how(event, names, findings), more)
 
 
 def _cut_when(event: dict[str, JSON], head: dict[str, JSON], findings: Findings) -> None:
@@ -205,14 +210,17 @@ def _cut_extensions(
     event: dict[str, JSON], event_type: str, names: Names, more: dict[str, JSON], findings: Findings
 ) -> None:
     fields = _FIELDS[event_type]
+    if event.keys() <= fields:
+        return
     for name, value in event.items():
         if name in fields:
             continue
         if name in _ALL_FIELDS:
             message = f"An event of type {event_type} has no {name}."
             findings.error(f".{name}", "epcis.field_of_other_type", message)
-        elif not unknown_field(name, names, "", findings):
-            iri = names.iri(name)
+            continue
+        iri = names.iri(name)
+        if iri is not None or not unknown_field(name, names, "", findings):
             if iri is not None and iri.startswith(EPCIS_NAMESPACES):
                 message = f"{shown(name)} is a name of EPCIS itself, which has no prefix here."
                 findings.error(member(name), "epcis.reserved_name", message)

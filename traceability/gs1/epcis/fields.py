@@ -6,20 +6,23 @@ where they are, under full IRIs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from traceability.gs1.epcis.context import Names
 from traceability.gs1.epcis.problems import Findings, member, shown
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
-from traceability.gs1.identifiers import MAX_LENGTH, IdentifierError, parse_identifier
+from traceability.gs1.identifiers import MAX_LENGTH, Identifier, IdentifierError, is_absolute_uri, parse_identifier
 
 Check: TypeAlias = Callable[[JSON, Names, str, Findings], JSON]
 """Value, names in force, path, findings → canonical value, of no use when an error was noted."""
 
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]+").fullmatch
+
+# Places, parties and devices are few and come again and again.
+_CACHED: Final = 4096
+_CACHED_LENGTH: Final = 256
 
 
 def objects(values: list[JSON], path: str, name: str, findings: Findings) -> Iterator[tuple[str, dict[str, JSON]]]:
@@ -32,26 +35,37 @@ def objects(values: list[JSON], path: str, name: str, findings: Findings) -> Ite
             findings.error(at, "epcis.type", f"{name} is an object, not {shown(value)}.")
 
 
-def identifier(value: JSON, path: str, findings: Findings) -> str | None:
-    """Return the canonical URI of an identifier, None with an error noted when it is none."""
+def identified(value: JSON, path: str, findings: Findings) -> Identifier | None:
+    """Return what an identifier means, None with an error noted when it is none."""
     if type(value) is not str:
         findings.error(path, "epcis.type", f"An identifier is a string, not {shown(value)}.")
         return None
     try:
-        return parse_identifier(value).uri
+        return parse_identifier(value)
     except IdentifierError as error:
         findings.error(path, error.code, error.message)
         return None
 
 
 def identifier_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
-    """Check an identifier."""
-    return identifier(value, path, findings)
+    """Check the identifier of a place, party or device; its canonical URI stands for it."""
+    if type(value) is str and len(value) <= _CACHED_LENGTH:
+        try:
+            return _canonical(value)
+        except IdentifierError:
+            pass  # said below, with its place
+    found = identified(value, path, findings)
+    return None if found is None else found.uri
+
+
+@lru_cache(maxsize=_CACHED)
+def _canonical(text: str) -> str:
+    return parse_identifier(text).uri
 
 
 def is_uri(value: JSON) -> bool:
-    """Tell whether a value is an absolute URI that can be seen: of IRIs, those without invisible characters."""
-    return type(value) is str and len(value) <= MAX_LENGTH and value.isprintable() and _ABSOLUTE(value) is not None
+    """Tell whether a value is an absolute URI that can be seen, and not too long."""
+    return type(value) is str and len(value) <= MAX_LENGTH and is_absolute_uri(value)
 
 
 def uri_field(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
@@ -114,8 +128,7 @@ def canonical_object(
 
 def extension(name: str, value: JSON, names: Names, path: str, findings: Findings, *, into: dict[str, JSON]) -> None:
     """Put an extension under its IRI `into` an object."""
-    at = path + member(name)
     iri = names.named(name, path, findings)
     if iri in into:
-        names.repeated(iri, at, findings)
-    into[iri] = names.expanded(value, at, findings)
+        names.repeated(iri, path + member(name), findings)
+    into[iri] = names.expanded(value, path + member(name), findings) if isinstance(value, dict | list) else value

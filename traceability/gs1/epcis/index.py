@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import orjson
 
+from traceability.gs1.application_identifiers import validated
+from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
-from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.event import TYPE_NAMES, Cut
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
+from traceability.gs1.epcis.what import Named
 from traceability.gs1.identifiers import (
     Identifier,
     IdentifierError,
-    digital_link,
     item_tag,
+    item_tags,
     parse_identifier,
     party_tag,
     place_tag,
-    tags_of,
 )
 from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
@@ -35,6 +38,7 @@ _MARKS: Final = {
 _CHILD_LISTS: Final = frozenset({"childEPCs", "childQuantityList"})
 _OUTPUT_LISTS: Final = frozenset({"outputEPCList", "outputQuantityList"})
 _PARTY_TYPES: Final = frozenset({"owning_party", "possessing_party"})
+_CACHED: Final = 4096
 _LOT_NAME: Final = re.compile(
     r"(?:urn:epcglobal:cbv:mda[:#/]?|https?://(?:ref|ns)\.gs1\.org/cbv/|https?://(?:www\.|ref\.)?gs1\.org/voc/)"
     r"(?:CBVMDA-|mda[/#-])?(?:lotNumber|hasBatchLotNumber|hasBatchLot|batchLotNumber)"
@@ -46,20 +50,23 @@ def index_rows(parts: Parts) -> IndexRows:
     head = orjson.loads(parts.head)
     if head["type"] not in _EPCIS_TYPES:
         return opaque_index(parts)
-    more = _opened(parts.more)
+    named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
+    where, why, how, more = map(_opened, (parts.where, parts.why, parts.how, parts.more))
+    return rows_of(Cut(head, parts.what, named, where, why, how, more), parts)
+
+
+def rows_of(cut: Cut, parts: Parts) -> IndexRows:
+    """Return the rows of an EPCIS event whose parts were just written from `cut`, without reading them again."""
+    head = cut.head
     captured_by = head["captured_by"]
-    event_id = more.get("eventID")
+    event_id = cut.more.get("eventID")
     declaration = head.get("errorDeclaration")
-    items = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
     tags = [f"org:{captured_by}"]
-    for field, identifier in items:
-        if field == "transformationID":
-            tags.append(_via(identifier))
-        else:
-            tags += tags_of(identifier, "item")
-    _tag_places(_opened(parts.where), tags)
-    parties = _tag_business(_opened(parts.why), tags)
-    _tag_how(_opened(parts.how), head, items, tags)
+    tags += [_via(thing) for field, thing in cut.named if field == "transformationID"]
+    tags += item_tags([thing for field, thing in cut.named if field != "transformationID"])
+    _tag_places(cut.where, tags)
+    parties = _tag_business(cut.why, tags)
+    _tag_how(cut.how, head, cut.named, tags)
     event_tag = None if event_id is None else f"event:{event_id}"
     if event_tag is not None:
         tags.append(event_tag)
@@ -69,8 +76,8 @@ def index_rows(parts: Parts) -> IndexRows:
         identity=_identity(parts, captured_by, event_id, declaration),
         event=event_tag,
         retracts=declaration is not None,
-        marks=() if declaration is not None else _marks(head, items),
-        edges=() if declaration is not None else _edges(head, items),
+        marks=() if declaration is not None else _marks(head, cut.named),
+        edges=() if declaration is not None else _edges(head, cut.named),
         sighting=Sighting(microseconds(head["occurred_at"]), head.get("bizStep"), head.get("disposition")),
     )
 
@@ -79,13 +86,31 @@ def _identity(parts: Parts, captured_by: str, event_id: str | None, declaration:
     """Return what a second capture of the same statement shares with the first (design §3)."""
     if event_id is None:
         return f"content:{captured_by}\x00{content_digest(parts).hex()}"
-    declared = declaration.get("declarationTime", "") if declaration else ""
+    if not declaration:
+        return f"identity:{captured_by}\x00{event_id}\x00"
+    declared = declaration.get("declarationTime", "")
     # One moment may be written with any offset.
     return f"identity:{captured_by}\x00{event_id}\x00{utc(declared) or declared}"
 
 
+# Places, parties and devices are few and come again and again: their tags are remembered by their canonical URI.
+@lru_cache(maxsize=_CACHED)
+def _place(uri: str) -> str:
+    return place_tag(parse_identifier(uri))
+
+
+@lru_cache(maxsize=_CACHED)
+def _party(uri: str) -> str:
+    return party_tag(parse_identifier(uri))
+
+
+@lru_cache(maxsize=_CACHED)
+def _device(uri: str) -> str:
+    return f"device:{parse_identifier(uri).subject}"
+
+
 def _tag_places(where: Mapping[str, JSON], tags: list[str]) -> None:
-    tags += [place_tag(parse_identifier(place["id"])) for place in where.values() if "id" in place]
+    tags += [_place(place["id"]) for place in where.values() if "id" in place]
 
 
 def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
@@ -97,64 +122,72 @@ def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
         for element in why.get(field, ()):
             if target not in element:
                 continue
-            identifier = parse_identifier(element[target])
-            if element.get("type") == "location":
-                tags.append(place_tag(identifier))
+            kind = element.get("type")
+            if kind == "location":
+                tags.append(_place(element[target]))
                 continue
-            tag = party_tag(identifier)
+            tag = _party(element[target])
             tags.append(tag)
-            if element.get("type") in _PARTY_TYPES:
+            if kind in _PARTY_TYPES:
                 parties.append(tag)
     return parties
 
 
-def _tag_how(
-    how: Mapping[str, JSON], head: Mapping[str, JSON], items: list[tuple[str, Identifier]], tags: list[str]
-) -> None:
+def _tag_how(how: Mapping[str, JSON], head: Mapping[str, JSON], named: list[Named], tags: list[str]) -> None:
     for element in how.get("sensorElementList", ()):
         holders = (element.get("sensorMetadata") or {}, *element.get("sensorReport", ()))
-        tags += [f"device:{parse_identifier(h['deviceID']).subject}" for h in holders if "deviceID" in h]
+        tags += [_device(holder["deviceID"]) for holder in holders if "deviceID" in holder]
     ilmd = how.get("ilmd")
     if not ilmd:
         return
-    made = [i for field, i in items if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
+    numbers = lot_numbers(ilmd)
+    if not numbers:
+        return
+    made = [i for field, i in named if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
     gtins = dict.fromkeys(i.gtin for i in made if i.gtin is not None)
-    for number in lot_numbers(ilmd):
+    for number in numbers:
         tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, number)) is not None]
 
 
 def lot_numbers(ilmd: Mapping[str, JSON]) -> list[str]:
     """Return the lot or batch numbers in instance/lot master data, under whichever name they are given."""
     # A Number is a str that was no string in the document, and no lot number.
-    return [value for name, value in ilmd.items() if type(value) is str and _LOT_NAME(name) is not None]
+    return [value for name, value in ilmd.items() if type(value) is str and _names_lot(name)]
+
+
+@lru_cache(maxsize=_CACHED)
+def _names_lot(name: str) -> bool:
+    return _LOT_NAME(name) is not None
 
 
 def _lot(gtin: str, lot: str) -> str | None:
     try:
-        return digital_link((("01", gtin), ("10", lot)))
+        return written((("01", gtin), ("10", validated("10", lot))))
     except IdentifierError:  # what the maker calls the lot need not fit GS1's character set
         return None
 
 
-def _marks(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tuple[Mark, ...]:
+def _marks(head: Mapping[str, JSON], named: list[Named]) -> tuple[Mark, ...]:
     kind = _MARKS.get(head["type"])
     action = head.get("action")
-    parent = next((item_tag(identifier) for field, identifier in items if field == "parentID"), None)
-    if kind is None or parent is None or action == "OBSERVE":
+    if kind is None or action == "OBSERVE":
         return ()
-    children = dict.fromkeys(item_tag(identifier) for field, identifier in items if field in _CHILD_LISTS)
+    parent = next((item_tag(identifier) for field, identifier in named if field == "parentID"), None)
+    if parent is None:
+        return ()
+    children = dict.fromkeys(item_tag(identifier) for field, identifier in named if field in _CHILD_LISTS)
     if not children:
         # Only a DELETE without children means all of them; an ADD of none does nothing.
         return (Mark(kind, None, parent, opens=False),) if action == "DELETE" else ()
     return tuple([Mark(kind, child, parent, opens=action == "ADD") for child in children])
 
 
-def _edges(head: Mapping[str, JSON], items: list[tuple[str, Identifier]]) -> tuple[Edge, ...]:
+def _edges(head: Mapping[str, JSON], named: list[Named]) -> tuple[Edge, ...]:
     if head["type"] != _TRANSFORMATION:
         return ()
-    via = next((_via(identifier) for field, identifier in items if field == "transformationID"), None)
+    via = next((_via(identifier) for field, identifier in named if field == "transformationID"), None)
     ends = dict.fromkeys(
-        (item_tag(identifier), field not in _OUTPUT_LISTS) for field, identifier in items if field != "transformationID"
+        (item_tag(identifier), field not in _OUTPUT_LISTS) for field, identifier in named if field != "transformationID"
     )
     return tuple([Edge(node, is_input, via) for node, is_input in ends])
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from traceability.gs1.epcis.problems import member
-from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place, syntax_error, text_of, value_of
+from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place, read_value, syntax_error
 
 BLOCK_BYTES: Final = 1 << 18
 """Events are read in blocks of about this size."""
@@ -317,9 +317,9 @@ class _Text:
         """Read the next value."""
         self.peek()
         end = self._end_of_value()
-        piece, place = text_of(self.data[self.at : end], self.offset(self.at)), self.place(self.at)
+        value = read_value(self.data[self.at : end], self.offset(self.at), self.place(self.at))
         self.at = end
-        return value_of(piece, place)
+        return value
 
     def _end_of_value(self) -> int:
         """Return where the value at `at` ends, as its brackets or quotes say; all of it is then at hand."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from traceability.gs1.epcis.event import Cut
 from traceability.gs1.epcis.personal import PersonalMembers
-from traceability.gs1.epcis.strict_json import JSON, dumps
+from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.parts import Parts
 
 
@@ -14,14 +14,10 @@ def write_parts(cut: Cut, source: bytes, personal: PersonalMembers) -> Parts:
     return Parts(
         head=dumps(cut.head),
         what=cut.what,
-        where=_written(cut.where),
-        why=_written(cut.why),
-        how=_written(cut.how),
-        more=_written(cut.more),
-        personal=_written(taken),
+        where=dumps(cut.where) if cut.where else b"",
+        why=dumps(cut.why) if cut.why else b"",
+        how=dumps(cut.how) if cut.how else b"",
+        more=dumps(cut.more) if cut.more else b"",
+        personal=dumps(taken) if taken else b"",
         source=source,
     )
-
-
-def _written(members: dict[str, JSON]) -> bytes:
-    return dumps(members) if members else b""

@@ -58,6 +58,12 @@ class Findings:
             self._told.add((code, about))
             self.warn(path, code, message)
 
+    def take(self, other: Findings) -> None:
+        """Note what was noted about the same event elsewhere."""
+        self.failed = self.failed or other.failed
+        self._problems += other._problems
+        self._told |= other._told
+
     @property
     def problems(self) -> list[Problem]:
         """The problems in the order found; when there are too many, the errors first and what was left out last."""
@@ -86,7 +92,7 @@ def shown(value: object) -> str:
     """Return `value` short enough for a sentence."""
     if type(value) is str:
         text = repr(value)
-    elif isinstance(value, str):  # a number, in its own characters
+    elif isinstance(value, str) or type(value) is int:  # a number, in its own characters
         text = str(value)
     else:
         text = _kind(value)

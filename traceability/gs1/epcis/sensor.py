@@ -18,7 +18,7 @@ from traceability.gs1.epcis.fields import (
     uri_field,
 )
 from traceability.gs1.epcis.problems import Findings, shown
-from traceability.gs1.epcis.strict_json import JSON, Number
+from traceability.gs1.epcis.strict_json import JSON, is_number
 from traceability.gs1.epcis.vocabulary import ALERT, COMPONENT, MEASUREMENT
 
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+").fullmatch
@@ -41,7 +41,7 @@ def cut_sensor_elements(value: JSON, names: Names, findings: Findings) -> list[J
 
 
 def _decimal(value: JSON, _names: Names, path: str, findings: Findings) -> JSON:
-    if not isinstance(value, Number):
+    if not is_number(value):
         if type(value) is str and _DECIMAL_TEXT(value):
             findings.warn(path, "epcis.number_as_text", f"The number {shown(value)} is written as text; it is kept.")
         else:

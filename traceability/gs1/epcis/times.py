@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 _STAMP: Final = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,32})?(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))", re.ASCII
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?(?:Z|[+-]00:00|([+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)))", re.ASCII
 ).fullmatch
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?", re.ASCII).fullmatch
 _OFFSET: Final = re.compile(r"[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)", re.ASCII).fullmatch
@@ -15,14 +15,18 @@ _OFFSET: Final = re.compile(r"[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)", re.ASCII).f
 
 def utc(text: str) -> str | None:
     """Return the time in UTC with six decimals, cut, and `Z`; None when `text` is no date, time and offset."""
-    if _STAMP(text) is None:
+    match = _STAMP(text)
+    if match is None:
         return None
+    seconds, fraction, offset = match.groups()
     try:
-        # fromisoformat cuts what is finer than microseconds.
-        moment = datetime.fromisoformat(text).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        if offset is not None:
+            # Offsets are whole minutes, so the fraction of a second stays what it is.
+            seconds = moment.astimezone(UTC).isoformat()[:19]
     except (ValueError, OverflowError):
         return None
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    return f"{seconds}.{(fraction + '00000')[:6]}Z" if fraction else f"{seconds}.000000Z"
 
 
 def lacks_offset(text: str) -> bool:
