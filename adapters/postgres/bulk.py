@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
@@ -36,7 +38,37 @@ ADD_VISIBILITIES: Final = (
     "SELECT ledger.add_visibilities(%s::integer, %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
 )
 
-Settle: TypeAlias = Callable[[psycopg.Connection, Packed, Sequence[Appended]], None]
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What became of a batch: its new events stand behind `head` in order, the others (by ordinal) are `repeats`.
+
+    `ranks` counts the new events up to each.
+    """
+
+    batch: Packed
+    head: int
+    ranks: npt.NDArray[np.int64]
+    repeats: Mapping[int, Appended]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def position(self, ordinal: int) -> int:
+        """Return where a new event is."""
+        return self.head + int(self.ranks[ordinal])
+
+    def of_each(self, first: int = 0) -> list[Appended]:
+        """Return what became of each event; the batch's first one is number `first` of the bulk append."""
+        return [
+            replace(self.repeats[i], index=first + i)
+            if i in self.repeats
+            else Appended(first + i, Outcome.RECORDED, self.position(i), self.batch.event_id(i))
+            for i in range(len(self.batch))
+        ]
+
+
+Settle: TypeAlias = Callable[[psycopg.Connection, Outcomes], None]
 """What else a batch's transaction does, once its outcomes are known: it commits with the batch or not at all."""
 
 
@@ -69,22 +101,20 @@ def pack_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[Pac
 def append_all(
     ledger: PostgresLedger,
     pieces: Iterable[Packed],
-    settle: Settle = lambda _connection, _batch, _outcomes: None,
+    settle: Settle = lambda _connection, _outcomes: None,
     *,
     lock_seconds: float = LOCK_SECONDS,
-) -> Iterator[list[Appended]]:
+) -> Iterator[Outcomes]:
     """Append events in batches, each atomic, none twice; see `Ledger.append_all`.
 
     Pieces are joined and split so that a batch holds the lock about `lock_seconds`: its rows are bounded, and the
     bound follows the time that the last one took.
     """
     batches = _Batches(pieces)
-    bound, first = FIRST_BATCH_ROWS, 0
+    bound = FIRST_BATCH_ROWS
     while taken := batches.take(bound):
-        batch = _Batch(ledger, taken, first, settle)
-        outcomes, rows, seconds = batch.append()
+        outcomes, rows, seconds = _Batch(ledger, taken, settle).append()
         yield outcomes
-        first += len(taken)
         if rows:
             fitting = int(rows * min(2.0, lock_seconds / max(seconds, 0.001)))
             bound = min(MOST_BATCH_ROWS, max(LEAST_BATCH_ROWS, fitting))
@@ -123,17 +153,16 @@ class _Batches:
 class _Batch:
     """Events on their way in: `recorded` are there already, `twins` repeat one of this batch, `fresh` are new."""
 
-    def __init__(self, ledger: PostgresLedger, packed: Packed, first: int, settle: Settle) -> None:
+    def __init__(self, ledger: PostgresLedger, packed: Packed, settle: Settle) -> None:
         self._ledger = ledger
         self._packed = packed
-        self._first = first
         self._settle = settle
         self._recorded: dict[int, Record] = {}
         self._twins: dict[int, int] = {}
         self._fresh = packed
         self._drop_repeats()
 
-    def append(self) -> tuple[list[Appended], int, float]:
+    def append(self) -> tuple[Outcomes, int, float]:
         """Write what is new; return what became of each event, the rows written, and how long the lock was held."""
         checked = 0
         with settled(self._ledger.pool) as connection:
@@ -142,40 +171,40 @@ class _Batch:
                 self._find_recorded(connection, checked, head)
                 checked = head
                 if not len(self._fresh):
+                    outcomes = self._outcomes(head)
                     with connection.transaction():
-                        outcomes = self._outcomes(head)
-                        self._settle(connection, self._packed, outcomes)
+                        self._settle(connection, outcomes)
                     return outcomes, 0, 0.0
-                with connection.transaction():
-                    head, recorded_at = _lock(self._ledger, connection)
-                    locked = time.monotonic()
-                    # Did somebody record a possible duplicate since the check? It is looked at without the lock.
-                    outcomes = [] if self._candidates(connection, checked, head) else self._outcomes(head)
-                    if outcomes:
-                        _write(self._ledger, connection, self._fresh, head, recorded_at)
-                        self._settle(connection, self._packed, outcomes)
-                if outcomes:
-                    seconds = time.monotonic() - locked
-                    self._ledger.known_visibilities.update(self._fresh.meanings)
-                    return outcomes, int(self._fresh.row_counts().sum()), seconds
+                appended, seconds = self._append_on(connection, checked)
+                if appended is not None:
+                    return appended, int(self._fresh.row_counts().sum()), seconds
+                # Somebody recorded a possible duplicate since the check: it is looked at without the lock.
 
-    def _outcomes(self, head: int) -> list[Appended]:
-        """Return what becomes of each event when the new ones stand behind `head`."""
-        outcomes: list[Appended] = []
-        for i in range(len(self._packed)):
-            if i in self._recorded:
-                record = self._recorded[i]
-                assert record.event.event_id is not None
-                outcome = self._repeated(i, record.event.parts)
-                outcomes.append(Appended(self._first + i, outcome, record.position, record.event.event_id))
-            elif i in self._twins:
-                twin = outcomes[self._twins[i]]
-                outcome = self._repeated(i, self._packed.parts(self._twins[i]))
-                outcomes.append(Appended(self._first + i, outcome, twin.position, twin.event_id))
-            else:
-                head += 1
-                outcomes.append(Appended(self._first + i, Outcome.RECORDED, head, self._packed.event_id(i)))
-        return outcomes
+    def _append_on(self, connection: psycopg.Connection, checked: int) -> tuple[Outcomes | None, float]:
+        """Append what is new unless a possible duplicate stands behind `checked`; tell how long the lock was held."""
+        with connection.transaction():
+            head, recorded_at = _lock(self._ledger, connection)
+            locked = time.monotonic()
+            if self._candidates(connection, checked, head):
+                return None, 0.0
+            outcomes = self._outcomes(head)
+            _write(self._ledger, connection, self._fresh, head, recorded_at)
+            self._settle(connection, outcomes)
+        seconds = time.monotonic() - locked
+        self._ledger.known_visibilities.update(self._fresh.meanings)
+        return outcomes, seconds
+
+    def _outcomes(self, head: int) -> Outcomes:
+        """Return what becomes of the events when the new ones stand behind `head`."""
+        repeats: dict[int, Appended] = {}
+        for i, record in self._recorded.items():
+            assert record.event.event_id is not None
+            repeats[i] = Appended(i, self._repeated(i, record.event.parts), record.position, record.event.event_id)
+        ranks = np.cumsum(self._wanted)
+        for i, twin in self._twins.items():
+            outcome = self._repeated(i, self._packed.parts(twin))
+            repeats[i] = Appended(i, outcome, head + int(ranks[twin]), self._packed.event_id(twin))
+        return Outcomes(self._packed, head, ranks, repeats)
 
     def _repeated(self, i: int, other: Parts) -> Outcome:
         digest = self._ledger.rules.content_digest
@@ -214,14 +243,14 @@ class _Batch:
         """Keep the events to write; of several with one identity the first, the others become its twins."""
         seen: dict[str, int] = {}
         self._twins.clear()
-        fresh = np.ones(len(self._packed), bool)
+        self._wanted = np.ones(len(self._packed), bool)
         for i, identity in enumerate(self._packed.identities):
             if i in self._recorded:
-                fresh[i] = False
+                self._wanted[i] = False
             elif identity is not None and seen.setdefault(identity, i) != i:
                 self._twins[i] = seen[identity]
-                fresh[i] = False
-        self._fresh = self._packed if fresh.all() else self._packed.kept(fresh)
+                self._wanted[i] = False
+        self._fresh = self._packed if self._wanted.all() else self._packed.kept(self._wanted)
 
 
 def _lock(ledger: PostgresLedger, connection: psycopg.Connection) -> tuple[int, int]:

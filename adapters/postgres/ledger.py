@@ -165,7 +165,10 @@ class PostgresLedger(Ledger):
 
     def append_all(self, events: Iterable[LedgerEvent]) -> Iterator[list[Appended]]:
         """Append any number of events in batches that hold the lock about 50 ms each."""
-        return bulk.append_all(self, bulk.pack_all(self, map(self.prepare, events)))
+        first = 0
+        for outcomes in bulk.append_all(self, bulk.pack_all(self, map(self.prepare, events))):
+            yield outcomes.of_each(first)
+            first += len(outcomes)
 
     def prepare(self, event: DCBEvent) -> Prepared:
         """Compute all of an event's rows that do not depend on its position."""

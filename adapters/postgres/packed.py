@@ -126,16 +126,15 @@ class Packed:
 def pack(rows: Rows, *, records: bool = True) -> Packed:
     """Turn a batch's rows into columns; a rebuilt index does without the records."""
     words: dict[tuple[str | None, str | None], int] = {}
-    sightings = [
-        (o, at, event, retracts, words.setdefault((step, disposition), len(words)))
-        for o, at, event, retracts, step, disposition in rows.sightings
-    ]
-    content = {
-        "posting": rows.postings,
-        "mark": [(o, child, parent, kind.encode(), opens, at) for o, child, parent, kind, opens, at in rows.marks],
-        "edge": rows.edges,
-        "sighting": sightings,
-    }
+    columns = {
+        "posting": (rows.tags, rows.tagged),
+        "mark": list(zip(*rows.marks, strict=True)),
+        "edge": list(zip(*rows.edges, strict=True)),
+        "sighting": list(zip(*[
+            (o, at, event, retracts, words.setdefault((step, disposition), len(words)))
+            for o, at, event, retracts, step, disposition in rows.sightings
+        ], strict=True)),
+    }  # fmt: skip
     visibilities = np.array(rows.visibilities, np.int64)
     written = visibilities.astype(">i8").tobytes()
     return Packed(
@@ -144,7 +143,7 @@ def pack(rows: Rows, *, records: bool = True) -> Packed:
         visibilities,
         [p.index.identity for p in rows.events],
         [_record(p, written[8 * i : 8 * i + 8]) for i, p in enumerate(rows.events)] if records else [],
-        {name: np.array(table, _DTYPES[name]) for name, table in content.items()},
+        {name: _table(name, given) for name, given in columns.items()},
         list(words),
         {visibility: meaning for visibility, (_, meaning) in rows.new_visibilities.items()},
     )
@@ -196,6 +195,13 @@ def read(data: bytes) -> Packed:
         found.words,
         {v: Visibility(captured_by, tuple(parties), step) for v, captured_by, parties, step in found.meanings},
     )
+
+
+def _table(name: str, columns: Sequence[Sequence[Any]]) -> Array:
+    table = np.empty(len(columns[0]) if columns else 0, _DTYPES[name])
+    for column, values in zip(_DTYPES[name].names or (), columns, strict=bool(columns)):
+        table[column] = values
+    return table
 
 
 def joined(batches: Sequence[Packed]) -> Packed:

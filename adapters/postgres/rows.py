@@ -6,12 +6,12 @@ go to the database as arrays (`small_append`) or packed for COPY (`packed`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from traceability.errors import ConflictError
-from traceability.ledger.index import TagHash, Visibility, visibility_id
+from traceability.ledger.index import IndexRows, TagHash, Visibility, visibility_id
 from traceability.ledger.store import Prepared
 
 ALL_CHILDREN: Final = 0
@@ -25,14 +25,16 @@ def event_id_tag(event_id_hex: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A batch: `postings` (tag, ordinal), `marks` (ordinal, child, parent, kind, opens, occurred_at), `edges` (ordinal,
-    node, via, is_input, occurred_at), `sightings` (ordinal, occurred_at, event, retracts, step, disposition).
+    """A batch: `tags` and `tagged` are the postings, a hash and an ordinal each; `marks` (ordinal, child, parent, kind,
+    opens, occurred_at), `edges` (ordinal, node, via, is_input, occurred_at), `sightings` (ordinal, occurred_at, event,
+    retracts, step, disposition).
     """  # noqa: D205 - the shapes are one sentence
 
     events: Sequence[Prepared]
     visibilities: list[int]
     new_visibilities: dict[int, tuple[int, Visibility]]
-    postings: list[tuple[int, int]]
+    tags: list[int]
+    tagged: list[int]
     marks: list[tuple[int, int, int, str, bool, int]]
     edges: list[tuple[int, int, int, bool, int]]
     sightings: list[tuple[int, int, int, bool, str | None, str | None]]
@@ -51,7 +53,7 @@ def row_count(prepared: Prepared) -> int:
 
 def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
     """Compute every index row of a batch."""
-    rows = Rows(events, [], {}, [], [], [], [])
+    rows = Rows(events, [], {}, [], [], [], [], [])
     ids: dict[Visibility, int] = {}
     for ordinal, prepared in enumerate(events):
         index = prepared.index
@@ -61,29 +63,45 @@ def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
             first = rows.new_visibilities.setdefault(visibility, (ordinal, index.visibility))
             _require_same(first[1], index.visibility)
         rows.visibilities.append(visibility)
+        hashes = {tag: tag_hash(tag) for tag in index.tags}
         # A set: two tags of one event may share a hash, and a posting exists once.
-        tags = set(map(tag_hash, index.tags))
-        tags.add(tag_hash(event_id_tag(prepared.event_id.hex)))
+        tags = {*hashes.values(), tag_hash(event_id_tag(prepared.event_id.hex))}
         if index.identity is not None:
             tags.add(tag_hash(index.identity))
-        rows.postings.extend([(tag, ordinal) for tag in tags])
+        rows.tags.extend(tags)
+        rows.tagged.extend([ordinal] * len(tags))
         sighting = index.sighting
         if sighting is None:
             continue
         at = sighting.occurred_at
-        event = tag_hash(index.event) if index.event else NONE
+        event = (hashes.get(index.event) or tag_hash(index.event)) if index.event else NONE
         rows.sightings.append((ordinal, at, event, index.retracts, sighting.biz_step, sighting.disposition))
         if not index.marks and not index.edges:
             continue
-        marks = (
-            (ordinal, tag_hash(m.child) if m.child else ALL_CHILDREN, tag_hash(m.parent), m.kind.value, m.opens, at)
+        for name in _names(index):
+            if name not in hashes:
+                hashes[name] = tag_hash(name)
+        marks = [
+            (ordinal, hashes[m.child] if m.child else ALL_CHILDREN, hashes[m.parent], m.kind.value, m.opens, at)
             for m in index.marks
-        )
-        edges = ((ordinal, tag_hash(e.node), tag_hash(e.via) if e.via else NONE, e.is_input, at) for e in index.edges)
+        ]
+        edges = [(ordinal, hashes[e.node], hashes[e.via] if e.via else NONE, e.is_input, at) for e in index.edges]
         # What an event names twice is one row, so that every table of the index is a set.
         rows.marks.extend(dict.fromkeys(marks))
         rows.edges.extend(dict.fromkeys(edges))
     return rows
+
+
+def _names(index: IndexRows) -> Iterator[str]:
+    """Yield the tags in an event's marks and edges, which are hardly ever other ones than the event's own."""
+    for mark in index.marks:
+        yield mark.parent
+        if mark.child:
+            yield mark.child
+    for edge in index.edges:
+        yield edge.node
+        if edge.via:
+            yield edge.via
 
 
 def visibility_columns(rows: Rows, known: Mapping[int, Visibility]) -> list[list[Any]]:

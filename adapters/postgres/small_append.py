@@ -30,7 +30,7 @@ def append_arguments(
 ) -> list[Any]:
     """Return the arguments for a group; `rows` holds the events of all its members, one after the other."""
     parts = [prepared.event.parts for prepared in rows.events]
-    postings = sorted((ordinal + 1, tag) for tag, ordinal in rows.postings)
+    postings = sorted(zip((ordinal + 1 for ordinal in rows.tagged), rows.tags, strict=True))
     return [
         ledger_id,
         [member.after for member in group],

@@ -7,22 +7,23 @@ after a crash the next runner goes on behind the last batch, and no event is rec
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import Final
-from uuid import UUID
 
-import numpy as np
 import psycopg
 
 from adapters.postgres import bulk, findings
 from adapters.postgres.ledgers import personal_members
 from adapters.postgres.outcome import settled
 from adapters.postgres.packed import Packed
-from api.capture.blocks import WORKERS_DIED, BlockTask, BlockWorkers, PreparedBlock
+from api.capture.blocks import WORKERS_DIED, BlockTask, BlockWorkers, Malformed, PreparedBlock
+from api.capture.found import BlockFindings, finding_of
 from api.wiring import Engine
 from traceability.errors import UnavailableError
 from traceability.gs1.epcis.envelope import Envelope, open_envelope
@@ -30,7 +31,7 @@ from traceability.gs1.epcis.outline import Block, Readable
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import LEASE_US, CaptureJob, Counts, ErrorBehaviour, Phase
-from traceability.ledger.findings import Finding, Letter, Origin, outcome_finding
+from traceability.ledger.findings import Finding, Origin
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Appended, Outcome
 
@@ -47,7 +48,7 @@ class Dealt:
 Progress = Callable[[Phase, int, int], None]
 """Told the phase, the events (bytes, before they are counted) done in it, and all of them."""
 
-_FLUSH: Final = 5_000  # malformed events in a row after which they are written without waiting for a good one
+_MOST_WAITING: Final = 5_000  # malformed events in a row, after which they do not wait for a good one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,15 @@ class _Document:
 
 
 @dataclass(slots=True)
-class _Event:
-    """Event `i` of a block on its way.
-
-    `letter` are its bytes when it will not be recorded; `outcome` is what became of a good one.
-    """
+class _Line:
+    """A block on its way: `settled` of its good events are appended, `told` of all its events are dealt with."""
 
     document: _Document
     block: Block
-    i: int
-    problems: Sequence[Problem]
-    letter: bytes | None = None
-    outcome: Appended | None = None
-
-    @property
-    def number(self) -> int:
-        return self.document.first + self.block.index + self.i
+    prepared: PreparedBlock
+    settled: int
+    told: int
+    malformed: Mapping[int, Malformed]
 
 
 class CaptureRun:
@@ -109,9 +103,8 @@ class CaptureRun:
             self._personal = tuple(personal_members(connection, engine.ledger.ledger_id))
         self._renewed = 0
         self._cursor = job.appended
-        self._good = 0  # of those pending
-        self._committed: list[Dealt] = []  # of the last batch
-        self._pending: deque[_Event] = deque()
+        self._lines: deque[_Line] = deque()
+        self._committed: list[Dealt] = []  # of the batch that is being committed
         self._ids = ordered_ids(engine.clock.now_us(), engine.entropy.token(10))
 
     def run(self) -> CaptureJob:
@@ -184,11 +177,12 @@ class CaptureRun:
             self._beat()
             if prepared.malformed:
                 malformed += len(prepared.malformed)
+                found = self._block_findings(document, block)
+                for one in prepared.malformed:
+                    found.malformed(one)
                 with self._transaction() as connection:
-                    self._write(connection, [
-                        _Event(document, block, one.number, one.problems, one.text) for one in prepared.malformed
-                    ])  # fmt: skip
-                    self._jobs.advance(connection, self._job, 0, Counts())
+                    self._jobs.advance(connection, self._job, 0, Counts())  # or another runner has it
+                    findings.add(connection, self._engine.ledger.ledger_id, found.findings, found.letters)
             done += block.events
             self._progress(Phase.CHECKING, done, whole)
         return malformed
@@ -197,117 +191,128 @@ class CaptureRun:
 
     def _append(self, documents: Sequence[_Document]) -> None:
         whole = sum(document.envelope.events for document in documents)
-        pieces = self._pieces(documents)
-        batches = bulk.append_all(self._ledger, pieces, self._settle, lock_seconds=self._lock_seconds)
+        batches = bulk.append_all(self._ledger, self._pieces(documents), self._settle, lock_seconds=self._lock_seconds)
         for _ in batches:
             if self._dealt is not None:
                 self._dealt(self._committed)
             self._progress(Phase.APPENDING, self._cursor, whole)
         with self._transaction() as connection:
-            self._deal(connection, self._pending)
-            self._jobs.finish(connection, self._job, Phase.CAPTURED, failed=any(_is_broken(d) for d in documents))
+            self._tell_rest(connection)
+            self._jobs.finish(connection, self._job, Phase.CAPTURED, failed=any(map(_is_broken, documents)))
 
     def _pieces(self, documents: Sequence[_Document]) -> Iterator[Packed]:
-        """Yield the good events behind the cursor, and line up all of them in `_pending`."""
+        """Yield the good events behind the cursor, a block at a time, and line the blocks up."""
         for document, block, prepared in self._blocks(documents, self._cursor):
             self._beat()
-            done = max(0, self._cursor - document.first - block.index)
-            malformed = {one.number: one for one in prepared.malformed}
-            for i in range(done, block.events):
-                if (one := malformed.get(i)) is not None:
-                    self._pending.append(_Event(document, block, i, one.problems, one.text))
-                else:
-                    self._pending.append(_Event(document, block, i, prepared.warnings.get(i, ())))
-                    self._good += 1
+            told = max(0, self._cursor - document.first - block.index)
+            settled = bisect_left(prepared.numbers, told)
             packed = prepared.packed()
-            yield packed.kept(np.array(prepared.numbers, np.int64) >= done) if done else packed
-            if not self._good and len(self._pending) >= _FLUSH:
+            malformed = {one.number: one for one in prepared.malformed}
+            self._lines.append(_Line(document, block, prepared, settled, told, malformed))
+            yield packed.split(settled)[1] if settled else packed
+            waiting = sum(len(line.malformed) for line in self._lines)
+            if waiting >= _MOST_WAITING and not any(line.settled < len(line.prepared.numbers) for line in self._lines):
                 with self._transaction() as connection:
-                    self._deal(connection, self._pending)
-                self._pending.clear()
+                    self._tell_rest(connection)
 
-    def _settle(self, connection: psycopg.Connection, batch: Packed, outcomes: Sequence[Appended]) -> None:
-        """Deal with a batch inside its transaction, and with the malformed events among its events."""
-        dealt: list[_Event] = []
-        for i, outcome in enumerate(outcomes):
-            while (event := self._pending.popleft()).letter is not None:
-                dealt.append(event)
-            event.outcome = outcome
-            if outcome.outcome is Outcome.CONFLICT:
-                event.letter = batch.parts(i).source
-            dealt.append(event)
-        self._good -= len(outcomes)
-        self._deal(connection, dealt)
-        if self._dealt is not None:
-            names = self._job.documents
-            self._committed = [
-                Dealt(names[event.document.number], event.block.path_of(event.i), event.outcome)
-                for event in dealt
-                if event.outcome is not None
-            ]
+    def _settle(self, connection: psycopg.Connection, outcomes: bulk.Outcomes) -> None:
+        """Deal with a batch in its transaction, and with the malformed events that stand among its events."""
+        first = 0  # of the batch's events, those that the lines so far account for
+        self._committed = []
+        each = outcomes.of_each() if self._dealt is not None else []
+        found: list[BlockFindings] = []
+        malformed = 0
+        while first < len(outcomes):
+            line = self._lines[0]
+            numbers = line.prepared.numbers
+            good = numbers[line.settled : line.settled + len(outcomes) - first]
+            last = line.settled + len(good) == len(numbers)
+            until = line.block.events if last else good[-1] + 1
+            telling = self._findings_of(line)
+            for number, tell in sorted(self._told(line, until, outcomes, first, telling), key=itemgetter(0)):
+                malformed += number in line.malformed
+                tell()
+            found.append(telling)
+            if each:
+                name = self._job.documents[line.document.number]
+                self._committed += [
+                    Dealt(name, line.block.path_of(number), appended)
+                    for number, appended in zip(good, each[first:], strict=False)
+                ]
+            first += len(good)
+            line.settled += len(good)
+            line.told = until
+            self._cursor = line.document.first + line.block.index + until
+            if last:
+                self._lines.popleft()
+        self._commit(connection, found, outcomes, malformed)
 
-    def _deal(self, connection: psycopg.Connection, events: Sequence[_Event]) -> None:
-        """Count events, write down what was found about them, and move the cursor behind them."""
-        if not events:
-            return
-        became = Counter("malformed" if event.outcome is None else event.outcome.outcome.value for event in events)
-        counts = Counts(
-            recorded=became[Outcome.RECORDED],
-            duplicates=became[Outcome.DUPLICATE],
-            conflicts=became[Outcome.CONFLICT],
-            malformed=became["malformed"],
+    def _told(
+        self, line: _Line, until: int, outcomes: bulk.Outcomes, first: int, telling: BlockFindings
+    ) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield the events of a line up to `until` of which there is something to tell, and how it is told."""
+        numbers = line.prepared.numbers
+        for number, one in line.malformed.items():
+            if line.told <= number < until:
+                yield number, partial(telling.malformed, one)
+        for number, problems in line.prepared.warnings.items():
+            i = first + bisect_left(numbers, number) - line.settled
+            if line.told <= number < until and i not in outcomes.repeats:
+                yield number, partial(telling.warned, problems, outcomes.position(i))
+        for i, repeat in outcomes.repeats.items():
+            if first <= i and line.settled + i - first < len(numbers) and numbers[line.settled + i - first] < until:
+                number = numbers[line.settled + i - first]
+                text = outcomes.batch.parts(i).source if repeat.outcome is Outcome.CONFLICT else b""
+                yield number, partial(telling.repeated, number, repeat, text)
+
+    def _tell_rest(self, connection: psycopg.Connection) -> None:
+        """Deal with lines that have no good event left."""
+        found, malformed = [], 0
+        for line in self._lines:
+            telling = self._findings_of(line)
+            for number, one in line.malformed.items():
+                if number >= line.told:
+                    telling.malformed(one)
+                    malformed += 1
+            found.append(telling)
+            self._cursor = line.document.first + line.block.index + line.block.events
+        self._lines.clear()
+        if found:
+            self._commit(connection, found, None, malformed)
+
+    def _commit(
+        self,
+        connection: psycopg.Connection,
+        found: Sequence[BlockFindings],
+        outcomes: bulk.Outcomes | None,
+        malformed: int,
+    ) -> None:
+        """Write down what was found, count, and move the cursor."""
+        findings.add(
+            connection,
+            self._engine.ledger.ledger_id,
+            [finding for telling in found for finding in telling.findings],
+            [letter for telling in found for letter in telling.letters],
         )
-        self._write(connection, events)
-        self._cursor = events[-1].number + 1
+        repeats = Counter(repeat.outcome for repeat in outcomes.repeats.values()) if outcomes else Counter[Outcome]()
+        counts = Counts(
+            recorded=len(outcomes) - len(outcomes.repeats) if outcomes else 0,
+            duplicates=repeats[Outcome.DUPLICATE],
+            conflicts=repeats[Outcome.CONFLICT],
+            malformed=malformed,
+        )
         self._jobs.advance(connection, self._job, self._cursor, counts)
 
-    # What was found
+    def _findings_of(self, line: _Line) -> BlockFindings:
+        return self._block_findings(line.document, line.block)
 
-    def _write(self, connection: psycopg.Connection, events: Sequence[_Event]) -> None:
-        found: list[Finding] = []
-        letters: list[Letter] = []
-        for event in events:
-            if event.outcome is not None and event.outcome.outcome is Outcome.RECORDED and not event.problems:
-                continue
-            position = None if event.outcome is None else event.outcome.position
-            letter_id = None
-            if event.letter:
-                letter_id = next(self._ids)
-                letters.append(
-                    Letter(letter_id=letter_id, body=event.letter, context=event.document.context, position=position)
-                )
-            if event.outcome is None or event.outcome.outcome is Outcome.RECORDED:
-                found += [self._finding(event.document, problem, position, letter_id) for problem in event.problems]
-            else:
-                path = event.block.path_of(event.i)
-                repeated = outcome_finding(
-                    self._origin(event.document),
-                    event.outcome,
-                    event_index=event.block.index + event.i,
-                    path=path,
-                    finding_id=next(self._ids),
-                    letter_id=letter_id,
-                    found_at=self._engine.clock.now_us(),
-                )
-                if repeated is not None:
-                    found.append(repeated)
-        findings.add(connection, self._engine.ledger.ledger_id, found, letters)
+    def _block_findings(self, document: _Document, block: Block) -> BlockFindings:
+        now = self._engine.clock.now_us()
+        return BlockFindings(self._origin(document), document.context, block, ids=self._ids, now=now)
 
-    def _finding(
-        self, document: _Document, problem: Problem, position: int | None = None, letter_id: UUID | None = None
-    ) -> Finding:
-        return Finding(
-            finding_id=next(self._ids),
-            origin=self._origin(document),
-            event_index=problem.index,
-            path=problem.path,
-            code=problem.code,
-            severity=problem.severity,
-            message=problem.message,
-            found_at=self._engine.clock.now_us(),
-            position=position,
-            letter_id=letter_id,
-        )
+    def _finding(self, document: _Document, problem: Problem) -> Finding:
+        """Return the finding of a problem of a document itself."""
+        return finding_of(problem, self._origin(document), next(self._ids), self._engine.clock.now_us())
 
     def _origin(self, document: _Document) -> Origin:
         return Origin(self._job.organisation, self._job.documents[document.number], self._job.job_id)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Final
 
 from msgspec import Struct
 
@@ -85,7 +87,18 @@ TagHash = Callable[[str], int]
 
 def tag_hash(tag: str) -> int:
     """Return the signed 64-bit BLAKE2b hash under which the store keeps a tag."""
+    return _remembered_hash(tag) if tag.startswith(_RECURRING) else _hash(tag)
+
+
+# Of the tags of these kinds a feed has few, in most of its events.
+_RECURRING: Final = ("class:", "org:", "party:", "place:")
+
+
+def _hash(tag: str) -> int:
     return int.from_bytes(blake2b(tag.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+_remembered_hash: Final = lru_cache(maxsize=16_384)(_hash)
 
 
 def visibility_id(visibility: Visibility) -> int:
