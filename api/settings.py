@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     capture_max_jobs: int = Field(
         default=32, ge=1, description="Unfinished captures of one organisation, after which it is told to wait."
     )
+    capture_lease_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="How long a process may be silent before another goes on with its capture.",
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
 

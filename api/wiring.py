@@ -83,8 +83,11 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
                 with suppress(ConflictError):  # another process that came first at the same moment
                     organisations.add(LOCAL)
             visibility = PostgresVisibility(pool, ledger.ledger_id)
-            jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock)
-            spool = Spool(settings.spool or settings.data / "spool", Limits(settings.capture_max_bytes))
+            lease_us = settings.capture_lease_seconds * 1_000_000
+            jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock, lease_us=lease_us)
+            # A folder for each ledger: what belongs to no job of this one may be a job of another.
+            folder = (settings.spool or settings.data / "spool") / settings.ledger
+            spool = Spool(folder, Limits(settings.capture_max_bytes))
             yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,11 +34,15 @@ class Received:
 
 
 class Spool:
-    """The folder in which jobs wait; made at first use, for this account alone."""
+    """The folder in which the jobs of one ledger wait; made at first use, for this account alone.
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    What is no job's and has not changed for `stray_seconds` is what a crash left: no upload is silent that long.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, *, stray_seconds: float = _STRAY_SECONDS) -> None:
         self.folder = folder
         self.limits = limits
+        self._stray_seconds = stray_seconds
 
     def document(self, job_id: UUID, number: int) -> Path:
         """Return where a document of a job is."""
@@ -50,17 +54,22 @@ class Spool:
 
     @contextmanager
     def receiving(self, job_id: UUID) -> Iterator[Upload]:
-        """Give the beginning of a job, to add documents to; its folder goes if that fails.
+        """Give the beginning of a job, to add documents to; its folder goes if that fails before they are `done`.
 
         Raises `UnavailableError` (`capture.spool`) when the disk is full or cannot be written.
         """
+        folder = self._job(job_id)
+        upload = Upload(folder, self.limits)
         try:
-            folder = self._job(job_id)
-            make_folders(self.folder)
+            gained = make_folders(self.folder)
             self.folder.chmod(0o700)
             folder.mkdir(mode=0o700)
-            yield Upload(folder, self.limits)
+            for parent in (*gained, self.folder):
+                sync_folder(parent)
+            yield upload
         except OSError as error:
+            if upload.is_done:
+                raise
             self.remove(job_id)
             raise UnavailableError(
                 f"What was sent cannot be kept: {error.strerror or error}",
@@ -68,22 +77,34 @@ class Spool:
                 hint=f"Make room in {self.folder}, or set TRACEABILITY_SPOOL to a folder on a larger disk.",
             ) from error
         except BaseException:
-            self.remove(job_id)
+            if not upload.is_done:
+                self.remove(job_id)
             raise
-        sync_folder(self.folder)
 
     def remove(self, job_id: UUID) -> None:
         """Remove all that is kept of a job."""
         shutil.rmtree(self._job(job_id), ignore_errors=True)
 
-    def remove_strays(self, jobs: Collection[UUID]) -> None:
-        """Remove the folders of no job that are older than a day: no upload takes that long."""
-        names = {str(job_id) for job_id in jobs}
+    def jobs(self) -> set[UUID]:
+        """Return every job of which there is something here, and every upload that may become one."""
+        found = set()
         with suppress(FileNotFoundError):
-            for folder in list(self.folder.iterdir()):
-                with suppress(OSError):
-                    if folder.name not in names and folder.stat().st_mtime < time.time() - _STRAY_SECONDS:  # noqa: TID251 - a file's time is the machine's
-                        shutil.rmtree(folder, ignore_errors=True)
+            for folder in self.folder.iterdir():
+                with suppress(ValueError):
+                    found.add(UUID(folder.name))
+        return found
+
+    def remove_if_stray(self, job_id: UUID) -> None:
+        """Remove a folder that belongs to no job, unless it has changed lately."""
+        folder = self._job(job_id)
+        with suppress(FileNotFoundError):
+            changed = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+            if changed < time.time() - self._stray_seconds:  # noqa: TID251 - a file's time is the machine's
+                self.remove(job_id)
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether so many bytes more would leave as many free."""
+        return shutil.disk_usage(self.folder).free > 2 * size
 
     def _job(self, job_id: UUID) -> Path:
         return self.folder / str(job_id)
@@ -98,6 +119,7 @@ class Upload:
         self._digest = sha256()
         self._documents: list[str] = []
         self._size = 0
+        self.is_done = False
 
     @contextmanager
     def file(self, name: str) -> Iterator[UploadedFile]:
@@ -117,8 +139,12 @@ class Upload:
         path.unlink(missing_ok=True)
 
     def done(self) -> Received:
-        """Return what there is; it is on disk."""
+        """Return what there is; it is on disk, and whatever fails from here on, it stays.
+
+        If it cannot be known whether it became a job, then it may have.
+        """
         sync_folder(self._folder)
+        self.is_done = True
         return Received(tuple(self._documents), self._size, self._digest.digest())
 
 

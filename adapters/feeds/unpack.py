@@ -38,18 +38,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """A document: its name, and its bytes as a file of its own or still in an archive."""
+    """A document: its name, and its bytes as a file of its own or as an entry of an archive."""
 
     name: str
     path: Path
-    archive: zipfile.ZipFile | None
+    archive: tuple[zipfile.ZipFile, zipfile.ZipInfo] | None
     budget: list[int]  # bytes that may still come of the whole upload
 
     def save(self, path: Path) -> None:
         """Put the plain document at `path`; raises as `unpacked` does."""
         if self.archive is not None:
             try:
-                with self.archive.open(self.name) as stream:
+                archive, entry = self.archive  # by entry: two may have one name
+                with archive.open(entry) as stream:
                     self._copy(stream, path)
             except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
                 raise _damaged("zip", str(error)) from error
@@ -88,11 +89,11 @@ def unpacked(path: Path, name: str, limits: Limits) -> Iterator[Unpacked]:
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [entry.filename for entry in archive.infolist() if entry.filename.endswith(_JSON_SUFFIXES)]
-            if not 0 < len(names) <= limits.documents:
-                raise _damaged("zip", f"it has {len(names)} files named *.json or *.jsonld")
-            for document in names:
-                yield Unpacked(document, path, archive, budget)
+            entries = [entry for entry in archive.infolist() if entry.filename.endswith(_JSON_SUFFIXES)]
+            if not 0 < len(entries) <= limits.documents:
+                raise _damaged("zip", f"it has {len(entries)} files named *.json or *.jsonld")
+            for entry in entries:
+                yield Unpacked(entry.filename, path, (archive, entry), budget)
     except zipfile.BadZipFile as error:
         raise _damaged("zip", str(error)) from error
 

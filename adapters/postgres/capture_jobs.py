@@ -7,7 +7,7 @@ cannot commit anything any more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from adapters.postgres.ledger import Pool
 from adapters.postgres.outcome import reading
 from traceability.errors import ConflictError, NotFoundError
-from traceability.ledger.capture import LEASE_US, CaptureJob, Counts, ErrorBehaviour, Phase
+from traceability.ledger.capture import LEASE_US, LOST_US, CaptureJob, Counts, ErrorBehaviour, Phase
 from traceability.ports import Clock
 
 _COLUMNS: Final = (
@@ -34,12 +34,13 @@ class LostLeaseError(ConflictError):
 
 
 class PostgresCaptureJobs:
-    """The jobs of one ledger; safe to share between threads."""
+    """The jobs of one ledger; safe to share between threads. `lease_us` is how long a hold lasts."""
 
-    def __init__(self, pool: Pool, ledger_id: int, *, clock: Clock) -> None:
+    def __init__(self, pool: Pool, ledger_id: int, *, clock: Clock, lease_us: int = LEASE_US) -> None:
         self._pool = pool
         self._ledger_id = ledger_id
         self._clock = clock
+        self.lease_us = lease_us
 
     def create(
         self,
@@ -67,7 +68,7 @@ class PostgresCaptureJobs:
                 f" ON CONFLICT (ledger_id, organisation, request_key) DO NOTHING RETURNING {_COLUMNS}",
                 [
                     *(self._ledger_id, job_id, organisation, behaviour, list(documents), size, now),
-                    *(int(held), now + LEASE_US if held else 0, key, digest),
+                    *(int(held), now + self.lease_us if held else 0, key, digest),
                 ],
             ).fetchone()
             if row is not None:
@@ -118,31 +119,47 @@ class PostgresCaptureJobs:
         assert row is not None
         return row[0], row[1]
 
-    def unfinished(self) -> set[UUID]:
-        """Return the ids of all jobs that are not finished, whose documents must stay."""
+    def finished(self, job_ids: Collection[UUID]) -> dict[UUID, bool]:
+        """Return of those ids that are jobs whether they are finished."""
         with reading(self._pool) as connection:
             rows = connection.execute(
-                "SELECT job_id FROM work.capture_job WHERE ledger_id = %s AND finished_at IS NULL", [self._ledger_id]
+                "SELECT job_id, finished_at IS NOT NULL FROM work.capture_job"
+                " WHERE ledger_id = %s AND job_id = ANY(%s)",
+                [self._ledger_id, list(job_ids)],
             )
-            return {job_id for (job_id,) in rows}
+            return dict(rows.fetchall())
 
-    def claim(self) -> CaptureJob | None:
-        """Take the oldest job that nobody holds, None when there is none."""
+    def claim(self, here: Collection[UUID]) -> CaptureJob | None:
+        """Take the oldest job that nobody holds, None when there is none.
+
+        `here` are those whose documents the caller has: others wait for a runner that sees their spool, for a day.
+        """
         now = self._clock.now_us()
         with reading(self._pool) as connection:
             row = connection.execute(
                 f"UPDATE work.capture_job SET lease = lease + 1, leased_until = %(until)s"
                 " WHERE ledger_id = %(ledger)s AND job_id = (SELECT job_id FROM work.capture_job"
                 " WHERE ledger_id = %(ledger)s AND finished_at IS NULL AND leased_until < %(now)s"
+                " AND (job_id = ANY(%(here)s) OR greatest(leased_until, created_at) < %(lost)s)"
                 f" ORDER BY job_id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING {_COLUMNS}",
-                {"ledger": self._ledger_id, "now": now, "until": now + LEASE_US},
+                {
+                    "ledger": self._ledger_id,
+                    "now": now,
+                    "until": now + self.lease_us,
+                    "here": list(here),
+                    "lost": now - LOST_US,
+                },
             ).fetchone()
         return None if row is None else _job(row)
 
     def renew(self, job: CaptureJob) -> None:
         """Hold a job for another while; raises `LostLeaseError`."""
         with reading(self._pool) as connection:
-            self._change(connection, job, "leased_until = %(until)s")
+            self.renew_on(connection, job)
+
+    def renew_on(self, connection: psycopg.Connection, job: CaptureJob) -> None:
+        """Hold a job for another while; a transaction that does so commits nothing once the job was taken over."""
+        self._change(connection, job, "leased_until = %(until)s")
 
     def release(self, job: CaptureJob) -> None:
         """Let go of a job that another runner, or this one later, is to go on with."""
@@ -186,7 +203,7 @@ class PostgresCaptureJobs:
         whose = {"ledger": self._ledger_id, "job": job.job_id, "lease": job.lease}
         changed = connection.execute(
             f"UPDATE work.capture_job SET {changes} WHERE {_MINE}".encode(),
-            {**whose, "now": now, "until": now + LEASE_US, **values},
+            {**whose, "now": now, "until": now + self.lease_us, **values},
         )
         if not changed.rowcount:
             raise LostLeaseError(f"Another runner has taken over the capture job {job.job_id}")

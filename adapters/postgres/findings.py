@@ -35,6 +35,7 @@ _COLUMNS: Final = (
     "found_at, state, settled_at"
 )
 _LETTER_COLUMNS: Final = "letter_id, position, context, body"
+_FORGOTTEN_AT_ONCE: Final = 5_000
 _LONGEST: Final = 2_000  # characters of a text; a member's name can be as long as its document
 _OURS: Final = "ledger_id = %(ledger)s AND organisation = %(organisation)s"
 _TOGETHER: Final = f"""
@@ -67,13 +68,23 @@ def add(connection: psycopg.Connection, ledger_id: int, findings: Sequence[Findi
     _copy(connection, f"work.letter (ledger_id, {_LETTER_COLUMNS})", [ledger + _letter_row(letter) for letter in kept])
 
 
-def forget_job(connection: psycopg.Connection, ledger_id: int, job_id: UUID) -> None:
-    """Remove what a check of a job's documents found that did not come to its end, in the caller's transaction."""
-    connection.execute(
-        """WITH gone AS (DELETE FROM work.finding WHERE ledger_id = %(ledger)s AND job_id = %(job)s RETURNING letter_id)
-           DELETE FROM work.letter WHERE ledger_id = %(ledger)s AND letter_id IN (SELECT letter_id FROM gone)""",
-        {"ledger": ledger_id, "job": job_id},
-    )
+def forget_job(connection: psycopg.Connection, ledger_id: int, job_id: UUID) -> bool:
+    """Remove what a check of a job's documents found that did not come to its end, in the caller's transaction.
+
+    Some thousands at a time, so that no transaction is long; tells whether there was something to remove.
+    """
+    row = connection.execute(
+        """WITH gone AS (
+               DELETE FROM work.finding WHERE ledger_id = %(ledger)s AND finding_id IN (
+                   SELECT finding_id FROM work.finding WHERE ledger_id = %(ledger)s AND job_id = %(job)s LIMIT %(most)s)
+               RETURNING letter_id),
+           letters AS (
+               DELETE FROM work.letter WHERE ledger_id = %(ledger)s AND letter_id IN (SELECT letter_id FROM gone))
+           SELECT count(*) FROM gone""",
+        {"ledger": ledger_id, "job": job_id, "most": _FORGOTTEN_AT_ONCE},
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
 
 
 def destroy(connection: psycopg.Connection, ledger_id: int, position: int) -> None:

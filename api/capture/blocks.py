@@ -7,6 +7,8 @@ killed is replaced and its blocks are prepared again.
 from __future__ import annotations
 
 import gc
+import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -133,15 +135,15 @@ class BlockWorkers:
         if len(tasks) < 2 or self._count < 2:  # noqa: PLR2004 - starting processes takes longer than one block
             yield from map(prepared_block, tasks)
             return
-        waiting = iter(tasks)
+        waiting = deque(tasks)
         ahead: deque[tuple[BlockTask, Future[PreparedBlock]]] = deque()
         deaths = 0
-        while True:
+        while waiting or ahead:
             try:
-                while len(ahead) < 2 * self._count + 1 and (task := next(waiting, None)) is not None:
-                    ahead.append((task, self._submit(task)))
-                if not ahead:
-                    return
+                while waiting and len(ahead) < 2 * self._count + 1:
+                    # A process may die here as well: the task is taken off the list only when it is handed over.
+                    ahead.append((waiting[0], self._submit(waiting[0])))
+                    waiting.popleft()
                 block = ahead[0][1].result()
             except BrokenProcessPool as error:
                 deaths += 1
@@ -152,7 +154,8 @@ class BlockWorkers:
                         hint="See whether the machine ran out of memory; fewer workers need less.",
                     ) from error
                 self._stop()
-                ahead = deque((task, self._submit(task)) for task, _ in ahead)
+                waiting.extendleft(task for task, _ in reversed(ahead))
+                ahead.clear()
                 continue
             deaths = 0
             ahead.popleft()
@@ -175,7 +178,7 @@ _decode_block: Final = msgspec.msgpack.Decoder(PreparedBlock).decode
 
 
 def prepared_block(task: BlockTask) -> PreparedBlock:
-    """Return a block that was kept ready, else prepare it, and keep it if the task says where."""
+    """Return a block that was kept ready, else prepare it, and keep one that is only checked if the task says where."""
     kept = None if task.keep is None else Path(task.keep)
     if kept is not None:
         with suppress(OSError, msgspec.DecodeError):
@@ -184,12 +187,15 @@ def prepared_block(task: BlockTask) -> PreparedBlock:
             if zlib.crc32(data[_CHECKSUM:]).to_bytes(_CHECKSUM, "big") == data[:_CHECKSUM]:
                 return _decode_block(data[_CHECKSUM:])
     block = prepare_block(task)
-    if kept is not None:
-        with suppress(OSError):  # a full disk, say: then it is prepared again when its turn comes
-            data = _encode_block(block)
-            unfinished = kept.with_name(f"{kept.name}.unfinished")
+    if kept is not None and task.check:
+        data = _encode_block(block)
+        unfinished = kept.with_name(f"{kept.name}.unfinished")
+        try:
             unfinished.write_bytes(zlib.crc32(data).to_bytes(_CHECKSUM, "big") + data)
             unfinished.rename(kept)
+        except OSError:  # a full disk, say: then it is prepared again when its turn comes
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
     return block
 
 
@@ -197,10 +203,22 @@ _done = 0
 
 
 def _begin() -> None:
-    """Keep the collector from walking the program again and again: what a block allocates has hardly any cycles."""
+    """Make a worker: one that ends with its parent, and whose collector does not walk the program again and again.
+
+    What a block allocates has hardly any cycles.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def _end_with_parent() -> None:
+    # Workers hold both ends of the queue that they read from, so one whose parent was killed would wait for ever.
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _in_worker(task: BlockTask) -> PreparedBlock:

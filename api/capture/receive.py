@@ -9,7 +9,7 @@ from typing import Final
 
 from adapters.feeds.spool import Upload
 from api.wiring import Engine
-from traceability.errors import BusyError, NotFoundError
+from traceability.errors import BusyError, ConflictError, NotFoundError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour
 from traceability.ledger.identifiers import event_id
 
@@ -48,21 +48,41 @@ def receiving(
 
         def make() -> CaptureJob:
             received = upload.done()
-            job = engine.jobs.create(
-                job_id,
-                organisation=organisation,
-                behaviour=behaviour,
-                documents=received.documents,
-                size=received.size,
-                request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
-                held=held,
-            )
+            try:
+                job = engine.jobs.create(
+                    job_id,
+                    organisation=organisation,
+                    behaviour=behaviour,
+                    documents=received.documents,
+                    size=received.size,
+                    request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
+                    held=held,
+                )
+            except ConflictError:
+                engine.spool.remove(job_id)
+                raise
             made.append(job)
             return job
 
         yield upload, make
     if not made or made[0].job_id != job_id:
         engine.spool.remove(job_id)
+
+
+def take_job(engine: Engine) -> CaptureJob | None:
+    """Take the oldest job that nobody holds and whose documents are here, None when there is none."""
+    return engine.jobs.claim(engine.spool.jobs())
+
+
+def tidy(engine: Engine) -> None:
+    """Remove from the spool what a crash left: the documents of finished jobs, and uploads that became none."""
+    here = engine.spool.jobs()
+    finished = engine.jobs.finished(here)
+    for job_id in here:
+        if job_id not in finished:
+            engine.spool.remove_if_stray(job_id)
+        elif finished[job_id]:
+            engine.spool.remove(job_id)
 
 
 def files_of(paths: list[Path]) -> list[Path]:

@@ -30,7 +30,7 @@ from traceability.gs1.epcis.envelope import Envelope, open_envelope
 from traceability.gs1.epcis.outline import Block, Readable
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import dumps
-from traceability.ledger.capture import LEASE_US, CaptureJob, Counts, ErrorBehaviour, Phase
+from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
 from traceability.ledger.findings import Finding, Origin
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Appended, Outcome
@@ -48,6 +48,10 @@ class Dealt:
 Progress = Callable[[Phase, int, int], None]
 """Told the phase, the events (bytes, before they are counted) done in it, and all of them."""
 
+_HOLDS: Final = 10
+"""Holds of a job after which deaths of workers are put down to its documents."""
+_KEPT_SIZE: Final = 3
+"""Bytes of prepared blocks for each of their documents, at most about."""
 _MOST_WAITING: Final = 5_000  # malformed events in a row, after which they do not wait for a good one
 
 
@@ -114,9 +118,12 @@ class CaptureRun:
             if self._job.phase is Phase.APPENDING or self._check(documents):
                 self._append(documents)
         except FileNotFoundError:
+            if all(self._spool.document(self._job.job_id, i).exists() for i in range(len(self._job.documents))):
+                raise
             self._give_up("capture.document_lost", "The document is no longer in the spool; send it again.")
         except UnavailableError as error:
-            if error.code != WORKERS_DIED:
+            # Workers die for want of memory, which may be there next time, or because of what is in the documents.
+            if error.code != WORKERS_DIED or self._job.lease < _HOLDS:
                 raise
             self._give_up(error.code, f"{error.message}.")
         self._spool.remove(self._job.job_id)
@@ -153,11 +160,10 @@ class CaptureRun:
         """Tell whether the job may be appended; what keeps it out is written down."""
         around = [self._finding(document, problem) for document in documents for problem in document.envelope.problems]
         broken = any(map(_is_broken, documents))
+        self._forget()
         with self._transaction() as connection:
-            findings.forget_job(
-                connection, self._engine.ledger.ledger_id, self._job.job_id
-            )  # of a check that ended half-way
             findings.add(connection, self._engine.ledger.ledger_id, around, [])
+            self._jobs.renew_on(connection, self._job)
             if self._job.behaviour is ErrorBehaviour.PROCEED:
                 self._jobs.begin_appending(connection, self._job)
                 return True
@@ -169,6 +175,14 @@ class CaptureRun:
             self._jobs.advance(connection, self._job, 0, Counts(malformed=malformed))
             self._jobs.finish(connection, self._job, Phase.REFUSED, failed=True)
         return False
+
+    def _forget(self) -> None:
+        """Remove what a check that ended half-way has found."""
+        more = True
+        while more:
+            with self._transaction() as connection:
+                more = findings.forget_job(connection, self._engine.ledger.ledger_id, self._job.job_id)
+                self._jobs.renew_on(connection, self._job)
 
     def _check_events(self, documents: Sequence[_Document]) -> int:
         malformed = done = 0
@@ -329,27 +343,31 @@ class CaptureRun:
             for block in document.envelope.blocks
             if document.first + block.index + block.events > start
         ]
-        tasks = [self._task(document, block, check=check) for document, block in blocks]
+        # What is checked to its end first is prepared then, and waits on disk for its turn if there is room: the
+        # database may be on the same disk.
+        keep = self._job.behaviour is ErrorBehaviour.ROLLBACK
+        if check:
+            keep = self._spool.has_room(_KEPT_SIZE * self._job.size)
+        tasks = [self._task(document, block, check=check, keep=keep) for document, block in blocks]
         for (document, block), prepared in zip(blocks, self._workers.prepared(tasks), strict=True):
+            assert len(prepared.numbers) + len(prepared.malformed) == block.events
             yield document, block, prepared
 
-    def _task(self, document: _Document, block: Block, *, check: bool) -> BlockTask:
+    def _task(self, document: _Document, block: Block, *, check: bool, keep: bool) -> BlockTask:
         job_id, number = self._job.job_id, document.number
-        # What is checked to its end first is prepared then, and waits on disk for its turn.
-        twice = self._job.behaviour is ErrorBehaviour.ROLLBACK
         return BlockTask(
             document=str(self._spool.document(job_id, number)),
             block=block,
             context=document.context,
             captured_by=self._job.organisation,
             personal=self._personal,
-            keep=str(self._spool.prepared(job_id, number, block.offset)) if twice else None,
+            keep=str(self._spool.prepared(job_id, number, block.offset)) if keep else None,
             check=check,
         )
 
     def _beat(self) -> None:
         now = self._engine.clock.now_us()
-        if now - self._renewed > LEASE_US // 6:
+        if now - self._renewed > self._jobs.lease_us // 6:
             self._jobs.renew(self._job)
             self._renewed = now
 

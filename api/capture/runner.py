@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -13,12 +14,14 @@ from psycopg_pool import PoolTimeout
 
 from adapters.postgres.capture_jobs import LostLeaseError
 from api.capture.blocks import BlockWorkers
+from api.capture.receive import take_job, tidy
 from api.capture.run import CaptureRun
 from api.wiring import Engine
 from traceability.errors import UnavailableError
 from traceability.ledger.capture import CaptureJob
 
 POLL_SECONDS: Final = 1.0
+TIDY_SECONDS: Final = 3600.0
 _log: Final = structlog.stdlib.get_logger("api.capture")
 
 
@@ -49,13 +52,13 @@ class CaptureRunner:
         self._thread.join()
 
     def _run(self) -> None:
-        try:
-            self._engine.spool.remove_strays(self._engine.jobs.unfinished())
-        except Exception:  # noqa: BLE001 - it is tidiness; jobs are run all the same
-            _log.exception("the spool was not tidied")
+        tidied = -TIDY_SECONDS
         while not self._stopping.is_set():
             try:
-                job = self._engine.jobs.claim()
+                if time.monotonic() - tidied > TIDY_SECONDS:
+                    tidied = time.monotonic()
+                    tidy(self._engine)
+                job = take_job(self._engine)
                 if job is not None:
                     self._run_job(job)
                     continue

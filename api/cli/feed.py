@@ -17,7 +17,7 @@ import typer
 from adapters.feeds.spool import Spool, Upload
 from adapters.feeds.unpack import Limits, is_packed
 from api.capture.blocks import BlockTask, BlockWorkers
-from api.capture.receive import files_of, receiving
+from api.capture.receive import files_of, receiving, take_job, tidy
 from api.capture.run import CaptureRun, Dealt
 from api.cli.context import (
     EXIT_FALSE,
@@ -160,13 +160,17 @@ def resume(*, ledger: LedgerName = None, json: JSON = False) -> None:
     """
     ended = []
     with opened(ledger, None) as engine:
-        while (job := engine.jobs.claim()) is not None:
+        while (job := take_job(engine)) is not None:
             ended.append(_run(engine, job, _Recorded()))
+        tidy(engine)
+        left, _ = engine.jobs.open_jobs()
         if json:
             print_json([_job_document(engine, job) for job in ended])
     for job in ended:
         _note_job(job)
-    if not ended:
+    if left:
+        note(f"{counted(left, 'capture')} are left to whoever works on them, or has their documents.")
+    elif not ended:
         note("Nothing is unfinished.")
     if any(job.failed for job in ended):
         raise typer.Exit(EXIT_FALSE)

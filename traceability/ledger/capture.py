@@ -14,6 +14,8 @@ from uuid import UUID
 
 LEASE_US: Final = 30_000_000
 """How long a runner may be silent before another takes its job over, in microseconds."""
+LOST_US: Final = 24 * 3600 * 1_000_000
+"""How long a job waits for a runner that has its documents before one that has not says that they are lost."""
 
 
 class ErrorBehaviour(StrEnum):
