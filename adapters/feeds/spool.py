@@ -50,27 +50,27 @@ class Spool:
 
     @contextmanager
     def receiving(self, job_id: UUID) -> Iterator[Upload]:
-        """Give the beginning of a job, to add documents to; its folder goes if that fails.
+        """Give the beginning of a job, to add documents to; its folder goes unless the upload is `kept`.
 
         Raises `UnavailableError` (`capture.spool`) when the disk is full or cannot be written.
         """
+        upload = None
         try:
-            folder = self._job(job_id)
-            make_folders(self.folder)
+            gained = make_folders(self.folder)
             self.folder.chmod(0o700)
+            folder = self._job(job_id)
             folder.mkdir(mode=0o700)
-            yield Upload(folder, self.limits)
+            upload = Upload(folder, self.limits, {*gained, self.folder})
+            yield upload
         except OSError as error:
-            self.remove(job_id)
             raise UnavailableError(
                 f"What was sent cannot be kept: {error.strerror or error}",
                 code="capture.spool",
                 hint=f"Make room in {self.folder}, or set TRACEABILITY_SPOOL to a folder on a larger disk.",
             ) from error
-        except BaseException:
-            self.remove(job_id)
-            raise
-        sync_folder(self.folder)
+        finally:
+            if upload is None or not upload.kept:
+                self.remove(job_id)
 
     def remove(self, job_id: UUID) -> None:
         """Remove all that is kept of a job."""
@@ -90,10 +90,12 @@ class Spool:
 
 
 class Upload:
-    """A job's documents as they come in."""
+    """A job's documents as they come in; they stay when they are `kept`, whatever happens then."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, gained: Collection[Path]) -> None:
+        self.kept = False
         self._folder = folder
+        self._gained = gained  # the folders that name this one, or one above it, for the first time
         self._limits = limits
         self._digest = sha256()
         self._documents: list[str] = []
@@ -118,7 +120,8 @@ class Upload:
 
     def done(self) -> Received:
         """Return what there is; it is on disk."""
-        sync_folder(self._folder)
+        for folder in (self._folder, *self._gained):
+            sync_folder(folder)
         return Received(tuple(self._documents), self._size, self._digest.digest())
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from adapters.feeds.spool import Upload
 from api.wiring import Engine
-from traceability.errors import BusyError, NotFoundError
+from traceability.errors import BusyError, ConflictError, NotFoundError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour
 from traceability.ledger.identifiers import event_id
 
@@ -43,26 +43,29 @@ def receiving(
     Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
     """
     job_id = event_id(engine.clock.now_us(), engine.entropy.token(10))
-    made: list[CaptureJob] = []
     with engine.spool.receiving(job_id) as upload:
 
         def make() -> CaptureJob:
             received = upload.done()
-            job = engine.jobs.create(
-                job_id,
-                organisation=organisation,
-                behaviour=behaviour,
-                documents=received.documents,
-                size=received.size,
-                request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
-                held=held,
-            )
-            made.append(job)
+            # From here on there may be the job, even if nobody comes to know of it.
+            upload.kept = True
+            try:
+                job = engine.jobs.create(
+                    job_id,
+                    organisation=organisation,
+                    behaviour=behaviour,
+                    documents=received.documents,
+                    size=received.size,
+                    request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
+                    held=held,
+                )
+            except ConflictError:
+                upload.kept = False
+                raise
+            upload.kept = job.job_id == job_id
             return job
 
         yield upload, make
-    if not made or made[0].job_id != job_id:
-        engine.spool.remove(job_id)
 
 
 def files_of(paths: list[Path]) -> list[Path]:
