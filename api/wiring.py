@@ -85,7 +85,9 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
             visibility = PostgresVisibility(pool, ledger.ledger_id)
             jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock)
             # A folder for each ledger: what is in it without being a job of this one is removed.
-            spool = Spool((settings.spool or settings.data / "spool") / settings.ledger, Limits(settings.capture_max_bytes))
+            spool = Spool(
+                (settings.spool or settings.data / "spool") / settings.ledger, Limits(settings.capture_max_bytes)
+            )
             yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
 
 

@@ -7,6 +7,7 @@ killed is replaced and its blocks are prepared again.
 from __future__ import annotations
 
 import gc
+import os
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Final, Self
 
@@ -37,6 +40,7 @@ _RULES: Final = LedgerRules(
 )
 WORKERS_DIED: Final = "capture.workers"
 _PATIENCE: Final = 3  # deaths of workers in a row, with nothing done between them
+_MOST_WORKERS: Final = 8
 _COLLECT_EVERY: Final = 64
 _CHECKSUM: Final = 4
 
@@ -110,11 +114,13 @@ def prepare_block(task: BlockTask) -> PreparedBlock:
 class BlockWorkers:
     """Prepares blocks with up to `count` processes, which are started when there is work for more than one.
 
+    None: one a core, at most 8.
+
     A context manager; the processes end with it.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int | None) -> None:
+        self._count = count or min(_MOST_WORKERS, os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -133,13 +139,14 @@ class BlockWorkers:
         if len(tasks) < 2 or self._count < 2:  # noqa: PLR2004 - starting processes takes longer than one block
             yield from map(prepared_block, tasks)
             return
-        waiting = iter(tasks)
+        waiting = deque(tasks)
         ahead: deque[tuple[BlockTask, Future[PreparedBlock]]] = deque()
         deaths = 0
         while True:
             try:
-                while len(ahead) < 2 * self._count + 1 and (task := next(waiting, None)) is not None:
-                    ahead.append((task, self._submit(task)))
+                while waiting and len(ahead) < 2 * self._count + 1:
+                    ahead.append((waiting[0], self._submit(waiting[0])))
+                    waiting.popleft()
                 if not ahead:
                     return
                 block = ahead[0][1].result()
@@ -152,7 +159,8 @@ class BlockWorkers:
                         hint="See whether the machine ran out of memory; fewer workers need less.",
                     ) from error
                 self._stop()
-                ahead = deque((task, self._submit(task)) for task, _ in ahead)
+                waiting.extendleft(task for task, _ in reversed(ahead))
+                ahead.clear()
                 continue
             deaths = 0
             ahead.popleft()
@@ -197,10 +205,21 @@ _done = 0
 
 
 def _begin() -> None:
-    """Keep the collector from walking the program again and again: what a block allocates has hardly any cycles."""
+    """End with the program that started this one, and keep the collector from walking all of it again and again.
+
+    Nothing else tells a worker that its program was killed: it holds both ends of the pipe that it waits at. What a
+    block allocates has hardly any cycles.
+    """
+    Thread(target=_end_with, args=[parent_process()], daemon=True).start()
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_worker(task: BlockTask) -> PreparedBlock:

@@ -47,7 +47,8 @@ class Dealt:
 Progress = Callable[[Phase, int, int], None]
 """Told the phase, the events (bytes, before they are counted) done in it, and all of them."""
 
-_FLUSH: Final = 5_000  # malformed events in a row after which they are written without waiting for a good one
+_FLUSH: Final = 5_000  # events that are not recorded, and
+_FLUSH_BYTES: Final = 1 << 23  # bytes of theirs, that wait at most for good events to fill a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +222,19 @@ class CaptureRun:
                     self._good += 1
             packed = prepared.packed()
             yield packed.kept(np.array(prepared.numbers, np.int64) >= done) if done else packed
-            if not self._good and len(self._pending) >= _FLUSH:
+            if not self._is_long():
+                continue
+            if self._good:
+                yield packed.split(0)[0]
+            if not self._good:
                 with self._transaction() as connection:
                     self._deal(connection, self._pending)
                 self._pending.clear()
+
+    def _is_long(self) -> bool:
+        """Tell whether what waits to be written beside the good events has become too much."""
+        letters = [event.letter for event in self._pending if event.letter is not None]
+        return len(letters) >= _FLUSH or sum(map(len, letters)) >= _FLUSH_BYTES
 
     def _settle(self, connection: psycopg.Connection, batch: Packed, outcomes: Sequence[Appended]) -> None:
         """Deal with a batch inside its transaction, and with the malformed events among its events."""
