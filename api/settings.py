@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
@@ -63,8 +62,11 @@ class Settings(BaseSettings):
     spool: Path | None = Field(
         default=None, description="Folder of documents that wait to be captured; unset: in the data folder."
     )
-    capture_workers: int = Field(
-        default=min(8, os.cpu_count() or 1), ge=1, le=64, description="Processes that read the documents of a capture."
+    capture_workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Processes that read the documents of a capture; unset: one a core.",
     )
     capture_max_bytes: int = Field(
         default=8 << 30, ge=1024, description="Longest document or archive that is captured, packed or not."

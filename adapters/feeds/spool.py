@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -54,32 +54,27 @@ class Spool:
 
     @contextmanager
     def receiving(self, job_id: UUID) -> Iterator[Upload]:
-        """Give the beginning of a job, to add documents to; its folder goes if that fails before they are `done`.
+        """Give the beginning of a job, to add documents to; its folder goes unless the upload is `kept`.
 
         Raises `UnavailableError` (`capture.spool`) when the disk is full or cannot be written.
         """
-        folder = self._job(job_id)
-        upload = Upload(folder, self.limits)
+        upload = None
         try:
             gained = make_folders(self.folder)
             self.folder.chmod(0o700)
+            folder = self._job(job_id)
             folder.mkdir(mode=0o700)
-            for parent in (*gained, self.folder):
-                sync_folder(parent)
+            upload = Upload(folder, self.limits, {*gained, self.folder})
             yield upload
         except OSError as error:
-            if upload.is_done:
-                raise
-            self.remove(job_id)
             raise UnavailableError(
                 f"What was sent cannot be kept: {error.strerror or error}",
                 code="capture.spool",
                 hint=f"Make room in {self.folder}, or set TRACEABILITY_SPOOL to a folder on a larger disk.",
             ) from error
-        except BaseException:
-            if not upload.is_done:
+        finally:
+            if upload is None or not upload.kept:
                 self.remove(job_id)
-            raise
 
     def remove(self, job_id: UUID) -> None:
         """Remove all that is kept of a job."""
@@ -111,10 +106,12 @@ class Spool:
 
 
 class Upload:
-    """A job's documents as they come in."""
+    """A job's documents as they come in; they stay when they are `kept`, whatever happens then."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, gained: Collection[Path]) -> None:
+        self.kept = False
         self._folder = folder
+        self._gained = gained  # the folders that name this one, or one above it, for the first time
         self._limits = limits
         self._digest = sha256()
         self._documents: list[str] = []
@@ -139,12 +136,9 @@ class Upload:
         path.unlink(missing_ok=True)
 
     def done(self) -> Received:
-        """Return what there is; it is on disk, and whatever fails from here on, it stays.
-
-        If it cannot be known whether it became a job, then it may have.
-        """
-        sync_folder(self._folder)
-        self.is_done = True
+        """Return what there is; it is on disk."""
+        for folder in (self._folder, *self._gained):
+            sync_folder(folder)
         return Received(tuple(self._documents), self._size, self._digest.digest())
 
 

@@ -11,20 +11,34 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Final, Protocol
 
 from traceability.errors import InvalidInputError
 
 _CHUNK: Final = 1 << 20
-_GZIP: Final = b"\x1f\x8b"
-_ZIP: Final = b"PK\x03\x04"
+_GZIP: Final = (b"\x1f\x8b",)
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of one without files
 _JSON_SUFFIXES: Final = (".json", ".jsonld")
+_MADE_BY_MACS: Final = "__MACOSX/"  # forks of files, under the names of the files
 _UNSUSPECTED: Final = 1 << 24  # bytes that may come of any archive, however small
+_DIRECTORY: Final = 1 << 22  # bytes of a zip file's directory, which is read whole
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the library unpacks the others without any bound
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError)
 
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
+
+
+class _Careful(FileIO):
+    """A zip file that does not let its directory fill the memory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _DIRECTORY:
+            raise zipfile.BadZipFile("its directory is too long")
+        return super().read(size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +56,17 @@ class Unpacked:
 
     name: str
     path: Path
-    archive: tuple[zipfile.ZipFile, zipfile.ZipInfo] | None
+    entry: tuple[zipfile.ZipFile, zipfile.ZipInfo] | None
     budget: list[int]  # bytes that may still come of the whole upload
 
     def save(self, path: Path) -> None:
         """Put the plain document at `path`; raises as `unpacked` does."""
-        if self.archive is not None:
+        if self.entry is not None:
+            archive, entry = self.entry
             try:
-                archive, entry = self.archive  # by entry: two may have one name
                 with archive.open(entry) as stream:
                     self._copy(stream, path)
-            except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            except _DAMAGED as error:
                 raise _damaged("zip", str(error)) from error
         elif _begins(self.path, _GZIP):
             try:
@@ -85,16 +99,18 @@ def unpacked(path: Path, name: str, limits: Limits) -> Iterator[Unpacked]:
     packed = path.stat().st_size
     budget = [min(limits.bytes, max(_UNSUSPECTED, packed * limits.ratio))]
     if not _begins(path, _ZIP):
-        yield Unpacked(name.removesuffix(".gz"), path, None, budget)
+        yield Unpacked(_plain(name.removesuffix(".gz")), path, None, budget)
         return
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if entry.filename.endswith(_JSON_SUFFIXES)]
+        with _Careful(path) as stream, zipfile.ZipFile(stream) as archive:
+            entries = [entry for entry in archive.infolist() if _is_document(entry.filename)]
             if not 0 < len(entries) <= limits.documents:
                 raise _damaged("zip", f"it has {len(entries)} files named *.json or *.jsonld")
+            if any(entry.compress_type not in _METHODS for entry in entries):
+                raise _damaged("zip", "its files are packed by another method than deflate")
             for entry in entries:
-                yield Unpacked(entry.filename, path, (archive, entry), budget)
-    except zipfile.BadZipFile as error:
+                yield Unpacked(_plain(entry.filename), path, (archive, entry), budget)
+    except _DAMAGED as error:
         raise _damaged("zip", str(error)) from error
 
 
@@ -103,9 +119,18 @@ def is_packed(path: Path) -> bool:
     return _begins(path, _GZIP) or _begins(path, _ZIP)
 
 
-def _begins(path: Path, magic: bytes) -> bool:
+def _begins(path: Path, magics: tuple[bytes, ...]) -> bool:
     with path.open("rb") as stream:
-        return stream.read(len(magic)) == magic
+        return stream.read(4).startswith(magics)
+
+
+def _is_document(name: str) -> bool:
+    return name.endswith(_JSON_SUFFIXES) and not name.startswith(_MADE_BY_MACS)
+
+
+def _plain(name: str) -> str:
+    """Return a name as the database can hold it: a file's may be any bytes."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _damaged(kind: str, reason: str) -> InvalidInputError:

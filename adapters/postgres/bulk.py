@@ -108,7 +108,7 @@ def append_all(
     """Append events in batches, each atomic, none twice; see `Ledger.append_all`.
 
     Pieces are joined and split so that a batch holds the lock about `lock_seconds`: its rows are bounded, and the
-    bound follows the time that the last one took.
+    bound follows the time that the last one took. A piece without events ends a batch early.
     """
     batches = _Batches(pieces)
     bound = FIRST_BATCH_ROWS
@@ -134,7 +134,7 @@ class _Batches:
         while room > 0:
             piece = self._rest if self._rest is not None else next(self._pieces, None)
             self._rest = None
-            if piece is None:
+            if piece is None or (taken and not len(piece)):
                 break
             rows = np.cumsum(piece.row_counts())
             if len(piece) and rows[-1] > room:

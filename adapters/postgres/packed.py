@@ -92,15 +92,17 @@ class Packed:
             rows["ordinal"] = numbers[rows["ordinal"]]
             tables[name] = rows
         chosen = np.flatnonzero(wanted).tolist()
+        visibilities = self.visibilities[wanted]
         return Packed(
             self.event_ids[wanted],
             self.commitments[wanted],
-            self.visibilities[wanted],
+            visibilities,
             [self.identities[i] for i in chosen],
             [self.records[i] for i in chosen],
             tables,
             self.words,
-            self.meanings,
+            # No others: what a batch knows counts as known to the database once the batch is written.
+            {visibility: self.meanings[visibility] for visibility in np.unique(visibilities).tolist()},
         )
 
     def split(self, count: int) -> tuple[Packed, Packed]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Final, Self
 
@@ -39,6 +40,7 @@ _RULES: Final = LedgerRules(
 )
 WORKERS_DIED: Final = "capture.workers"
 _PATIENCE: Final = 3  # deaths of workers in a row, with nothing done between them
+_MOST_WORKERS: Final = 8
 _COLLECT_EVERY: Final = 64
 _CHECKSUM: Final = 4
 
@@ -112,11 +114,13 @@ def prepare_block(task: BlockTask) -> PreparedBlock:
 class BlockWorkers:
     """Prepares blocks with up to `count` processes, which are started when there is work for more than one.
 
+    None: one a core, at most 8.
+
     A context manager; the processes end with it.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int | None) -> None:
+        self._count = count or min(_MOST_WORKERS, os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -203,22 +207,21 @@ _done = 0
 
 
 def _begin() -> None:
-    """Make a worker: one that ends with its parent, and whose collector does not walk the program again and again.
+    """End with the program that started this one, and keep the collector from walking all of it again and again.
 
-    What a block allocates has hardly any cycles.
+    Nothing else tells a worker that its program was killed: it holds both ends of the pipe that it waits at. What a
+    block allocates has hardly any cycles.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_end_with, args=[parent_process()], daemon=True).start()
     gc.collect()
     gc.freeze()
     gc.disable()
 
 
-def _end_with_parent() -> None:
-    # Workers hold both ends of the queue that they read from, so one whose parent was killed would wait for ever.
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_worker(task: BlockTask) -> PreparedBlock:

@@ -43,11 +43,12 @@ def receiving(
     Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
     """
     job_id = event_id(engine.clock.now_us(), engine.entropy.token(10))
-    made: list[CaptureJob] = []
     with engine.spool.receiving(job_id) as upload:
 
         def make() -> CaptureJob:
             received = upload.done()
+            # From here on there may be the job, even if nobody comes to know of it.
+            upload.kept = True
             try:
                 job = engine.jobs.create(
                     job_id,
@@ -59,14 +60,12 @@ def receiving(
                     held=held,
                 )
             except ConflictError:
-                engine.spool.remove(job_id)
+                upload.kept = False
                 raise
-            made.append(job)
+            upload.kept = job.job_id == job_id
             return job
 
         yield upload, make
-    if not made or made[0].job_id != job_id:
-        engine.spool.remove(job_id)
 
 
 def take_job(engine: Engine) -> CaptureJob | None:

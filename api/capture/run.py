@@ -52,7 +52,8 @@ _HOLDS: Final = 10
 """Holds of a job after which deaths of workers are put down to its documents."""
 _KEPT_SIZE: Final = 3
 """Bytes of prepared blocks for each of their documents, at most about."""
-_MOST_WAITING: Final = 5_000  # malformed events in a row, after which they do not wait for a good one
+_MOST_WAITING: Final = 5_000  # malformed events, and
+_MOST_BYTES: Final = 1 << 23  # bytes of theirs, that wait at most for good events to fill a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +225,22 @@ class CaptureRun:
             malformed = {one.number: one for one in prepared.malformed}
             self._lines.append(_Line(document, block, prepared, settled, told, malformed))
             yield packed.split(settled)[1] if settled else packed
-            waiting = sum(len(line.malformed) for line in self._lines)
-            if waiting >= _MOST_WAITING and not any(line.settled < len(line.prepared.numbers) for line in self._lines):
+            if not self._is_long():
+                continue
+            if self._has_good:
+                yield packed.split(0)[0]  # which ends the batch
+            if not self._has_good:
                 with self._transaction() as connection:
                     self._tell_rest(connection)
+
+    @property
+    def _has_good(self) -> bool:
+        return any(line.settled < len(line.prepared.numbers) for line in self._lines)
+
+    def _is_long(self) -> bool:
+        """Tell whether what waits to be written beside the good events has become too much."""
+        waiting = [len(one.text) for line in self._lines for one in line.malformed.values()]
+        return len(waiting) >= _MOST_WAITING or sum(waiting) >= _MOST_BYTES
 
     def _settle(self, connection: psycopg.Connection, outcomes: bulk.Outcomes) -> None:
         """Deal with a batch in its transaction, and with the malformed events that stand among its events."""

@@ -189,6 +189,7 @@ def _documents(files: list[Path], settings: Settings, stack: ExitStack) -> Itera
         with spool.receiving(UUID(int=number)) as upload:
             _receive([file], upload)
             received = upload.done()
+            upload.kept = True
         for i, name in enumerate(received.documents):
             yield name, spool.document(UUID(int=number), i)
 

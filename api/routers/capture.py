@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from api.capture.receive import admit, receiving
 from api.findings import findings_of
@@ -121,8 +122,11 @@ async def capture(
         make,
     ):
         async with contextmanager_in_threadpool(upload.file(_NAME)) as out:
-            async for chunk in request.stream():
-                await run_in_threadpool(out.write, chunk)
+            try:
+                async for chunk in request.stream():
+                    await run_in_threadpool(out.write, chunk)
+            except ClientDisconnect as error:
+                raise InvalidInputError("The upload broke off", code="capture.broken_off") from error
         job = await run_in_threadpool(make)
     if (runner := getattr(request.app.state, "capture_runner", None)) is not None:
         runner.wake()

@@ -91,6 +91,19 @@ def test_a_few_events_with_many_tags_are_one_append(database: Database) -> None:
         assert found.position == 2
 
 
+def test_a_visibility_is_known_once_an_event_that_has_it_is_written(database: Database) -> None:
+    """The events of a piece that does not fit into one batch go in with the next, and so does what they bring."""
+    events = [*(event("party:first") for _ in range(1_999)), event("party:last")]
+    with postgres_ledger(database.runtime_url) as ledger:
+        assert len(list(ledger.append_all(events))) > 1
+        with psycopg.connect(database.runtime_url) as connection:
+            lost = connection.execute(
+                "SELECT position FROM ledger.record r WHERE NOT EXISTS (SELECT FROM ledger.visibility v"
+                " WHERE v.ledger_id = r.ledger_id AND v.visibility = r.visibility)"
+            ).fetchall()
+    assert lost == []
+
+
 def test_a_bulk_append_that_fails_leaves_its_earlier_batches(database: Database) -> None:
     def events(good: int) -> Iterator[LedgerEvent]:
         yield from numbered(["item:x"], good)

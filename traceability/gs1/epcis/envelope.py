@@ -9,8 +9,11 @@ from typing import Final
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.outline import Block, Outline, Readable, outline_of
 from traceability.gs1.epcis.problems import Findings, Problem, shown
-from traceability.gs1.epcis.strict_json import JSON, JsonTextError
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError, dumps
 from traceability.gs1.epcis.times import utc
+
+MAX_CONTEXT_BYTES: Final = 1 << 16
+"""It is kept with the bytes of each event that is not recorded, since they mean nothing without it."""
 
 _DOCUMENT: Final = "EPCISDocument"
 _QUERY_DOCUMENT: Final = "EPCISQueryDocument"
@@ -42,6 +45,10 @@ def open_envelope(document: Readable) -> Envelope:
         return Envelope(around.problems, None, [])
     blocks = outline.blocks if _holds_events(outline, around) else []
     context = outline.members.get("@context")
+    if context is not None and len(dumps(context)) > MAX_CONTEXT_BYTES:
+        message = f"The @context of a document has at most {MAX_CONTEXT_BYTES} bytes."
+        around.error("['@context']", "epcis.context", message)
+        return Envelope(around.problems, None, [])
     standard_names().within(context, around, "")
     return Envelope(around.problems, context, blocks)
 

@@ -23,8 +23,10 @@ from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place
 
 BLOCK_BYTES: Final = 1 << 18
 """Events are read in blocks of about this size."""
+BLOCK_EVENTS: Final = 1 << 13
+"""More do not fit into a block, however short they are."""
 MAX_VALUE_BYTES: Final = 1 << 25
-"""The longest event, and the longest member around the events, that is read."""
+"""The longest event that is read, and the most of the members around the events together."""
 
 _CHUNK: Final = 1 << 20
 _RESULTS: Final = {"resultsBody": {"eventList": None}}
@@ -204,7 +206,7 @@ class _List:
     def begin(self, at: int) -> None:
         """Take note of an event's beginning."""
         self._start, self._place = self._text.offset(at), self._text.place(at)
-        if self._events and self._start - self._first > BLOCK_BYTES:
+        if self._events and (self._start - self._first > BLOCK_BYTES or self._events == BLOCK_EVENTS):
             self.flush()
         if not self._events:
             self._first, self._first_place = self._start, self._place
@@ -265,6 +267,7 @@ class _Text:
         self.at = 0
         self._offset = 0  # of data[0]
         self._known = (0, START)  # the last position whose place was asked for
+        self._around = 0  # bytes of the values that were read
         self.more()
         if self.data.startswith(b"\xef\xbb\xbf"):
             self.at = 3
@@ -317,6 +320,9 @@ class _Text:
         """Read the next value."""
         self.peek()
         end = self._end_of_value()
+        self._around += end - self.at
+        if self._around > MAX_VALUE_BYTES:
+            raise _too_long()
         value = read_value(self.data[self.at : end], self.offset(self.at), self.place(self.at))
         self.at = end
         return value
@@ -339,10 +345,14 @@ class _Text:
                         return end.start()
             measured = len(self.data) - self.at
             if measured > MAX_VALUE_BYTES:
-                message = f"A member around the events has at most {MAX_VALUE_BYTES} bytes."
-                raise JsonTextError(message, code="epcis.member_too_long")
+                raise _too_long()
             if not self.more():
                 return len(self.data)
+
+
+def _too_long() -> JsonTextError:
+    message = f"The members around the events have at most {MAX_VALUE_BYTES} bytes together."
+    return JsonTextError(message, code="epcis.member_too_long")
 
 
 class _Measure:
