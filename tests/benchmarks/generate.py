@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from tests.benchmarks._chain import CHAIN_EVENTS, DEPTH, OWN_NODES, Chain, ChainPlan, Ingredient, stem_of
 from tests.benchmarks._partners import Partner, of_role, partners
@@ -70,6 +70,14 @@ _LARGEST_OF, _LARGEST_AT = 100, 3
 _LARGE_MOST: Final = 10
 _LARGE_BYTES: Final = 20_000
 _SAMPLE: Final = 2_000
+
+
+class Writable(Protocol):
+    """Where a document goes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take bytes."""
+        ...
 
 
 class Family(NamedTuple):
@@ -216,12 +224,12 @@ def feed(events: int, seed: int = SEED, *, large: float = 1.0, organisation: int
             yield text.encode()
 
 
-def document(events: int, seed: int, out: BinaryIO, *, large: float = 1.0, organisation: int | None = None) -> None:
+def document(events: int, seed: int, out: Writable, *, large: float = 1.0, organisation: int | None = None) -> None:
     """Write one document."""
     write(feed(events, seed, large=large, organisation=organisation), [out])
 
 
-def write(events: Iterable[bytes], outs: list[BinaryIO]) -> None:
+def write(events: Iterable[bytes], outs: Sequence[Writable]) -> None:
     """Write documents, the events going to each in turn."""
     before = [HEAD] * len(outs)
     for number, event in enumerate(events):
