@@ -41,6 +41,7 @@ _RULES: Final = LedgerRules(
 WORKERS_DIED: Final = "capture.workers"
 _PATIENCE: Final = 3  # deaths of workers in a row, with nothing done between them
 _MOST_WORKERS: Final = 8
+_FEW: Final = 8  # blocks that are done before a process has started
 _COLLECT_EVERY: Final = 64
 _CHECKSUM: Final = 4
 
@@ -112,9 +113,7 @@ def prepare_block(task: BlockTask) -> PreparedBlock:
 
 
 class BlockWorkers:
-    """Prepares blocks with up to `count` processes, which are started when there is work for more than one.
-
-    None: one a core, at most 8.
+    """Prepares blocks with up to `count` processes, one a core (at most 8) if None; few blocks need none.
 
     A context manager; the processes end with it.
     """
@@ -129,14 +128,20 @@ class BlockWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stop()
+        self.rest()
+
+    def rest(self) -> None:
+        """End the processes; the next work for them starts new ones."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def prepared(self, tasks: Sequence[BlockTask]) -> Iterator[PreparedBlock]:
         """Yield the blocks of the tasks in order, a few of them ahead of whoever takes them.
 
         Raises `UnavailableError` (`capture.workers`) when processes die again and again.
         """
-        if len(tasks) < 2 or self._count < 2:  # noqa: PLR2004 - starting processes takes longer than one block
+        if self._count == 1 or (self._pool is None and len(tasks) < _FEW):
             yield from map(prepared_block, tasks)
             return
         waiting = deque(tasks)
@@ -157,7 +162,7 @@ class BlockWorkers:
                         code=WORKERS_DIED,
                         hint="See whether the machine ran out of memory; fewer workers need less.",
                     ) from error
-                self._stop()
+                self.rest()
                 waiting.extendleft(task for task, _ in reversed(ahead))
                 ahead.clear()
                 continue
@@ -170,11 +175,6 @@ class BlockWorkers:
             # A fresh interpreter each: a fork would inherit this process's threads half-way through what they do.
             self._pool = ProcessPoolExecutor(self._count, mp_context=get_context("spawn"), initializer=_begin)
         return self._pool.submit(_in_worker, task)
-
-    def _stop(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
 
 
 _encode_block: Final = msgspec.msgpack.Encoder().encode

@@ -21,6 +21,8 @@ from traceability.errors import UnavailableError
 from traceability.ledger.capture import CaptureJob
 
 POLL_SECONDS: Final = 1.0
+REST_SECONDS: Final = 60.0
+"""Idleness after which the processes that read documents are ended."""
 TIDY_SECONDS: Final = 3600.0
 _log: Final = structlog.stdlib.get_logger("api.capture")
 
@@ -53,25 +55,29 @@ class CaptureRunner:
 
     def _run(self) -> None:
         tidied = -TIDY_SECONDS
-        while not self._stopping.is_set():
-            try:
-                if time.monotonic() - tidied > TIDY_SECONDS:
-                    tidied = time.monotonic()
-                    tidy(self._engine)
-                job = take_job(self._engine)
-                if job is not None:
-                    self._run_job(job)
-                    continue
-            except Exception:  # noqa: BLE001 - a runner that ended without a word would look like one that is idle
-                _log.exception("no capture job can be taken")
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
+        with BlockWorkers(self._engine.settings.capture_workers) as workers:
+            busy = time.monotonic()
+            while not self._stopping.is_set():
+                try:
+                    if time.monotonic() - tidied > TIDY_SECONDS:
+                        tidied = time.monotonic()
+                        tidy(self._engine)
+                    job = take_job(self._engine)
+                    if job is not None:
+                        self._run_job(job, workers)
+                        busy = time.monotonic()
+                        continue
+                except Exception:  # noqa: BLE001 - a runner that ended without a word would look like one that is idle
+                    _log.exception("no capture job can be taken")
+                if time.monotonic() - busy > REST_SECONDS:
+                    workers.rest()
+                self._wake.wait(POLL_SECONDS)
+                self._wake.clear()
 
-    def _run_job(self, job: CaptureJob) -> None:
+    def _run_job(self, job: CaptureJob, workers: BlockWorkers) -> None:
         log = _log.bind(job=str(job.job_id))
         try:
-            with BlockWorkers(self._engine.settings.capture_workers) as workers:
-                ended = CaptureRun(self._engine, workers, job, progress=self._stop_if_asked).run()
+            ended = CaptureRun(self._engine, workers, job, progress=self._stop_if_asked).run()
         except _StoppedError:
             self._engine.jobs.release(job)
         except LostLeaseError:
