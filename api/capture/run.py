@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 
@@ -76,6 +76,15 @@ class _Line:
     settled: int
     told: int
     malformed: Mapping[int, Malformed]
+
+
+class _Share(NamedTuple):
+    """What a batch has of a line: `good` events, which are its own from `first` on; all up to `until` are told of."""
+
+    line: _Line
+    good: Sequence[int]
+    first: int
+    until: int
 
 
 class CaptureRun:
@@ -251,12 +260,11 @@ class CaptureRun:
         malformed = 0
         while first < len(outcomes):
             line = self._lines[0]
-            numbers = line.prepared.numbers
-            good = numbers[line.settled : line.settled + len(outcomes) - first]
-            last = line.settled + len(good) == len(numbers)
-            until = line.block.events if last else good[-1] + 1
+            good = line.prepared.numbers[line.settled : line.settled + len(outcomes) - first]
+            last = line.settled + len(good) == len(line.prepared.numbers)
+            share = _Share(line, good, first, line.block.events if last else good[-1] + 1)
             telling = self._findings_of(line)
-            for number, tell in sorted(self._told(line, until, outcomes, first, telling), key=itemgetter(0)):
+            for number, tell in sorted(_told(share, outcomes, telling), key=itemgetter(0)):
                 malformed += number in line.malformed
                 tell()
             found.append(telling)
@@ -268,29 +276,11 @@ class CaptureRun:
                 ]
             first += len(good)
             line.settled += len(good)
-            line.told = until
-            self._cursor = line.document.first + line.block.index + until
+            line.told = share.until
+            self._cursor = line.document.first + line.block.index + share.until
             if last:
                 self._lines.popleft()
         self._commit(connection, found, outcomes, malformed)
-
-    def _told(
-        self, line: _Line, until: int, outcomes: bulk.Outcomes, first: int, telling: BlockFindings
-    ) -> Iterator[tuple[int, Callable[[], None]]]:
-        """Yield the events of a line up to `until` of which there is something to tell, and how it is told."""
-        numbers = line.prepared.numbers
-        for number, one in line.malformed.items():
-            if line.told <= number < until:
-                yield number, partial(telling.malformed, one)
-        for number, problems in line.prepared.warnings.items():
-            i = first + bisect_left(numbers, number) - line.settled
-            if line.told <= number < until and i not in outcomes.repeats:
-                yield number, partial(telling.warned, problems, outcomes.position(i))
-        for i, repeat in outcomes.repeats.items():
-            if first <= i and line.settled + i - first < len(numbers) and numbers[line.settled + i - first] < until:
-                number = numbers[line.settled + i - first]
-                text = outcomes.batch.parts(i).source if repeat.outcome is Outcome.CONFLICT else b""
-                yield number, partial(telling.repeated, number, repeat, text)
 
     def _tell_rest(self, connection: psycopg.Connection) -> None:
         """Deal with lines that have no good event left."""
@@ -388,6 +378,22 @@ class CaptureRun:
     def _transaction(self) -> Iterator[psycopg.Connection]:
         with settled(self._engine.pool) as connection, connection.transaction():
             yield connection
+
+
+def _told(share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Yield the events of which there is something to tell, and how it is told."""
+    line, good, first, until = share
+    for number, one in line.malformed.items():
+        if line.told <= number < until:
+            yield number, partial(telling.malformed, one)
+    for number, problems in line.prepared.warnings.items():
+        if line.told <= number < until and (i := first + bisect_left(good, number)) not in outcomes.repeats:
+            yield number, partial(telling.warned, problems, outcomes.position(i))
+    for i, repeat in outcomes.repeats.items():
+        if 0 <= i - first < len(good):
+            # What a duplicate says is in the recorded event.
+            text = outcomes.batch.parts(i).source if repeat.outcome is Outcome.CONFLICT else b""
+            yield good[i - first], partial(telling.repeated, good[i - first], repeat, text)
 
 
 def _is_broken(document: _Document) -> bool:
