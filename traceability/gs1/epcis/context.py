@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from traceability.gs1.epcis.problems import Findings, member, shown
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import CONTAINERS, JSON
 
 EPCIS_NAMESPACES: Final = ("https://ref.gs1.org/epcis/", "https://ns.gs1.org/epcis/")
 
@@ -105,19 +105,20 @@ class Names:
         names = self.within(value["@context"], findings, path) if "@context" in value else self
         found: dict[str, JSON] = {}
         for name, inner in value.items():
-            if name == "@context":
-                continue
-            if name in _REFERENCES and type(inner) is str:
-                found[name] = names.reference(inner)
-                continue
-            known = name
-            if name not in _REFERENCES and not name.startswith("@"):
+            if name in _REFERENCES or name.startswith("@"):
+                known = name
+                if name == "@context":
+                    continue
+                if name in _REFERENCES and type(inner) is str:
+                    found[name] = names.reference(inner)
+                    continue
+            else:
                 known = names.named(name, path, findings)
                 if known in found:
                     names.repeated(known, path + member(name), findings)
             # A place is worked out only where something can be wrong: most members are plain values.
             found[known] = (
-                names.expanded(inner, path + member(name), findings) if isinstance(inner, dict | list) else inner
+                names.expanded(inner, path + member(name), findings) if isinstance(inner, CONTAINERS) else inner
             )
         return found
 

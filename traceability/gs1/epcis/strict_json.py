@@ -19,6 +19,8 @@ from traceability.errors import InvalidInputError
 JSON: TypeAlias = Any
 """A decoded value: dict, list, str, Number, bool or None; from `plain_value` also int."""
 
+CONTAINERS: Final = (dict, list)
+
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another."""
 MAX_NUMBER_LENGTH: Final = 64
@@ -160,6 +162,11 @@ def loads(data: bytes) -> JSON:
     return _decode(data.decode())[0]
 
 
+def plain_loads(data: bytes) -> JSON:
+    """Do the same with integers as int, in a fraction of the time."""
+    return _decode_plain(data)
+
+
 def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -206,7 +213,7 @@ def _check_depth(value: JSON) -> None:
             inner
             for outer in level
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, CONTAINERS)
         ]
         if not level:
             return
