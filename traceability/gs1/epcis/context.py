@@ -105,14 +105,13 @@ class Names:
         names = self.within(value["@context"], findings, path) if "@context" in value else self
         found: dict[str, JSON] = {}
         for name, inner in value.items():
-            if name in _REFERENCES or name.startswith("@"):
-                known = name
-                if name == "@context":
-                    continue
-                if name in _REFERENCES and type(inner) is str:
-                    found[name] = names.reference(inner)
-                    continue
-            else:
+            if name == "@context":
+                continue
+            if name in _REFERENCES and type(inner) is str:
+                found[name] = names.reference(inner)
+                continue
+            known = name
+            if name not in _REFERENCES and not name.startswith("@"):
                 known = names.named(name, path, findings)
                 if known in found:
                     names.repeated(known, path + member(name), findings)

@@ -112,7 +112,7 @@ def read_value(data: bytes) -> JSON:
 
 
 def plain_value(data: bytes) -> JSON:
-    """Return the object or array that `data` holds if it is plainly written, else None: `read_value` knows the rest.
+    """Return the value that `data` holds if it is plainly written, else None: `read_value` knows the rest.
 
     A faster decoder reads it, and what it read is written again. If both texts are the same but for spaces, they have
     the same tokens, so no member was repeated and dropped and no number is spelled otherwise than in `data`.
