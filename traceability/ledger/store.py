@@ -25,6 +25,8 @@ from traceability.ledger.parts import ITEM_LIMIT
 from traceability.ports import Clock, Entropy
 
 ATOMIC_LIMIT: Final = 10_000
+RANDOM_SIZE: Final = SALT_SIZE + SALT_SIZE + 10
+"""Unpredictable bytes that an event needs: its salts and the random part of its id."""
 
 
 class AppendConflictError(ConflictError, IntegrityError):
@@ -84,8 +86,11 @@ class LedgerRules:
     tag_hash: TagHash = tag_hash
 
 
-def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str) -> Prepared:
+def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str, random: bytes | None = None) -> Prepared:
     """Cut, index, salt and commit an event; `captured_by` is for events that do not name their organisation.
+
+    An event that brings its index rows is not indexed again. `random` is RANDOM_SIZE bytes of `rules.entropy` that
+    nothing else uses, for a caller who draws those of many events at once.
 
     Raises `InvalidInputError`: `ledger.too_many_items` above 100,000 items, `ledger.unprintable_name` for a control
     character in the type, or in what the right to see the event depends on.
@@ -105,7 +110,9 @@ def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str) -> Prepare
         raise InvalidInputError(
             "a type, organisation, step or party holds a control character", code="ledger.unprintable_name"
         )
-    random = rules.entropy.token(SALT_SIZE + SALT_SIZE + 10)
+    if random is None:
+        random = rules.entropy.token(RANDOM_SIZE)
+    assert len(random) == RANDOM_SIZE
     salt, personal_salt, rest = random[:SALT_SIZE], random[SALT_SIZE : 2 * SALT_SIZE], random[2 * SALT_SIZE :]
     return Prepared(
         event=ledger_event,

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from traceability.gs1.epcis.problems import Findings, member, shown
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import CONTAINERS, JSON
 
 EPCIS_NAMESPACES: Final = ("https://ref.gs1.org/epcis/", "https://ns.gs1.org/epcis/")
 
@@ -117,7 +117,7 @@ class Names:
                     names.repeated(known, path + member(name), findings)
             # A place is worked out only where something can be wrong: most members are plain values.
             found[known] = (
-                names.expanded(inner, path + member(name), findings) if isinstance(inner, dict | list) else inner
+                names.expanded(inner, path + member(name), findings) if isinstance(inner, CONTAINERS) else inner
             )
         return found
 

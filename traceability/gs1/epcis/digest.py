@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from traceability.gs1.epcis.strict_json import JSON, Number, loads
+from traceability.gs1.epcis.strict_json import JSON, Number, plain_loads
 from traceability.gs1.epcis.times import utc
 from traceability.ledger.parts import Parts
 
@@ -30,7 +30,7 @@ _NUMBER: Final = re.compile(r"(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?").fullmat
 
 def content_digest(parts: Parts) -> bytes:
     """Return the SHA-256 of an event's content."""
-    more = loads(parts.more) if parts.more else {}
+    more = plain_loads(parts.more) if parts.more else {}
     for name in _NOT_CONTENT:
         more.pop(name, None)
     declaration = more.get("errorDeclaration")
@@ -39,7 +39,7 @@ def content_digest(parts: Parts) -> bytes:
         if not declaration:
             del more["errorDeclaration"]
     items = sorted(map(_item, parts.what))
-    open_parts = [loads(part) if part else {} for part in (parts.head, parts.where, parts.why, parts.how)]
+    open_parts = [plain_loads(part) if part else {} for part in (parts.head, parts.where, parts.why, parts.how)]
     content = [_normal(part, "") for part in (*open_parts, more)]
     digest = sha256(_DOMAIN)
     for piece in (_encoded(content), *items):
@@ -51,7 +51,7 @@ def content_digest(parts: Parts) -> bytes:
 def _item(item: bytes) -> bytes:
     # Most items have no quantity; of those it is enough to turn the two members round.
     named = _WITHOUT_QUANTITY(item)
-    return b"{%b,%b}" % (named[2], named[1]) if named is not None else _encoded(_normal(loads(item), ""))
+    return b"{%b,%b}" % (named[2], named[1]) if named is not None else _encoded(_normal(plain_loads(item), ""))
 
 
 def plain_number(text: str) -> str:
@@ -83,7 +83,7 @@ def _normal(value: JSON, name: str) -> JSON:
         return plain_number(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value
+    return plain_number(str(value)) if isinstance(value, int) else value
 
 
 def _encoded(value: JSON) -> bytes:

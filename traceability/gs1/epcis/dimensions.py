@@ -27,7 +27,7 @@ def cut_place(field: str, value: JSON, names: Names, findings: Findings) -> dict
     if "id" not in value:
         findings.error(path, "epcis.missing_field", f"{field} needs an id.")
         return None
-    if len(value) == 1:
+    if len(value) == 1:  # as nearly always
         return {"id": identifier_field(value["id"], names, f"{path}.id", findings)}
     return canonical_object(value, _PLACE, names, path, findings)
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from traceability.gs1.epcis.context import Names
 from traceability.gs1.epcis.problems import Findings, member, shown
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import CONTAINERS, JSON
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.identifiers import MAX_LENGTH, Identifier, IdentifierError, is_absolute_uri, parse_identifier
 
@@ -131,4 +131,4 @@ def extension(name: str, value: JSON, names: Names, path: str, findings: Finding
     iri = names.named(name, path, findings)
     if iri in into:
         names.repeated(iri, path + member(name), findings)
-    into[iri] = names.expanded(value, path + member(name), findings) if isinstance(value, dict | list) else value
+    into[iri] = names.expanded(value, path + member(name), findings) if isinstance(value, CONTAINERS) else value

@@ -38,11 +38,13 @@ _MARKS: Final = {
 _CHILD_LISTS: Final = frozenset({"childEPCs", "childQuantityList"})
 _OUTPUT_LISTS: Final = frozenset({"outputEPCList", "outputQuantityList"})
 _PARTY_TYPES: Final = frozenset({"owning_party", "possessing_party"})
+# No identifier has more than 2,048 characters, so these caches stay below 10 MB each, whatever a feed holds.
 _CACHED: Final = 4096
 _LOT_NAME: Final = re.compile(
     r"(?:urn:epcglobal:cbv:mda[:#/]?|https?://(?:ref|ns)\.gs1\.org/cbv/|https?://(?:www\.|ref\.)?gs1\.org/voc/)"
     r"(?:CBVMDA-|mda[/#-])?(?:lotNumber|hasBatchLotNumber|hasBatchLot|batchLotNumber)"
 ).fullmatch
+_LONGEST_LOT_NAME: Final = 64  # more than the expression can match
 
 
 def index_rows(parts: Parts) -> IndexRows:
@@ -56,7 +58,7 @@ def index_rows(parts: Parts) -> IndexRows:
 
 
 def rows_of(cut: Cut, parts: Parts) -> IndexRows:
-    """Return the rows of an EPCIS event whose parts were just written from `cut`, without reading them again."""
+    """Return the rows of an EPCIS event from what its `parts` were written from, without reading them again."""
     head = cut.head
     captured_by = head["captured_by"]
     event_id = cut.more.get("eventID")
@@ -152,7 +154,11 @@ def _tag_how(how: Mapping[str, JSON], head: Mapping[str, JSON], named: list[Name
 def lot_numbers(ilmd: Mapping[str, JSON]) -> list[str]:
     """Return the lot or batch numbers in instance/lot master data, under whichever name they are given."""
     # A Number is a str that was no string in the document, and no lot number.
-    return [value for name, value in ilmd.items() if type(value) is str and _names_lot(name)]
+    return [
+        value
+        for name, value in ilmd.items()
+        if type(value) is str and len(name) <= _LONGEST_LOT_NAME and _names_lot(name)
+    ]
 
 
 @lru_cache(maxsize=_CACHED)

@@ -18,6 +18,8 @@ from traceability.errors import InvalidInputError
 JSON: TypeAlias = Any
 """A decoded value: dict, list, str, Number, bool or None; from `plain_value` also int."""
 
+CONTAINERS: Final = (dict, list)
+
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another."""
 MAX_NUMBER_LENGTH: Final = 64
@@ -133,7 +135,7 @@ def read_value(data: bytes, offset: int = 0, place: Place = START) -> JSON:
 
 
 def plain_value(data: bytes) -> JSON:
-    """Return the object or array that `data` holds if it is plainly written, else None: `read_value` knows the rest.
+    """Return the value that `data` holds if it is plainly written, else None: `read_value` knows the rest.
 
     A faster decoder reads it, and what it read is written again. If both texts are the same but for spaces, they have
     the same tokens, so no member was repeated and dropped and no number is spelled otherwise than in `data`.
@@ -163,6 +165,11 @@ def dumps(value: JSON) -> bytes:
 def loads(data: bytes) -> JSON:
     """Read back what `dumps` wrote, numbers as `Number`."""
     return _decode(data.decode())[0]
+
+
+def plain_loads(data: bytes) -> JSON:
+    """Do the same with integers as int, in a fraction of the time."""
+    return _decode_plain(data)
 
 
 def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
@@ -211,7 +218,7 @@ def _check_depth(value: JSON) -> None:
             inner
             for outer in level
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, CONTAINERS)
         ]
         if not level:
             return

@@ -82,10 +82,9 @@ def _cut_quantities(field: str, values: list[JSON], items: list[bytes], named: l
         if not isinstance(value, dict):
             findings.error(path, "epcis.type", f"A quantity element is an object, not {shown(value)}.")
             continue
-        if not value.keys() <= _QUANTITY_FIELDS:
-            for name in value.keys() - _QUANTITY_FIELDS:
-                message = f"A quantity element has epcClass, quantity and uom, not {shown(name)}."
-                findings.error(path + member(name), "epcis.unknown_field", message)
+        for name in value.keys() - _QUANTITY_FIELDS:
+            message = f"A quantity element has epcClass, quantity and uom, not {shown(name)}."
+            findings.error(path + member(name), "epcis.unknown_field", message)
         if "epcClass" not in value:
             findings.error(path, "epcis.missing_field", "A quantity element needs an epcClass.")
             continue
