@@ -71,18 +71,13 @@ def describe_finding(engine: Engine, organisation: str, finding_id: UUID) -> Fin
     """Return a finding with the bytes of its event: its letter's, or those that the recorded event was received as."""
     findings = findings_of(engine)
     finding = findings.get(organisation, finding_id)
-    if finding.letter_id is not None:
-        letter = findings.letter(organisation, finding.letter_id)
-        if letter is not None:
-            return FindingDetail.of_event(
-                finding, letter.body, letter.context, replayed_at=_replayed_at(finding, letter)
-            )
-    source = None
-    if finding.position is not None:
-        for record in engine.ledger.records([finding.position]):
-            if record.event.captured_by == organisation:
-                source = record.event.parts.source or None
-    return FindingDetail.of_event(finding, source, None, replayed_at=None)
+    letter = None if finding.letter_id is None else findings.letter(organisation, finding.letter_id)
+    return FindingDetail.of_event(
+        finding,
+        letter=letter,
+        recorded=_received(engine, organisation, finding.position),
+        replayed_at=None if letter is None else _replayed_at(finding, letter),
+    )
 
 
 def dismiss_finding(engine: Engine, organisation: str, finding_id: UUID, *, forget: bool) -> FindingOut:
@@ -128,6 +123,13 @@ def replay_finding(engine: Engine, organisation: str, finding_id: UUID, correcte
         event_id=appended.event_id,
         finding=FindingOut.of(settled),
     )
+
+
+def _received(engine: Engine, organisation: str, position: int | None) -> bytes | None:
+    """Return the bytes that the event at a position was received as, if the organisation sent it."""
+    records = [] if position is None else engine.ledger.records([position])
+    sources = [record.event.parts.source for record in records if record.event.captured_by == organisation]
+    return sources[0] if sources else None
 
 
 def _read(engine: Engine, organisation: str, letter: Letter, corrected: bytes | None) -> Document:

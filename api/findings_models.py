@@ -14,7 +14,7 @@ from api.problems import EventProblem
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import Problem
 from traceability.ledger.event import EPOCH, utc_text
-from traceability.ledger.findings import Finding, FindingFilter, FindingState, Severity
+from traceability.ledger.findings import Finding, FindingFilter, FindingState, Letter, Severity
 from traceability.ledger.store import Outcome
 
 USUAL_PAGE: Final = 50
@@ -52,20 +52,23 @@ class FindingDetail(FindingOut):
 
     event: str | None
     context: str | None = Field(description="The `@context` of the document, as JSON.")
+    recorded: str | None = Field(description="The recorded event that this one repeats or contradicts.")
     replayable: bool
     replayed_at: int | None = Field(description="The position of the event that the letter became.")
 
     @classmethod
     def of_event(
-        cls, finding: Finding, event: bytes | None, context: bytes | None, *, replayed_at: int | None
+        cls, finding: Finding, *, letter: Letter | None, recorded: bytes | None, replayed_at: int | None
     ) -> FindingDetail:
-        """Return the finding with the bytes of its event."""
+        """Return the finding with its event: the letter, else what was `recorded`."""
+        event = recorded if letter is None else letter.body
         return cls.model_validate(
             {
                 **_members(finding),
-                "event": None if event is None else event.decode(errors="replace"),
-                "context": context.decode(errors="replace") if context else None,
-                "replayable": event is not None and finding.letter_id is not None,
+                "event": _text(event),
+                "context": None if letter is None else _text(letter.context),
+                "recorded": None if letter is None else _text(recorded),
+                "replayable": letter is not None,
                 "replayed_at": replayed_at,
             }
         )
@@ -158,6 +161,10 @@ def _members(finding: Finding) -> dict[str, object]:
         "state": finding.state,
         "settled_at": None if finding.settled_at is None else utc_text(finding.settled_at),
     }
+
+
+def _text(data: bytes | None) -> str | None:
+    return data.decode(errors="replace") if data else None
 
 
 def _uuid(name: str, text: str) -> UUID | None:

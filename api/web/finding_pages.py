@@ -86,7 +86,7 @@ def findings_page(engine: Engine, visitor: Caller | None, question: ListQuestion
         lines, following, problem = [_line(FindingOut.of(finding)) for finding in page.findings], page.following, None
     except InvalidInputError as error:
         lines, following, problem = [], None, f"{error.message}. {error.hint}"
-    filtered = bool(question.model_dump(exclude_defaults=True))
+    filtered = bool(question.model_dump(exclude_defaults=True, exclude={"per_page", "direction"}))
     shown = render(
         "findings.html",
         organisation=visitor.organisation,
@@ -171,6 +171,7 @@ def _finding_page(
         finding=finding,
         line=_line(finding),
         excerpt=_excerpt(text, finding) if text else None,
+        recorded=None if finding.recorded is None else finding.recorded[: 2 * _AROUND],
         answer=answer,
         typed=typed,
         may_replay=may_act and finding.replayable and finding.state is not FindingState.REPLAYED,
