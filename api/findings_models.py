@@ -60,14 +60,17 @@ class FindingDetail(FindingOut):
     def of_event(
         cls, finding: Finding, *, letter: Letter | None, recorded: bytes | None, replayed_at: int | None
     ) -> FindingDetail:
-        """Return the finding with its event: the letter, else what was `recorded`."""
-        event = recorded if letter is None else letter.body
+        """Return the finding with its event: the letter, or what was `recorded` of one that never had a letter."""
+        if letter is not None:
+            event: bytes | None = letter.body
+        else:
+            event, recorded = (None, recorded) if finding.destroyed else (recorded, None)
         return cls.model_validate(
             {
                 **_members(finding),
                 "event": _text(event),
                 "context": None if letter is None else _text(letter.context),
-                "recorded": None if letter is None else _text(recorded),
+                "recorded": _text(recorded),
                 "replayable": letter is not None,
                 "replayed_at": replayed_at,
             }
