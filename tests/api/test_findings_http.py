@@ -249,6 +249,91 @@ def test_a_finding_is_dismissed_and_forgotten(
     assert (refused.status_code, refused.json()["code"]) == (409, "finding.nothing_to_replay")
 
 
+FROM_US = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+
+
+def test_a_browser_signs_in_and_sees_pages(
+    engine: Engine, client: httpx.Client, found: dict[str, Finding], key: dict[str, str]
+) -> None:
+    one = found["epcis.time"]
+    for path in ("/findings", address(one)):
+        asked = client.get(path, headers=FROM_US)
+        assert (asked.status_code, 'type="password"' in asked.text) == (200, True)
+        assert asked.headers["vary"] == "Accept, Authorization, Cookie"
+        assert asked.headers["content-security-policy"].startswith("default-src 'none'")
+        assert client.get(path, headers={**FROM_US, **key}).text.count("<h1>") == 1
+    assert one.message not in client.get(address(one), headers=FROM_US).text
+
+    text = key["Authorization"].removeprefix("Bearer ")
+    begun = client.post(f"/findings/session?finding={one.finding_id}", data={"key": f" {text} "}, headers=FROM_US)
+    assert (begun.status_code, begun.headers["location"]) == (303, address(one))
+    assert begun.headers["set-cookie"] == f"traceability_key={text}; HttpOnly; Path=/findings; SameSite=strict"
+    assert found["epcis.time"].path in client.get(address(one), headers=FROM_US).text
+    problem = client.get("/findings?since=yesterday", headers=FROM_US)
+    assert (problem.status_code, "since is a day such as" in problem.text) == (400, True)
+    # A key that is revoked ends the session at once.
+    engine.organisations.revoke_key(DAIRY, text.split("_")[1])
+    assert 'type="password"' in client.get("/findings", headers=FROM_US).text
+    left = client.post(address(one), data={"do": "dismiss"}, headers=FROM_US)
+    assert (left.status_code, left.headers["location"]) == (303, address(one))
+    assert client.post("/findings/session/end", headers=FROM_US).headers["set-cookie"].startswith('traceability_key=""')
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, True),
+        ({"Origin": "ours"}, True),
+        ({}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "ours"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+    ],
+)
+def test_forms_are_taken_from_our_pages_only(
+    client: httpx.Client, key: dict[str, str], found: dict[str, Finding], headers: dict[str, str], *, allowed: bool
+) -> None:
+    ours = str(client.base_url).rstrip("/")
+    sent = {name: ours if value == "ours" else value for name, value in headers.items()}
+    answer = client.post(address(found["epcis.time"]), data={"do": "dismiss"}, headers={**key, **sent})
+    assert answer.status_code == (303 if allowed else 403)
+    if not allowed:
+        assert answer.json()["code"] == "access.other_origin"
+        assert len(listed(client, key, state="open")) == len(found)
+
+
+def test_a_key_that_may_not_read_does_not_sign_in(
+    client: httpx.Client, bearer: Bearer, found: dict[str, Finding]
+) -> None:
+    text = bearer(DAIRY, Scope.CAPTURE)["Authorization"].removeprefix("Bearer ")
+    refused = client.post("/findings/session", data={"key": text}, headers=FROM_US)
+    assert (refused.status_code, "lacks the scope query" in refused.text) == (403, True)
+    form = {**FROM_US, "Content-Type": "application/x-www-form-urlencoded"}
+    unknown = client.post("/findings/session", content=b"key=%00%ff%ed%a0%bd", headers=form)
+    assert (unknown.status_code, unknown.headers["www-authenticate"]) == (401, "Bearer")
+    assert not client.cookies
+    reader = bearer(DAIRY, Scope.QUERY)
+    page = client.get(address(found["epcis.time"]), headers={**FROM_US, **reader})
+    assert ("Replay</button>" in page.text, "has the scope <code>capture</code>" in page.text) == (False, True)
+    refused = client.post(address(found["epcis.time"]), data={"do": "forget"}, headers={**FROM_US, **reader})
+    assert (refused.status_code, "access.scope" in refused.text) == (403, True)
+    hostile = {**form, **bearer(DAIRY, *Scope)}
+    for content in (b"event=%00%ff%ed%a0%bd", b"event=%7B&do=replay", b"event=" + b"%5B" * 300_000):
+        assert client.post(address(found["epcis.time"]), content=content, headers=hostile).status_code == 422
+
+
+def test_an_event_too_long_for_a_form_is_shown_in_part(
+    engine: Engine, client: httpx.Client, key: dict[str, str]
+) -> None:
+    long = event(eventTime="yesterday", **{"dairy:note": "x" * 1_100_000})
+    (one,) = capture(engine.pool, engine.ledger_of(DAIRY), document(long, context=CONTEXT), Origin(DAIRY, "long.json"))
+    page = client.get(address(one), headers={**FROM_US, **key})
+    assert (page.status_code, "<textarea" in page.text, len(page.text) < 20_000) == (200, False, True)
+    assert f"traceability finding replay {one.finding_id} corrected.json" in page.text
+
+
 def test_the_cookie_of_the_pages_opens_nothing_to_programs(
     engine: Engine, client: httpx.Client, found: dict[str, Finding]
 ) -> None:
