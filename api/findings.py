@@ -13,14 +13,7 @@ from api.findings_models import FindingDetail, FindingOut, ListQuestion, Replaye
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError
 from traceability.gs1.epcis import CapturedEvent, Document, Problem, read_letter
-from traceability.ledger.findings import (
-    CONFLICT,
-    Finding,
-    Findings,
-    FindingState,
-    Letter,
-    conflict_sentence,
-)
+from traceability.ledger.findings import CONFLICT, Finding, Findings, FindingState, Letter, conflict_sentence
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Outcome
 
@@ -111,9 +104,9 @@ def replay_finding(engine: Engine, organisation: str, finding_id: UUID, correcte
     ((appended,),) = engine.ledger_of(organisation).append_all([captured.event])
     if appended.outcome is Outcome.CONFLICT:
         raise ConflictError(
-            conflict_sentence(appended.position),
+            conflict_sentence(appended.position).removesuffix("."),
             code=CONFLICT,
-            hint="Nothing was recorded. To correct a recorded event, declare it an error and send another.",
+            hint="To correct a recorded event, declare it an error and send another.",
         )
     warnings = _warnings(engine, finding, read.problems, appended.position)
     settled = findings.replayed(organisation, finding_id, appended.position, warnings)

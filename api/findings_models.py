@@ -101,8 +101,8 @@ def event_problems(problems: Sequence[Problem]) -> list[EventProblem]:
 Text = Annotated[str, Field(max_length=2_000)]
 
 
-class FindingQuestion(BaseModel):
-    """A filter as addresses, forms and options have it: what is empty is not asked for."""
+class ListQuestion(BaseModel):
+    """What addresses, forms and options ask for: a filter, whose empty parts do not count, and where to begin."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     job: Text = Field(default="", description="The id of a capture job.")
@@ -113,6 +113,9 @@ class FindingQuestion(BaseModel):
     position: Text = Field(default="", description="A position of the ledger.")
     since: Text = Field(default="", description="A day, or a time with an offset.", examples=["2026-03-01"])
     until: Text = Field(default="", description="A day, which is included, or a time with an offset, which is not.")
+    after: UUID | None = Field(default=None, description="Go on after the finding with this id.")
+    per_page: int = Field(default=USUAL_PAGE, ge=1, le=MOST_ON_A_PAGE, alias="perPage")
+    direction: Literal["ASC", "DESC"] = Field(default="DESC", alias="orderDirection", description="DESC: newest first.")
 
     def filter(self) -> FindingFilter:
         """Return what is asked for; raises `InvalidInputError` (`finding.filter`)."""
@@ -134,14 +137,6 @@ class FindingQuestion(BaseModel):
             since=_moment("since", self.since, later_days=0),
             until=_moment("until", self.until, later_days=1),
         )
-
-
-class ListQuestion(FindingQuestion):
-    """A filter, and where to begin in the list."""
-
-    after: UUID | None = Field(default=None, description="Go on after the finding with this id.")
-    per_page: int = Field(default=USUAL_PAGE, ge=1, le=MOST_ON_A_PAGE, alias="perPage")
-    direction: Literal["ASC", "DESC"] = Field(default="DESC", alias="orderDirection", description="DESC: newest first.")
 
     def following(self, last: UUID) -> str:
         """Return the address of the page that begins after the finding `last`."""

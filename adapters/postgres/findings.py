@@ -8,7 +8,7 @@ letters in the mode of its writers and then looks which events are erased; an er
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -245,7 +245,7 @@ def _finding(row: tuple[Any, ...]) -> Finding:
     )
 
 
-def _copy(connection: psycopg.Connection, target: str, rows: Iterable[bytes]) -> None:
+def _copy(connection: psycopg.Connection, target: str, rows: Sequence[bytes]) -> None:
     if not rows:
         return
     count = (target.count(",") + 1).to_bytes(2, "big")
