@@ -13,14 +13,7 @@ from api.findings_models import FindingDetail, FindingOut, ListQuestion, Replaye
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError
 from traceability.gs1.epcis import CapturedEvent, Document, Problem, read_letter
-from traceability.ledger.findings import (
-    CONFLICT,
-    Finding,
-    Findings,
-    FindingState,
-    Letter,
-    conflict_sentence,
-)
+from traceability.ledger.findings import CONFLICT, Finding, Findings, FindingState, Letter, conflict_sentence
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Outcome
 
@@ -71,18 +64,13 @@ def describe_finding(engine: Engine, organisation: str, finding_id: UUID) -> Fin
     """Return a finding with the bytes of its event: its letter's, or those that the recorded event was received as."""
     findings = findings_of(engine)
     finding = findings.get(organisation, finding_id)
-    if finding.letter_id is not None:
-        letter = findings.letter(organisation, finding.letter_id)
-        if letter is not None:
-            return FindingDetail.of_event(
-                finding, letter.body, letter.context, replayed_at=_replayed_at(finding, letter)
-            )
-    source = None
-    if finding.position is not None:
-        for record in engine.ledger.records([finding.position]):
-            if record.event.captured_by == organisation:
-                source = record.event.parts.source or None
-    return FindingDetail.of_event(finding, source, None, replayed_at=None)
+    letter = None if finding.letter_id is None else findings.letter(organisation, finding.letter_id)
+    return FindingDetail.of_event(
+        finding,
+        letter=letter,
+        recorded=_received(engine, organisation, finding.position),
+        replayed_at=None if letter is None else _replayed_at(finding, letter),
+    )
 
 
 def dismiss_finding(engine: Engine, organisation: str, finding_id: UUID, *, forget: bool) -> FindingOut:
@@ -116,9 +104,9 @@ def replay_finding(engine: Engine, organisation: str, finding_id: UUID, correcte
     ((appended,),) = engine.ledger_of(organisation).append_all([captured.event])
     if appended.outcome is Outcome.CONFLICT:
         raise ConflictError(
-            conflict_sentence(appended.position),
+            conflict_sentence(appended.position).removesuffix("."),
             code=CONFLICT,
-            hint="Nothing was recorded. To correct a recorded event, declare it an error and send another.",
+            hint="To correct a recorded event, declare it an error and send another.",
         )
     warnings = _warnings(engine, finding, read.problems, appended.position)
     settled = findings.replayed(organisation, finding_id, appended.position, warnings)
@@ -128,6 +116,13 @@ def replay_finding(engine: Engine, organisation: str, finding_id: UUID, correcte
         event_id=appended.event_id,
         finding=FindingOut.of(settled),
     )
+
+
+def _received(engine: Engine, organisation: str, position: int | None) -> bytes | None:
+    """Return the bytes that the event at a position was received as, if the organisation sent it."""
+    records = [] if position is None else engine.ledger.records([position])
+    sources = [record.event.parts.source for record in records if record.event.captured_by == organisation]
+    return sources[0] if sources else None
 
 
 def _read(engine: Engine, organisation: str, letter: Letter, corrected: bytes | None) -> Document:

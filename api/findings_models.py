@@ -14,7 +14,7 @@ from api.problems import EventProblem
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import Problem
 from traceability.ledger.event import EPOCH, utc_text
-from traceability.ledger.findings import Finding, FindingFilter, FindingState, Severity
+from traceability.ledger.findings import Finding, FindingFilter, FindingState, Letter, Severity
 from traceability.ledger.store import Outcome
 
 USUAL_PAGE: Final = 50
@@ -52,20 +52,26 @@ class FindingDetail(FindingOut):
 
     event: str | None
     context: str | None = Field(description="The `@context` of the document, as JSON.")
+    recorded: str | None = Field(description="The recorded event that this one repeats or contradicts.")
     replayable: bool
     replayed_at: int | None = Field(description="The position of the event that the letter became.")
 
     @classmethod
     def of_event(
-        cls, finding: Finding, event: bytes | None, context: bytes | None, *, replayed_at: int | None
+        cls, finding: Finding, *, letter: Letter | None, recorded: bytes | None, replayed_at: int | None
     ) -> FindingDetail:
-        """Return the finding with the bytes of its event."""
+        """Return the finding with its event: the letter, or what was `recorded` of one that never had a letter."""
+        if letter is not None:
+            event: bytes | None = letter.body
+        else:
+            event, recorded = (None, recorded) if finding.destroyed else (recorded, None)
         return cls.model_validate(
             {
                 **_members(finding),
-                "event": None if event is None else event.decode(errors="replace"),
-                "context": context.decode(errors="replace") if context else None,
-                "replayable": event is not None and finding.letter_id is not None,
+                "event": _text(event),
+                "context": None if letter is None else _text(letter.context),
+                "recorded": _text(recorded),
+                "replayable": letter is not None,
                 "replayed_at": replayed_at,
             }
         )
@@ -95,8 +101,8 @@ def event_problems(problems: Sequence[Problem]) -> list[EventProblem]:
 Text = Annotated[str, Field(max_length=2_000)]
 
 
-class FindingQuestion(BaseModel):
-    """A filter as addresses, forms and options have it: what is empty is not asked for."""
+class ListQuestion(BaseModel):
+    """What addresses, forms and options ask for: a filter, whose empty parts do not count, and where to begin."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     job: Text = Field(default="", description="The id of a capture job.")
@@ -107,6 +113,9 @@ class FindingQuestion(BaseModel):
     position: Text = Field(default="", description="A position of the ledger.")
     since: Text = Field(default="", description="A day, or a time with an offset.", examples=["2026-03-01"])
     until: Text = Field(default="", description="A day, which is included, or a time with an offset, which is not.")
+    after: UUID | None = Field(default=None, description="Go on after the finding with this id.")
+    per_page: int = Field(default=USUAL_PAGE, ge=1, le=MOST_ON_A_PAGE, alias="perPage")
+    direction: Literal["ASC", "DESC"] = Field(default="DESC", alias="orderDirection", description="DESC: newest first.")
 
     def filter(self) -> FindingFilter:
         """Return what is asked for; raises `InvalidInputError` (`finding.filter`)."""
@@ -129,14 +138,6 @@ class FindingQuestion(BaseModel):
             until=_moment("until", self.until, later_days=1),
         )
 
-
-class ListQuestion(FindingQuestion):
-    """A filter, and where to begin in the list."""
-
-    after: UUID | None = Field(default=None, description="Go on after the finding with this id.")
-    per_page: int = Field(default=USUAL_PAGE, ge=1, le=MOST_ON_A_PAGE, alias="perPage")
-    direction: Literal["ASC", "DESC"] = Field(default="DESC", alias="orderDirection", description="DESC: newest first.")
-
     def following(self, last: UUID) -> str:
         """Return the address of the page that begins after the finding `last`."""
         given = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -158,6 +159,10 @@ def _members(finding: Finding) -> dict[str, object]:
         "state": finding.state,
         "settled_at": None if finding.settled_at is None else utc_text(finding.settled_at),
     }
+
+
+def _text(data: bytes | None) -> str | None:
+    return data.decode(errors="replace") if data else None
 
 
 def _uuid(name: str, text: str) -> UUID | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -28,6 +28,7 @@ from traceability.errors import (
     TraceabilityError,
     UnavailableError,
 )
+from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -59,7 +60,7 @@ class EventProblem(BaseModel):
 
     path: str = Field(examples=["$.eventTime"])
     code: str = Field(examples=["epcis.time"])
-    severity: Literal["error", "warning"]
+    severity: Severity
     message: str
 
 

@@ -2,13 +2,13 @@
 
 Letters hold what an erasure destroys. So that none comes in beside an erasure, whoever adds one locks the table of
 letters in the mode of its writers and then looks which events are erased; an erasure locks it against them
-(`adapters.postgres.erasure`). Whoever also takes the lock of the ledger's head takes it first.
+(`adapters.postgres.erasure`). The order of locks is: the ledger's head, the table of letters, rows of findings.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -93,12 +93,19 @@ def destroy(connection: psycopg.Connection, ledger_id: int, position: int) -> No
     The caller's transaction holds the table of letters locked against writers, or is the erasure's.
     """
     connection.execute(
-        """WITH gone AS (
-               DELETE FROM work.letter WHERE ledger_id = %(ledger)s AND (position = %(position)s OR letter_id IN (
-                   SELECT letter_id FROM work.finding WHERE ledger_id = %(ledger)s AND position = %(position)s))
+        """WITH about AS (
+               SELECT finding_id, letter_id FROM work.finding
+                WHERE ledger_id = %(ledger)s AND position = %(position)s
+           ), gone AS (
+               DELETE FROM work.letter WHERE ledger_id = %(ledger)s AND letter_id IN (
+                   SELECT letter_id FROM about
+                    UNION SELECT letter_id FROM work.letter WHERE ledger_id = %(ledger)s AND position = %(position)s)
                RETURNING letter_id)
            UPDATE work.finding SET message = %(destroyed)s, path = '$', letter_id = NULL
-            WHERE ledger_id = %(ledger)s AND (position = %(position)s OR letter_id IN (SELECT letter_id FROM gone))""",
+            WHERE ledger_id = %(ledger)s AND finding_id IN (
+                SELECT finding_id FROM about
+                 UNION SELECT f.finding_id FROM gone JOIN work.finding f USING (letter_id)
+                        WHERE f.ledger_id = %(ledger)s)""",
         {"ledger": ledger_id, "position": position, "destroyed": DESTROYED},
     )
 
@@ -178,6 +185,7 @@ class PostgresFindings(Findings):
         names = self._names(organisation, finding_id)
         values = {**names, "now": self._clock.now_us(), "destroyed": DESTROYED}
         with self._pool.connection() as connection, connection.transaction():
+            connection.execute("LOCK TABLE work.letter IN ROW EXCLUSIVE MODE")
             connection.execute(
                 f"UPDATE work.finding SET state = 'dismissed', settled_at = %(now)s WHERE {_TOGETHER}"
                 " AND state = 'open'",
@@ -257,7 +265,7 @@ def _finding(row: tuple[Any, ...]) -> Finding:
     )
 
 
-def _copy(connection: psycopg.Connection, target: str, rows: Iterable[bytes]) -> None:
+def _copy(connection: psycopg.Connection, target: str, rows: Sequence[bytes]) -> None:
     if not rows:
         return
     count = (target.count(",") + 1).to_bytes(2, "big")

@@ -18,6 +18,7 @@ from traceability.errors import InvalidInputError, NotFoundError
 app = group("finding", "Findings: list, show, replay, dismiss.")
 
 _STDIN = Path("-")
+_LARGEST = 1 << 26  # bytes; an event is read whole
 
 Id = Annotated[UUID, typer.Argument(metavar="FINDING", help="Its id, as `finding list` shows it.")]
 
@@ -169,14 +170,19 @@ def dismiss(
 
 
 def _bytes_of(file: Path) -> bytes:
-    if file == _STDIN:
-        return sys.stdin.buffer.read()
     try:
-        return file.read_bytes()
+        if file == _STDIN:
+            data = sys.stdin.buffer.read(_LARGEST + 1)
+        else:
+            with file.open("rb") as stream:
+                data = stream.read(_LARGEST + 1)
     except OSError as error:
         raise NotFoundError(
             f"Cannot read {file}: {error.strerror or error}", code="finding.file", hint="Give the path of a file, or -."
         ) from error
+    if len(data) > _LARGEST:
+        raise InvalidInputError(f"One event of more than {_LARGEST} bytes is not read", code="finding.too_long")
+    return data
 
 
 def _where(found: FindingOut) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuestion, ReplayedOut, event_problems
@@ -28,6 +28,11 @@ _EVENT: Final = {
         "content": {JSON: {"schema": {"type": "object"}}},
     }
 }
+
+
+async def _body(request: Request) -> bytes:
+    """Return the bytes that were sent: an event is read by its own rules, and kept as written."""
+    return await request.body()
 
 
 @router.get("", summary="List what was wrong with the events that you sent", response_model=list[FindingOut])
@@ -74,7 +79,7 @@ def show_finding(
     "/{finding_id}/replay", summary="Record the event of a finding", response_model=ReplayedOut, openapi_extra=_EVENT
 )
 def replay(
-    engine: EngineDep, caller: CaptureDep, finding_id: UUID, body: Annotated[bytes, Body(media_type=JSON)] = b""
+    engine: EngineDep, caller: CaptureDep, finding_id: UUID, body: Annotated[bytes, Depends(_body)]
 ) -> ReplayedOut | Response:
     """Record the event as it was received, or as the body corrects it, and settle its findings.
 

@@ -33,6 +33,7 @@ VARY: Final = "Accept, Authorization, Cookie"
 # With no-referrer, which the other pages have, a browser that does not say Sec-Fetch-Site would send `Origin: null`.
 _HEADERS: Final = {"Vary": VARY, "Referrer-Policy": "same-origin"}
 _AROUND: Final = 4_000  # characters shown before and after the place
+_SEARCHED: Final = 1 << 20  # characters of an event in which the place is looked for
 _FORM_ROOM: Final = 1_024  # bytes of a form beside the event
 
 
@@ -86,7 +87,7 @@ def findings_page(engine: Engine, visitor: Caller | None, question: ListQuestion
         lines, following, problem = [_line(FindingOut.of(finding)) for finding in page.findings], page.following, None
     except InvalidInputError as error:
         lines, following, problem = [], None, f"{error.message}. {error.hint}"
-    filtered = bool(question.model_dump(exclude_defaults=True))
+    filtered = bool(question.model_dump(exclude_defaults=True, exclude={"per_page", "direction"}))
     shown = render(
         "findings.html",
         organisation=visitor.organisation,
@@ -163,7 +164,7 @@ def _finding_page(
     finding = describe_finding(engine, visitor.organisation, finding_id)
     text = _as_typed(finding.event)
     typed = text if answer is None or answer.typed is None else answer.typed
-    fits = len(quote_plus(text)) + _FORM_ROOM <= engine.settings.max_body_bytes
+    room = engine.settings.max_body_bytes - _FORM_ROOM
     may_act = Scope.CAPTURE in visitor.scopes
     shown = render(
         "finding.html",
@@ -171,12 +172,13 @@ def _finding_page(
         finding=finding,
         line=_line(finding),
         excerpt=_excerpt(text, finding) if text else None,
+        recorded=None if finding.recorded is None else finding.recorded[: 2 * _AROUND],
         answer=answer,
         typed=typed,
         may_replay=may_act and finding.replayable and finding.state is not FindingState.REPLAYED,
         may_dismiss=may_act and finding.state is FindingState.OPEN,
         may_forget=may_act and finding.replayable,
-        too_long=not fits,
+        too_long=len(text) > room or len(quote_plus(text)) > room,
         may_act=may_act,
         settled=None if finding.settled_at is None else words.moment(microseconds(finding.settled_at)),
     )
@@ -209,7 +211,7 @@ def _line(finding: FindingOut) -> Line:
 
 
 def _excerpt(text: str, finding: FindingDetail) -> Excerpt:
-    start, end = place_in(text, finding.path)
+    start, end = place_in(text, finding.path) if len(text) <= _SEARCHED else (0, 0)
     if text[start:end] == text.strip():  # about the event as a whole
         start = end = 0
     end = min(end, start + _AROUND)

@@ -1,13 +1,37 @@
-"""The guide names every code that a problem may have, and no other."""
+"""The guides name every code that a problem or a finding may have, and no other."""
 
 import re
 from pathlib import Path
 
+from traceability.ledger.findings import CONFLICT, DUPLICATE
+
 ROOT = Path(__file__).parents[2]
+# The one is about URNs that we write, the other stands for all of them and is never given itself.
+NOT_OF_A_DOCUMENT = {"gs1.no_urn", "gs1.identifier"}
+
+
+def codes_in(folder: str, pattern: str) -> set[str]:
+    sources = "".join(path.read_text() for path in (ROOT / folder).rglob("*.py"))
+    return set(re.findall(pattern, sources))
+
+
+def listed_in(guide: str) -> list[str]:
+    return re.findall(r"^\| `([a-z0-9_.]+)` \|", (ROOT / "docs/guide" / guide).read_text(), re.MULTILINE)
 
 
 def test_the_guide_lists_the_codes() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "traceability/gs1/epcis").glob("*.py"))
-    raised = set(re.findall(r'"((?:epcis|json)\.[a-z_]+)"', sources)) - {"epcis.personal"}
-    listed = re.findall(r"^\| `([a-z_.]+)` \|", (ROOT / "docs/guide/epcis.md").read_text(), re.MULTILINE)
-    assert sorted(raised) == sorted(listed)
+    raised = codes_in("traceability/gs1/epcis", r'"((?:epcis|json)\.[a-z_]+)"') - {"epcis.personal"}
+    assert sorted(raised) == sorted(listed_in("epcis.md"))
+
+
+def test_the_guide_of_findings_lists_the_others() -> None:
+    raised = codes_in("traceability/gs1", r'"(gs1\.[a-z_]+)"') - NOT_OF_A_DOCUMENT
+    assert sorted(raised | {CONFLICT, DUPLICATE}) == sorted(listed_in("findings.md"))
+
+
+def test_the_guide_of_findings_names_every_refusal() -> None:
+    guide = (ROOT / "docs/guide/findings.md").read_text()
+    raised = codes_in("api", r'code="(finding\.[a-z_]+)"') | codes_in("adapters", r'code="(finding\.[a-z_]+)"')
+    assert len(raised) > 4
+    of_commands = {"finding.file", "finding.no_event", "finding.too_long"}
+    assert {code for code in raised - of_commands if f"`{code}`" not in guide} == set()

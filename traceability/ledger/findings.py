@@ -65,6 +65,11 @@ class Finding:
     state: FindingState = FindingState.OPEN
     settled_at: int | None = None
 
+    @property
+    def destroyed(self) -> bool:
+        """Whether its letter and its sentence were erased or forgotten."""
+        return self.message == DESTROYED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
