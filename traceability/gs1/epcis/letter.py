@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ def read_letter(body: bytes, context: bytes, *, captured_by: str, personal: Sequ
     is told only when it is an error: the document's findings have the rest. No input raises but a wrong `personal`.
     """
     try:
-        text = text_of(body)
+        text = text_of(body.removeprefix(codecs.BOM_UTF8))
         start = skip_space(text, 0)
         _, end = value_at(text, start)
         if skip_space(text, end) != len(text):

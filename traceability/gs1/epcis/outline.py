@@ -10,6 +10,7 @@ block; no text that is wrong there can become an event, because each must be JSO
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -269,7 +270,7 @@ class _Text:
         self._known = (0, START)  # the last position whose place was asked for
         self._around = 0  # bytes of the values that were read
         self.more()
-        if self.data.startswith(b"\xef\xbb\xbf"):
+        if self.data.startswith(codecs.BOM_UTF8):
             self.at = 3
             self._known = (3, START)
 
