@@ -21,6 +21,8 @@ JSON: TypeAlias = Any
 
 CONTAINERS: Final = (dict, list)
 
+PLAIN_BYTES: Final = 16 * 1024 * 1024
+"""Of a longer text no copies are made to find out whether it is plain."""
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another."""
 MAX_NUMBER_LENGTH: Final = 64
@@ -117,7 +119,7 @@ def plain_value(data: bytes) -> JSON:
     A faster decoder reads it, and what it read is written again. If both texts are the same but for spaces, they have
     the same tokens, so no member was repeated and dropped and no number is spelled otherwise than in `data`.
     """
-    if b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+    if len(data) > PLAIN_BYTES or b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         return None
     try:
         value = _decode_plain(data)
