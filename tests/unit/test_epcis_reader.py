@@ -13,7 +13,7 @@ from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.reader import event_of, read_event
-from traceability.gs1.epcis.strict_json import JsonTextError, Number, dumps, plain_value, read_value
+from traceability.gs1.epcis.strict_json import PLAIN_BYTES, JsonTextError, Number, dumps, plain_value, read_value
 from traceability.ledger.event import LedgerEvent
 
 SPACES = st.sampled_from(["", "", "", " ", "\n", "\t", "\r\n  ", "\f", "\xa0"])
@@ -202,3 +202,7 @@ def test_what_is_no_event_is_a_problem(source: bytes) -> None:
     findings = Findings(3, "$.epcisBody.eventList[3]")
     assert read_event(source, NAMES, DAIRY, PersonalMembers(()), findings) is None
     assert findings.problems == the_exact_way(source, PersonalMembers(()))[1] != []
+
+
+def test_no_copies_are_made_of_a_very_long_text() -> None:
+    assert plain_value(b'"%b"' % (b"x" * PLAIN_BYTES)) is None

@@ -100,6 +100,7 @@ class Identifier(Struct, frozen=True, gc=False):
     class_uri: str | None
 
 
+_ITEM: Final = Kind.ITEM  # to look a member up takes as long as to make an Identifier
 _TailReader: TypeAlias = Callable[[str], Identifier | None]
 
 
@@ -233,7 +234,7 @@ def _sscc(digits: str) -> Identifier | None:
     if len(digits) != _SSCC_LENGTH or not digits.isdigit() or check_digit(digits[:-1]) != digits[-1]:
         return None
     uri = _SSCC_LINK + digits
-    return Identifier(uri, Kind.ITEM, "00", None, None, None, uri, None, None)
+    return Identifier(uri, _ITEM, "00", None, None, None, uri, None, None)
 
 
 def _sscc_under(prefix: str) -> _TailReader:
@@ -245,7 +246,7 @@ def _sscc_under(prefix: str) -> _TailReader:
             return None
         digits = reference[0] + prefix + reference[1:]
         uri = f"{_SSCC_LINK}{digits}{check_digit(digits)}"
-        return Identifier(uri, Kind.ITEM, "00", None, None, None, uri, None, None)
+        return Identifier(uri, _ITEM, "00", None, None, None, uri, None, None)
 
     return read
 
@@ -258,9 +259,13 @@ def _trade_item_after(stem: str) -> _TailReader | None:
     uri, subject = one.uri.removesuffix(_ANY_TAIL), one.subject.removesuffix(_ANY_TAIL)
     key, gtin, batch, lot_uri, class_uri = one.key, one.gtin, one.lot, one.lot_uri, one.class_uri
     if gtin is not None and one.kind is Kind.ITEM and one.serial == _ANY_TAIL:
-        return lambda serial: Identifier(
-            uri + serial, Kind.ITEM, key, gtin, batch, serial, subject + serial, lot_uri, class_uri
-        )
+
+        def read(serial: str) -> Identifier:
+            link = uri + serial
+            meant = link if subject == uri else subject + serial
+            return Identifier(link, _ITEM, key, gtin, batch, serial, meant, lot_uri, class_uri)
+
+        return read
     if one.kind is Kind.LOT and batch == _ANY_TAIL:
         lots = f"{RESOLVER}/01/{gtin}/10/"
         return lambda lot: Identifier(uri + lot, Kind.LOT, key, gtin, lot, None, subject + lot, lots + lot, class_uri)

@@ -20,6 +20,8 @@ JSON: TypeAlias = Any
 
 CONTAINERS: Final = (dict, list)
 
+PLAIN_BYTES: Final = 16 * 1024 * 1024
+"""Of a longer text no copies are made to find out whether it is plain."""
 MAX_DEPTH: Final = 64
 """Objects and arrays inside one another."""
 MAX_NUMBER_LENGTH: Final = 64
@@ -140,13 +142,15 @@ def plain_value(data: bytes) -> JSON:
     A faster decoder reads it, and what it read is written again. If both texts are the same but for spaces, they have
     the same tokens, so no member was repeated and dropped and no number is spelled otherwise than in `data`.
     """
-    if b"\\u" in data or data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+    if len(data) > PLAIN_BYTES or b"\\u" in data:
         return None
     try:
         value = _decode_plain(data)
+        if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+            _check_depth(value)
         written = dumps(value)
-    except (msgspec.MsgspecError, JsonTextError, UnicodeDecodeError, TypeError):  # the last: an integer of 65 bits
-        return None
+    except (msgspec.MsgspecError, JsonTextError, UnicodeDecodeError, RecursionError, TypeError):
+        return None  # TypeError: an integer of more than 64 bits
     if written != data and written.translate(None, _WHITE) != data.translate(None, _WHITE):
         return None
     return value
