@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import lru_cache
+from io import BytesIO
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -33,7 +34,7 @@ from traceability.gs1.epcis.document import EventReader
 from traceability.gs1.epcis.outline import Block
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import loads
-from traceability.ledger.store import LedgerRules, Prepared, prepare
+from traceability.ledger.store import RANDOM_SIZE, LedgerRules, Prepared, prepare
 
 _RULES: Final = LedgerRules(
     indexer=index_rows, content_digest=content_digest, clock=SystemClock(), entropy=SystemEntropy()
@@ -96,11 +97,12 @@ def prepare_block(task: BlockTask) -> PreparedBlock:
     numbers: list[int] = []
     warnings: dict[int, list[Problem]] = {}
     malformed: list[Malformed] = []
+    random = BytesIO(_RULES.entropy.token(RANDOM_SIZE * block.events))
     for number, one in enumerate(reader.read(block, data)):
         problems = one.problems
         if one.event is not None:
             try:
-                good.append(prepare(one.event, _RULES, captured_by=task.captured_by))
+                good.append(prepare(one.event, _RULES, captured_by=task.captured_by, random=random.read(RANDOM_SIZE)))
             except InvalidInputError as error:
                 problems = [*problems, Problem(one.index, one.path, error.code, "error", error.message)]
             else:
