@@ -16,8 +16,8 @@ from api.capture.runner import capturing
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
 from api.cli.serve import address_of, listen, run
 from api.codes import read_code
-from api.demo.load import load_stories
-from api.demo.story import manifest
+from api.demo.load import load_stories, send_rough_feed
+from api.demo.story import Participant, manifest
 from api.integrator import integrating
 from api.logging import configure_logging
 from api.notary import integrate_all, published_log, receipt
@@ -88,7 +88,7 @@ def demo(
         app.state.capture_runner = stack.enter_context(capturing(engine))
         app.state.stories = manifest().stories
         if not json:
-            _print_addresses(address_of(listener))
+            _print_addresses(address_of(listener), *send_rough_feed(engine))
         note("Stop with Ctrl-C; the data stay, and --fresh starts over.")
         run(app, listener)
 
@@ -175,10 +175,13 @@ def _clear(settings: Settings) -> None:
             ) from error
 
 
-def _print_addresses(url: str) -> None:
+def _print_addresses(url: str, sender: Participant, key: str) -> None:
     typer.echo(f"\nOpen {url}/ or go straight to a thing:\n")
     for story in manifest().stories:
         typer.echo(f"{story.title}: {story.sentence}")
         for link in story.links:
             typer.echo(f"  {url}{link.path}  {link.label}")
         typer.echo()
+    typer.echo("A feed with mistakes: what was wrong with each event, and a form to correct and send it again")
+    typer.echo(f"  {url}/findings  sign in as {sender.display_name} with the key {key}")
+    typer.echo()

@@ -95,7 +95,7 @@ def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> Non
         try:
             assert process.stdout is not None
             printed: list[str] = []
-            links = sum(len(story.links) for story in manifest().stories)
+            links = sum(len(story.links) for story in manifest().stories) + 1  # and the findings
             for line in process.stdout:
                 printed += re.findall(r"http://127\.0\.0\.1:\d+/\S*", line)
                 if len(printed) > links:
@@ -104,6 +104,14 @@ def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> Non
                 answer = httpx.get(address, headers={"Accept": "text/html"}, timeout=30)
                 assert answer.status_code == 200, address
                 assert "<h1>" in answer.text
+            key = re.search(r"with the key (\S+)", line)
+            assert key is not None
+            findings = httpx.get(printed[-1], headers={"Authorization": f"Bearer {key[1]}"}, timeout=30).json()
+            assert sorted(finding["code"] for finding in findings) == [
+                "capture.conflict",
+                "capture.duplicate",
+                "epcis.naive_time",
+            ]
             assert all(story.title in httpx.get(printed[0], timeout=30).text for story in manifest().stories)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
