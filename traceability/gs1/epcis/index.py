@@ -22,6 +22,7 @@ from traceability.gs1.identifiers import (
     place_tag,
     tags_of,
 )
+from traceability.gs1.patterns import prefix_tag
 from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
@@ -57,6 +58,7 @@ def index_rows(parts: Parts) -> IndexRows:
             tags.append(_via(identifier))
         else:
             tags += tags_of(identifier, "item")
+    tags += dict.fromkeys(tag for _, identifier in items if (tag := prefix_tag(identifier)) is not None)
     _tag_places(_opened(parts.where), tags)
     parties = _tag_business(_opened(parts.why), tags)
     _tag_how(_opened(parts.how), head, items, tags)
