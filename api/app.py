@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api import reference
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import health, logs, organisations, provenance
+from api.routers import epcis_events, health, logs, organisations, provenance
 from api.web.routes import install_pages
 from api.wiring import Engine
 
@@ -44,6 +44,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(organisations.router)
     app.include_router(logs.router)
     app.include_router(provenance.router)
+    app.include_router(epcis_events.router)
     app.include_router(reference.router)
     install_pages(app)
     return app

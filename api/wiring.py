@@ -11,6 +11,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from adapters.postgres.connection import DatabaseSettings, DatabaseUrls, database_urls, open_pool
+from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
@@ -41,6 +42,11 @@ class Engine:
     ledger: PostgresLedger
     organisations: PostgresOrganisations
     visibility: PostgresVisibility
+
+    @property
+    def event_queries(self) -> PostgresEventQueries:
+        """Return what answers EPCIS queries."""
+        return PostgresEventQueries(self.ledger, self.visibility)
 
     def ledger_of(self, organisation: str) -> PostgresLedger:
         """Return the ledger as `organisation` appends to it; raises `NotFoundError` when there is none."""

@@ -68,6 +68,9 @@ ROUTES = {
     "GET /provenance/events/{event_id}/receipt": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"
     ),
+    # Nothing is recorded here: an empty answer for everybody who may ask.
+    "GET /epcis/events": Expected(200, 200, 403, 200, Scope.QUERY),
+    "GET /epcis/events/{eventID:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/events/urn:uuid:0"),
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
