@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api import reference
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import capture, findings, health, logs, organisations, provenance
+from api.routers import capture, epcis_events, findings, health, logs, organisations, provenance
 from api.web import finding_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
@@ -50,6 +50,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(capture.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
+    app.include_router(epcis_events.router)
     app.include_router(reference.router)
     install_pages(app)
     return app

@@ -28,6 +28,8 @@ from traceability.errors import (
     TraceabilityError,
     UnavailableError,
 )
+from traceability.gs1.epcis.query import NoSuchEventError
+from traceability.gs1.epcis.query_parameters import QueryParameterError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
 
@@ -35,6 +37,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (UnknownKeyError, HTTPStatus.UNAUTHORIZED),
+    (QueryParameterError, HTTPStatus.BAD_REQUEST),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -42,6 +45,11 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (ForbiddenError, HTTPStatus.FORBIDDEN),
     (BusyError, HTTPStatus.TOO_MANY_REQUESTS),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+# What EPCIS 2.0 calls it (§8.2.3, §12): clients of the standard look at the type.
+_TYPE_OF: Final[tuple[tuple[type[TraceabilityError], str], ...]] = (
+    (QueryParameterError, "epcisException:QueryParameterException"),
+    (NoSuchEventError, "epcisException:NoSuchResourceException"),
 )
 _RETRY_SECONDS: Final = "5"
 _LOST_DATABASE: Final = UnavailableError("The database does not answer", code="postgres.unreachable")
@@ -86,9 +94,11 @@ def problem_response(
     errors: Sequence[InvalidField] = (),
     problems: Sequence[EventProblem] = (),
     headers: Mapping[str, str] | None = None,
+    kind: str = "about:blank",
 ) -> JSONResponse:
     """Return the response for an error that no exception stands for."""
     problem = Problem(
+        type=kind,
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
@@ -110,7 +120,8 @@ def problem_of(error: TraceabilityError) -> JSONResponse:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
     elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = _RETRY_SECONDS
-    return problem_response(status, error.code, error.message, hint=error.hint, headers=headers)
+    name = next((name for kind, name in _TYPE_OF if isinstance(error, kind)), "about:blank")
+    return problem_response(status, error.code, error.message, hint=error.hint, headers=headers, kind=name)
 
 
 def install_problems(app: FastAPI) -> None:

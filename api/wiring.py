@@ -14,6 +14,7 @@ from adapters.feeds.spool import Spool
 from adapters.feeds.unpack import Limits
 from adapters.postgres.capture_jobs import PostgresCaptureJobs
 from adapters.postgres.connection import DatabaseSettings, DatabaseUrls, database_urls, open_pool
+from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
@@ -46,6 +47,11 @@ class Engine:
     visibility: PostgresVisibility
     jobs: PostgresCaptureJobs
     spool: Spool
+
+    @property
+    def event_queries(self) -> PostgresEventQueries:
+        """Return what answers EPCIS queries."""
+        return PostgresEventQueries(self.ledger, self.visibility)
 
     def ledger_of(self, organisation: str) -> PostgresLedger:
         """Return the ledger as `organisation` appends to it; raises `NotFoundError` when there is none."""

@@ -13,6 +13,7 @@ import orjson
 from adapters.postgres.connection import open_pool
 from adapters.postgres.ledger import PostgresLedger
 from adapters.system import SystemClock, SystemEntropy
+from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.event import LedgerEvent, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, TagHash, tag_hash
 from traceability.ledger.parts import Parts
@@ -73,5 +74,16 @@ def postgres_ledger(url: str, hash_of: TagHash = tag_hash, *, connections: int =
     pool = open_pool(url, max_size=connections)
     try:
         yield PostgresLedger(pool, rules(hash_of), organisation="tests.example")
+    finally:
+        pool.close()
+
+
+@contextmanager
+def epcis_ledger(url: str, hash_of: TagHash = tag_hash, *, organisation: str) -> Iterator[PostgresLedger]:
+    """Open a ledger of EPCIS events as the server would."""
+    epcis = LedgerRules(index_rows, content_digest, SystemClock(), SystemEntropy(), hash_of)
+    pool = open_pool(url, max_size=2)
+    try:
+        yield PostgresLedger(pool, epcis, organisation=organisation)
     finally:
         pool.close()

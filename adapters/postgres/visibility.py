@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
 
@@ -14,6 +15,22 @@ from traceability.ledger.access import Reader
 from traceability.ledger.index import Visibility
 
 _READERS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A visibility that a reader may see, and how much of its events."""
+
+    id: int
+    visibility: Visibility
+    extent: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    count: int = 0
+    opened: list[Opened] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
 
 
 class PostgresVisibility:
@@ -30,10 +47,17 @@ class PostgresVisibility:
         self._lock = Lock()
         self._known: list[tuple[int, Visibility]] = []
         self._position = 0
-        self._allowed: OrderedDict[Reader, tuple[int, list[int]]] = OrderedDict()
+        self._allowed: OrderedDict[Reader, _Judged] = OrderedDict()
 
     def allowed(self, reader: Reader) -> list[int]:
         """Return the ids of the visibilities that the reader may see, for `visibility = ANY(%s)`."""
+        return self._judge(reader).ids
+
+    def opened(self, reader: Reader) -> list[Opened]:
+        """Return the visibilities that the reader may see, with what it may see of their events."""
+        return self._judge(reader).opened
+
+    def _judge(self, reader: Reader) -> _Judged:
         with self._pool.connection() as connection:
             # A row is committed with the event that used it first, and events are committed in order of position.
             rows = connection.execute(
@@ -46,11 +70,17 @@ class PostgresVisibility:
                 if position > self._position:
                     self._position = position
                     self._known.append((visibility, Visibility(captured_by, tuple(parties), biz_step)))
-            judged, ids = self._allowed.pop(reader, (0, []))
-            if judged < len(self._known):
-                fresh = [i for i, visibility in self._known[judged:] if reader.extent(visibility) is not None]
-                ids = [*ids, *fresh]
-            self._allowed[reader] = (len(self._known), ids)
+            judged = self._allowed.pop(reader, _Judged())
+            if judged.count < len(self._known):
+                fresh = [
+                    Opened(i, visibility, extent)
+                    for i, visibility in self._known[judged.count :]
+                    if (extent := reader.extent(visibility)) is not None
+                ]
+                ids = [opened.id for opened in fresh]
+                # New lists: the old ones may be in use.
+                judged = _Judged(len(self._known), [*judged.opened, *fresh], [*judged.ids, *ids])
+            self._allowed[reader] = judged
             if len(self._allowed) > _READERS:
                 self._allowed.popitem(last=False)
-            return ids
+            return judged

@@ -82,6 +82,9 @@ ROUTES = {
     "POST /findings/{finding_id}": replace(FORM, path=FINDING),
     "POST /findings/session": FORM,
     "POST /findings/session/end": FORM,
+    # Nothing is recorded here: an empty answer for everybody who may ask.
+    "GET /epcis/events": Expected(200, 200, 403, 200, Scope.QUERY),
+    "GET /epcis/events/{eventID:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/events/urn:uuid:0"),
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),

@@ -99,6 +99,8 @@ class Asking:
             self.get(f"/provenance/items/{thing}")
             for direction in ("back", "forward", "both"):
                 self.trace(thing, direction)
+        for query in ("", f"?MATCH_anyEPC={quote(PACK, safe='')}", f"?MATCH_anyEPC={quote(PALLET, safe='')}"):
+            self.get(f"/epcis/events{query}")
         for event_id in event_ids:
             self.get(f"/provenance/events/{event_id}/receipt")
             self.get(f"/provenance/events/{event_id}/receipt?item={quote(PACK, safe='')}")

@@ -71,6 +71,8 @@ def test_every_identifier_is_a_tag_once() -> None:
         f"item:{LOT}",
         f"lot:{LOT}",
         f"item:{CLASS}",
+        "prefix:01/9521234",
+        "prefix:00/9521234",
         f"place:{PLACE}",
         "transaction:urn:po:1",
         f"party:{PARTY}",
@@ -200,7 +202,7 @@ def test_personal_members_leave_the_index_standing() -> None:
     hidden = ("/eventID", "/readPoint/id", "/bizTransactionList/0/bizTransaction", "/sourceList/0/source",
               "/sensorElementList/0/sensorMetadata", "/sensorElementList/0/sensorReport")  # fmt: skip
     found = parts(one, personal=hidden)
-    assert index_rows(found).tags == ("org:dairy.example", f"item:{PACK}", f"class:{CLASS}")
+    assert index_rows(found).tags == ("org:dairy.example", f"item:{PACK}", f"class:{CLASS}", "prefix:01/9521234")
     view = view_of(found)
     assert (view.event_id, view.read_point, view.sources, view.biz_transactions) == (None, None, (), ())
 

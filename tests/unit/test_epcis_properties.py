@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from tests.support.epcis_events import CONTEXT, DAIRY, LOT, OTHER_PACK, PACK, PALLET, PARTY, PLACE, document, read
 from traceability.gs1.epcis import Document, content_digest, index_rows, read_document, view_of
 from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.writer import write_event, write_query_document
+from traceability.ledger.parts import Parts
 
 FIELDS = [
     "@context", "type", "eventTime", "eventTimeZoneOffset", "recordTime", "eventID", "errorDeclaration", "action",
@@ -179,3 +182,28 @@ def iris(value: Any) -> Any:
     if isinstance(value, dict):
         return {iri(name) if name[1:2] == ":" else name: iris(inner) for name, inner in value.items()}
     return [iris(inner) for inner in value] if isinstance(value, list) else value
+
+
+PERSONAL = ("https://x.example/a", "/readPoint/urn:y:a", "/bizTransactionList/0", "/sensorElementList/0/sensorReport",
+            "/ilmd", "/errorDeclaration/https:~1~1x.example~1b", "/eventID")  # fmt: skip
+
+
+def in_any_order(found: Parts) -> dict[str, Any]:
+    """Return the parts without the order of their members, the bytes as received, and the recordTime that was sent."""
+    names = ("head", "where", "why", "how", "more", "personal")
+    open_parts = {name: json.loads(getattr(found, name) or b"{}") for name in names}
+    open_parts["more"].pop("recordTime", None)
+    return {**open_parts, "what": found.what}
+
+
+@settings(deadline=None)
+@given(EVENTS, st.lists(st.sampled_from(PERSONAL), unique=True, max_size=4))
+def test_what_is_written_is_read_again(one: dict[str, Any], personal: list[str]) -> None:
+    (captured,) = read(one, context=PREFIXES, personal=tuple(personal)).events
+    found = captured.event.parts
+    written = write_query_document([write_event(found, 1_772_352_900_123_456)], created_at=0)
+    (again,) = read_document(written, captured_by=DAIRY, personal=personal).events
+    assert in_any_order(again.event.parts) == in_any_order(found)
+    assert json.loads(again.event.parts.more or b"{}")["recordTime"] == "2026-03-01T08:15:00.123456Z"
+    if not personal:
+        assert replace(again.event.parts, source=b"", more=b"") == replace(found, source=b"", more=b"")

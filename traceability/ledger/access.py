@@ -94,7 +94,9 @@ def redact(parts: Parts, extent: frozenset[str], asked: Collection[str]) -> Part
     """
     return Parts(
         head=parts.head,
-        what=tuple(parts.what[j] for j in open_item_indices(parts.what, extent, asked)),
+        what=parts.what
+        if "what" in extent
+        else tuple(parts.what[j] for j in open_item_indices(parts.what, extent, asked)),
         where=parts.where if "where" in extent else b"",
         why=parts.why if "why" in extent else b"",
         how=parts.how if "how" in extent else b"",

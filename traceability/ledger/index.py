@@ -91,7 +91,7 @@ def tag_hash(tag: str) -> int:
 
 
 # Of the tags of these kinds a feed has few, in most of its events.
-_RECURRING: Final = ("class:", "org:", "party:", "place:")
+_RECURRING: Final = ("class:", "org:", "party:", "place:", "prefix:")
 
 
 def _hash(tag: str) -> int:

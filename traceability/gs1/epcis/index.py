@@ -25,6 +25,7 @@ from traceability.gs1.identifiers import (
     party_tag,
     place_tag,
 )
+from traceability.gs1.patterns import prefix_tag
 from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
@@ -65,7 +66,10 @@ def rows_of(cut: Cut, parts: Parts) -> IndexRows:
     declaration = head.get("errorDeclaration")
     tags = [f"org:{captured_by}"]
     tags += [_via(thing) for field, thing in cut.named if field == "transformationID"]
-    tags += item_tags([thing for field, thing in cut.named if field != "transformationID"])
+    things = [thing for field, thing in cut.named if field != "transformationID"]
+    tags += item_tags(things)
+    # What has a class has its company prefix in the class.
+    tags += [tag for thing in {t.class_uri or t.uri: t for t in things}.values() if (tag := prefix_tag(thing))]
     _tag_places(cut.where, tags)
     parties = _tag_business(cut.why, tags)
     _tag_how(cut.how, head, cut.named, tags)

@@ -1,0 +1,42 @@
+"""Queries for events over records in memory: the contract of `adapters.postgres.event_query` in its plainest form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from traceability.gs1.epcis.query import EventQuery, FoundEvent, Order, Page, Place, matches, visible_parts
+from traceability.gs1.epcis.view import EPCIS_TYPES, view_of
+from traceability.ledger.access import Reader
+from traceability.ledger.index import Indexer
+from traceability.ledger.store import Record
+
+
+class MemoryEventQueries:
+    """Looks at every record for every page."""
+
+    def __init__(self, records: Callable[[], Sequence[Record]], *, indexer: Indexer) -> None:
+        self._records = records
+        self._indexer = indexer
+
+    def page(self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None) -> Page:
+        """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place."""
+        records = self._records()
+        head = len(records) if after is None else after.head
+        found = []
+        for record in records[:head]:
+            extent = reader.extent(self._indexer(record.event.parts).visibility)
+            if extent is None or record.event.type not in EPCIS_TYPES or record.event.recorded_at is None:
+                continue
+            parts = visible_parts(record.event.parts, extent, query)
+            view = view_of(parts)
+            if matches(view, record.event.recorded_at, query):
+                found.append((view.occurred_at, FoundEvent(record.position, record.event.recorded_at, parts)))
+        by_time = query.order is Order.EVENT_TIME
+        found.sort(key=lambda one: (one[0] if by_time else 0, one[1].position), reverse=query.descending)
+        found = found[: query.limit]
+        given = 0 if after is None else after.given
+        page = found[given : given + size]
+        if len(found) <= given + size:
+            return Page([event for _, event in page], None)
+        occurred_at, last = page[-1]
+        return Page([event for _, event in page], Place(head, occurred_at, last.position, given + size))

@@ -1,0 +1,296 @@
+"""SimpleEventQuery in PostgreSQL: candidates from the narrow tables in the order of the answer, then their records.
+
+Two ways lead to candidates. The *walk* merges the newest (or oldest) sightings of the visibilities that may be found,
+which costs what the reader may see and not what the ledger holds; postings are looked up for each of them. It is right
+for what is broad: a step, a place of the reader's own, a company prefix of half of its goods. The *postings* of the
+rarest condition, sorted, are right for what is rare. Nobody knows beforehand which it is, so a condition with few
+postings takes them, and any other one walks a bounded way first.
+
+Every candidate is checked against what its reader sees: neither a collision of hashes, nor a tag of a hidden part, nor
+one of another role finds an event. A request looks at a bounded number of rows and records; where that does not fill a
+page, the page is short and says where to go on (EPCIS 2.0 §12, perPage).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Any, Final
+
+import orjson
+import psycopg
+
+from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.visibility import PostgresVisibility
+from traceability.gs1.epcis.query import (
+    Condition,
+    EventQuery,
+    FoundEvent,
+    OneOf,
+    Order,
+    Page,
+    Place,
+    deciding_parts,
+    matches,
+    visible_parts,
+)
+from traceability.gs1.epcis.view import EPCIS_TYPES, view_of
+from traceability.ledger.access import Reader
+from traceability.ledger.parts import Parts
+
+FEW: Final = 2_048
+"""Postings up to which a condition counts as rare: they are sorted at once."""
+
+SOME: Final = 16_384
+"""Postings that are sorted after one batch of the walk."""
+
+MANY: Final = 65_536
+"""Postings that are sorted after two; a condition with more is walked to the end."""
+
+WALK: Final = (256, 1_024)
+"""Sightings of the first batch of a walk in the order of event time, and of the others."""
+
+MAX_WALK: Final = 4_096
+"""Sightings that one request walks."""
+
+WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
+"""Positions that one request walks, batch after batch, in the order of record time."""
+
+MAX_CHECKED: Final = 2_048
+"""Records that one request reads."""
+
+MAX_BYTES: Final = 8_388_608
+"""Bytes of records after which a page is short."""
+
+_CHUNK: Final = 64
+_LEAST_CHUNK: Final = 16
+_BATCH: Final = 1_024
+_FAR: Final = 1 << 62
+
+Key = tuple[int, int]
+"""occurred_at and position of an event, which is where it stands in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Candidates in order; `end` is as far as was looked, None when nothing follows."""
+
+    hits: list[Key]
+    end: Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    position: int
+    recorded_at: int
+    visibility: int
+    parts: Parts
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.parts.what)) + sum(map(len, self.parts.flat()))
+
+
+class PostgresEventQueries:
+    """Answers queries over one ledger; safe to share between threads."""
+
+    def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility) -> None:
+        self._ledger = ledger
+        self._visibility = visibility
+
+    def page(self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None) -> Page:
+        """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place."""
+        head = self._ledger.head()
+        if after is not None:
+            head = min(head, after.head)
+        # Taken after the head: whatever was committed up to it has its visibility there.
+        opened = self._visibility.opened(reader)
+        extents = {one.id: one.extent for one in opened if query.may_find(one.visibility, one.extent)}
+        given = 0 if after is None else after.given
+        want = size if query.limit is None else min(size, query.limit - given)
+        if not extents or want <= 0:
+            return Page([], None)
+        start = _before_all(query) if after is None else (after.occurred_at, after.position)
+        with self._ledger.pool.connection() as connection:
+            found, end = _Search(connection, self._ledger, query, extents, head).gather(want, start)
+        given += len(found)
+        if end is None or given == query.limit:
+            return Page(found, None)
+        return Page(found, Place(head, *end, given))
+
+
+def _before_all(query: EventQuery) -> Key:
+    return (_FAR, _FAR) if query.descending else (-_FAR, 0)
+
+
+class _Search:
+    """The gathering of one page."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        ledger: PostgresLedger,
+        query: EventQuery,
+        extents: dict[int, frozenset[str]],
+        head: int,
+    ) -> None:
+        self._connection = connection
+        self._query = query
+        self._extents = extents
+        groups = [[ledger.rules.tag_hash(tag) for tag in c.tags] for c in query.conditions if c.tags]
+        self._groups = len(groups)
+        self._sql = Statements(query, len(groups))
+        self._ledger_id = ledger.ledger_id
+        span, times = query.record_time, query.event_time
+        self._scope: dict[str, Any] = {
+            "ledger": ledger.ledger_id,
+            "low": 0 if span.since is None else self._last_before(span.since, head),
+            "high": head if span.until is None else self._last_before(span.until, head),
+            "since": -_FAR if times.since is None else times.since,
+            "until": _FAR if times.until is None else times.until,
+            "visible": list(extents),
+            **{f"tags{i}": tags for i, tags in enumerate(groups)},
+            **self._sql.parameters,
+        }
+
+    def gather(self, want: int, start: Key) -> tuple[list[FoundEvent], Key | None]:
+        """Return up to `want` events behind `start`, and where to go on, None when nothing follows."""
+        found: list[FoundEvent] = []
+        end: Key | None = start
+        last = start
+        checked = size = 0
+        for batch in self._batches(want, start):
+            left = batch.hits
+            while left:
+                records = self._records(left[: min(_CHUNK, max(want + 1 - len(found), _LEAST_CHUNK))])
+                for key, record in zip(left, records, strict=False):
+                    event = self._seen(record)
+                    if event is None:
+                        continue
+                    if len(found) == want:
+                        return found, last
+                    found.append(event)
+                    last = key
+                checked += len(records)
+                size += sum(record.size for record in records)
+                looked_at, left = left[len(records) - 1], left[len(records) :]
+                if checked >= MAX_CHECKED or size >= MAX_BYTES:
+                    return found, looked_at
+            end = batch.end
+        return found, end
+
+    # Candidates
+
+    def _batches(self, want: int, after: Key) -> Iterator[_Batch]:
+        """Yield candidates in order until there are none, or enough was looked at."""
+        driver, count = self._rarest(FEW)
+        if driver is not None and count <= FEW:
+            yield from self._posted(driver, want, after)
+            return
+        walks = self._merges if self._query.order is Order.EVENT_TIME else self._walks
+        for number, batch in enumerate(walks(want, after)):
+            yield batch
+            if batch.end is None:
+                return
+            if driver is not None and number == 0:
+                driver, count = self._rarest(MANY)
+            if driver is not None and count <= (MANY if number else SOME):
+                yield from self._posted(driver, want, batch.end)
+                return
+
+    def _rarest(self, limit: int) -> tuple[int | None, int]:
+        """Return the set of tags with the fewest postings, and how many, or more than `limit`."""
+        if not self._groups:
+            return None, 0
+        row = self._connection.execute(self._sql.sizes, {**self._scope, "limit": limit}).fetchone()
+        assert row is not None
+        least = min(row)
+        return row.index(least), least
+
+    def _merges(self, want: int, key: Key) -> Iterator[_Batch]:
+        """Walk in the order of event time: over the visibilities, merged."""
+        count = len(self._extents)
+        for size in self._walk_sizes(want):
+            stride = max(1, 2 * size // count)
+            rank = -(-size // stride)
+            rows = self._ask(self._sql.merged, key, size=size, stride=stride, rank=rank)
+            batch = _batch(rows, size)
+            yield batch
+            if batch.end is None:
+                return
+            key = batch.end
+
+    def _walk_sizes(self, want: int) -> Iterator[int]:
+        # Without a condition that more than a visibility decides, the first batch is the page.
+        first = WALK[0] if any(not _is_step(condition) for condition in self._query.conditions) else want + 1
+        rest = max(first, WALK[1])
+        return chain((first,), repeat(rest, max(1, MAX_WALK // rest)))
+
+    def _walks(self, want: int, key: Key) -> Iterator[_Batch]:
+        """Walk in the order of record time: over windows of positions."""
+        low, high = self._scope["low"], self._scope["high"]
+        descending = self._query.descending
+        for window in WINDOWS:
+            at = max(low + 1, min(key[1], high + 1)) if descending else max(low, min(key[1], high))
+            first, last = (at - window, at - 1) if descending else (at + 1, at + window)
+            size = max(want + 1, _BATCH)
+            batch = _batch(self._ask(self._sql.walked, key, size=size, first=first, last=last), size)
+            if batch.end is None and (first > low + 1 if descending else last < high):
+                batch = _Batch(batch.hits, (0, first if descending else last))
+            yield batch
+            if batch.end is None:
+                return
+            key = batch.end
+
+    def _posted(self, driver: int, want: int, key: Key) -> Iterator[_Batch]:
+        """Sort the postings of one set of tags."""
+        size = 2 * (want + 1)
+        statement = self._sql.posted(driver)
+        while True:
+            batch = _batch(self._ask(statement, key, size=size), size)
+            yield batch
+            if batch.end is None:
+                return
+            key = batch.end
+            size = max(size, _BATCH)
+
+    def _ask(self, statement: str, key: Key, **parameters: int) -> list[tuple[int, int, bool]]:
+        scope = {**self._scope, "at": key[0], "place": key[1], **parameters}
+        # Never prepared: a plan for any list of visibilities compares with each of them, one for this list hashes it.
+        return self._connection.execute(statement, scope, prepare=False, binary=True).fetchall()
+
+    # Records
+
+    def _records(self, keys: Sequence[Key]) -> list[_Record]:
+        """Return the records at these places, in order: all, or as many from the first as are not too long together."""
+        asked = {"ledger": self._ledger_id, "positions": [position for _, position in keys], "bytes": MAX_BYTES}
+        rows = self._connection.execute(RECORDS, asked, binary=True)
+        return [
+            _Record(position, recorded_at, visibility, Parts(head, tuple(what.split(b"\n")) if what else (), *rest))
+            for position, recorded_at, visibility, head, what, *rest in rows
+        ]
+
+    def _seen(self, record: _Record) -> FoundEvent | None:
+        """Return what the reader sees of an event if that is an answer."""
+        if orjson.loads(record.parts.head)["type"] not in EPCIS_TYPES:
+            return None
+        visible = visible_parts(record.parts, self._extents[record.visibility], self._query)
+        if not matches(view_of(deciding_parts(visible, self._query)), record.recorded_at, self._query):
+            return None
+        return FoundEvent(record.position, record.recorded_at, visible)
+
+    def _last_before(self, time: int, head: int) -> int:
+        row = self._connection.execute(LAST_BEFORE, {"ledger": self._ledger_id, "head": head, "time": time}).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def _batch(rows: Sequence[tuple[int, int, bool]], size: int) -> _Batch:
+    hits = [(at, position) for at, position, hit in rows if hit]
+    return _Batch(hits, rows[-1][:2] if len(rows) == size else None)
+
+
+def _is_step(condition: Condition) -> bool:
+    return isinstance(condition, OneOf) and condition.member == "biz_step"

@@ -1,0 +1,175 @@
+"""The statements of `adapters.postgres.event_query`, for one order and the conditions that the narrow tables decide.
+
+All of them give candidates `(occurred_at, position, hit)` in the order of the answer, from behind the place `(at,
+place)`, as parameters of one name each. `OFFSET 0` keeps the planner from turning probes of an index into a scan of
+the table, whatever it thinks of the sizes (limits.md, trap 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from traceability.gs1.epcis.query import EventQuery, IsDeclaration, OneOf, Order
+
+# Positions are in the order of recorded_at, so the bounds of a span are found by halving.
+LAST_BEFORE = """
+WITH RECURSIVE search(low, high) AS (
+    SELECT 0::bigint, %(head)s::bigint
+     UNION ALL
+    SELECT CASE WHEN r.recorded_at < %(time)s THEN s.middle ELSE s.low END,
+           CASE WHEN r.recorded_at < %(time)s THEN s.high ELSE s.middle - 1 END
+      FROM (SELECT low, high, (low + high + 1) / 2 AS middle FROM search WHERE low < high) s
+     CROSS JOIN LATERAL (SELECT recorded_at FROM ledger.record
+                          WHERE ledger_id = %(ledger)s AND position = s.middle OFFSET 0) r)
+SELECT low FROM search WHERE low = high
+"""
+
+# As many of the records as are not behind `bytes` of others: few events are long, but those are very long.
+RECORDS = """
+SELECT position, recorded_at, visibility, head, what, "where", why, how, more, personal
+  FROM (SELECT r.*, sum(length(r.what) + length(r.how) + length(r.more)) OVER (ORDER BY p.n) AS so_far,
+               length(r.what) + length(r.how) + length(r.more) AS own, p.n
+          FROM unnest(%(positions)s::bigint[]) WITH ORDINALITY p(position, n)
+         CROSS JOIN LATERAL (SELECT * FROM ledger.record
+                              WHERE ledger_id = %(ledger)s AND position = p.position OFFSET 0) r) sized
+ WHERE so_far - own < %(bytes)s ORDER BY n
+"""
+
+_COUNT = """
+(SELECT count(*) FROM (SELECT FROM ledger.posting WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags{i})s::bigint[])
+                        LIMIT %(limit)s + 1) counted)
+"""
+
+_IN_SCOPE = (
+    "s.ledger_id = %(ledger)s AND s.position > %(low)s AND s.position <= %(high)s"
+    " AND s.occurred_at >= %(since)s AND s.occurred_at < %(until)s"
+)
+_BEHIND = {
+    Order.EVENT_TIME: "(s.occurred_at, s.position) {past} (%(at)s::bigint, %(place)s::bigint)",
+    Order.RECORD_TIME: "s.position {past} %(place)s",
+}
+_SORTED = {
+    Order.EVENT_TIME: "occurred_at {way}, position {way}",
+    Order.RECORD_TIME: "position {way}",
+}
+# Of each visibility the `stride`-th event tells how far it reaches; `edge` is as far as `size` events reach at least.
+# Nothing behind it has to be merged.
+_MERGED = """
+WITH reach AS MATERIALIZED (
+    SELECT v.id, s.occurred_at
+      FROM unnest(%(visible)s::bigint[]) v(id)
+      LEFT JOIN LATERAL (SELECT s.occurred_at FROM ledger.sighting s
+                          WHERE {scope} AND {behind} AND s.visibility = v.id
+                          ORDER BY {sorted} OFFSET %(stride)s - 1 LIMIT 1) s ON true
+), edge AS MATERIALIZED (
+    SELECT CASE WHEN count(*) < %(rank)s THEN {last} ELSE {furthest}(occurred_at) END AS occurred_at
+      FROM (SELECT occurred_at FROM reach WHERE occurred_at IS NOT NULL ORDER BY 1 {way} LIMIT %(rank)s) r
+), merged AS MATERIALIZED (
+    SELECT s.*
+      FROM reach CROSS JOIN edge
+     CROSS JOIN LATERAL (SELECT {columns} FROM ledger.sighting s
+                          WHERE {scope} AND {behind} AND s.visibility = reach.id
+                            AND s.occurred_at {within} edge.occurred_at
+                          ORDER BY {sorted} LIMIT %(size)s) s
+     WHERE %(stride)s > 1 OR reach.occurred_at {within} edge.occurred_at
+     ORDER BY {sorted} LIMIT %(size)s)
+SELECT s.occurred_at, s.position, {hit} FROM merged s ORDER BY {sorted}
+"""
+_WALKED = """
+WITH walked AS MATERIALIZED (
+    SELECT {columns} FROM ledger.sighting s
+     WHERE {scope} AND {behind} AND s.position BETWEEN %(first)s AND %(last)s
+       AND s.visibility = ANY(%(visible)s::bigint[])
+     ORDER BY {sorted} LIMIT %(size)s)
+SELECT s.occurred_at, s.position, {hit} FROM walked s ORDER BY {sorted}
+"""
+_POSTED = """
+WITH posted AS MATERIALIZED (
+    SELECT DISTINCT position FROM ledger.posting
+     WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags{driver})s::bigint[]) AND position > %(low)s
+       AND position <= %(high)s AND visibility = ANY(%(visible)s::bigint[])
+), placed AS MATERIALIZED (
+    SELECT s.* FROM posted
+     CROSS JOIN LATERAL (SELECT {columns} FROM ledger.sighting s
+                          WHERE {scope} AND {behind} AND s.position = posted.position OFFSET 0) s)
+SELECT s.occurred_at, s.position, true FROM placed s WHERE {hit} ORDER BY {sorted} LIMIT %(size)s
+"""
+_HAS_TAG = (
+    "EXISTS (SELECT FROM ledger.posting p WHERE p.ledger_id = %(ledger)s AND p.tag = ANY(%(tags{i})s::bigint[])"
+    " AND p.position = s.position OFFSET 0)"
+)
+_HAS_TYPE = (
+    "EXISTS (SELECT FROM ledger.record r WHERE r.ledger_id = %(ledger)s AND r.position = s.position"
+    " AND r.type = ANY(%(types)s::text[]) OFFSET 0)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The statements for one query whose conditions have `groups` sets of tags."""
+
+    query: EventQuery
+    groups: int
+    parameters: Mapping[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        wanted: dict[str, Any] = {}
+        for condition in self.query.conditions:
+            match condition:
+                case OneOf("disposition", values):
+                    wanted["dispositions"] = list(values)
+                case OneOf("type", values):
+                    wanted["types"] = list(values)
+                case IsDeclaration(declares):
+                    wanted["retracts"] = declares
+        object.__setattr__(self, "parameters", wanted)
+
+    @property
+    def sizes(self) -> str:
+        """Return how many postings each set of tags has, up to `limit` and one more."""
+        return "SELECT " + ", ".join(_COUNT.format(i=i) for i in range(self.groups))
+
+    @property
+    def merged(self) -> str:
+        """Return the walk by event time over the visibilities."""
+        return self._filled(_MERGED)
+
+    @property
+    def walked(self) -> str:
+        """Return the walk by record time, over a window of positions."""
+        return self._filled(_WALKED)
+
+    def posted(self, driver: int) -> str:
+        """Return the candidates out of the postings of one set of tags."""
+        return self._filled(_POSTED, driver)
+
+    def _filled(self, template: str, driver: int | None = None) -> str:
+        descending = self.query.descending
+        words = {
+            "past": "<" if descending else ">",
+            "within": ">=" if descending else "<=",
+            "way": "DESC" if descending else "ASC",
+            "furthest": "min" if descending else "max",
+            "last": "%(since)s::bigint" if descending else "%(until)s::bigint",
+        }
+        columns = "s.occurred_at, s.position"
+        hits = [_HAS_TAG.format(i=i) for i in range(self.groups) if i != driver]
+        if "dispositions" in self.parameters:
+            columns += ", s.disposition"
+            hits.append("s.disposition = ANY(%(dispositions)s::text[])")
+        if "retracts" in self.parameters:
+            columns += ", s.retracts"
+            hits.append("s.retracts = %(retracts)s")
+        if "types" in self.parameters:
+            hits.append(_HAS_TYPE)
+        return template.format(
+            **words,
+            scope=_IN_SCOPE,
+            behind=_BEHIND[self.query.order].format(**words),
+            sorted=_SORTED[self.query.order].format(**words),
+            columns=columns,
+            hit=f"coalesce({' AND '.join(hits)}, false)" if hits else "true",
+            driver=driver,
+        )

@@ -1,0 +1,213 @@
+"""GET /epcis/events over a ledger of the generated feed, as one of its fifty organisations.
+
+    python -m tests.benchmarks.queries [--events 100000] [--large 1] [--requests 100] [--data FOLDER]
+
+Prints JSON, one object a family of queries: the first page, and pages at random depth. A request is everything but
+HTTP itself: parameters to query, page, document. The values asked for are drawn from events that the organisation
+sees, so that a question finds something, and each kind is asked for a while before it is measured; `--data` keeps the
+loaded ledger and uses it again. Targets, at a million events: p95 20 ms (aim 10); with a company prefix, one of a fifth
+of all events and one of few, 50 ms (aim 20).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, embedded_server
+from adapters.postgres.event_query import PostgresEventQueries
+from adapters.postgres.migrate import migrate
+from api.settings import Settings
+from api.wiring import Engine, open_engine
+from tests.benchmarks import generate
+from tests.benchmarks._machine import machine
+from traceability.gs1.epcis import EpcisView, read_document, view_of
+from traceability.gs1.epcis.query import Page, Place
+from traceability.gs1.epcis.query_parameters import read_query
+from traceability.gs1.epcis.writer import write_event, write_query_document
+from traceability.gs1.identifiers import parse_identifier
+from traceability.ledger.access import Reader
+from traceability.ledger.event import LedgerEvent, utc_text
+
+READER = 40
+"""The organisation that asks: a store, which captures events and is named in those of its suppliers."""
+
+PAGE = 30
+_CHUNK = 4_000
+_WARM_UP = 60
+_SAMPLE = 400
+PREFIXES = ("broad company prefix", "rare company prefix")
+
+Parameters = list[tuple[str, str]]
+Draw = Callable[[EpcisView], Parameters | None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=100_000, help="events in the ledger")
+    parser.add_argument("--large", type=float, default=1.0, help="per cent of events with 1,000 items or more")
+    parser.add_argument("--requests", type=int, default=100, help="requests of each family and depth")
+    parser.add_argument("--organisation", type=int, default=READER, help="who asks: 0 to 49")
+    parser.add_argument("--data", type=Path, help="folder of a ledger to load, or to use again")
+    parser.add_argument("--only", default="", help="only families whose name holds this")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = chosen.data or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        with embedded_server(folder / "postgres") as server:
+            owner, runtime = server.url(role=OWNER_ROLE), server.url(role=RUNTIME_ROLE)
+            migrate(owner, runtime_role=RUNTIME_ROLE)
+            settings = Settings(database_url=SecretStr(runtime), database_owner_url=SecretStr(owner), data=folder)
+            with open_engine(settings) as engine:
+                if engine.ledger.head() == 0:
+                    load(engine, chosen.events, chosen.large)
+                measure(engine, chosen.organisation, chosen.requests, chosen.only)
+
+
+def load(engine: Engine, events: int, large: float) -> None:
+    for partner in generate.organisations():
+        engine.organisations.add(partner.name, display_name=partner.display_name, glns=partner.glns)
+    started = time.perf_counter()
+    done = 0
+    for batch in engine.ledger.append_all(captured(events, large)):
+        done += len(batch)
+        if done % 20_000 < len(batch):
+            talk(f"{done} events in {time.perf_counter() - started:.0f} s")
+
+
+def captured(events: int, large: float) -> Iterator[LedgerEvent]:
+    """Read the feed piece by piece, in its order, each event as who captures it."""
+    names = [partner.name for partner in generate.organisations()]
+    told = iter(generate.Feed(events, large=large))
+    while piece := list(islice(told, _CHUNK)):
+        texts: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
+        for number, (captor, text) in enumerate(piece):
+            texts[captor].append((number, text.encode()))
+        read: dict[int, LedgerEvent] = {}
+        for captor, numbered in texts.items():
+            data = generate.HEAD + b",".join([text for _, text in numbered]) + generate.TAIL
+            for event in read_document(data, captured_by=names[captor]).events:
+                read[numbered[event.index][0]] = event.event
+        yield from (read[number] for number in sorted(read))
+
+
+class Asking:
+    """One organisation's questions."""
+
+    def __init__(self, engine: Engine, organisation: int) -> None:
+        partner = generate.organisations()[organisation]
+        self.reader: Reader = engine.organisations.reader(partner.name)
+        self.queries = PostgresEventQueries(engine.ledger, engine.visibility)
+        self.head = engine.ledger.head()
+        self.visibilities = len(engine.visibility.allowed(self.reader))
+        self.chance = random.Random(1)
+        first, last = (self.page([("orderDirection", way)]).events[0] for way in ("ASC", "DESC"))
+        self.span = view_of(first.parts).occurred_at, view_of(last.parts).occurred_at
+        self.views = [view for view in map(self._sample, range(_SAMPLE)) if view is not None]
+
+    def page(self, parameters: Parameters, place: Place | None = None, size: int = PAGE) -> Page:
+        return self.queries.page(read_query(parameters), reader=self.reader, size=size, after=place)
+
+    def anywhere(self) -> Place:
+        return Place(self.head, self.chance.randint(*self.span), self.chance.randint(1, self.head))
+
+    def answer(self, parameters: Parameters, place: Place | None) -> tuple[float, int, bool]:
+        """Return milliseconds, events, and whether the page was short although more follows."""
+        started = time.perf_counter()
+        page = self.page(parameters, place)
+        write_query_document([write_event(e.parts, e.recorded_at) for e in page.events], created_at=0)
+        elapsed = (time.perf_counter() - started) * 1000
+        return elapsed, len(page.events), page.next is not None and len(page.events) < PAGE
+
+    def _sample(self, _: int) -> EpcisView | None:
+        events = self.page([], self.anywhere(), size=1).events
+        return view_of(events[0].parts) if events else None
+
+
+def families() -> dict[str, Draw]:
+    day = 86_400_000_000
+
+    def since(view: EpcisView) -> tuple[str, str]:
+        return "GE_eventTime", utc_text(view.occurred_at - 30 * day)
+
+    def epcs(view: EpcisView) -> list[str]:
+        return [epc for epc in view.ids("epcList", "childEPCs")[:50] if "/21/" in epc]
+
+    return {
+        "all": lambda _: [],
+        "all by recordTime": lambda _: [("orderBy", "recordTime")],
+        "EQ_bizStep": lambda v: v.biz_step and [("EQ_bizStep", v.biz_step)],
+        "EQ_bizStep GE_eventTime": lambda v: v.biz_step and [("EQ_bizStep", v.biz_step), since(v)],
+        "EQ_disposition": lambda v: v.disposition and [("EQ_disposition", v.disposition)],
+        "EQ_action": lambda v: v.action and [("EQ_action", v.action)],
+        "eventType": lambda _: [("eventType", "TransactionEvent")],
+        "EQ_readPoint": lambda v: v.read_point and [("EQ_readPoint", v.read_point)],
+        "EQ_readPoint EQ_bizStep GE_eventTime": lambda v: (
+            v.read_point and v.biz_step and [("EQ_readPoint", v.read_point), ("EQ_bizStep", v.biz_step), since(v)]
+        ),
+        "EQ_bizLocation": lambda v: v.biz_location and [("EQ_bizLocation", v.biz_location)],
+        "EQ_bizTransaction": lambda v: (
+            [(f"EQ_bizTransaction_{kind}", uri) for kind, uri in v.biz_transactions[:1] if kind] or None
+        ),
+        "EQ_source": lambda v: [(f"EQ_source_{kind}", uri) for kind, uri in v.sources[:1]] or None,
+        "EQ_destination": lambda v: [(f"EQ_destination_{kind}", uri) for kind, uri in v.destinations[:1]] or None,
+        "EQ_eventID": lambda v: v.event_id and [("EQ_eventID", v.event_id)],
+        "MATCH_epc item": lambda v: [("MATCH_epc", epc) for epc in epcs(v)[:1]] or None,
+        "MATCH_anyEPC item": lambda v: [("MATCH_anyEPC", epc) for epc in epcs(v)[:1]] or None,
+        "MATCH_epc class": lambda v: (
+            [("MATCH_epc", parse_identifier(epc).class_uri or "") for epc in epcs(v)[:1]] or None
+        ),
+        "MATCH_epc class EQ_bizStep": lambda v: (
+            (v.biz_step and [("MATCH_epc", parse_identifier(epc).class_uri or "") for epc in epcs(v)[:1]]
+            + [("EQ_bizStep", v.biz_step)]) or None
+        ),
+        PREFIXES[0]: lambda _: [("MATCH_anyEPC", f"urn:epc:idpat:sscc:{generate.broad_prefix()}.*")],
+        PREFIXES[1]: lambda _: [("MATCH_epc", f"urn:epc:idpat:sgtin:{generate.rare_prefix()}.*.*")],
+    }  # fmt: skip
+
+
+def measure(engine: Engine, organisation: int, requests: int, only: str) -> None:
+    asking = Asking(engine, organisation)
+    for name, draw in families().items():
+        if only not in name:
+            continue
+        drawn = [parameters for view in asking.views if (parameters := draw(view)) is not None]
+        for depth in ("first page", "random depth") if drawn else ():
+            places = (None if depth == "first page" else asking.anywhere() for _ in count())
+            answers = [asking.answer(drawn[n % len(drawn)], next(places)) for n in range(_WARM_UP + requests)]
+            report(name, depth, answers[_WARM_UP:], asking)
+
+
+def report(name: str, depth: str, answers: list[tuple[float, int, bool]], asking: Asking) -> None:
+    ordered = sorted(elapsed for elapsed, _, _ in answers)
+    figures = {
+        "p50_ms": round(statistics.median(ordered), 2),
+        "p95_ms": round(ordered[int(len(ordered) * 0.95)], 2),
+        "max_ms": round(ordered[-1], 2),
+        "requests": len(ordered),
+        "mean_events": round(statistics.mean(count for _, count, _ in answers), 1),
+        "short_pages": sum(short for _, _, short in answers),
+        "events": asking.head,
+        "visibilities": asking.visibilities,
+        "target_p95_ms": {"least": 50, "aim": 20} if name in PREFIXES else {"least": 20, "aim": 10},
+    }
+    print(json.dumps({"benchmark": f"{name}, {depth}", "machine": machine(), "figures": figures}), flush=True)
+
+
+def talk(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Queries for events: PostgreSQL answers as the evaluator in memory, which looks at every record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.event_query import MemoryEventQueries
+from adapters.postgres import event_query
+from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.event_query import PostgresEventQueries
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.visibility import PostgresVisibility
+from tests.conftest import Database, fresh_database
+from tests.ledgers import epcis_ledger
+from tests.support import epcis_queries as some
+from tests.support.epcis_events import typed
+from traceability.gs1.epcis import index_rows
+from traceability.gs1.epcis.query import EventQueries, EventQuery, FoundEvent, Place
+from traceability.gs1.epcis.query_parameters import read_query
+from traceability.ledger.access import PUBLIC, Grant, Reader
+from traceability.ledger.event import LedgerEvent, utc_text
+from traceability.ledger.index import tag_hash
+
+OWNER = Reader(some.MAKER)
+READERS = [
+    OWNER,
+    Reader(some.RIVAL),
+    Reader("store.example", frozenset({some.PARTIES[0].removeprefix("https://id.gs1.org/417/"), some.PARTIES[0]})),
+    Reader(PUBLIC),
+    Reader(PUBLIC, grants=(Grant(some.MAKER, PUBLIC, None, frozenset({"item"})),)),
+    Reader(PUBLIC, grants=(Grant(some.MAKER, PUBLIC, frozenset({"shipping"}), frozenset({"where", "item"})),)),
+    Reader("a.example", grants=(Grant(some.MAKER, "a.example", None, frozenset({"what"})),)),
+    Reader("a.example", grants=(Grant(some.MAKER, "a.example", None, frozenset({"why", "more"})),)),
+    Reader("a.example", grants=(Grant(some.MAKER, "a.example", None, frozenset()),)),
+]
+
+
+class Books:
+    """A ledger, and both ways to ask it."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self.ledger = ledger
+        self.numbers = count(1)
+        self.postgres = PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id))
+        self.memory = MemoryEventQueries(lambda: ledger.records(range(1, ledger.head() + 1)), indexer=index_rows)
+
+    def record(self, *events: LedgerEvent) -> None:
+        for batch in self.ledger.append_all(events):
+            assert all(one.outcome != "conflict" for one in batch)
+
+
+def _two_hashes(tag: str) -> int:
+    return tag_hash(tag) % 2 + 1
+
+
+@pytest.fixture(scope="module", params=[tag_hash, _two_hashes], ids=["hashes", "only two hashes"])
+def shared(
+    request: pytest.FixtureRequest, postgres: EmbeddedServer, admin: psycopg.Connection, template: str
+) -> Iterator[Books]:
+    for database in fresh_database(postgres, admin, template):
+        with epcis_ledger(database.runtime_url, request.param, organisation=some.MAKER) as ledger:
+            yield Books(ledger)
+
+
+@pytest.fixture
+def books(database: Database) -> Iterator[Books]:
+    with epcis_ledger(database.runtime_url, organisation=some.MAKER) as ledger:
+        yield Books(ledger)
+
+
+def everything(queries: EventQueries, query: EventQuery, reader: Reader, size: int) -> list[FoundEvent]:
+    """Follow the pages to the last."""
+    found: list[FoundEvent] = []
+    place: Place | None = None
+    while True:
+        page = queries.page(query, reader=reader, size=size, after=place)
+        assert len(page.events) <= size
+        found += page.events
+        if page.next is None:
+            return found
+        assert page.next != place
+        place = page.next
+
+
+# The ledger grows from one example to the next, so a failing one cannot be made smaller.
+@settings(max_examples=60, deadline=None, phases=[Phase.generate])
+@given(
+    st.lists(
+        st.tuples(some.members(), st.sampled_from([some.MAKER, some.MAKER, some.RIVAL]), st.booleans()),
+        min_size=1,
+        max_size=4,
+    ),
+    st.tuples(st.sampled_from(READERS), st.integers(1, 12)),
+    some.PARAMETERS,
+    st.tuples(st.none() | st.floats(0, 1), st.none() | st.floats(0, 1), st.none() | st.floats(0, 1)),
+)
+def test_both_find_the_same_in_the_same_order(
+    shared: Books,
+    events: list[tuple[dict[str, Any], str, bool]],
+    asking: tuple[Reader, int],
+    parameters: list[tuple[str, str]],
+    shares: tuple[float | None, float | None, float | None],
+) -> None:
+    reader, size = asking
+    for event, captor, named in events:
+        event_id = f"urn:uuid:event-{next(shared.numbers)}"
+        shared.record(some.captured(event | ({"eventID": event_id} if named else {}), captor))
+    # Times and eventIDs of the ledger as it has become.
+    at = [None if share is None else 1 + int(share * (shared.ledger.head() - 1)) for share in shares]
+    for name, position in zip(("GE_recordTime", "LT_recordTime"), at, strict=False):
+        if position is not None:
+            (record,) = shared.ledger.records([position])
+            parameters = [*parameters, (name, utc_text(record.event.recorded_at or 0))]
+    if at[2] is not None and at[2] % 2:
+        parameters = [*parameters, ("EQ_eventID", f"urn:uuid:event-{at[2]}")]
+    query = read_query(parameters)
+    assert everything(shared.postgres, query, reader, size) == everything(shared.memory, query, reader, size)
+
+
+@pytest.mark.parametrize("order", ["eventTime", "recordTime"])
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+def test_no_page_repeats_or_misses_what_is_appended_meanwhile(books: Books, order: str, direction: str) -> None:
+    def one(number: int) -> LedgerEvent:
+        return some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], eventID=f"urn:uuid:{number}",
+                                        eventTime=some.TIMES[number % 5]))  # fmt: skip
+
+    books.record(*map(one, range(20)))
+    query = read_query([("orderBy", order), ("orderDirection", direction), ("MATCH_epc", some.EPCS[0])])
+    expected = everything(books.memory, query, OWNER, 100)
+    found: list[FoundEvent] = []
+    place: Place | None = None
+    for number in range(20, 100):
+        page = books.postgres.page(query, reader=OWNER, size=3, after=place)
+        found += page.events
+        place = page.next
+        if place is None:
+            break
+        books.record(one(number))
+    assert found == expected
+
+
+def test_a_count_holds_over_all_pages(books: Books) -> None:
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[epc])) for epc in some.EPCS))
+    query = read_query([("orderBy", "eventTime"), ("eventCountLimit", "5")])
+    for queries in (books.postgres, books.memory):
+        assert len(everything(queries, query, OWNER, 2)) == 5
+        assert queries.page(query, reader=OWNER, size=5).next is None
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"FEW": 0, "WALK": (2, 3), "SOME": 100},
+        {"FEW": 0, "SOME": 0, "WALK": (1, 2), "MAX_CHECKED": 4, "_CHUNK": 3, "_BATCH": 2},
+        {"FEW": 0, "SOME": 0, "MANY": 0, "MAX_WALK": 10, "WALK": (4, 5), "WINDOWS": (1, 2, 3)},
+        {"MAX_BYTES": 1},
+    ],
+)
+@pytest.mark.parametrize("order", ["eventTime", "recordTime"])
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+def test_however_little_is_looked_at_the_answer_is_whole(
+    books: Books, monkeypatch: pytest.MonkeyPatch, limits: dict[str, Any], order: str, direction: str
+) -> None:
+    for name, value in limits.items():
+        monkeypatch.setattr(event_query, name, value)
+    for number in range(30):
+        step = some.STEPS[number % 3]
+        epcs = [some.EPCS[number % 4]]
+        books.record(
+            some.captured(
+                typed(
+                    "ObjectEvent", epcList=epcs, bizStep=step, eventID=f"urn:uuid:{number}",
+                    eventTime=some.TIMES[number * 7 % 5], readPoint={"id": some.PLACES[number % 2]},
+                    disposition=some.DISPOSITIONS[number % 2],
+                )
+            )
+        )  # fmt: skip
+    questions: Sequence[list[tuple[str, str]]] = [
+        [],
+        [("EQ_readPoint", some.PLACES[0])],
+        [("MATCH_epc", some.EPCS[1]), ("EQ_readPoint", some.PLACES[1])],
+        [("EQ_action", "OBSERVE")],
+        [("EQ_disposition", "damaged"), ("EQ_bizStep", "shipping")],
+        [("eventType", "AssociationEvent")],
+    ]
+    for question in questions:
+        query = read_query([*question, ("orderBy", order), ("orderDirection", direction)])
+        assert everything(books.postgres, query, OWNER, 4) == everything(books.memory, query, OWNER, 4)
