@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from api.capture.blocks import BlockWorkers
 from api.capture.receive import receiving, take_job
-from api.capture.run import CaptureRun
+from api.capture.run import CaptureRun, Progress
 from api.findings import findings_of
 from api.settings import Settings
 from api.wiring import Engine, open_engine
@@ -115,36 +115,38 @@ class Site:
 
     database: Database
     folder: Path
+    spool: Path | None = None
     lease_seconds: int = 1
 
-    def settings(self, **others: Any) -> Settings:
+    def settings(self) -> Settings:
         return Settings(
             database_url=SecretStr(self.database.runtime_url),
             database_owner_url=SecretStr(self.database.owner_url),
             data=self.folder / "data",
+            spool=self.spool,
             organisation=SENDER,
             capture_lease_seconds=self.lease_seconds,
             capture_workers=2,
-            **others,
         )
 
     @contextmanager
-    def engine(self, **others: Any) -> Iterator[Engine]:
+    def engine(self) -> Iterator[Engine]:
         """Open the engine in this process; the sender is there."""
-        with open_engine(self.settings(**others)) as engine:
+        with open_engine(self.settings()) as engine:
             if SENDER not in {one.name for one in engine.organisations.all()}:
                 engine.organisations.add(SENDER)
             yield engine
 
     @contextmanager
-    def program(self, *arguments: str, log: str = "log") -> Iterator[subprocess.Popen[str]]:
-        """Start a command of the program; it is killed with the context."""
+    def program(self, *arguments: str, folder: Path | None = None, log: str = "log") -> Iterator[subprocess.Popen[str]]:
+        """Start a command of the program in a folder; it is killed with the context."""
         others = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
         environment = {
             **others,
             "PYTHONPATH": str(ROOT),
             "TRACEABILITY_DATABASE_URL": self.database.runtime_url,
             "TRACEABILITY_DATA": str(self.folder / "data"),
+            "TRACEABILITY_SPOOL": str(self.spool or self.folder / "data" / "spool"),
             "TRACEABILITY_ORGANISATION": SENDER,
             "TRACEABILITY_CAPTURE_LEASE_SECONDS": str(self.lease_seconds),
             "TRACEABILITY_CAPTURE_WORKERS": "2",
@@ -152,7 +154,7 @@ class Site:
         with (
             (self.folder / log).open("a") as talk,
             subprocess.Popen(
-                [*PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, stderr=talk, text=True
+                [*PROGRAM, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=talk, text=True
             ) as process,
         ):
             try:
@@ -179,12 +181,12 @@ def put(engine: Engine, documents: Sequence[Path], behaviour: ErrorBehaviour, or
         return make()
 
 
-def run_all(engine: Engine, workers: int = 1) -> list[CaptureJob]:
+def run_all(engine: Engine, progress: Progress = lambda _phase, _done, _whole: None) -> list[CaptureJob]:
     """Run every job that can be had, in this process, and return how they ended."""
     ended = []
-    with BlockWorkers(workers) as blocks:
+    with BlockWorkers(1) as blocks:
         while (job := take_job(engine)) is not None:
-            ended.append(CaptureRun(engine, blocks, job).run())
+            ended.append(CaptureRun(engine, blocks, job, progress=progress).run())
     return ended
 
 
