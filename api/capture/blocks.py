@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 
-from adapters.postgres.packed import Packed, pack, read, written
+from adapters.postgres.packed import COLUMNS, Packed, pack, read, written
 from adapters.postgres.rows import rows_of
 from adapters.system import SystemClock, SystemEntropy
 from api.capture.processes import Processes
@@ -39,6 +40,7 @@ _MOST_WORKERS: Final = 8
 _FEW: Final = 8  # blocks that are done before a process has started
 _COLLECT_EVERY: Final = 64
 _CHECKSUM: Final = 4
+_PROGRAM: Final = version("traceability")
 
 
 class BlockTask(msgspec.Struct, frozen=True):
@@ -165,19 +167,24 @@ def prepared_block(task: BlockTask) -> PreparedBlock:
         with suppress(OSError, msgspec.DecodeError):
             data = kept.read_bytes()
             # It was not synced: after a power cut there may be anything.
-            if zlib.crc32(data[_CHECKSUM:]).to_bytes(_CHECKSUM, "big") == data[:_CHECKSUM]:
+            if _checksum(data[_CHECKSUM:], task) == data[:_CHECKSUM]:
                 return _decode_block(data[_CHECKSUM:])
     block = prepare_block(task)
     if kept is not None and task.check:
         data = _encode_block(block)
         unfinished = kept.with_name(f"{kept.name}.unfinished")
         try:
-            unfinished.write_bytes(zlib.crc32(data).to_bytes(_CHECKSUM, "big") + data)
+            unfinished.write_bytes(_checksum(data, task) + data)
             unfinished.rename(kept)
         except OSError:  # a full disk, say: then it is prepared again when its turn comes
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
     return block
+
+
+def _checksum(data: bytes, task: BlockTask) -> bytes:
+    """Return a checksum that is another one for another program, or when other members are personal by now."""
+    return zlib.crc32(data, zlib.crc32(repr((_PROGRAM, COLUMNS, task.personal)).encode())).to_bytes(_CHECKSUM, "big")
 
 
 _done = 0
