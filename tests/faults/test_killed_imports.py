@@ -8,22 +8,39 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from adapters.postgres.capture_jobs import LostLeaseError, PostgresCaptureJobs
 from adapters.postgres.embedded import RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server, stop
 from adapters.postgres.migrate import migrate
-from api.capture.receive import tidy
+from adapters.system import SystemClock
+from api.capture.blocks import BlockWorkers
+from api.capture.receive import take_job, tidy
+from api.capture.run import CaptureRun
 from api.wiring import Engine
 from tests.conftest import database_of
 from tests.faults.conftest import Undisturbed
-from tests.support.captures import Site, children_of, is_alive, jobs_of, left_by, moments, put, run_all, wait_until
+from tests.support.captures import (
+    Site,
+    children_of,
+    is_alive,
+    jobs_of,
+    left_by,
+    moments,
+    planted,
+    put,
+    run_all,
+    wait_until,
+    write_documents,
+)
 from traceability.errors import UnavailableError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 
-KILLS = 4
+KILLS = 5
 SEED = 20_260_301
 
 
@@ -41,14 +58,14 @@ def at_some_moment(engine: Engine, process: subprocess.Popen[str], round_: int, 
     before = the_job(engine)
     further = 0 if before is None else before.appended
     if round_ >= 2:
-        further += choose.randrange(1, 600)
+        further += choose.randrange(1, 300)
 
     def has_come() -> bool:
         job = the_job(engine)
         return process.poll() is not None or (job is not None and (job.appended >= further or not job.running))
 
     wait_until(has_come)
-    moments(choose.randrange(1_000))(0.3)
+    moments(choose.randrange(1_000))(0.5 if round_ < 2 else 0.05)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -77,8 +94,9 @@ def test_a_server_is_killed_until_its_job_is_done(
             with site.server() as (process, _):
                 at_some_moment(engine, process, round_, choose)
                 kill(process)
-        with site.server() as (process, _):
+        with site.server() as (process, client):
             wait_until(lambda: is_over(engine))
+            assert client.get("/healthz").is_success
             process.terminate()
             assert process.wait(timeout=60) == 0
         check(engine, site, undisturbed)
@@ -197,6 +215,51 @@ def test_a_runner_that_was_stopped_too_long_commits_nothing_more(site: Site, rol
             assert first.wait(timeout=60) == 0
         assert left == rollback.left
         check(engine, site, rollback)
+
+
+class Ahead:
+    """A clock by which every hold has run out."""
+
+    def now_us(self) -> int:
+        return SystemClock().now_us() + 3_600_000_000
+
+
+@pytest.mark.parametrize("behaviour", ErrorBehaviour)
+@pytest.mark.parametrize("malformed", [False, True])
+def test_a_runner_that_is_overtaken_anywhere_changes_nothing(
+    site: Site, tmp_path: Path, behaviour: ErrorBehaviour, *, malformed: bool
+) -> None:
+    documents = write_documents(tmp_path, 2, list(planted(120, malformed=malformed)))
+    with site.engine() as engine, BlockWorkers(1) as workers:
+        later = PostgresCaptureJobs(engine.pool, engine.ledger.ledger_id, clock=Ahead())
+        overtaken, place = True, 0
+        undisturbed = None
+        while overtaken:
+            name = f"at{place:04}.example"
+            engine.organisations.add(name)
+            put(engine, documents, behaviour, name)
+            job = take_job(engine)
+            assert job is not None
+            countdown = iter(range(place, -1, -1))
+            overtakers: list[CaptureJob] = []
+
+            def overtake(*_: object, left: Iterator[int] = countdown, by: list[CaptureJob] = overtakers) -> None:
+                if next(left, None) == 0:
+                    by.extend(run_all(replace(engine, jobs=later)))
+
+            overtaken = False
+            try:
+                CaptureRun(engine, workers, job, progress=overtake).run()
+            except LostLeaseError:
+                overtaken = True
+            # One call of `progress` later than the last is the undisturbed import; at the last the job may be over.
+            assert overtaken == (overtakers != [])
+            left = left_by(engine, site.database)
+            about = (next(one[1:] for one in left.jobs if one[0] == name), left.findings[name], len(left.records[name]))
+            undisturbed = undisturbed or about
+            assert about == undisturbed
+            place += 1
+        assert place > 5
 
 
 def test_runners_share_jobs_and_run_each_once(site: Site, rollback: Undisturbed) -> None:
