@@ -11,24 +11,22 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
+from importlib.metadata import version
 from io import BytesIO
-from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 
-from adapters.postgres.packed import Packed, pack, read, written
+from adapters.postgres.packed import COLUMNS, Packed, pack, read, written
 from adapters.postgres.rows import rows_of
 from adapters.system import SystemClock, SystemEntropy
-from traceability.errors import InvalidInputError, UnavailableError
+from api.capture.processes import Processes
+from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.gs1.epcis.document import EventReader
 from traceability.gs1.epcis.outline import Block
@@ -39,12 +37,11 @@ from traceability.ledger.store import RANDOM_SIZE, LedgerRules, Prepared, prepar
 _RULES: Final = LedgerRules(
     indexer=index_rows, content_digest=content_digest, clock=SystemClock(), entropy=SystemEntropy()
 )
-WORKERS_DIED: Final = "capture.workers"
-_PATIENCE: Final = 3  # deaths of workers in a row, with nothing done between them
 _MOST_WORKERS: Final = 8
 _FEW: Final = 8  # blocks that are done before a process has started
 _COLLECT_EVERY: Final = 64
 _CHECKSUM: Final = 4
+_PROGRAM: Final = version("traceability")
 
 
 class BlockTask(msgspec.Struct, frozen=True):
@@ -122,7 +119,7 @@ class BlockWorkers:
 
     def __init__(self, count: int | None) -> None:
         self._count = count or min(_MOST_WORKERS, os.cpu_count() or 1)
-        self._pool: ProcessPoolExecutor | None = None
+        self._processes: Processes[BlockTask, PreparedBlock] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -134,49 +131,31 @@ class BlockWorkers:
 
     def rest(self) -> None:
         """End the processes; the next work for them starts new ones."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        if self._processes is not None:
+            self._processes.end()
+            self._processes = None
 
     def prepared(self, tasks: Sequence[BlockTask]) -> Iterator[PreparedBlock]:
         """Yield the blocks of the tasks in order, a few of them ahead of whoever takes them.
 
-        Raises `UnavailableError` (`capture.workers`) when processes die again and again.
+        Raises `UnavailableError` (`capture.workers`) when processes die over one block again and again.
         """
-        if self._count == 1 or (self._pool is None and len(tasks) < _FEW):
+        if self._count == 1 or (self._processes is None and len(tasks) < _FEW):
             yield from map(prepared_block, tasks)
             return
-        waiting = deque(tasks)
-        ahead: deque[tuple[BlockTask, Future[PreparedBlock]]] = deque()
-        deaths = 0
-        while waiting or ahead:
-            try:
-                while waiting and len(ahead) < 2 * self._count + 1:
-                    # A process may die here as well: the task is taken off the list only when it is handed over.
-                    ahead.append((waiting[0], self._submit(waiting[0])))
-                    waiting.popleft()
-                block = ahead[0][1].result()
-            except BrokenProcessPool as error:
-                deaths += 1
-                if deaths > _PATIENCE:
-                    raise UnavailableError(
-                        "Processes that read the documents were killed again and again",
-                        code=WORKERS_DIED,
-                        hint="See whether the machine ran out of memory; fewer workers need less.",
-                    ) from error
-                self.rest()
-                waiting.extendleft(task for task, _ in reversed(ahead))
-                ahead.clear()
-                continue
-            deaths = 0
-            ahead.popleft()
-            yield block
+        waiting = iter(tasks)
+        ahead: deque[Future[PreparedBlock]] = deque()
+        while True:
+            while len(ahead) < 2 * self._count + 1 and (task := next(waiting, None)) is not None:
+                ahead.append(self._submit(task))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
 
     def _submit(self, task: BlockTask) -> Future[PreparedBlock]:
-        if self._pool is None:
-            # A fresh interpreter each: a fork would inherit this process's threads half-way through what they do.
-            self._pool = ProcessPoolExecutor(self._count, mp_context=get_context("spawn"), initializer=_begin)
-        return self._pool.submit(_in_worker, task)
+        if self._processes is None:
+            self._processes = Processes(self._count, _in_worker)
+        return self._processes.submit(task)
 
 
 _encode_block: Final = msgspec.msgpack.Encoder().encode
@@ -190,14 +169,14 @@ def prepared_block(task: BlockTask) -> PreparedBlock:
         with suppress(OSError, msgspec.DecodeError):
             data = kept.read_bytes()
             # It was not synced: after a power cut there may be anything.
-            if zlib.crc32(data[_CHECKSUM:]).to_bytes(_CHECKSUM, "big") == data[:_CHECKSUM]:
+            if _checksum(data[_CHECKSUM:], task) == data[:_CHECKSUM]:
                 return _decode_block(data[_CHECKSUM:])
     block = prepare_block(task)
     if kept is not None and task.check:
         data = _encode_block(block)
         unfinished = kept.with_name(f"{kept.name}.unfinished")
         try:
-            unfinished.write_bytes(zlib.crc32(data).to_bytes(_CHECKSUM, "big") + data)
+            unfinished.write_bytes(_checksum(data, task) + data)
             unfinished.rename(kept)
         except OSError:  # a full disk, say: then it is prepared again when its turn comes
             with suppress(OSError):
@@ -205,32 +184,24 @@ def prepared_block(task: BlockTask) -> PreparedBlock:
     return block
 
 
+def _checksum(data: bytes, task: BlockTask) -> bytes:
+    """Return a checksum that is another one for another program, or when other members are personal by now."""
+    return zlib.crc32(data, zlib.crc32(repr((_PROGRAM, COLUMNS, task.personal)).encode())).to_bytes(_CHECKSUM, "big")
+
+
 _done = 0
-
-
-def _begin() -> None:
-    """End with the program that started this one, and keep the collector from walking all of it again and again.
-
-    Nothing else tells a worker that its program was killed: it holds both ends of the pipe that it waits at. What a
-    block allocates has hardly any cycles.
-    """
-    Thread(target=_end_with, args=[parent_process()], daemon=True).start()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-
-def _end_with(parent: BaseProcess | None) -> None:
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _in_worker(task: BlockTask) -> PreparedBlock:
     global _done  # noqa: PLW0603 - a process's own count
-    _done += 1
-    if _done % _COLLECT_EVERY == 0:
+    if _done == 0:
+        # Keep the collector from walking the program again and again: what a block allocates has hardly any cycles.
         gc.collect()
+        gc.freeze()
+        gc.disable()
+    elif _done % _COLLECT_EVERY == 0:
+        gc.collect()
+    _done += 1
     block = prepared_block(task)
     return msgspec.structs.replace(block, events=b"") if task.check else block
 

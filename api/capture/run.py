@@ -22,8 +22,9 @@ from adapters.postgres import bulk, findings
 from adapters.postgres.ledgers import personal_members
 from adapters.postgres.outcome import settled
 from adapters.postgres.packed import Packed
-from api.capture.blocks import WORKERS_DIED, BlockTask, BlockWorkers, Malformed, PreparedBlock
+from api.capture.blocks import BlockTask, BlockWorkers, Malformed, PreparedBlock
 from api.capture.found import BlockFindings, finding_of
+from api.capture.processes import WORKERS_DIED
 from api.wiring import Engine
 from traceability.errors import UnavailableError
 from traceability.gs1.epcis.envelope import Envelope, open_envelope

@@ -67,6 +67,8 @@ class CaptureRunner:
                         self._run_job(job, workers)
                         busy = time.monotonic()
                         continue
+                except UnavailableError as error:
+                    _log.warning("no capture job can be taken", code=error.code, reason=error.message)
                 except Exception:  # noqa: BLE001 - a runner that ended without a word would look like one that is idle
                     _log.exception("no capture job can be taken")
                 if time.monotonic() - busy > REST_SECONDS:

@@ -169,7 +169,7 @@ def resume(*, ledger: LedgerName = None, json: JSON = False) -> None:
     for job in ended:
         _note_job(job)
     if left:
-        note(f"{counted(left, 'capture')} are left to whoever works on them, or has their documents.")
+        note(f"Not taken up, being worked on or without their documents here: {counted(left, 'capture')}.")
     elif not ended:
         note("Nothing is unfinished.")
     if any(job.failed for job in ended):

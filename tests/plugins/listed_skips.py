@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import tempfile
 import tomllib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -22,10 +24,21 @@ def _fixtures_absent() -> bool:
     return not Path(folder).is_dir()
 
 
+def _mounts_nothing() -> bool:
+    if shutil.which("mount") is None:
+        return True
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=False, capture_output=True)
+        if mounted.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+        return mounted.returncode != 0
+
+
 CONDITIONS: Mapping[str, Callable[[], bool]] = {
     "not-root": lambda: os.geteuid() != 0,
     "root": lambda: os.geteuid() == 0,
     "no-fixtures": _fixtures_absent,
+    "no-mounts": _mounts_nothing,
     "no-cluster": lambda: not os.environ.get("TRACEABILITY_CITUS_URL"),
     "no-chromium": lambda: shutil.which("chromium") is None,
     "no-go": lambda: shutil.which("go") is None or not SUMDB.is_dir(),

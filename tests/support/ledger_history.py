@@ -68,7 +68,7 @@ def check_ledger(ledger: PostgresLedger, owner_url: str, hash_of: TagHash = tag_
         commitment = commit(stored.parts, stored.salt, stored.personal_salt)
         assert stored.commitment == commitment
         assert record.leaf_hash == leaf_hash(entry_of(stored.event_id, stored.recorded_at, commitment))
-    differences = reindex(owner_url, ledger.name, index_test_event, hash_of=hash_of, repair=False)
+    differences = reindex(owner_url, ledger.name, ledger.rules.indexer, hash_of=hash_of, repair=False)
     assert [d for d in differences if d] == []
     return history
 
