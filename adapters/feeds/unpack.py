@@ -33,7 +33,7 @@ class _Readable(Protocol):
 
 
 class _Careful(FileIO):
-    """A zip file that fills no memory with its directory, and is none where the system would say that a call is wrong."""
+    """A zip file that fills no memory with its directory; one that points outside itself is damaged, not the disk."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _DIRECTORY:
