@@ -73,7 +73,7 @@ def pack(number: int) -> str:
 
 def send(
     engine: Engine,
-    *documents: bytes,
+    *documents: bytes | Path,
     behaviour: ErrorBehaviour = ROLLBACK,
     organisation: str = DAIRY,
     key: str | None = None,
@@ -83,7 +83,12 @@ def send(
     with receiving(engine, organisation, behaviour, request_key=key, held=held) as (upload, make):
         for number, document in enumerate(documents):
             with upload.file(f"{number}.json") as out:
-                out.write(document)
+                if isinstance(document, Path):
+                    with document.open("rb") as stream:
+                        while piece := stream.read(1 << 20):
+                            out.write(piece)
+                else:
+                    out.write(document)
         return make()
 
 
