@@ -33,12 +33,17 @@ class _Readable(Protocol):
 
 
 class _Careful(FileIO):
-    """A zip file that does not let its directory fill the memory."""
+    """A zip file that fills no memory with its directory; one that points outside itself is damaged, not the disk."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _DIRECTORY:
             raise zipfile.BadZipFile("its directory is too long")
         return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if whence == 0 and offset < 0:
+            raise zipfile.BadZipFile("it points outside itself")
+        return super().seek(offset, whence)
 
 
 @dataclass(frozen=True, slots=True)

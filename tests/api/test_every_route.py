@@ -85,6 +85,11 @@ ROUTES = {
     # Nothing is recorded here: an empty answer for everybody who may ask.
     "GET /epcis/events": Expected(200, 200, 403, 200, Scope.QUERY),
     "GET /epcis/events/{eventID:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/events/urn:uuid:0"),
+    "POST /epcis/capture": Expected(403, 202, 403, 202, Scope.CAPTURE, body={}),
+    "GET /epcis/capture": Expected(403, 200, 403, 200, Scope.CAPTURE),
+    "GET /epcis/capture/{captureID}": Expected(
+        403, 404, 403, 404, Scope.CAPTURE, "/epcis/capture/019ca877-0c1b-7000-8000-000000000001"
+    ),
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
@@ -152,6 +157,6 @@ def test_every_route_as_every_caller(client: httpx.Client, bearer: Callable[...,
 
 
 def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
-    """Ours all talk to the database, so they run in threads; the one of OpenAPI is the framework's."""
+    """Ours talk to the database, so they run in threads; the capture does for each piece that it reads of its body."""
     names = [name for name, route in routes_of(app) if inspect.iscoroutinefunction(route.endpoint)]
-    assert names == ["GET /openapi.json"]
+    assert names == ["GET /openapi.json", "POST /epcis/capture"]

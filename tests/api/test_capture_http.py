@@ -1,0 +1,333 @@
+"""Capture over HTTP: documents of any length in, a job out, its end told to who sent them and to nobody else."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import socket
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from adapters.feeds.spool import Spool
+from adapters.feeds.unpack import Limits
+from adapters.postgres import bulk
+from api.app import create_app
+from api.capture.runner import capturing
+from api.wiring import Engine
+from tests.api.conftest import serving
+from tests.support.capture_runs import (
+    PROCEED,
+    KilledError,
+    claimed,
+    packs,
+    rows_left,
+    run,
+    send,
+    sources,
+    spooled,
+)
+from tests.support.epcis_events import DAIRY, document, event
+from traceability.ledger.capture import Phase
+from traceability.ledger.organisations import Scope
+
+Bearer = Callable[..., dict[str, str]]
+CAPTURE = "/epcis/capture"
+WHOLE = document(*packs(1, 2, 3))
+MIXED = document(*packs(1), event(eventTime="yesterday"), *packs(2))
+
+
+@pytest.fixture
+def key(bearer: Bearer) -> dict[str, str]:
+    return bearer(DAIRY, Scope.CAPTURE, Scope.QUERY)
+
+
+@pytest.fixture
+def running(app: FastAPI, engine: Engine, client: httpx.Client) -> Iterator[httpx.Client]:
+    """Give a client of a server that runs its jobs."""
+    with capturing(engine) as runner:
+        app.state.capture_runner = runner
+        yield client
+
+
+def post(client: httpx.Client, key: dict[str, str], content: Any = WHOLE, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.post(CAPTURE, content=content, headers={"Content-Type": "application/json", **key, **named})
+
+
+def ended(client: httpx.Client, key: dict[str, str], answer: httpx.Response) -> dict[str, Any]:
+    """Wait for the end of a job and return what is told of it."""
+    assert answer.status_code == 202, answer.text
+    for _ in range(3_000):
+        job: dict[str, Any] = client.get(answer.headers["Location"], headers=key).json()
+        if not job["running"]:
+            return job
+        time.sleep(0.01)
+    raise AssertionError("the job does not end")
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, answer.json()["code"]
+
+
+def test_what_is_sent_is_a_job_at_once_and_events_soon(
+    running: httpx.Client, key: dict[str, str], engine: Engine
+) -> None:
+    answer = post(running, key)
+    job = answer.json()
+    assert answer.headers["Location"] == f"{CAPTURE}/{job['captureID']}"
+    assert UUID(job["captureID"]).version == 7
+    assert (job["running"], job["success"], job["captureErrorBehaviour"]) == (True, True, "rollback")
+    assert (job["finishedAt"], job["documents"], job["bytes"], job["errors"]) == (None, ["document"], len(WHOLE), None)
+    told = ended(running, key, answer)
+    assert (told["success"], told["phase"], told["recorded"], told["errors"]) == (True, "captured", 3, [])
+    assert told["createdAt"] <= told["finishedAt"]
+    assert len(sources(engine)) == 3
+    assert spooled(engine) == []
+
+
+def test_the_headers_say_what_is_taken(client: httpx.Client, key: dict[str, str]) -> None:
+    sent = post(client, key)
+    for answer in (sent, client.get(CAPTURE, headers=key), client.get(sent.headers["Location"], headers=key)):
+        told = {name: answer.headers[name] for name in answer.headers if name.startswith("gs1-")}
+        assert told == {
+            "gs1-epcis-version": "2.0.0",
+            "gs1-cbv-version": "2.0.0",
+            "gs1-epcis-capture-file-size-limit": str(8 << 30),
+            "gs1-capture-error-behaviour": "all",
+        }
+
+
+def test_one_malformed_event_keeps_everything_out(running: httpx.Client, key: dict[str, str], engine: Engine) -> None:
+    told = ended(running, key, post(running, key, MIXED))
+    assert (told["success"], told["phase"], told["recorded"], told["malformed"]) == (False, "refused", 0, 1)
+    (error,) = told["errors"]
+    finding = error.pop("finding")
+    assert "yesterday" in error.pop("detail")
+    assert error == {
+        "type": "epcisException:ValidationException", "title": "epcis.time", "status": 400, "code": "epcis.time",
+        "document": "document", "path": "$.epcisBody.eventList[1].eventTime",
+    }  # fmt: skip
+    assert running.get(finding, headers=key).json()["job_id"] == told["captureID"]
+    assert engine.ledger.head() == 0
+
+
+def test_the_good_events_go_in_when_told(running: httpx.Client, key: dict[str, str], engine: Engine) -> None:
+    told = ended(running, key, post(running, key, MIXED, GS1_Capture_Error_Behaviour="proceed"))
+    assert (told["success"], told["phase"], told["captureErrorBehaviour"]) == (False, "captured", "proceed")
+    assert (told["recorded"], told["malformed"], len(told["errors"])) == (2, 1, 1)
+    assert len(sources(engine)) == 2
+    again = ended(running, key, post(running, key, document(*packs(1, 2))))
+    assert (again["success"], again["duplicates"], again["recorded"], again["errors"]) == (True, 2, 0, [])
+    other = ended(running, key, post(running, key, document(*packs(1, bizStep="shipping"))))
+    assert (other["success"], other["conflicts"], other["errors"][0]["code"]) == (False, 1, "capture.conflict")
+
+
+def test_a_job_that_goes_wrong_says_so_while_it_runs(
+    client: httpx.Client, key: dict[str, str], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard's fourth state: running and not successful."""
+    for name in ("FIRST_BATCH_ROWS", "MOST_BATCH_ROWS"):
+        monkeypatch.setattr(bulk, name, 5)
+    job = send(engine, document(event(eventTime="x"), *packs(1, 2, 3)), behaviour=PROCEED)
+
+    def stop(phase: Phase, *_: int) -> None:
+        if phase is Phase.APPENDING:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(engine, claimed(engine), stop)
+    told = client.get(f"{CAPTURE}/{job.job_id}", headers=key).json()
+    assert (told["running"], told["success"], told["phase"], told["finishedAt"]) == (True, False, "appending", None)
+    assert (told["recorded"] > 0, told["malformed"], len(told["errors"])) == (True, 1, 1)
+
+
+def test_jobs_are_listed_page_by_page(client: httpx.Client, key: dict[str, str]) -> None:
+    sent = [post(client, key).json()["captureID"] for _ in range(5)]
+    listed: list[str] = []
+    address: str | None = f"{CAPTURE}?perPage=2"
+    pages = 0
+    while address is not None:
+        answer = client.get(address, headers=key)
+        listed += [job["captureID"] for job in answer.json()]
+        address = answer.links.get("next", {}).get("url")
+        pages += 1
+    assert (listed, pages) == (sent[::-1], 3)
+    for wrong in ("?perPage=0", "?perPage=101", "?nextPageToken=x"):
+        assert code_of(client.get(CAPTURE + wrong, headers=key)) == (422, "http.validation")
+
+
+def test_nobody_else_sees_a_job(client: httpx.Client, key: dict[str, str], bearer: Bearer) -> None:
+    location = post(client, key).headers["Location"]
+    other = bearer("store.example", *Scope)
+    assert client.get(CAPTURE, headers=other).json() == []
+    assert code_of(client.get(location, headers=other)) == (404, "capture.unknown_job")
+    assert code_of(client.get(f"{CAPTURE}/{UUID(int=1)}", headers=key)) == (404, "capture.unknown_job")
+    for caller, status in (({}, 403), (bearer(DAIRY, Scope.QUERY, Scope.ADMIN), 403)):
+        for answer in (client.get(location, headers=caller), client.get(CAPTURE, headers=caller), post(client, caller)):
+            assert code_of(answer) == (status, "access.scope")
+
+
+def test_a_request_that_is_sent_again_is_the_job_that_it_was(
+    client: httpx.Client, key: dict[str, str], bearer: Bearer, engine: Engine
+) -> None:
+    first = post(client, key, Idempotency_Key="7f3a")
+    again = post(client, key, Idempotency_Key="7f3a")
+    assert (again.status_code, again.json()) == (202, first.json())
+    for changed in (
+        post(client, key, WHOLE + b" ", Idempotency_Key="7f3a"),
+        post(client, key, Idempotency_Key="7f3a", GS1_Capture_Error_Behaviour="proceed"),
+    ):
+        assert code_of(changed) == (409, "capture.request_key")
+    assert post(client, key, Idempotency_Key="another").json()["captureID"] != first.json()["captureID"]
+    assert post(client, bearer("store.example", Scope.CAPTURE), Idempotency_Key="7f3a").status_code == 202
+    assert code_of(post(client, key, Idempotency_Key="x" * 256)) == (422, "http.validation")
+    assert len(spooled(engine)) == len(rows_left(engine, "capture_job")) == 3
+
+
+def zipped(**documents: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in documents.items():
+            archive.writestr(f"day/{name}.json", content)
+    return out.getvalue()
+
+
+def test_archives_are_unpacked(running: httpx.Client, key: dict[str, str], engine: Engine) -> None:
+    told = ended(running, key, post(running, key, gzip.compress(WHOLE), Content_Encoding="gzip"))
+    assert (told["recorded"], told["bytes"]) == (3, len(WHOLE))
+    archive = zipped(a=document(*packs(4)), b=document(*packs(5), *packs(5)))
+    told = ended(running, key, post(running, key, archive, Content_Type="application/zip"))
+    assert told["documents"] == ["day/a.json", "day/b.json"]
+    assert (told["recorded"], told["duplicates"]) == (2, 1)
+    assert len(sources(engine)) == 5
+
+
+def test_an_upload_longer_than_any_other_body_in_pieces_without_a_length(
+    running: httpx.Client, key: dict[str, str], engine: Engine
+) -> None:
+    at = WHOLE.index(b" ")
+    pieces = [WHOLE[:at], *[b" " * engine.settings.max_body_bytes] * 3, WHOLE[at:]]
+    assert ended(running, key, post(running, key, b"".join(pieces)))["recorded"] == 3
+    pieced = ended(running, key, post(running, key, iter(pieces)))
+    assert (pieced["bytes"], pieced["duplicates"]) == (sum(map(len, pieces)), 3)
+
+
+@contextmanager
+def limited(engine: Engine, **settings: int) -> Iterator[httpx.Client]:
+    """Serve with other limits."""
+    changed = engine.settings.model_copy(update=settings)
+    spool = Spool(engine.spool.folder, Limits(changed.capture_max_bytes))
+    with serving(create_app(replace(engine, settings=changed, spool=spool))) as client:
+        yield client
+
+
+def test_what_is_too_long_is_refused_before_it_has_come(engine: Engine, key: dict[str, str]) -> None:
+    with limited(engine, capture_max_bytes=2_048) as client:
+        for content in (b"x" * 4_096, iter([b"x" * 1_024] * 4)):
+            assert code_of(post(client, key, content)) == (413, "capture.too_long")
+        assert code_of(post(client, key, gzip.compress(b" " * 4_096))) == (422, "capture.ratio")
+    assert (spooled(engine), rows_left(engine, "capture_job")) == ([], [])
+
+
+def test_who_has_enough_waiting_is_told_to_wait(engine: Engine, key: dict[str, str], bearer: Bearer) -> None:
+    with limited(engine, capture_max_jobs=2) as client:
+        assert [post(client, key).status_code for _ in range(2)] == [202, 202]
+        busy = post(client, key)
+        assert code_of(busy) == (429, "capture.busy")
+        assert int(busy.headers["Retry-After"]) > 0
+        assert post(client, bearer("store.example", Scope.CAPTURE)).status_code == 202
+        run(engine, claimed(engine))
+        assert post(client, key).status_code == 202
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "text/xml; charset=utf-8", "application/epcis+xml"])
+def test_xml_is_not_read_yet(client: httpx.Client, key: dict[str, str], engine: Engine, content_type: str) -> None:
+    assert code_of(post(client, key, b"<xml/>", Content_Type=content_type))[1] == "capture.media_type"
+    assert rows_left(engine, "capture_job") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (gzip.compress(b" " * 64_000_000), "capture.ratio"),
+        (gzip.compress(WHOLE)[:-9], "capture.archive"),
+        (zipped(), "capture.archive"),
+    ],
+    ids=["bomb", "cut short", "empty"],
+)
+def test_a_bad_archive_is_no_job(
+    client: httpx.Client, key: dict[str, str], engine: Engine, content: bytes, code: str
+) -> None:
+    assert code_of(post(client, key, content)) == (422, code)
+    assert (spooled(engine), rows_left(engine, "capture_job")) == ([], [])
+
+
+def test_a_behaviour_that_is_none_is_refused(client: httpx.Client, key: dict[str, str]) -> None:
+    assert code_of(post(client, key, GS1_Capture_Error_Behaviour="ignore")) == (422, "http.validation")
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Wait for something that happens in another thread."""
+    for _ in range(1_000):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_nothing_stays_of_an_upload_that_broke_off(
+    client: httpx.Client, key: dict[str, str], engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = client.base_url
+    head = (
+        f"POST {CAPTURE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(WHOLE)}\r\nAuthorization: {key['Authorization']}"
+    )
+    with socket.create_connection((address.host, address.port or 80)) as connection:
+        connection.sendall(head.encode() + b"\r\n\r\n" + WHOLE[:99])
+        assert soon(lambda: len(spooled(engine)) == 1)
+    assert soon(lambda: spooled(engine) == [])
+    assert client.get(CAPTURE, headers=key).json() == []
+    assert "request failed" not in caplog.text
+
+
+def test_what_the_disk_cannot_hold_is_said(engine: Engine, key: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    broken = replace(engine, spool=Spool(tmp_path / "file" / "spool", Limits(1 << 20)))
+    with serving(create_app(broken)) as client:
+        answer = post(client, key)
+    assert code_of(answer) == (503, "capture.spool")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_server_takes_up_what_another_left(running: httpx.Client, key: dict[str, str], engine: Engine) -> None:
+    """It asks for jobs by itself; nobody has told it of this one."""
+    job = send(engine, WHOLE)
+    assert soon(lambda: not engine.jobs.get(DAIRY, job.job_id).running)
+    assert running.get(f"{CAPTURE}/{job.job_id}", headers=key).json()["recorded"] == 3
+
+
+def test_a_server_that_ends_leaves_its_job_to_the_next(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets go of the job between two batches, so that nobody waits for its lease to run out."""
+    for name in ("FIRST_BATCH_ROWS", "MOST_BATCH_ROWS", "LEAST_BATCH_ROWS"):
+        monkeypatch.setattr(bulk, name, 4)
+    events = packs(*range(300))
+    job = send(engine, document(*events))
+    with capturing(engine):
+        assert soon(lambda: engine.jobs.get(DAIRY, job.job_id).appended > 3)
+    left = engine.jobs.get(DAIRY, job.job_id)
+    assert (left.running, 0 < left.appended < 300) == (True, True)
+    ended = run(engine, claimed(engine))
+    assert (ended.counts.recorded, ended.success) == (300, True)
+    assert sources(engine) == [json.dumps(one).encode() for one in events]
