@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from adapters.postgres import bulk
+from adapters.postgres import findings as findings_adapter
 from adapters.postgres.capture_jobs import LostLeaseError
 from adapters.postgres.ledgers import add_ledger
 from api.capture import run as run_module
 from api.capture.blocks import BlockWorkers
 from api.capture.receive import take_job, tidy
+from api.capture.run import CaptureRun
 from api.wiring import Engine
 from tests.conftest import Database
 from tests.support.capture_runs import (
@@ -205,13 +207,13 @@ def test_bad_events_do_not_wait_for_good_ones(engine: Engine, monkeypatch: pytes
     monkeypatch.setattr(run_module, "_MOST_WAITING", 50)
     monkeypatch.setattr(outline, "BLOCK_EVENTS", 20)
     written: list[int] = []
-    add = run_module.findings.add
+    add = findings_adapter.add
 
     def note(connection: Any, ledger_id: int, findings: Any, letters: Any) -> None:
         written.append(len(letters))
         add(connection, ledger_id, findings, letters)
 
-    monkeypatch.setattr(run_module.findings, "add", note)
+    monkeypatch.setattr(findings_adapter, "add", note)
     good = packs(1, 2, 3)
     events = [good[0], *[b"1"] * 600, good[1], *[b"{}"] * 30, good[2], *[b'"x"'] * 300]
     job = captured(engine, document(*events), behaviour=PROCEED)
