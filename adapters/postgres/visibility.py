@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from threading import Lock
 from typing import Final
 
@@ -30,10 +31,14 @@ class PostgresVisibility:
         self._lock = Lock()
         self._known: list[tuple[int, Visibility]] = []
         self._position = 0
-        self._allowed: OrderedDict[Reader, tuple[int, list[int]]] = OrderedDict()
+        self._judged: OrderedDict[Reader, tuple[int, dict[int, frozenset[str]]]] = OrderedDict()
 
     def allowed(self, reader: Reader) -> list[int]:
         """Return the ids of the visibilities that the reader may see, for `visibility = ANY(%s)`."""
+        return list(self.extents(reader))
+
+    def extents(self, reader: Reader) -> Mapping[int, frozenset[str]]:
+        """Return the ids of the visibilities that the reader may see, and which parts of their events."""
         with self._pool.connection() as connection:
             # A row is committed with the event that used it first, and events are committed in order of position.
             rows = connection.execute(
@@ -46,11 +51,12 @@ class PostgresVisibility:
                 if position > self._position:
                     self._position = position
                     self._known.append((visibility, Visibility(captured_by, tuple(parties), biz_step)))
-            judged, ids = self._allowed.pop(reader, (0, []))
+            judged, extents = self._judged.pop(reader, (0, {}))
             if judged < len(self._known):
-                fresh = [i for i, visibility in self._known[judged:] if reader.extent(visibility) is not None]
-                ids = [*ids, *fresh]
-            self._allowed[reader] = (len(self._known), ids)
-            if len(self._allowed) > _READERS:
-                self._allowed.popitem(last=False)
-            return ids
+                fresh = ((i, reader.extent(visibility)) for i, visibility in self._known[judged:])
+                # Another thread may be reading the former answer.
+                extents = {**extents, **{i: extent for i, extent in fresh if extent is not None}}
+            self._judged[reader] = (len(self._known), extents)
+            if len(self._judged) > _READERS:
+                self._judged.popitem(last=False)
+            return extents

@@ -312,7 +312,7 @@ def _content(world: list[Happening], thing: str) -> object:
     digests = {entry.event.position: entry.event.digest for entry in answer.entries}
     state = answer.state
     return (
-        {name: getattr(state, name) for name in ItemState.__slots__ if name != "quantities"},
+        {name: getattr(state, name) for name in ItemState.__struct_fields__ if name != "quantities"},
         [(fact.at, fact.role, fact.action, fact.quantity, digests[fact.position]) for fact in state.quantities],
         [entry.event.digest for entry in answer.entries],
         # Two events may say the same and only one be retracted: among themselves they have no order.
