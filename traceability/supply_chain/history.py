@@ -176,14 +176,17 @@ def _entries(
     stays: list[Stay],
     containment: Containment,
 ) -> list[HistoryEntry]:
-    left_by = {interval.closed_by for interval in containment.of_child(thing)}
+    # Two emptyings of one instant may say the same: which of them came first must not matter.
+    left = {(i.parent, i.closed_at) for i in containment.of_child(thing) if not i.implied}
+    emptyings = {e.position for events in around.values() for e in counting(events.values()) if e.empties}
     entries = {event.position: HistoryEntry(event, event.of(thing)) for event in own}
     for stay in sorted(stays, key=lambda stay: stay.depth):
         for event in around[stay.container].values():
             within = stay.window.first <= event.occurred_at <= stay.window.last
             # The emptying of a container names none of its children, and is how this one left.
-            left = stay.depth == 1 and event.position in left_by
-            if event.position not in entries and (left or (within and _concerns_contents(event, stay.container))):
+            how_it_left = event.position in emptyings and (stay.container, event.occurred_at) in left
+            concerns = (stay.depth == 1 and how_it_left) or (within and _concerns_contents(event, stay.container))
+            if event.position not in entries and concerns:
                 entries[event.position] = HistoryEntry(event, event.of(stay.container), via=stay.container)
     retracted = retractions(entry.event for entry in entries.values())
     known = ordered(entry.event for entry in entries.values())
