@@ -70,7 +70,7 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     # A trace makes a million objects that all live until it is answered, and none of them is in a cycle: the collector,
     # which by default looks after every 700 of them, would take half of the time.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(200_000, 50, 100)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
