@@ -1,4 +1,4 @@
-"""Answers about things and traces, as HTTP and the command line give them (models: `api.provenance_models`)."""
+"""Answers about things, as HTTP and the command line give them (models: `api.provenance_models`)."""
 
 from __future__ import annotations
 
@@ -7,40 +7,29 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.postgres.provenance import PostgresProvenance
-from api.codes import read_code
 from api.notary import published_log
 from api.provenance_models import (
     USUAL_HISTORY,
-    DeclarationOut,
-    EdgeOut,
     EntryOut,
-    EventName,
-    EventOut,
-    FrontierOut,
-    Include,
     IntervalOut,
     ItemOut,
-    NodeOut,
     QuantityOut,
     ReadingOut,
     StateOut,
-    TraceIn,
-    TraceOut,
     TreeOut,
 )
 from api.web import words
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
-from traceability.gs1.identifiers import Identifier, Kind
+from traceability.gs1.identifiers import Identifier
 from traceability.ledger.access import Reader
 from traceability.ledger.event import EPOCH, utc_text
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import HistoryEntry, ItemState, QuantityFact
-from traceability.supply_chain.provenance import Reach, Trace, TraceQuery, trace
 from traceability.supply_chain.readings import Reading
-from traceability.supply_chain.seen import SeenEvent, identify, thing_of
+from traceability.supply_chain.seen import SeenEvent, thing_of
 
 
 def ask(engine: Engine, reader: Reader, known_at: int | None = None) -> PostgresProvenance:
@@ -63,22 +52,8 @@ def describe_item(
     position yet to come (`provenance.known_at`).
     """
     thing = thing_of(identifier.uri)
-    found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else _microseconds(as_of))
+    found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else microseconds_of(as_of))
     return _item(found, identifier, published_tree(engine), limit)
-
-
-def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOut:
-    """Trace; raises as `trace` does, and `IdentifierError` for what is no identifier."""
-    query = TraceQuery(
-        roots=tuple(dict.fromkeys(thing_of(read_code(root).uri) for root in question.roots)),
-        direction=question.direction,
-        as_of=None if question.as_of is None else _microseconds(question.as_of),
-        max_depth=question.max_depth,
-        max_nodes=question.max_nodes,
-        edge_kinds=question.edge_kinds,
-    )
-    found = trace(ask(engine, reader, question.known_at), query)
-    return _trace(found, published_tree(engine), details=Include.EVENTS in question.include)
 
 
 def published_tree(engine: Engine) -> TreeOut | None:
@@ -136,54 +111,16 @@ def _state(state: ItemState) -> StateOut:
     )
 
 
-def _trace(found: Trace, tree: TreeOut | None, *, details: bool) -> TraceOut:
-    return TraceOut(
-        roots=list(found.query.roots),
-        direction=found.query.direction,
-        as_of=_time(found.query.as_of),
-        known_at=found.known_at,
-        complete=found.complete,
-        nodes={
-            key: NodeOut(kind=kind_of(key, node.reach), reach=node.reach, depth=node.depth)
-            for key, node in found.nodes.items()
-        },
-        edges=[
-            EdgeOut(
-                kind=edge.kind,
-                source=edge.source,
-                target=edge.target,
-                since=_time(edge.begin),
-                until=_time(edge.end),
-                positions=list(edge.positions),
-            )
-            for edge in found.edges
-        ],
-        frontier=[FrontierOut(id=n.id, direction=n.direction, reason=n.reason) for n in found.frontier],
-        events=[EventOut(**_members(event, tree)) for event in found.events.values()]
-        if details
-        else [EventName(position=event.position, event_id=event.event_id) for event in found.events.values()],
-        log=tree,
-    )
-
-
-def kind_of(node: str, reach: Reach | None) -> str:
-    """Return what a node of a trace is: a transformation, or the kind of the thing's identifier."""
-    if reach is None:
-        return "transformation"
-    identifier = identify(node)
-    return Kind.PRIVATE if identifier is None else identifier.kind
-
-
 def _entry(entry: HistoryEntry, tree: TreeOut | None) -> EntryOut:
     return EntryOut(
-        **_members(entry.event, tree),
+        **event_members(entry.event, tree),
         roles=sorted({mention.role for mention in entry.mentions}) if entry.via is None else [],
         via=entry.via,
         retracted_by=None if entry.retracted_by is None else entry.retracted_by.event_id,
     )
 
 
-def _members(event: SeenEvent, tree: TreeOut | None) -> dict[str, Any]:
+def event_members(event: SeenEvent, tree: TreeOut | None) -> dict[str, Any]:
     """Return the members of an `EventOut`."""
     view = event.view
     declared = view.declaration
@@ -202,7 +139,7 @@ def _members(event: SeenEvent, tree: TreeOut | None) -> dict[str, Any]:
         "disposition": view.disposition,
         "read_point": view.read_point,
         "biz_location": view.biz_location,
-        "declaration": None if declared is None else DeclarationOut(time=declared.time, reason=declared.reason),
+        "declaration": None if declared is None else {"time": declared.time, "reason": declared.reason},
         "whole": event.whole,
     }
 
@@ -250,7 +187,8 @@ def _time(microseconds_utc: int | None) -> str | None:
     return None if microseconds_utc is None else utc_text(microseconds_utc)
 
 
-def _microseconds(time: datetime) -> int:
+def microseconds_of(time: datetime) -> int:
+    """Return a time in microseconds UTC; raises `InvalidInputError` for one that UTC has no date for."""
     try:
         return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
     except OverflowError as error:

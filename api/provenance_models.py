@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -20,7 +20,7 @@ from traceability.supply_chain.seen import Role
 
 MAX_HISTORY: Final = 10_000
 USUAL_HISTORY: Final = 1_000
-MAX_NODES: Final = 100_000
+MAX_NODES: Final = 200_000
 _PACK: Final = "https://id.gs1.org/01/09521234000013/21/1001"
 _PALLET: Final = "https://id.gs1.org/00/095212340000000013"
 _TIME: Final = "2026-03-01T08:15:00.000000Z"
@@ -244,3 +244,51 @@ class TraceOut(BaseModel):
     frontier: list[FrontierOut]
     events: list[EventOut] | list[EventName]
     log: TreeOut | None
+
+
+class NodeLine(NodeOut):
+    """A node of an answer in lines; a later line about the same `id` replaces this one."""
+
+    id: str
+
+
+class EndOut(BaseModel):
+    """The last line of an answer in lines: how much there was of each kind. An answer without it was cut off."""
+
+    roots: list[str]
+    direction: Direction
+    as_of: Time | None
+    known_at: int
+    complete: bool
+    nodes: int = Field(description="Different nodes.")
+    edges: int
+    frontier: int
+    events: int
+    log: TreeOut | None
+
+
+class TraceLine(BaseModel):
+    """One line of a trace as NDJSON: it has exactly one of these members."""
+
+    node: NodeLine | None = None
+    event: EventOut | EventName | None = None
+    edge: EdgeOut | None = None
+    frontier: FrontierOut | None = None
+    end: EndOut | None = None
+
+
+def written_out(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model without references, for a media type that FastAPI makes no schema of."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolved(part: Any) -> Any:  # noqa: ANN401  # any JSON
+        if isinstance(part, list):
+            return [resolved(inner) for inner in part]
+        if not isinstance(part, dict):
+            return part
+        name = part.get("$ref", "").removeprefix("#/$defs/")
+        return resolved(definitions[name]) if name else {key: resolved(inner) for key, inner in part.items()}
+
+    found: dict[str, Any] = resolved(schema)
+    return found

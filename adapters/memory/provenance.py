@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer
 from traceability.ledger.store import Record
-from traceability.supply_chain.seen import SeenEvent, see, things_named, with_declarations
+from traceability.supply_chain.seen import SeenEvent, counting, see, things_named, with_declarations
+from traceability.supply_chain.windows import Window
 
 
 class MemoryProvenance:
@@ -31,18 +32,31 @@ class MemoryProvenance:
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, tags: Collection[str]) -> list[SeenEvent]:
+    def events(self, tags: Collection[str], during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
         """Return the events that carry any of these tags, and what retracts them."""
-        self._asked |= things_named(tags)
-        wanted = set(tags)
+        wanted = {*tags, *(during or ())}
+        self._asked |= things_named(wanted)
         found = self.all()
         return with_declarations([event for event in found if not wanted.isdisjoint(event.tags)], found)
 
+    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
+        """Return those of these things that an event that counts names, or names a member of."""
+        tags = {tag: thing for thing in things for tag in (f"item:{thing}", f"lot:{thing}")}
+        told = [event for event in counting(self.events(tags)) if as_of is None or event.occurred_at <= as_of]
+        return {tags[tag] for event in told for tag in event.tags.intersection(tags)}
+
+    def ties(
+        self, tags: Collection[str], during: Mapping[str, Window] | None = None
+    ) -> list[tuple[SeenEvent, Collection[str]]]:
+        """Return the events that count and may tie things together, each with those of the tags that it carries."""
+        wanted = {*tags, *(during or ())}
+        found = counting(self.events(wanted))
+        return [(event, event.tags.intersection(wanted)) for event in found if event.ties]
+
     def emptyings(self, parents: Collection[str]) -> list[SeenEvent]:
         """Return the events that close everything at once of these parents, and what retracts them."""
-        wanted = set(parents)
         found = self.all()
-        emptyings = [event for event in found if event.empties and not wanted.isdisjoint(event.tags)]
+        emptyings = [e for e in found if e.empties and any(f"item:{parent}" in parents for parent in e.parents)]
         return with_declarations(emptyings, found)
 
     def all(self) -> list[SeenEvent]:

@@ -1,49 +1,111 @@
 """The provenance index in PostgreSQL: positions from the narrow tables, then the records at them.
 
-Every query is limited to the visibilities that the reader may see and to the positions that are asked about, and
-every hit is checked against the tags of what the reader sees: neither a collision of hashes nor a tag of a hidden part
-finds an event.
+Hits are limited to the positions that are asked about. Whether the reader may see one is decided by the visibility in
+its narrow row, so no record that is hidden from the reader leaves the database; and every hit is checked against the
+tags of what the reader sees: neither a collision of hashes nor a tag of a hidden part finds an event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final, LiteralString
 
-import psycopg
-
 from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.stored import record_of_row
 from adapters.postgres.visibility import PostgresVisibility
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import ITEM, Reader
-from traceability.ledger.index import Visibility
-from traceability.ledger.store import Record
-from traceability.supply_chain.seen import SeenEvent, see, things_named, with_declarations
+from traceability.supply_chain.seen import (
+    EPCIS_TYPES,
+    OBJECT_EVENT,
+    TRANSACTION_EVENT,
+    Row,
+    SeenEvent,
+    counting,
+    see_row,
+    things_named,
+    with_declarations,
+)
+from traceability.supply_chain.windows import Window
 
-# The personal part and the bytes as received tell nothing about things, and may be long: they are left where they are.
-_COLUMNS: Final = (
-    "r.position, r.recorded_at, r.leaf_hash, r.event_id, r.visibility, r.type, r.commitment, r.salt, r.personal_salt, "
-    "r.head, r.what, r.\"where\", r.why, r.how, r.more, ''::bytea, ''::bytea"
-)
-_MAY_SEE: Final[LiteralString] = (
-    "ledger_id = %(ledger)s AND position <= %(known_at)s AND visibility = ANY(%(visible)s::bigint[])"
-)
-_TAGGED: Final[LiteralString] = (
-    f"SELECT position FROM ledger.posting WHERE {_MAY_SEE} AND tag = ANY(%(tags)s::bigint[])"
-)
-_EMPTIED: Final[LiteralString] = (
-    f"SELECT position FROM ledger.mark WHERE {_MAY_SEE} AND parent = ANY(%(tags)s::bigint[]) AND child = 0"
-)
-# Declarations are few and have an index of their own, so to look for those of every hit costs next to nothing.
-_DECLARATIONS: Final = """
-SELECT position FROM hit
- UNION
-SELECT d.position FROM hit
-  JOIN ledger.sighting s ON s.ledger_id = %(ledger)s AND s.position = hit.position AND s.event <> 0
-  JOIN ledger.sighting d ON d.ledger_id = %(ledger)s AND d.event = s.event AND d.retracts
-   AND d.position <= %(known_at)s AND d.visibility = ANY(%(visible)s::bigint[])
+_TAGGED: Final[LiteralString] = """
+SELECT tag, position, visibility FROM ledger.posting
+ WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s
 """
+# Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
+# remain are all of which `SeenEvent.ties` is true, and perhaps some more. A thousand hits may be of one event of a
+# thousand items, which is unpacked once. OFFSET 0: one probe of the primary key for each event, whatever the planner
+# thinks.
+_TYING: Final[LiteralString] = f"""
+SELECT tag, position, visibility
+  FROM hit
+  JOIN (SELECT position
+          FROM (SELECT DISTINCT position FROM hit) event
+         CROSS JOIN LATERAL (
+               SELECT FROM ledger.record r
+                WHERE r.ledger_id = %(ledger)s AND r.position = event.position
+                  AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
+                       OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
+                       OR (position('/10/'::bytea IN r.what) > 0
+                           AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
+               OFFSET 0) tying) tying USING (position)
+"""
+_TIES: Final[LiteralString] = f"WITH hit AS MATERIALIZED ({_TAGGED}) {_TYING}"
+# Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
+_TIES_BUT_AS_PARENTS: Final[LiteralString] = f"""
+WITH hit AS MATERIALIZED ({_TAGGED}
+   AND (tag, position) NOT IN (
+       SELECT parent, position FROM ledger.mark
+        WHERE ledger_id = %(ledger)s AND parent = ANY(%(tags)s::bigint[])
+       EXCEPT
+       SELECT child, position FROM ledger.mark
+        WHERE ledger_id = %(ledger)s AND child = ANY(%(tags)s::bigint[])))
+{_TYING}"""
+# A thing that was never a child, as far as the reader may see, has no interval that anything could end: only what
+# happens to it in the window matters.
+_INSIDE: Final[LiteralString] = """
+SELECT child, position, visibility FROM ledger.mark
+ WHERE ledger_id = %(ledger)s AND child = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s
+"""
+_PASSING: Final[LiteralString] = """
+SELECT w.node, passing.position, passing.visibility
+  FROM unnest(%(tags)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(node, first, last)
+ CROSS JOIN LATERAL (
+       SELECT e.position, e.visibility FROM ledger.edge e
+        WHERE e.ledger_id = %(ledger)s AND e.node = w.node AND e.occurred_at BETWEEN w.first AND w.last
+          AND e.position <= %(known_at)s
+       OFFSET 0) passing
+"""
+_WITNESSED: Final[LiteralString] = """
+SELECT w.tag, witnessed.position, witnessed.visibility
+  FROM unnest(%(tags)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(tag, first, last)
+ CROSS JOIN LATERAL (
+       SELECT p.position, p.visibility FROM ledger.posting p
+         JOIN ledger.sighting s ON s.ledger_id = p.ledger_id AND s.position = p.position
+        WHERE p.ledger_id = %(ledger)s AND p.tag = w.tag AND p.position <= %(known_at)s
+          AND s.occurred_at BETWEEN w.first AND w.last
+       OFFSET 0) witnessed
+"""
+_EMPTIED: Final[LiteralString] = """
+SELECT parent, position, visibility FROM ledger.mark
+ WHERE ledger_id = %(ledger)s AND parent = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s AND child = 0
+"""
+# The personal part and the bytes as received tell nothing about things, and may be long: they are left where they are.
+# The positions are known, so the planner cannot choose to walk the records instead. Declarations are few and have an
+# index of their own, so to look for those of every event costs next to nothing.
+_RECORDS: Final[LiteralString] = """
+SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, r.how, r.more, r.type, r.visibility,
+       (SELECT array_agg(d.position)
+          FROM ledger.sighting s
+          JOIN ledger.sighting d ON d.ledger_id = s.ledger_id AND d.event = s.event AND d.retracts
+         WHERE s.ledger_id = r.ledger_id AND s.position = r.position AND s.event <> 0)
+  FROM ledger.record r
+ WHERE r.ledger_id = %s AND r.position = ANY(%s::bigint[])
+"""
+
+
+_GLIMPSE: Final = 64
+"""Events that are read at once to see whether anything is known of things."""
 
 
 class PostgresProvenance:
@@ -60,90 +122,170 @@ class PostgresProvenance:
                 hint=f"Give a position from 0 to {head}, or none for all that is known.",
             )
         self._ledger = ledger
-        self._reader = reader
         self._known_at = head if known_at is None else known_at
-        # Taken after the head: whatever was committed up to it has its visibility there. Written out once, because
-        # every query of the question names them all.
-        self._visible = f"{{{','.join(map(str, visibility.allowed(reader)))}}}"
-        self._extents: dict[int, frozenset[str]] = {}
+        # Taken after the head: whatever was committed up to it has its visibility there.
+        self._extents = visibility.extents(reader)
         self._asked: set[str] = set()
-        self._loaded: set[str] = set()
+        self._found: dict[LiteralString, dict[str, list[int]]] = {}
         self._seen: dict[int, SeenEvent | None] = {}
-        self._partly_open: dict[int, Record] = {}
+        self._declarations: dict[int, list[int]] = {}
+        self._partly_open: dict[int, tuple[Row, frozenset[str]]] = {}
 
     @property
     def known_at(self) -> int:
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, tags: Collection[str]) -> list[SeenEvent]:
+    def events(self, tags: Collection[str], during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
         """Return the events that carry any of these tags, and what retracts them."""
-        self._asked |= things_named(tags)
-        wanted = frozenset(tags)
-        found = self._find(_TAGGED, wanted - self._loaded) | self._again(wanted & self._loaded)
-        self._loaded |= wanted
-        carrying = [event for event in found.values() if not wanted.isdisjoint(event.tags)]
-        return with_declarations(carrying, found.values())
+        self._asked |= things_named((*tags, *(during or ())))
+        hits = self._hits(_TAGGED, tags)
+        if during:
+            self._add_hits_during(during, hits, always=_TAGGED, within=_WITNESSED)
+        return self._with_declarations([event for event, _ in self._carrying(hits)])
+
+    def ties(
+        self, tags: Collection[str], during: Mapping[str, Window] | None = None
+    ) -> list[tuple[SeenEvent, Collection[str]]]:
+        """Return the events that count and may tie things together, each with those of the tags that it carries."""
+        self._asked |= things_named((*tags, *(during or ())))
+        hits = self._hits(_TIES, tags)
+        if during:
+            self._add_hits_during(during, hits, always=_TIES_BUT_AS_PARENTS, within=_PASSING)
+        found = [(event, carried) for event, carried in self._carrying(hits) if event.ties]
+        if not self._declarations:
+            return found
+        count = {event.position for event in counting(self._with_declarations([event for event, _ in found]))}
+        return [(event, carried) for event, carried in found if event.position in count]
+
+    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
+        """Return those of these things that an event that counts names, or names a member of."""
+        self._asked.update(things)
+        tags = {tag: thing for thing in things for tag in (f"item:{thing}", f"lot:{thing}")}
+        hits = self._hits(_TAGGED, tags)
+        found: set[str] = set()
+        # One event will do, so few are read at once: a lot may have thousands.
+        for some in _batched(hits, _GLIMPSE):
+            unknown = {at: tags_at for at in some if (tags_at := [tag for tag in hits[at] if tags[tag] not in found])}
+            carrying = list(self._carrying(unknown))
+            count = {event.position for event in counting(self._with_declarations([event for event, _ in carrying]))}
+            for event, carried in carrying:
+                if event.position in count and (as_of is None or event.occurred_at <= as_of):
+                    found.update(tags[tag] for tag in carried)
+            if len(found) == len(set(things)):
+                break
+        return found
 
     def emptyings(self, parents: Collection[str]) -> list[SeenEvent]:
         """Return the events that close everything at once of these parents, and what retracts them."""
-        wanted = frozenset(parents)
-        found = self._find(_EMPTIED, wanted - self._loaded) | self._again(wanted & self._loaded)
-        emptyings = [event for event in found.values() if event.empties and not wanted.isdisjoint(event.tags)]
-        return with_declarations(emptyings, found.values())
-
-    def _again(self, tags: Collection[str]) -> dict[int, SeenEvent]:
-        """Return what was found before under these tags, all of which was loaded then: `known_at` stands still."""
-        if not tags:
-            return {}
-        self._look_at(list(self._partly_open.values()))
-        return {position: event for position, event in self._seen.items() if event is not None}
-
-    def _find(self, hits: LiteralString, tags: Collection[str]) -> dict[int, SeenEvent]:
-        """Return what the reader sees of the events that may be meant, and of their declarations."""
-        if not tags:
-            return {}
-        parameters = {
-            "ledger": self._ledger.ledger_id,
-            "known_at": self._known_at,
-            "visible": self._visible,
-            "tags": [self._ledger.rules.tag_hash(tag) for tag in tags],
-        }
-        with self._ledger.pool.connection() as connection:
-            rows = connection.execute(f"WITH hit AS MATERIALIZED ({hits}) {_DECLARATIONS}", parameters, binary=True)
-            positions = [position for (position,) in rows]
-            self._look_at(self._fetch(connection, [position for position in positions if position not in self._seen]))
-        # An event of which only named items are shown looks different after the next name.
-        self._look_at([self._partly_open[position] for position in positions if position in self._partly_open])
-        return {position: event for position in positions if (event := self._seen[position]) is not None}
-
-    def _look_at(self, records: Iterable[Record]) -> None:
-        for record in records:
-            extent = self._extents[record.visibility]
-            self._seen[record.position] = see(record, extent, self._asked)
-            if ITEM in extent and "what" not in extent:
-                self._partly_open[record.position] = record
-
-    def _fetch(self, connection: psycopg.Connection, positions: list[int]) -> list[Record]:
-        if not positions:
-            return []
-        # The positions are known, so the planner cannot choose to walk the records instead.
-        sql = f"SELECT {_COLUMNS} FROM ledger.record r WHERE ledger_id = %s AND position = ANY(%s::bigint[])"
-        rows = connection.execute(sql, [self._ledger.ledger_id, positions], binary=True)
-        records = [record_of_row(row, self._ledger.rules.indexer) for row in rows]
-        self._judge(connection, {record.visibility for record in records} - self._extents.keys())
-        return records
-
-    def _judge(self, connection: psycopg.Connection, visibilities: set[int]) -> None:
-        if not visibilities:
-            return
-        rows = connection.execute(
-            "SELECT visibility, captured_by, parties, biz_step FROM ledger.visibility"
-            " WHERE ledger_id = %s AND visibility = ANY(%s::bigint[])",
-            [self._ledger.ledger_id, list(visibilities)],
-            binary=True,
+        events = self._read(self._hits(_EMPTIED, parents))
+        return self._with_declarations(
+            [e for e in events if e.empties and any(f"item:{parent}" in parents for parent in e.parents)]
         )
-        for visibility, captured_by, parties, biz_step in rows:
-            extent = self._reader.extent(Visibility(captured_by, tuple(parties), biz_step))
-            assert extent is not None, "the query was limited to what the reader may see"
-            self._extents[visibility] = extent
+
+    def _carrying(self, hits: Mapping[int, list[str]]) -> Iterator[tuple[SeenEvent, Collection[str]]]:
+        for event in self._read(hits):
+            carried = hits[event.position]
+            # Nearly always one of few items, which needs no more than a look.
+            things = event.things if event.small else ()
+            if carried := [tag for tag in carried if tag.removeprefix("item:") in things or event.carries(tag)]:
+                yield event, carried
+
+    def _with_declarations(self, events: list[SeenEvent]) -> list[SeenEvent]:
+        if not self._declarations:
+            return events
+        positions = {p for event in events for p in self._declarations.get(event.position, ())}
+        return with_declarations(events, self._at(positions))
+
+    def _hits(self, query: LiteralString, tags: Collection[str]) -> dict[int, list[str]]:
+        """Return by position of the events that may be meant the tags that they may carry.
+
+        What was found before is found again without the database: `known_at` stands still.
+        """
+        found = self._found.setdefault(query, {})
+        missing = [tag for tag in tags if tag not in found]
+        if missing:
+            found.update((tag, []) for tag in missing)
+            for tag, position in self._search(query, missing):
+                found[tag].append(position)
+        hits: dict[int, list[str]] = {}
+        for tag in tags:
+            for position in found[tag]:
+                hits.setdefault(position, []).append(tag)
+        return hits
+
+    def _add_hits_during(
+        self, windows: Mapping[str, Window], hits: dict[int, list[str]], *, always: LiteralString, within: LiteralString
+    ) -> None:
+        inside = {tag for tag, _ in self._search(_INSIDE, windows)}
+        found = [(tag, position) for position, tags in self._hits(always, inside).items() for tag in tags]
+        others = [tag for tag in windows if tag not in inside]
+        bounds = {"firsts": [windows[tag].first for tag in others], "lasts": [windows[tag].last for tag in others]}
+        for tag, position in (*found, *self._search(within, others, **bounds)):
+            if tag not in (tags := hits.setdefault(position, [])):
+                tags.append(tag)
+
+    def _search(self, query: LiteralString, tags: Collection[str], **bounds: list[int]) -> Iterator[tuple[str, int]]:
+        """Give tag and position of what may be a hit and may be seen; two tags of one hash share its hits."""
+        if not tags:
+            return
+        hash_of = self._ledger.rules.tag_hash
+        hashes = [hash_of(tag) for tag in tags]
+        meant: dict[int, list[str]] = {}
+        for hashed, tag in zip(hashes, tags, strict=True):
+            meant.setdefault(hashed, []).append(tag)
+        parameters = {"ledger": self._ledger.ledger_id, "tags": hashes, "known_at": self._known_at, **bounds}
+        extents = self._extents
+        with self._ledger.pool.connection() as connection:
+            rows = connection.execute(query, parameters, binary=True).fetchall()
+        for hashed, position, visibility in rows:
+            if visibility in extents:
+                for tag in meant[hashed]:
+                    yield tag, position
+
+    def _read(self, positions: Collection[int]) -> list[SeenEvent]:
+        """Return what the reader sees at these positions; read those not seen yet, and what may retract them."""
+        unread = [position for position in positions if position not in self._seen]
+        if unread:
+            with self._ledger.pool.connection() as connection:
+                while unread:
+                    unread.sort()
+                    rows = connection.execute(_RECORDS, [self._ledger.ledger_id, unread], binary=True)
+                    declared: set[int] = set()
+                    for *row, event_type, visibility, declarations in rows:
+                        declared.update(self._see(Row(*row), event_type, visibility, declarations))
+                    unread = [position for position in declared if position not in self._seen]
+        return self._at(positions)
+
+    def _see(self, row: Row, event_type: str, visibility: int, declarations: list[int] | None) -> Collection[int]:
+        """Keep what the reader sees of a record; return the positions of what may retract it."""
+        extent = self._extents.get(visibility)
+        if extent is None or event_type not in EPCIS_TYPES:
+            self._seen[row.position] = None
+            return ()
+        self._seen[row.position] = see_row(row, extent, self._asked)
+        if ITEM in extent and "what" not in extent:
+            self._partly_open[row.position] = row, extent
+        if declarations is None:
+            return ()
+        known = [position for position in declarations if position <= self._known_at]
+        if known:
+            self._declarations[row.position] = known
+        return known
+
+    def _at(self, positions: Iterable[int]) -> list[SeenEvent]:
+        """Return what is seen at positions, as far as anything is."""
+        found = []
+        for position in positions:
+            # An event of which only named items are shown looks different after the next name.
+            if self._partly_open and position in self._partly_open:
+                self._seen[position] = see_row(*self._partly_open[position], self._asked)
+            if (event := self._seen[position]) is not None:
+                found.append(event)
+        return found
+
+
+def _batched(positions: Iterable[int], size: int) -> Iterator[list[int]]:
+    remaining = iter(positions)
+    while some := list(islice(remaining, size)):
+        yield some

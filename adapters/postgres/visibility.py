@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -30,7 +31,7 @@ class Opened:
 class _Judged:
     count: int = 0
     opened: list[Opened] = field(default_factory=list)
-    ids: list[int] = field(default_factory=list)
+    extents: dict[int, frozenset[str]] = field(default_factory=dict)
 
 
 class PostgresVisibility:
@@ -51,11 +52,15 @@ class PostgresVisibility:
 
     def allowed(self, reader: Reader) -> list[int]:
         """Return the ids of the visibilities that the reader may see, for `visibility = ANY(%s)`."""
-        return self._judge(reader).ids
+        return list(self.extents(reader))
 
     def opened(self, reader: Reader) -> list[Opened]:
         """Return the visibilities that the reader may see, with what it may see of their events."""
         return self._judge(reader).opened
+
+    def extents(self, reader: Reader) -> Mapping[int, frozenset[str]]:
+        """Return the ids of the visibilities that the reader may see, and which parts of their events."""
+        return self._judge(reader).extents
 
     def _judge(self, reader: Reader) -> _Judged:
         with self._pool.connection() as connection:
@@ -77,9 +82,9 @@ class PostgresVisibility:
                     for i, visibility in self._known[judged.count :]
                     if (extent := reader.extent(visibility)) is not None
                 ]
-                ids = [opened.id for opened in fresh]
-                # New lists: the old ones may be in use.
-                judged = _Judged(len(self._known), [*judged.opened, *fresh], [*judged.ids, *ids])
+                # New ones: another thread may be reading the former answer.
+                extents = {**judged.extents, **{opened.id: opened.extent for opened in fresh}}
+                judged = _Judged(len(self._known), [*judged.opened, *fresh], extents)
             self._allowed[reader] = judged
             if len(self._allowed) > _READERS:
                 self._allowed.popitem(last=False)

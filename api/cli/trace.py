@@ -13,8 +13,8 @@ from rich.tree import Tree
 
 from api.cli.context import EXIT_OK, JSON, As, LedgerName, note, opened, print_json
 from api.cli.item import AsOf, KnownAt, named
-from api.provenance import describe_trace
 from api.provenance_models import MAX_NODES, EdgeOut, Include, NodeOut, TraceIn, TraceOut
+from api.traces import describe_trace, trace_lines
 from traceability.supply_chain.provenance import PROPAGATING, Direction, EdgeKind, Reach, Stop
 
 _HEADINGS = {Direction.BACK: "where it came from", Direction.FORWARD: "what became of it"}
@@ -38,8 +38,11 @@ def trace(
         list[EdgeKind] | None,
         typer.Option("--edge-kind", help="What to follow.", show_default="all but association, which is only shown"),
     ] = None,
-    events: Annotated[bool, typer.Option("--events", help="With --json: each event, not only its name.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="With --json or --ndjson: each event, not only its name.")
+    ] = False,
     json: JSON = False,
+    ndjson: Annotated[bool, typer.Option("--ndjson", help="Print lines of JSON while the trace is found.")] = False,
     as_: As = None,
     ledger: LedgerName = None,
 ) -> None:
@@ -51,6 +54,7 @@ def trace(
 
     - `traceability trace https://id.gs1.org/01/09521103001011/21/0003 --direction back`
     - `traceability trace '(01)09521103001011(10)L1' --direction forward --json`
+    - `traceability trace '(01)09521103001011(10)L1' --ndjson --max-nodes 200000`
     """
     question = TraceIn(
         roots=identifiers,
@@ -64,6 +68,10 @@ def trace(
     )
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
+        if ndjson:
+            for lines in trace_lines(engine, reader, question):
+                typer.echo(lines, nl=False)
+            raise typer.Exit(EXIT_OK)
         if json:
             print_json(describe_trace(engine, reader, question).model_dump(mode="json"))
             raise typer.Exit(EXIT_OK)

@@ -6,13 +6,16 @@ import re
 from typing import Annotated, Final
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
 from api.codes import read_code
-from api.provenance import describe_item, describe_trace
-from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceOut
+from api.provenance import describe_item
+from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceLine, TraceOut, written_out
 from api.security import EngineDep, ReaderDep
+from api.traces import NDJSON, trace_json, trace_lines
+from api.web.negotiation import JSON, preferred
 from traceability.gs1.identifiers import Identifier, parse_digital_link_path
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
@@ -54,11 +57,29 @@ def item(
     return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
 
 
-@router.post("/traces", summary="Where things came from, and what became of them")
-def traces(engine: EngineDep, reader: ReaderDep, question: TraceIn) -> TraceOut:
+@router.post(
+    "/traces",
+    summary="Where things came from, and what became of them",
+    response_model=TraceOut,
+    responses={
+        200: {
+            "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
+            "content": {NDJSON: {"schema": written_out(TraceLine)}},
+        }
+    },
+)
+def traces(
+    engine: EngineDep, reader: ReaderDep, question: TraceIn, accept: Annotated[str | None, Header()] = None
+) -> Response:
     """Walk back to origins, forward to consequences, or both, over the events that you may see.
 
     Transformations and containment are followed in time: a container that is used again does not tie its loads
     together, and things side by side in one do not affect each other.
+
+    With `Accept: application/x-ndjson` the answer comes while the walk goes on, as lines of one object each: `node`,
+    `event`, `edge`, `frontier`, and in the last line `end`. A node may come again, nearer or reached more strongly:
+    the later line about an `id` replaces the earlier one. Without `end` the answer was cut off.
     """
-    return describe_trace(engine, reader, question)
+    if preferred(accept, (JSON, NDJSON)) == NDJSON:
+        return StreamingResponse(trace_lines(engine, reader, question), media_type=NDJSON)
+    return Response(trace_json(engine, reader, question), media_type=JSON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -154,3 +155,10 @@ def test_another_organisation_sees_nothing_of_it(imported: Run) -> None:
     assert imported("organisation", "add", "rival.example").code == 0
     assert imported("item", PACK, "--as", "rival.example").code == 4
     assert imported("trace", PACK, "--as", "rival.example").code == 4
+
+
+def test_a_trace_is_printed_in_lines_while_it_is_found(imported: Run) -> None:
+    whole = imported("trace", MILK, "--json").json
+    lines = [json.loads(line) for line in imported("trace", MILK, "--ndjson").out.splitlines()]
+    assert {line["node"]["id"] for line in lines if "node" in line} == set(whole["nodes"])
+    assert lines[-1]["end"]["edges"] == len(whole["edges"]) == sum("edge" in line for line in lines)

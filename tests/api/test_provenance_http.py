@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from api.notary import integrate_all
+from api.provenance_models import TraceLine, TraceOut
 from api.wiring import Engine
 from tests.support.happenings import (
     PALLET,
@@ -159,6 +161,48 @@ def test_a_trace_tells_nodes_edges_frontier_and_events(engine: Engine, dairy: ht
     assert [event["step"] for event in whole["events"]] == ["Lot created"]
     assert whole["complete"] is False
     assert {(n["id"], n["reason"]) for n in whole["frontier"]} == {(A, "no_further"), (B, "depth")}
+
+
+@pytest.mark.parametrize("include", [[], ["events"]])
+@pytest.mark.parametrize("max_nodes", [3, 100])
+def test_a_trace_in_lines_tells_what_it_tells_in_one_piece(
+    engine: Engine, dairy: httpx.Client, include: list[str], max_nodes: int
+) -> None:
+    told = transform(1, [A], [B], by=DAIRY), put(2, PALLET, B, by=DAIRY), transform(3, [PALLET], [pack("E")], by=DAIRY)
+    record(engine, *told)
+    question = {"roots": [B], "include": include, "max_nodes": max_nodes}
+    whole = dairy.post("/provenance/traces", json=question)
+    assert whole.content == TraceOut.model_validate_json(whole.content).model_dump_json().encode()
+    lines = dairy.post("/provenance/traces", json=question, headers={"Accept": "application/x-ndjson"})
+    assert (lines.status_code, lines.headers["content-type"]) == (200, "application/x-ndjson")
+    assert lines.content.endswith(b"\n")
+    found: dict[str, list[dict[str, Any]]] = {"node": [], "event": [], "edge": [], "frontier": [], "end": []}
+    for line in lines.text.splitlines():
+        TraceLine.model_validate_json(line)
+        ((kind, one),) = json.loads(line).items()
+        found[kind].append(one)
+    expected = whole.json()
+    nodes = {node.pop("id"): node for node in found["node"]}
+    counts = {"nodes": len(nodes), **{name: len(expected[name]) for name in ("edges", "frontier", "events")}}
+    assert found.pop("end") == [{**expected, **counts}]
+    assert json.loads(lines.text.splitlines()[-1]).keys() == {"end"}
+    assert nodes == expected["nodes"]
+    for kind, name in (("edge", "edges"), ("frontier", "frontier"), ("event", "events")):
+        assert sorted(map(str, found[kind])) == sorted(map(str, expected[name]))
+
+
+def test_what_is_wrong_with_a_question_is_told_before_the_first_line(dairy: httpx.Client) -> None:
+    in_lines = {"Accept": "application/x-ndjson, application/json;q=0.5"}
+    unknown = dairy.post("/provenance/traces", json={"roots": [A]}, headers=in_lines)
+    assert (unknown.status_code, unknown.headers["content-type"]) == (404, "application/problem+json")
+    later = dairy.post("/provenance/traces", json={"roots": [A], "known_at": 9}, headers=in_lines)
+    assert (later.status_code, later.json()["code"]) == (422, "provenance.known_at")
+
+
+def test_both_forms_of_a_trace_are_documented(client: httpx.Client) -> None:
+    told = client.get("/openapi.json").json()["paths"]["/provenance/traces"]["post"]["responses"]["200"]["content"]
+    assert told["application/json"]["schema"] == {"$ref": "#/components/schemas/TraceOut"}
+    assert set(told["application/x-ndjson"]["schema"]["properties"]) == {"node", "event", "edge", "frontier", "end"}
 
 
 @pytest.mark.parametrize(

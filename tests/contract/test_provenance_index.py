@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -152,6 +152,9 @@ def test_both_indexes_find_the_same(
     for tags in question.asked:
         assert _content(postgres.events(tags)) == _content(memory.events(tags))
         assert _content(postgres.emptyings(tags)) == _content(memory.emptyings(tags))
+        named = {tag.removeprefix("item:") for tag in tags}
+        assert postgres.known(named) == memory.known(named)
+        assert _carried(postgres.ties(tags)) == _carried(memory.ties(tags))
     folds: list[Callable[[ProvenanceIndex], object]] = [
         lambda index: item_history(index, question.thing),
         lambda index: trace(index, TraceQuery((question.thing,))),
@@ -166,6 +169,10 @@ def test_both_indexes_find_the_same(
 def _content(events: list[SeenEvent]) -> list[tuple[int, object, bool]]:
     assert len({event.position for event in events}) == len(events)
     return sorted(((e.position, e.parts, e.whole) for e in events), key=lambda found: found[0])
+
+
+def _carried(found: Iterable[tuple[SeenEvent, Collection[str]]]) -> list[tuple[int, list[str]]]:
+    return sorted((event.position, sorted(tags)) for event, tags in found)
 
 
 def _answer(fold: Callable[[ProvenanceIndex], object], index: ProvenanceIndex) -> object:

@@ -27,8 +27,9 @@ from tests.support.naive import naive_intervals
 from tests.support.worlds import worlds
 from traceability.ledger.access import ALL_PARTS
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.containment import Containment, Interval, Window
+from traceability.supply_chain.containment import Containment, Interval
 from traceability.supply_chain.seen import SeenEvent, see, standing
+from traceability.supply_chain.windows import Window
 
 A, B = pack("A"), pack("B")
 

@@ -26,7 +26,19 @@ from tests.support.naive import naive_trace
 from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import PUBLIC, Grant, Reader
-from traceability.supply_chain.provenance import PROPAGATING, Direction, EdgeKind, Reach, Stop, Trace, TraceQuery, trace
+from traceability.supply_chain import seen
+from traceability.supply_chain.provenance import (
+    PROPAGATING,
+    Direction,
+    EdgeKind,
+    Reach,
+    Stop,
+    Trace,
+    TraceNode,
+    TraceQuery,
+    trace,
+    walk,
+)
 from traceability.supply_chain.seen import standing, thing_of
 
 MILK = "https://id.gs1.org/01/09521234000020/10/M1"
@@ -205,6 +217,13 @@ def test_a_chain_longer_than_the_stack_is_walked() -> None:
     assert answer.complete
 
 
+def test_an_event_that_came_first_as_an_emptying_still_tells_the_lot_of_its_parent() -> None:
+    # A stays in B, out of which it was made: B is first a container, and a level later an origin.
+    happenings = transform(0.5, [B], [A]), put(1, B, A), take(3, f"{GTIN}/10/L1/21/B"), transform(5, [A], [D])
+    answer = back(*happenings, root=D)
+    assert (things(answer), things(answer, Reach.LOT)) == ({D, A, B}, {lot("L1")})
+
+
 def test_limits_are_told_at_the_frontier() -> None:
     chain = [transform(n, [pack(n)], [pack(n + 1)]) for n in range(5)]
     shallow = forward(*chain, root=pack(0), max_depth=2)
@@ -273,9 +292,24 @@ def test_a_reader_of_single_items_sees_the_pallet_and_no_siblings() -> None:
     assert set(trace(index_of(happenings, reader=public), TraceQuery((PALLET,))).nodes) == {PALLET, TOTE}
 
 
+ROOTS = st.lists(st.sampled_from([*map(thing_of, THINGS), *COUNTED]), min_size=1, max_size=2, unique=True)
+
+
 @settings(max_examples=400, deadline=None)
-@given(worlds(), st.lists(st.sampled_from([*map(thing_of, THINGS), *COUNTED]), min_size=1, max_size=2, unique=True))
+@given(worlds(), ROOTS)
 def test_a_trace_equals_the_closure_over_all_walks(world: list[Happening], roots: list[str]) -> None:
+    _agree_with_all_walks(world, roots)
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds(), ROOTS)
+def test_of_an_event_with_many_items_only_what_matters_is_read(world: list[Happening], roots: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seen, "FEW", 0)
+        _agree_with_all_walks(world, roots)
+
+
+def _agree_with_all_walks(world: list[Happening], roots: list[str]) -> None:
     index = index_of(world)
     known = {thing for event in standing(index.all()) for thing in (*event.mentions_of, *event.memberships.values())}
     roots = [root for root in roots if root in known]
@@ -288,6 +322,39 @@ def test_a_trace_equals_the_closure_over_all_walks(world: list[Happening], roots
         assert {n.id: n.reach.value for n in answer.nodes.values() if n.reach} == strongest
         assert {(e.kind.value, e.source, e.target, e.begin or 0) for e in answer.edges} == arcs
         assert answer.complete
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), ROOTS, st.sampled_from(Direction), st.integers(2, 12))
+def test_what_a_walk_tells_on_its_way_adds_up_to_the_trace(
+    world: list[Happening], roots: list[str], direction: Direction, max_nodes: int
+) -> None:
+    query = TraceQuery(tuple(roots), direction, max_nodes=max_nodes, edge_kinds=frozenset(EdgeKind))
+    try:
+        answer = trace(index_of(world), query)
+    except NotFoundError:
+        with pytest.raises(NotFoundError):
+            walk(index_of(world), query)
+        return
+    told = list(walk(index_of(world), query))
+    last: dict[str, TraceNode] = {}
+    for found in told:
+        for node in found.nodes:
+            assert node.depth <= last.get(node.id, node).depth
+            last[node.id] = node
+        known = {event.position for earlier in told for event in earlier.events}
+        assert {position for edge in found.edges for position in edge.positions} <= known
+    edges = [edge for found in told for edge in found.edges]
+    frontier = [node for found in told for node in found.frontier]
+    positions = [event.position for found in told for event in found.events]
+    assert last == answer.nodes
+    assert set(edges) == set(answer.edges)
+    assert set(frontier) == set(answer.frontier)
+    assert set(positions) == answer.events.keys()
+    # Edges, frontier and events are told once.
+    assert len(edges) + len(frontier) + len(positions) == (
+        len(answer.edges) + len(answer.frontier) + len(answer.events)
+    )
 
 
 def _strength(reach: str) -> int:

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tests.support.happenings import GTIN, PALLET, Happening, commission, lot, observe, pack, put, records, take
+from tests.support.happenings import (
+    GTIN,
+    PALLET,
+    Happening,
+    commission,
+    end,
+    lot,
+    observe,
+    pack,
+    put,
+    records,
+    take,
+)
 from tests.support.worlds import worlds
 from traceability.gs1.epcis import index_rows, read_document
 from traceability.ledger.access import ALL_PARTS
@@ -58,8 +70,14 @@ def agree(record: Record) -> None:
 class _Nothing:
     known_at = 0
 
-    def events(self, _: object) -> list[SeenEvent]:
-        return []
+    def events(self, _: object, during: object = None) -> list[SeenEvent]:
+        raise NotImplementedError(during)
+
+    def known(self, _: object, as_of: object = None) -> set[str]:
+        raise NotImplementedError(as_of)
+
+    def ties(self, _: object, during: object = None) -> list[tuple[SeenEvent, list[str]]]:
+        raise NotImplementedError(during)
 
     def emptyings(self, _: object) -> list[SeenEvent]:
         return []
@@ -104,6 +122,38 @@ def test_one_thing_has_one_name_with_and_without_its_lot_or_variant() -> None:
     assert thing_of(f"{GTIN}/22/2A/10/L1") == lot("L1")
     assert {thing_of(f"{GTIN}/10/L1/21/A"), thing_of(pack("A"))} == {pack("A")}
     assert thing_of("https://id.gs1.org/01/09521234000014/21/A") == "https://id.gs1.org/01/09521234000014/21/A"
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds())
+def test_one_thing_is_found_among_many_as_in_the_table_of_all(world: list[Happening]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("traceability.supply_chain.seen.FEW", 0)
+        for record in records(world):
+            table = seen(record)
+            for thing in (*table.mentions_of, PALLET, lot("L1")):
+                assert seen(record).of(thing) == table.mentions_of.get(thing, ())
+                assert seen(record).lot_of(thing) == table.memberships.get(thing)
+            for tag in (*table.tags, f"item:{PALLET}", f"lot:{lot('L1')}"):
+                assert seen(record).carries(tag) == (tag in table.tags)
+
+
+def test_what_an_event_ties_is_told_by_its_bytes() -> None:
+    named = f"{GTIN}/10/L1/21/A"
+    idle = [observe(1, PALLET), observe(1, pack("A")), observe(1, lot("L1"))]
+    tying = [observe(1, named), commission(1, PALLET), put(1, PALLET), end(1, PALLET)]
+    assert [seen(record).ties for record in records([*idle, *tying])] == [False] * 3 + [True] * 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(worlds())
+def test_what_ties_nothing_tells_nothing_but_that_things_were_there(world: list[Happening]) -> None:
+    for record in records(world):
+        event = seen(record)
+        if not event.ties:
+            assert event.memberships == {}
+            assert not index_rows(record.event.parts).marks
+            assert not index_rows(record.event.parts).edges
 
 
 def test_fold_order_is_time_then_kind_then_content() -> None:

@@ -18,9 +18,11 @@ An interval holds from its opening up to, but not including, its closing.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from operator import attrgetter
+from typing import Final
+
+import msgspec
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.seen import (
@@ -29,38 +31,16 @@ from traceability.supply_chain.seen import (
     OBJECT_EVENT,
     TRANSFORMATION_EVENT,
     FoldOrder,
+    Mention,
     Role,
     SeenEvent,
 )
+from traceability.supply_chain.windows import END, Window
 
 _KINDS: Final = {AGGREGATION_EVENT: MarkKind.CONTAINMENT, ASSOCIATION_EVENT: MarkKind.ASSOCIATION}
 
 
-BEGIN: Final = -(1 << 63)
-END: Final = (1 << 63) - 1
-
-
-class Window(NamedTuple):
-    """The instants (µs UTC) from `first` to `last`, both included."""
-
-    first: int
-    last: int
-
-    def meet(self, other: Window) -> Window | None:
-        """Return the instants in both windows, None when there are none."""
-        first, last = max(self.first, other.first), min(self.last, other.last)
-        return Window(first, last) if first <= last else None
-
-    def covers(self, other: Window) -> bool:
-        """Tell whether every instant of `other` is in this window."""
-        return self.first <= other.first and other.last <= self.last
-
-
-ALWAYS: Final = Window(BEGIN, END)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True, gc=False):
     """`child` was in (or attached to) `parent` from `opened_at` until before `closed_at` (µs UTC), None while it is.
 
     `opened_by` and `closed_by` are the positions of the events; `implied` tells that the close was not stated but
@@ -83,7 +63,7 @@ class Interval:
         return Window(self.opened_at, END if self.closed_at is None else self.closed_at - 1)
 
 
-class _Tie(NamedTuple):
+class _Tie(msgspec.Struct, frozen=True, gc=False):
     """What one event says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
 
     order: FoldOrder
@@ -111,20 +91,23 @@ class Containment:
     """
 
     def __init__(self, events: Iterable[SeenEvent] = ()) -> None:
-        self._ties: dict[str, dict[tuple[int, str | None, bool], _Tie]] = {}
+        self._ties: dict[str, dict[int, _Tie]] = {}  # by position: an event says one thing of a child
+        self._paired: dict[tuple[MarkKind, str], list[Interval]] = {}
         self._emptied: dict[tuple[MarkKind, str], list[tuple[int, int]]] = {}
         self._children: dict[tuple[MarkKind, str], set[str]] = {}
         self.add(events)
 
-    def add(self, events: Iterable[SeenEvent]) -> None:
-        """Take in standing events; one that comes again, with more of its items visible, adds what is new."""
+    def add(self, events: Iterable[SeenEvent], about: Collection[str] | None = None) -> None:
+        """Take in standing events, of which only the intervals of `about` as children are wanted (None: of all).
+
+        One may come again: about other children, or with more of its items visible.
+        """
         for event in events:
-            view = event.view
-            kind = _KINDS.get(view.type)
-            if kind is not None and view.action in ("ADD", "DELETE"):
-                self._add_ties(event, kind)
-            elif view.type == TRANSFORMATION_EVENT or (view.type == OBJECT_EVENT and view.action == "DELETE"):
-                self._add_ends(event)
+            kind = _KINDS.get(event.type)
+            if kind is not None and event.action in ("ADD", "DELETE"):
+                self._add_ties(event, kind, about)
+            elif event.type == TRANSFORMATION_EVENT or (event.type == OBJECT_EVENT and event.action == "DELETE"):
+                self._add_ends(event, about)
 
     def children(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> set[str]:
         """Return everything that was ever put into a parent."""
@@ -137,34 +120,45 @@ class Containment:
 
     def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a child, by opening."""
-        ties = sorted((t for t in self._ties.get(child, {}).values() if t.kind is kind), key=lambda tie: tie.turn)
-        return sorted(self._pair(child, kind, ties), key=lambda interval: (interval.opened_at, interval.parent))
+        paired = self._paired.get((kind, child))
+        if paired is None:
+            ties = [tie for tie in self._ties.get(child, {}).values() if tie.kind is kind]
+            ties.sort(key=_TURN)
+            paired = sorted(self._pair(child, kind, ties), key=lambda interval: (interval.opened_at, interval.parent))
+            self._paired[kind, child] = paired
+        return paired
 
     def of_parent(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a parent, by opening and child."""
         found = (i for child in self.children(parent, kind) for i in self.of_child(child, kind) if i.parent == parent)
         return sorted(found, key=lambda interval: (interval.opened_at, interval.child))
 
-    def _add_ties(self, event: SeenEvent, kind: MarkKind) -> None:
-        opens = event.view.action == "ADD"
-        parents = [mention.thing for mention in event.mentions if mention.role is Role.PARENT]
-        children = [mention for mention in event.mentions if mention.role is Role.CHILD]
-        for parent in parents:
-            for mention in children:
-                tie = _Tie(event.order, event.position, kind, parent, opens, mention.class_level)
-                self._ties.setdefault(mention.thing, {})[event.position, parent, opens] = tie
+    def _add_ties(self, event: SeenEvent, kind: MarkKind, about: Collection[str] | None) -> None:
+        opens, order = event.action == "ADD", event.order
+        for parent in event.parents:
+            for mention in _about(event, about):
+                if mention.role is not Role.CHILD:
+                    continue
+                self._tie(mention.thing, _Tie(order, event.position, kind, parent, opens, mention.class_level))
                 if opens:
                     self._children.setdefault((kind, parent), set()).add(mention.thing)
             if event.empties:
                 emptied = self._emptied.setdefault((kind, parent), [])
-                if (entry := (event.view.occurred_at, event.position)) not in emptied:
+                if (entry := (event.occurred_at, event.position)) not in emptied:
                     insort(emptied, entry)
+                    self._paired.clear()
 
-    def _add_ends(self, event: SeenEvent) -> None:
-        for mention in event.mentions:
+    def _add_ends(self, event: SeenEvent, about: Collection[str] | None) -> None:
+        order = event.order
+        for mention in _about(event, about):
             if not mention.class_level and mention.role is not Role.OUTPUT:
-                tie = _Tie(event.order, event.position, MarkKind.CONTAINMENT, None, opens=False, counted=False)
-                self._ties.setdefault(mention.thing, {})[event.position, None, False] = tie
+                self._tie(
+                    mention.thing, _Tie(order, event.position, MarkKind.CONTAINMENT, None, opens=False, counted=False)
+                )
+
+    def _tie(self, child: str, tie: _Tie) -> None:
+        self._ties.setdefault(child, {})[tie.position] = tie
+        self._paired.pop((tie.kind, child), None)
 
     def _pair(self, child: str, kind: MarkKind, ties: list[_Tie]) -> Iterator[Interval]:
         inside: dict[str, _Tie] = {}
@@ -194,6 +188,15 @@ class Containment:
         emptied = self._emptied.get((kind, parent), [])
         following = bisect_right(emptied, after, key=lambda entry: entry[0])
         return emptied[following] if following < len(emptied) else None
+
+
+_TURN: Final = attrgetter("turn")
+
+
+def _about(event: SeenEvent, things: Collection[str] | None) -> Iterable[Mention]:
+    if things is None:
+        return event.mentions
+    return [mention for thing in things for mention in event.of(thing)]
 
 
 def _exclusive(tie: _Tie) -> bool:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from traceability.errors import NotFoundError
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.containment import ALWAYS, END, Containment, Interval, Window
+from traceability.supply_chain.containment import Containment, Interval
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import HistoryEntry, ItemState, state_of
 from traceability.supply_chain.readings import Reading, readings
 from traceability.supply_chain.seen import (
     AGGREGATION_EVENT,
     TRANSFORMATION_EVENT,
-    Mention,
     Role,
     SeenEvent,
+    counting,
     is_lot,
     ordered,
     retractions,
-    standing,
 )
+from traceability.supply_chain.windows import ALWAYS, END, Window, hulls
 
 MAX_NESTING: Final = 32
 """Containers within containers that are followed; a deeper nest is a mistake in the data."""
@@ -62,12 +65,15 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
     own = _until(index.events({f"item:{thing}", *({f"lot:{thing}"} if is_lot(thing) else ())}), as_of)
     if not own:
         raise NotFoundError(f"Nothing is known of {thing}.", hint="Check the identifier, and as whom you ask.")
-    containment = Containment(standing(own))
+    current = counting(own)
+    containment = Containment()
+    _add(containment, current, {thing})
+    containment.add(event for event in current if thing in event.parents)
     stays, around = _stays(index, thing, containment, as_of)
     _load_children(index, thing, containment, as_of)
     entries = _entries(thing, own, around, stays, containment)
-    members = {m for event in standing(own) for m, lot in event.memberships.items() if lot == thing}
-    counting = [entry.event for entry in entries if entry.counts]
+    members = {m for event in current for m, lot in event.memberships.items() if lot == thing} if is_lot(thing) else ()
+    told = [entry.event for entry in entries if entry.counts]
     associations = [
         *containment.of_child(thing, MarkKind.ASSOCIATION),
         *containment.of_parent(thing, MarkKind.ASSOCIATION),
@@ -79,8 +85,8 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
         contents=tuple(sorted(interval.child for interval in contents if interval.closed_at is None)),
         attached_to=tuple(sorted({i.parent for i in associations if i.child == thing and i.closed_at is None})),
         attachments=tuple(sorted({i.child for i in associations if i.parent == thing and i.closed_at is None})),
-        transformed_from=_far_ends(index, thing, standing(own), as_of, role=Role.OUTPUT),
-        transformed_into=_far_ends(index, thing, standing(own), as_of, role=Role.INPUT),
+        transformed_from=_far_ends(index, thing, current, as_of, role=Role.OUTPUT),
+        transformed_into=_far_ends(index, thing, current, as_of, role=Role.INPUT),
     )
     return ItemHistory(
         thing=thing,
@@ -92,27 +98,31 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
         contents=tuple(contents),
         associations=tuple(associations),
         members=tuple(sorted(members)),
-        readings=tuple(readings(counting)),
+        readings=tuple(readings(told)),
     )
 
 
 def _until(events: Iterable[SeenEvent], as_of: int | None) -> list[SeenEvent]:
-    return [event for event in events if as_of is None or event.view.occurred_at <= as_of]
+    return [event for event in events if as_of is None or event.occurred_at <= as_of]
 
 
 def _stays(
     index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None
-) -> tuple[list[Stay], dict[str, list[SeenEvent]]]:
-    """Follow containers outward, intersecting the intervals; return the stays, and the events by container."""
+) -> tuple[list[Stay], dict[str, dict[int, SeenEvent]]]:
+    """Follow containers outward, intersecting the intervals; return the stays, and the events by container.
+
+    Of a container that is used again and again only the time of the stays is read.
+    """
     found: dict[Stay, None] = {}
-    around: dict[str, list[SeenEvent]] = {}
+    around: dict[str, dict[int, SeenEvent]] = {}
+    read: dict[str, Window] = {}
     level = [Stay(thing, ALWAYS, 0)]
     while level and level[0].depth < MAX_NESTING:
         parents = {parent for stay in level for parent in containment.parents(stay.container)} - around.keys() - {thing}
-        if parents:
-            loaded = _until(index.events({f"item:{parent}" for parent in parents}), as_of)
-            containment.add(standing(loaded))
-            around.update({parent: [e for e in loaded if parent in e.mentions_of] for parent in parents})
+        for event in _until(index.emptyings({f"item:{parent}" for parent in parents}), as_of) if parents else ():
+            for parent in event.parents:
+                around.setdefault(parent, {})[event.position] = event
+        _add(containment, counting(e for parent in parents for e in around.setdefault(parent, {}).values()), parents)
         outward = [
             Stay(interval.parent, window, stay.depth + 1)
             for stay in level
@@ -121,6 +131,20 @@ def _stays(
         ]
         level = [stay for stay in dict.fromkeys(outward) if not _covered(stay, found)]
         found.update(dict.fromkeys(level))
+        unread = {}
+        for container, window in hulls((stay.container, stay.window) for stay in level).items():
+            known = read.get(container)
+            if known is None or not known.covers(window):
+                unread[container] = read[container] = window if known is None else known.join(window)
+        if unread:
+            loaded = _until(
+                index.events((), {f"item:{container}": window for container, window in unread.items()}), as_of
+            )
+            _add(containment, counting(loaded), unread.keys())
+            for event in loaded:
+                for container in unread:
+                    if event.of(container):
+                        around[container][event.position] = event
     return list(found), around
 
 
@@ -132,41 +156,47 @@ def _covered(stay: Stay, found: Iterable[Stay]) -> bool:
 def _load_children(index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None) -> None:
     children = {child for kind in MarkKind for child in containment.children(thing, kind)}
     if children:
-        containment.add(standing(_until(index.events({f"item:{child}" for child in children}), as_of)))
+        _add(containment, counting(_until(index.events({f"item:{child}" for child in children}), as_of)), children)
     attached = containment.parents(thing, MarkKind.ASSOCIATION)
     if attached:
-        containment.add(standing(_until(index.emptyings({f"item:{parent}" for parent in attached}), as_of)))
+        _add(containment, counting(_until(index.emptyings({f"item:{parent}" for parent in attached}), as_of)), attached)
+
+
+def _add(containment: Containment, events: Iterable[SeenEvent], things: AbstractSet[str]) -> None:
+    """Take in what events say of things as children, without naming all that stands beside them."""
+    for event in events:
+        few = len(things) < len(event.items)
+        containment.add((event,), things if few else [thing for thing in event.mentions_of if thing in things])
 
 
 def _entries(
     thing: str,
     own: list[SeenEvent],
-    around: dict[str, list[SeenEvent]],
+    around: dict[str, dict[int, SeenEvent]],
     stays: list[Stay],
     containment: Containment,
 ) -> list[HistoryEntry]:
-    left_by = {interval.closed_by for interval in containment.of_child(thing)}
-    entries = {event.position: HistoryEntry(event, _mentions(event, thing)) for event in own}
+    # Two emptyings of one instant may say the same: which of them came first must not matter.
+    left = {(i.parent, i.closed_at) for i in containment.of_child(thing) if not i.implied}
+    emptyings = {e.position for events in around.values() for e in counting(events.values()) if e.empties}
+    entries = {event.position: HistoryEntry(event, event.of(thing)) for event in own}
     for stay in sorted(stays, key=lambda stay: stay.depth):
-        for event in around.get(stay.container, ()):
-            within = stay.window.first <= event.view.occurred_at <= stay.window.last
+        for event in around[stay.container].values():
+            within = stay.window.first <= event.occurred_at <= stay.window.last
             # The emptying of a container names none of its children, and is how this one left.
-            left = stay.depth == 1 and event.position in left_by
-            if event.position not in entries and (left or (within and _concerns_contents(event, stay.container))):
-                entries[event.position] = HistoryEntry(event, event.mentions_of[stay.container], via=stay.container)
+            how_it_left = event.position in emptyings and (stay.container, event.occurred_at) in left
+            concerns = (stay.depth == 1 and how_it_left) or (within and _concerns_contents(event, stay.container))
+            if event.position not in entries and concerns:
+                entries[event.position] = HistoryEntry(event, event.of(stay.container), via=stay.container)
     retracted = retractions(entry.event for entry in entries.values())
     known = ordered(entry.event for entry in entries.values())
     return [replace(entries[e.position], retracted_by=retracted.get(e.position)) for e in known]
 
 
-def _mentions(event: SeenEvent, thing: str) -> tuple[Mention, ...]:
-    return event.mentions_of.get(thing, ())
-
-
 def _concerns_contents(event: SeenEvent, container: str) -> bool:
     """Tell whether an event of a container is one of its contents; packing something else into it is not."""
-    roles = {mention.role for mention in event.mentions_of[container]}
-    return event.view.type != AGGREGATION_EVENT or Role.CHILD in roles
+    roles = {mention.role for mention in event.of(container)}
+    return event.type != AGGREGATION_EVENT or Role.CHILD in roles
 
 
 def _chain(stays: Iterable[Stay]) -> tuple[str, ...]:
@@ -183,15 +213,15 @@ def _far_ends(
     mine = [
         event
         for event in own
-        if event.view.type == TRANSFORMATION_EVENT and any(m.role is role for m in _mentions(event, thing))
+        if event.type == TRANSFORMATION_EVENT and any(mention.role is role for mention in event.of(thing))
     ]
     joined = {event.transformation for event in mine if event.transformation is not None}
-    others = standing(_until(index.events(joined), as_of)) if joined else []
+    others = counting(_until(index.events(joined), as_of)) if joined else []
     found: set[str] = set()
     for event in mine:
         name = event.transformation
         for other in (event, *(other for other in others if name is not None and other.transformation == name)):
-            gap = other.view.occurred_at - event.view.occurred_at
+            gap = other.view.occurred_at - event.occurred_at
             if gap * (-1 if role is Role.OUTPUT else 1) >= 0:
                 found.update(mention.thing for mention in other.mentions if mention.role is far)
     return tuple(sorted(found))

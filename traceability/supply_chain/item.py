@@ -11,10 +11,12 @@ the thing is inside, its own life is not.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from traceability.supply_chain.readings import TEMPERATURE, Reading, readings
 from traceability.supply_chain.seen import OBJECT_EVENT, TRANSFORMATION_EVENT, Mention, Role, SeenEvent
@@ -51,8 +53,7 @@ _ENDS_BY_DISPOSITION: Final = {
 _CONTAINER_ONLY: Final = frozenset({"container_closed", "container_open"})
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(msgspec.Struct, frozen=True):
     """An event in the life of a thing: its own `mentions`, or (`via`) those of a container that it was in.
 
     Without mentions it is an event of a lot's member.
@@ -69,11 +70,10 @@ class HistoryEntry:
     @property
     def counts(self) -> bool:
         """Tell whether the entry moves the state."""
-        return self.retracted_by is None and self.event.view.declaration is None
+        return self.retracted_by is None and not self.event.declares
 
 
-@dataclass(frozen=True, slots=True)
-class QuantityFact:
+class QuantityFact(msgspec.Struct, frozen=True):
     """An amount of a class or lot that an event states; `uom` None counts pieces, `quantity` None is unstated."""
 
     at: int
@@ -84,8 +84,7 @@ class QuantityFact:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class ItemState:
+class ItemState(msgspec.Struct, frozen=True):
     """What is known of a thing after its events; times are event times in µs UTC.
 
     `place` is the last business location, or a read point seen after it. `contained_in` is the chain of containers
@@ -108,7 +107,7 @@ class ItemState:
     transformed_from: tuple[str, ...] = ()
     transformed_into: tuple[str, ...] = ()
     quantities: tuple[QuantityFact, ...] = ()
-    temperatures: tuple[Reading, ...] = field(default=(), repr=False)
+    temperatures: tuple[Reading, ...] = ()
 
 
 LAST_TEMPERATURES: Final = 8
@@ -150,7 +149,7 @@ def _own(state: ItemState, thing: str, entry: HistoryEntry) -> ItemState:
         commissioned_at=view.occurred_at if made and state.commissioned_at is None else state.commissioned_at,
         disposition=disposition or state.disposition,
         persistent_dispositions=(state.persistent_dispositions | set(view.persistent_set)) - set(view.persistent_unset),
-        lot=event.memberships.get(thing, state.lot),
+        lot=event.lot_of(thing) or state.lot,
         quantities=(*state.quantities, *facts),
     )
 
@@ -164,12 +163,12 @@ def _inherited(state: ItemState, event: SeenEvent) -> ItemState:
 
 def _of_member(state: ItemState, event: SeenEvent) -> ItemState:
     """Tell that a lot exists as soon as a member does; where one member is says nothing about the lot."""
-    made = state.commissioned_at is None and event.view.action == "ADD" and event.view.type == OBJECT_EVENT
+    made = state.commissioned_at is None and event.action == "ADD" and event.type == OBJECT_EVENT
     return replace(
         state,
         lifecycle=Lifecycle.ACTIVE if state.lifecycle is Lifecycle.UNKNOWN else state.lifecycle,
-        commissioned_at=event.view.occurred_at if made else state.commissioned_at,
-        last_seen_at=event.view.occurred_at,
+        commissioned_at=event.occurred_at if made else state.commissioned_at,
+        last_seen_at=event.occurred_at,
     )
 
 

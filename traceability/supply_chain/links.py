@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+import msgspec
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.seen import TRANSFORMATION_EVENT, Role, SeenEvent, is_lot, standing
+from traceability.supply_chain.seen import TRANSFORMATION_EVENT, Role, SeenEvent, counting, is_lot
+from traceability.supply_chain.windows import ALWAYS, Window
 
+_ITEM: Final = "item:"
+_LOT: Final = "lot:"
 _JOINED: Final = "transformation:"
 
 
-class Passage(NamedTuple):
+class Passage(msgspec.Struct, frozen=True, order=True, gc=False):
     """A thing goes into (`is_input`) or comes out of a transformation at a time, as the event at `position` says.
 
     A transformation is named by the tag of its transformationID, or by that of the one event that has none.
@@ -26,76 +32,146 @@ class Passage(NamedTuple):
     position: int
 
 
+_NONE: Final[frozenset[Passage]] = frozenset()
+
+
 class Links:
     """Containment, transformations and lot membership among the things loaded so far.
 
-    `load` makes everything right that starts at the given things; what it brought in on the way may be incomplete.
+    `load` makes everything right that starts at the given things; what it brought in on the way may be incomplete. Of
+    an event that names a thousand others, or of a pallet's other loads, only what concerns those things is read.
     """
 
     def __init__(self, index: ProvenanceIndex, as_of: int | None) -> None:
         self._index = index
         self._as_of = as_of
         self._loaded: set[str] = set()
+        self._carried: dict[str, Window] = {}
         self._emptied: set[str] = set()
         self._passages: dict[str, set[Passage]] = {}
-        self._mentioned: set[str] = set()
+        self._taken: set[int] = set()
+        self._transformed: set[int] = set()
+        self._held: dict[str, list[SeenEvent]] = {}
         self.events: dict[int, SeenEvent] = {}
         self.containment = Containment()
         self.transformations: dict[str, set[Passage]] = {}
         self.lots: dict[str, dict[str, int]] = {}
         self.members: dict[str, dict[str, int]] = {}
 
-    def known(self, thing: str) -> bool:
-        """Tell whether any event that counts names a thing, or a member of it."""
-        return thing in self._mentioned or thing in self.members
-
-    def passages(self, thing: str) -> set[Passage]:
+    def passages(self, thing: str) -> AbstractSet[Passage]:
         """Return where a thing was an input or an output."""
-        return self._passages.get(thing, set())
+        return self._passages.get(thing, _NONE)
 
-    def load(self, things: Collection[str], opened: Collection[str]) -> None:
-        """Load what starts at `things`; `opened` are those of them whose contents and members are wanted too."""
-        tags = {f"item:{thing}" for thing in things}
-        tags.update(f"lot:{thing}" for thing in opened if is_lot(thing))
+    def load(self, opened: Collection[str], others: Collection[str], carriers: Mapping[str, Window]) -> None:
+        """Load what starts at things, each in one of three ways.
+
+        Of those `opened` also contents and members are wanted; of `carriers` only what they are in, and what they go
+        into or come out of in a window.
+        """
+        tags = {f"{_ITEM}{thing}" for things in (opened, others) for thing in things}
+        tags.update(f"{_LOT}{thing}" for thing in opened if is_lot(thing))
         self._fetch(tags)
+        self._fetch_carriers(carriers)
+        things = [*opened, *others, *carriers]
         passages = (passage for thing in things for passage in self.passages(thing))
         self._fetch({p.transformation for p in passages if p.transformation.startswith(_JOINED)})
+        for thing in opened:
+            self.containment.add(self._held.pop(thing, ()))
         # An interval ends when its child is packed elsewhere, so contents need the children's own events.
-        for kind in MarkKind:
-            children = {child for thing in opened for child in self.containment.children(thing, kind)}
-            self._fetch({f"item:{child}" for child in children})
-            self._fetch_emptyings({parent for thing in things for parent in self.containment.parents(thing, kind)})
+        children = {child for kind in MarkKind for thing in opened for child in self.containment.children(thing, kind)}
+        self._fetch_carriers(dict.fromkeys(children, ALWAYS))
+        things += children
+        self._fetch_emptyings(
+            {parent for kind in MarkKind for thing in things for parent in self.containment.parents(thing, kind)}
+        )
 
     def _fetch(self, tags: set[str]) -> None:
-        if missing := tags - self._loaded:
+        missing = tags - self._loaded
+        if missing:
             self._loaded |= missing
-            self._add(self._index.events(missing))
+            self._take(self._index.ties(missing))
+
+    def _fetch_carriers(self, windows: Mapping[str, Window]) -> None:
+        missing = {}
+        for thing, window in windows.items():
+            tag = f"{_ITEM}{thing}"
+            known = self._carried.get(tag)
+            if tag not in self._loaded and (known is None or not known.covers(window)):
+                missing[tag] = self._carried[tag] = window if known is None else known.join(window)
+        if missing:
+            self._take(self._index.ties((), missing))
+
+    def _take(self, found: Iterable[tuple[SeenEvent, Collection[str]]]) -> None:
+        for event, carried in found:
+            if self._as_of is not None and event.occurred_at > self._as_of:
+                continue
+            # Of a small event it is cheaper to take in everything, once. Of one that is partly hidden, there is all
+            # the more to see with each name that the walk comes upon.
+            if event.small or not event.whole:
+                if not event.whole or event.position not in self._taken:
+                    self._taken.add(event.position)
+                    self._add((event,))
+                continue
+            self.events[event.position] = event
+            for tag in carried:
+                self._add_about(event, tag)
 
     def _fetch_emptyings(self, parents: set[str]) -> None:
-        missing = {f"item:{parent}" for parent in parents} - self._loaded - self._emptied
+        missing = {f"{_ITEM}{parent}" for parent in parents} - self._loaded - self._emptied
         if missing:
             self._emptied |= missing
-            self._add(self._index.emptyings(missing))
+            for event in counting(self._index.emptyings(missing)):
+                if self._as_of is None or event.occurred_at <= self._as_of:
+                    self.events[event.position] = event
+                    self.containment.add((event,))
 
     def _add(self, events: Iterable[SeenEvent]) -> None:
-        current = [e for e in standing(events) if self._as_of is None or e.view.occurred_at <= self._as_of]
-        self.containment.add(current)
-        for event in current:
+        """Take in all that events say."""
+        for event in events:
             self.events[event.position] = event
-            self._mentioned.update(event.mentions_of)
-            if event.view.type == TRANSFORMATION_EVENT:
+            self.containment.add((event,))
+            if event.type == TRANSFORMATION_EVENT:
                 self._add_transformation(event)
             for member, lot in event.memberships.items():
-                lots = self.lots.setdefault(member, {})
-                lots[lot] = self._earliest(event.position, lots.get(lot))
-                self.members.setdefault(lot, {})[member] = lots[lot]
+                self._add_membership(event, member, lot)
+
+    def _add_about(self, event: SeenEvent, tag: str) -> None:
+        """Take in what an event that names many things says of the one, lot or transformation of a tag."""
+        if tag.startswith(_LOT):
+            self._add_members(event, tag.removeprefix(_LOT))
+        elif tag.startswith(_JOINED):
+            self._add_transformation(event)
+        else:
+            self._add_of_thing(event, tag.removeprefix(_ITEM))
+
+    def _add_of_thing(self, event: SeenEvent, thing: str) -> None:
+        self.containment.add((event,), (thing,))
+        if event.type == TRANSFORMATION_EVENT:
+            self._add_transformation(event)
+        elif event.action == "ADD" and thing in event.parents:
+            self._held.setdefault(thing, []).append(event)
+        if (lot := event.lot_of(thing)) is not None:
+            self._add_membership(event, thing, lot)
+
+    def _add_members(self, event: SeenEvent, of: str) -> None:
+        for member, lot in event.memberships.items():
+            if lot == of:
+                self._add_membership(event, member, lot)
+
+    def _add_membership(self, event: SeenEvent, member: str, lot: str) -> None:
+        lots = self.lots.setdefault(member, {})
+        lots[lot] = self._earliest(event.position, lots.get(lot))
+        self.members.setdefault(lot, {})[member] = lots[lot]
 
     def _add_transformation(self, event: SeenEvent) -> None:
         name = event.transformation or f"event:{event.event_id}"
-        for mention in event.mentions:
-            passage = Passage(name, mention.thing, mention.role is Role.INPUT, event.view.occurred_at, event.position)
-            self.transformations.setdefault(name, set()).add(passage)
-            self._passages.setdefault(mention.thing, set()).add(passage)
+        at, position = event.occurred_at, event.position
+        passages = [Passage(name, m.thing, m.role is Role.INPUT, at, position) for m in event.mentions]
+        if position not in self._transformed or not event.whole:
+            self._transformed.add(position)
+            self.transformations.setdefault(name, set()).update(passages)
+            for passage in passages:
+                self._passages.setdefault(passage.thing, set()).add(passage)
 
     def _earliest(self, position: int, known: int | None) -> int:
         if known is None or self.events[position].order < self.events[known].order:

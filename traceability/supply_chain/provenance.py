@@ -28,12 +28,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import msgspec
+
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.containment import ALWAYS, END, Interval, Window
+from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.links import Links, Passage
 from traceability.supply_chain.seen import SeenEvent, is_class
+from traceability.supply_chain.windows import ALWAYS, END, Window, hulls
 
 MAX_ROOTS: Final = 1_000
 
@@ -96,8 +99,7 @@ class TraceQuery:
             raise InvalidInputError("A trace cannot have fewer nodes than roots.", code="trace.limits")
 
 
-@dataclass(frozen=True, slots=True)
-class TraceNode:
+class TraceNode(msgspec.Struct, frozen=True, gc=False):
     """A thing, or a transformation (`reach` None). `depth` counts steps from the nearest root."""
 
     id: str
@@ -105,8 +107,7 @@ class TraceNode:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEdge:
+class TraceEdge(msgspec.Struct, frozen=True, gc=False):
     """A tie in the direction of the goods: input → transformation → output, child → parent, lot → member.
 
     It holds from `begin` to before `end` (µs UTC); a transformation has its instant as `begin` and no `end`, lot
@@ -121,8 +122,7 @@ class TraceEdge:
     positions: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FrontierNode:
+class FrontierNode(msgspec.Struct, frozen=True, gc=False):
     """Where and why the walk in one direction ended."""
 
     id: str
@@ -147,31 +147,63 @@ class Trace:
         return all(node.reason not in (Stop.DEPTH, Stop.LIMIT) for node in self.frontier)
 
 
+class Progress(NamedTuple):
+    """What a walk found since it last told: nodes, edges, frontier, and the events behind these edges, each once.
+
+    A node that was told may be told again, nearer to the roots or reached in a stronger way; the last word counts.
+    """
+
+    nodes: list[TraceNode]
+    edges: list[TraceEdge]
+    frontier: list[FrontierNode]
+    events: list[SeenEvent]
+
+
 def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
     """Walk from the roots; raise `NotFoundError` when the reader sees nothing of one of them (as of that time)."""
-    links = Links(index, query.as_of)
-    links.load(query.roots, query.roots)
-    for root in query.roots:
-        if not links.known(root):
-            raise NotFoundError(f"Nothing is known of {root}.")
-    found = _Found(query.max_nodes)
-    for root in query.roots:
-        found.admit(TraceNode(root, Reach.TRACED, 0))
-    for direction in (Direction.BACK, Direction.FORWARD):
-        if query.direction in (direction, Direction.BOTH):
-            _Walk(links, query, direction, found).run()
-    positions = {position for edge in found.edges for position in edge.positions}
+    nodes: dict[str, TraceNode] = {}
+    edges: list[TraceEdge] = []
+    frontier: list[FrontierNode] = []
+    events: dict[int, SeenEvent] = {}
+    for found in walk(index, query):
+        nodes.update((node.id, node) for node in found.nodes)
+        edges += found.edges
+        frontier += found.frontier
+        events.update((event.position, event) for event in found.events)
     return Trace(
         query=query,
         known_at=index.known_at,
-        nodes=dict(sorted(found.nodes.items())),
-        edges=tuple(sorted(found.edges, key=_edge_order)),
-        frontier=tuple(sorted(found.frontier, key=lambda node: (node.id, node.direction, node.reason))),
-        events={position: links.events[position] for position in sorted(positions)},
+        nodes=dict(sorted(nodes.items())),
+        edges=tuple(sorted(edges, key=_edge_order)),
+        frontier=tuple(sorted(frontier, key=lambda node: (node.id, node.direction, node.reason))),
+        events=dict(sorted(events.items())),
     )
 
 
-class _Label(NamedTuple):
+def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
+    """Walk as `trace` does, and tell level by level what was found: the roots at once.
+
+    Raises `NotFoundError` as `trace` does, before the iterator is returned.
+    """
+    known = index.known(query.roots, query.as_of)
+    for root in query.roots:
+        if root not in known:
+            raise NotFoundError(f"Nothing is known of {root}.")
+    return _walk(Links(index, query.as_of), query)
+
+
+def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
+    found = _Found(query.max_nodes, links)
+    for root in query.roots:
+        found.admit(0, (root, Reach.TRACED))
+    yield found.progress()
+    for direction in (Direction.BACK, Direction.FORWARD):
+        if query.direction in (direction, Direction.BOTH):
+            for _ in _Walk(links, query, direction, found).levels():
+                yield found.progress()
+
+
+class _Label(msgspec.Struct, frozen=True, order=True, gc=False):
     thing: str
     reach: Reach
     window: Window
@@ -191,21 +223,62 @@ _STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
 class _Found:
     """Nodes, edges and frontier so far; a node is admitted while there is room."""
 
-    def __init__(self, max_nodes: int) -> None:
+    def __init__(self, max_nodes: int, links: Links) -> None:
         self._max_nodes = max_nodes
-        self.nodes: dict[str, TraceNode] = {}
-        self.edges: set[TraceEdge] = set()
-        self.frontier: set[FrontierNode] = set()
+        self._links = links
+        self._nodes: dict[str, TraceNode] = {}
+        self._edges: set[TraceEdge] = set()
+        self._frontier: set[FrontierNode] = set()
+        self._positions: set[int] = set()
+        self._changed: set[str] = set()
+        self._new = Progress([], [], [], [])
 
-    def admit(self, *nodes: TraceNode) -> bool:
+    def admit(self, depth: int, *wanted: tuple[str, Reach | None]) -> bool:
         """Add nodes, all or none; one that is there keeps its least depth and its strongest reach."""
-        if len(self.nodes) + len({n.id for n in nodes if n.id not in self.nodes}) > self._max_nodes:
-            return False
-        for node in nodes:
-            known = self.nodes.get(node.id, node)
-            reach = min((r for r in (known.reach, node.reach) if r), key=_STRENGTH.__getitem__, default=None)
-            self.nodes[node.id] = TraceNode(node.id, reach, min(known.depth, node.depth))
+        nodes = self._nodes
+        if len(nodes) + len(wanted) > self._max_nodes:
+            fresh = {node for node, _ in wanted if node not in nodes}
+            if len(nodes) + len(fresh) > self._max_nodes:
+                return False
+        for node, reach in wanted:
+            known = nodes.get(node)
+            if known is not None:
+                reach = _stronger(known.reach, reach)  # noqa: PLW2901
+                if reach is known.reach and known.depth <= depth:
+                    continue
+            nodes[node] = TraceNode(node, reach, depth if known is None else min(depth, known.depth))
+            self._changed.add(node)
         return True
+
+    def add_edges(self, edges: Iterable[TraceEdge]) -> None:
+        """Add edges between admitted nodes."""
+        for edge in edges:
+            if edge not in self._edges:
+                self._edges.add(edge)
+                self._new.edges.append(edge)
+                for position in edge.positions:
+                    if position not in self._positions:
+                        self._positions.add(position)
+                        self._new.events.append(self._links.events[position])
+
+    def stop(self, node: FrontierNode) -> None:
+        """Note where the walk ended."""
+        if node not in self._frontier:
+            self._frontier.add(node)
+            self._new.frontier.append(node)
+
+    def progress(self) -> Progress:
+        """Return what is new, nodes in the order of their names."""
+        told, self._new = self._new, Progress([], [], [], [])
+        told.nodes.extend(self._nodes[node] for node in sorted(self._changed))
+        self._changed.clear()
+        return told
+
+
+def _stronger(known: Reach | None, reach: Reach | None) -> Reach | None:
+    if known is None or reach is None:
+        return known or reach
+    return known if _STRENGTH[known] <= _STRENGTH[reach] else reach
 
 
 class _Walk:
@@ -221,7 +294,8 @@ class _Walk:
         self._ended: set[str] = set()
         self._led_on: set[str] = set()
 
-    def run(self) -> None:
+    def levels(self) -> Iterator[int]:
+        """Walk; give the depth after each level."""
         level = [label for root in self._query.roots for label in self._accept(_Label(root, Reach.TRACED, ALWAYS))]
         depth = 0
         while level:
@@ -229,13 +303,20 @@ class _Walk:
                 self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
                 break
             followed = sorted(label for label in level if self._follows(label))
-            self._links.load(
-                {label.thing for label in followed},
-                {label.thing for label in followed if label.reach is Reach.TRACED},
-            )
+            self._load(followed)
             depth += 1
             level = [new for label in followed for step in self._steps(label) for new in self._take(label, step, depth)]
+            yield depth
         self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
+        yield depth
+
+    def _load(self, level: list[_Label]) -> None:
+        opened = {label.thing for label in level if label.reach is Reach.TRACED}
+        others = {label.thing for label in level if label.reach is Reach.LOT} - opened
+        carriers = hulls((label.thing, label.window) for label in level if label.reach is Reach.CARRIER)
+        for thing in (*opened, *others):
+            carriers.pop(thing, None)
+        self._links.load(opened, others, carriers)
 
     def _follows(self, label: _Label) -> bool:
         if label.reach is Reach.ATTACHED:
@@ -246,7 +327,8 @@ class _Walk:
         return True
 
     def _stop(self, things: Iterable[str], reason: Stop) -> None:
-        self._found.frontier.update(FrontierNode(thing, self._direction, reason) for thing in things)
+        for thing in things:
+            self._found.stop(FrontierNode(thing, self._direction, reason))
 
     def _accept(self, label: _Label) -> Iterator[_Label]:
         """Keep a label unless a kept one implies all that it could lead to."""
@@ -257,16 +339,17 @@ class _Walk:
             yield label
 
     def _take(self, label: _Label, step: _Step, depth: int) -> Iterator[_Label]:
-        nodes = [] if step.via is None else [TraceNode(step.via, None, depth)]
-        if step.target is not None:
-            nodes.append(TraceNode(step.target.thing, step.target.reach, depth))
         self._led_on.add(label.thing)
-        if not self._found.admit(*nodes):
+        target = step.target
+        nodes: list[tuple[str, Reach | None]] = [] if step.via is None else [(step.via, None)]
+        if target is not None:
+            nodes.append((target.thing, target.reach))
+        if not self._found.admit(depth, *nodes):
             self._stop({label.thing}, Stop.LIMIT)
             return
-        self._found.edges.update(step.edges)
-        if step.target is not None:
-            yield from self._accept(step.target)
+        self._found.add_edges(step.edges)
+        if target is not None:
+            yield from self._accept(target)
 
     def _steps(self, label: _Label) -> Iterator[_Step]:
         kinds = self._query.edge_kinds

@@ -47,7 +47,7 @@ def _of(element: Mapping[str, Any], event: SeenEvent) -> Iterable[Reading]:
             value = _number(report.get(member))
             if value is not None:
                 yield Reading(
-                    at=_time(report.get("time"), metadata.get("time"), default=event.view.occurred_at),
+                    at=_time(report.get("time"), metadata.get("time"), default=event.occurred_at),
                     kind=kind.removeprefix("gs1:"),
                     value=value,
                     uom=report.get("uom"),

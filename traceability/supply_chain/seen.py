@@ -1,25 +1,57 @@
-"""An event as one reader sees it, what it says about things, and the order in which folds read events.
-
-A *thing* is anything that moves or is counted: one item, a lot, a logistic unit, a class. Its name is the canonical
-URI of its identity, so that a serial with and without its lot beside it is one thing.
-"""
+"""An event as one reader sees it, what it says about things, and the order in which folds read events."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
-from enum import StrEnum
-from functools import cached_property, lru_cache
-from typing import Final
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, Generic, NamedTuple, TypeVar, overload
 from uuid import UUID
 
-from traceability.gs1.epcis import EpcisView, content_digest, lot_numbers, view_of
-from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, digital_link, parse_identifier
-from traceability.ledger.access import ITEM, redact
+from traceability.gs1.epcis import EpcisView, Item, content_digest, lot_numbers, view_of
+from traceability.gs1.epcis.view import read_event_id, read_head, read_ilmd, read_items
+from traceability.ledger.access import ITEM, SHAREABLE_PARTS, open_item_indices
 from traceability.ledger.event import microseconds
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Record
+from traceability.supply_chain.things import (
+    ROLES,
+    Mention,
+    Role,
+    identify,
+    is_class,
+    is_lot,
+    lot_of,
+    mention_of,
+    thing_of,
+)
+
+__all__ = [
+    "AGGREGATION_EVENT",
+    "ASSOCIATION_EVENT",
+    "EPCIS_TYPES",
+    "FEW",
+    "OBJECT_EVENT",
+    "TRANSACTION_EVENT",
+    "TRANSFORMATION_EVENT",
+    "FoldOrder",
+    "Mention",
+    "Role",
+    "Row",
+    "SeenEvent",
+    "counting",
+    "identify",
+    "is_class",
+    "is_lot",
+    "lot_of",
+    "ordered",
+    "retractions",
+    "see",
+    "see_row",
+    "standing",
+    "thing_of",
+    "things_named",
+    "with_declarations",
+]
 
 OBJECT_EVENT: Final = "epcis.object_event.v2"
 AGGREGATION_EVENT: Final = "epcis.aggregation_event.v2"
@@ -28,138 +60,256 @@ ASSOCIATION_EVENT: Final = "epcis.association_event.v2"
 TRANSACTION_EVENT: Final = "epcis.transaction_event.v2"
 
 
-_EPCIS_TYPES: Final = frozenset(
+EPCIS_TYPES: Final = frozenset(
     {OBJECT_EVENT, AGGREGATION_EVENT, TRANSFORMATION_EVENT, ASSOCIATION_EVENT, TRANSACTION_EVENT}
 )
 
 
-class Role(StrEnum):
-    """The part that a thing plays in an event."""
-
-    OBJECT = "object"
-    PARENT = "parent"
-    CHILD = "child"
-    INPUT = "input"
-    OUTPUT = "output"
-
-
-_LOT_LENGTH: Final = 20  # characters that AI (10) may have
+_PARENT_LIST: Final = "parentID"
 _MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
-_ROLES: Final[Mapping[str, tuple[Role, bool]]] = {
-    "epcList": (Role.OBJECT, False),
-    "quantityList": (Role.OBJECT, True),
-    "parentID": (Role.PARENT, False),
-    "childEPCs": (Role.CHILD, False),
-    "childQuantityList": (Role.CHILD, True),
-    "inputEPCList": (Role.INPUT, False),
-    "inputQuantityList": (Role.INPUT, True),
-    "outputEPCList": (Role.OUTPUT, False),
-    "outputQuantityList": (Role.OUTPUT, True),
-}
+_CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if role is Role.CHILD)
+
+FEW: Final = 20
+"""Items up to which all that an event says is read at once."""
+
+_SEARCHES: Final = 8  # of one thing each, before all are named
+# However an identifier writes a thing that is no class, it ends as the thing's name does.
+_ENDING: Final = re.compile(r"/[^/]*/[^/]*$").search
+
+_Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """One item of an event: `thing` in its role; `class_level` when the event counts it instead of naming each.
+class _once(Generic[_Value]):  # noqa: N801  # reads like `property`
+    """A property that is computed when it is first read.
 
-    `lot` is the lot's URI when the item names it beside its serial.
+    `functools.cached_property` takes a lock for it, and a trace reads a million of them.
     """
 
-    thing: str
-    role: Role
-    class_level: bool
-    lot: str | None
-    quantity: Decimal | None
-    uom: str | None
+    def __init__(self, compute: Callable[[SeenEvent], _Value]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    @overload
+    def __get__(self, event: None, owner: type[SeenEvent]) -> _once[_Value]: ...
+    @overload
+    def __get__(self, event: SeenEvent, owner: type[SeenEvent]) -> _Value: ...
+    def __get__(self, event: SeenEvent | None, owner: type[SeenEvent]) -> _once[_Value] | _Value:
+        if event is None:
+            return self
+        value = event.__dict__[self._name] = self._compute(event)
+        return value
 
 
-@dataclass(frozen=True)
-class SeenEvent:
-    """A recorded EPCIS event, cut down to what its reader may see.
-
-    `whole` is false when items are hidden from the reader. `joined` ties an error declaration to the event of the
-    same organisation and eventID that it retracts, None without eventID; it may hold hidden values and is never
-    shown. `parts` are the visible ones.
-    """
+class Row(NamedTuple):
+    """What the ledger keeps of an event, as far as folds read it; `what` is its items joined by newlines."""
 
     position: int
     event_id: UUID
     recorded_at: int
-    view: EpcisView
-    whole: bool
-    joined: tuple[str, str] | None
-    parts: Parts = field(repr=False)
+    head: bytes
+    what: bytes
+    where: bytes
+    why: bytes
+    how: bytes
+    more: bytes
 
-    @cached_property
+
+class SeenEvent:
+    """A recorded EPCIS event, cut down to what its reader may see.
+
+    `type`, `action`, `occurred_at` (µs UTC) and `declares` (it is an error declaration) are in the head, which is
+    always open. The rest is read when it is asked for: a trace asks few events for more than their items. `whole` is
+    false when items are hidden from the reader.
+    """
+
+    def __init__(self, row: Row, visible: Row, *, whole: bool) -> None:
+        head = read_head(visible.head)
+        self.position = visible.position
+        self.event_id = visible.event_id
+        self.recorded_at = visible.recorded_at
+        self.type = head.type
+        self.action = head.action
+        self.occurred_at = head.occurred_at
+        self.declares = head.errorDeclaration is not None
+        self.captured_by = head.captured_by
+        self.whole = whole
+        self._visible = visible
+        self._more = row.more
+        self._searches = 0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SeenEvent):
+            return NotImplemented
+        return (self._visible, self.whole, self.joined) == (other._visible, other.whole, other.joined)
+
+    def __hash__(self) -> int:
+        return hash(self.event_id)
+
+    def __repr__(self) -> str:
+        return (
+            f"SeenEvent(position={self.position}, event_id={self.event_id}, recorded_at={self.recorded_at},"
+            f" whole={self.whole}, view={self.view}, items={self.items})"
+        )
+
+    @_once
+    def joined(self) -> tuple[str, str] | None:
+        """Return what ties an error declaration to the event of the same organisation and eventID that it retracts.
+
+        None without eventID. It may hold hidden values and is never shown.
+        """
+        event_id = read_event_id(self._more)
+        return None if event_id is None else (self.captured_by, event_id)
+
+    @_once
+    def parts(self) -> Parts:
+        """Return the visible parts."""
+        row = self._visible
+        what = tuple(row.what.split(b"\n")) if row.what else ()
+        return Parts(row.head, what, row.where, row.why, row.how, row.more)
+
+    @_once
+    def view(self) -> EpcisView:
+        """Return all that is visible."""
+        return view_of(self.parts)
+
+    @property
     def order(self) -> FoldOrder:
-        """Return the key by which folds sort."""
+        """Return the key by which folds sort; not kept, for it holds the event, and the two would never be freed."""
         return FoldOrder(self)
 
-    @cached_property
+    @_once
     def digest(self) -> bytes:
         """Return the content digest of what is visible; never shown, it only breaks ties."""
         return content_digest(self.parts)
 
-    @cached_property
+    @_once
+    def items(self) -> tuple[Item, ...]:
+        """Return the visible items."""
+        return read_items(self._visible.what)
+
+    @_once
     def tags(self) -> frozenset[str]:
         """Return the tags of what is visible, as far as folds ask for events by them."""
-        tags = {f"item:{thing}" for thing in self.mentions_of}
+        tags = {f"item:{thing}" for thing in self.things}
         tags.update(f"lot:{mention.lot}" for mention in self.mentions if mention.lot is not None)
         tags.update(f"lot:{lot}" for lot in self.memberships.values())
         if self.transformation is not None:
             tags.add(self.transformation)
         return frozenset(tags)
 
-    @cached_property
+    @_once
     def transformation(self) -> str | None:
         """Return the tag of the transformationID, which joins events to one transformation."""
-        joined = self.view.transformation_id
+        joined = next((item.id for item in self.items if item.list == "transformationID"), None)
         return None if joined is None else f"transformation:{thing_of(joined)}"
 
-    @cached_property
+    @_once
     def mentions(self) -> tuple[Mention, ...]:
         """Return what the event says of each thing, in the order of its lists."""
-        return tuple(
-            _mention(item.id, *_ROLES[item.list], item.quantity, item.uom)
-            for item in self.view.items
-            if item.list in _ROLES
-        )
+        return tuple([mention_of(item) for item in self.items if item.list in ROLES])
 
-    @property
-    def empties(self) -> bool:
-        """Tell whether the event closes everything that is in (or attached to) its parent.
+    @_once
+    def things(self) -> frozenset[str]:
+        """Return the things that the event mentions."""
+        return frozenset([mention.thing for mention in self.mentions])
 
-        Hidden children are not no children: only an event that is seen whole can mean "all of them".
-        """
-        view = self.view
-        empties = view.type in (AGGREGATION_EVENT, ASSOCIATION_EVENT) and view.action == "DELETE" and self.whole
-        return empties and all(mention.role is not Role.CHILD for mention in self.mentions)
-
-    @cached_property
+    @_once
     def mentions_of(self) -> Mapping[str, tuple[Mention, ...]]:
         """Return the mentions by thing."""
         found: dict[str, tuple[Mention, ...]] = {}
         for mention in self.mentions:
-            found[mention.thing] = (*found.get(mention.thing, ()), mention)
+            known = found.get(mention.thing)
+            found[mention.thing] = (mention,) if known is None else (*known, mention)
         return found
 
-    @cached_property
+    @_once
+    def empties(self) -> bool:
+        """Tell whether the event closes everything that is in (or attached to) its parent; a declaration never does.
+
+        Hidden children are not no children: only an event that is seen whole can mean "all of them".
+        """
+        if self.declares or not self.whole:
+            return False
+        if self.type not in (AGGREGATION_EVENT, ASSOCIATION_EVENT) or self.action != "DELETE":
+            return False
+        return all(item.list not in _CHILD_LISTS for item in self.items)
+
+    @_once
+    def parents(self) -> tuple[str, ...]:
+        """Return the parent as a thing, if there is one."""
+        return tuple([thing_of(item.id) for item in self.items if item.list == _PARENT_LIST])
+
+    @_once
     def memberships(self) -> Mapping[str, str]:
-        """Return the lot of each thing whose lot the event tells: beside its serial, else in the ILMD it is made with.
+        """Return the lot of each thing whose lot the event tells."""
+        found: dict[str, str] = {}
+        for mention in self.mentions:
+            if (lot := self._lot_in(mention)) is not None:
+                found[mention.thing] = lot
+        return found
+
+    @_once
+    def small(self) -> bool:
+        """Tell whether it is cheap to read all that the event says."""
+        return len(self.items) <= FEW
+
+    def of(self, thing: str) -> tuple[Mention, ...]:
+        """Return what the event says of one thing.
+
+        To look for one among a thousand items costs less than to name them all, until it was done a few times.
+        """
+        if self.small:
+            return tuple([mention for mention in self.mentions if mention.thing == thing])
+        if "mentions_of" not in self.__dict__:
+            self._searches += 1
+            if self._searches <= _SEARCHES and not is_class(thing):
+                ending = _ENDING(thing)
+                tail = thing if ending is None else ending[0]
+                likely = [item for item in self.items if item.id.endswith(tail) and item.list in ROLES]
+                return tuple([mention for item in likely if (mention := mention_of(item)).thing == thing])
+        return self.mentions_of.get(thing, ())
+
+    def lot_of(self, thing: str) -> str | None:
+        """Return the lot of one thing, if the event tells it."""
+        lots = [lot for mention in self.of(thing) if (lot := self._lot_in(mention)) is not None]
+        return lots[-1] if lots else None
+
+    def carries(self, tag: str) -> bool:
+        """Tell whether one of the event's `tags` is this one."""
+        kind, _, name = tag.partition(":")
+        if kind == "item":
+            return name in self.things if self.small else bool(self.of(name))
+        if kind == "lot":
+            return name in self.memberships.values() or any(mention.lot == name for mention in self.mentions)
+        return tag == self.transformation
+
+    @_once
+    def ties(self) -> bool:
+        """Tell whether the event may tie things together; one that only observes them may still tell their lots."""
+        if self.type in (OBJECT_EVENT, TRANSACTION_EVENT):
+            made_or_ended = self.type == OBJECT_EVENT and self.action != "OBSERVE"
+            what = self._visible.what
+            return made_or_ended or (b"/10/" in what and (b"/21/" in what or b"/8006/" in what))
+        return True
+
+    @_once
+    def _made_with(self) -> str | None:
+        """Return the lot number in the ILMD of an event that makes things.
 
         ILMD describes what an ObjectEvent ADD commissions and what a transformation puts out (EPCIS 2.0 §7.3.8).
         """
-        view = self.view
-        makes = view.type == TRANSFORMATION_EVENT or (view.type == OBJECT_EVENT and view.action == "ADD")
-        number = next(iter(lot_numbers(view.ilmd)), None) if makes and view.ilmd else None
-        found: dict[str, str] = {}
-        for mention in self.mentions:
-            lot = mention.lot
-            if lot is None and number is not None and mention.role in _MADE and not is_lot(mention.thing):
-                lot = lot_of(mention.thing, number)
-            if lot is not None and lot != mention.thing:
-                found[mention.thing] = lot
-        return found
+        makes = self.type == TRANSFORMATION_EVENT or (self.type == OBJECT_EVENT and self.action == "ADD")
+        if not makes or not self._visible.how:
+            return None
+        return next(iter(lot_numbers(read_ilmd(self._visible.how))), None)
+
+    def _lot_in(self, mention: Mention) -> str | None:
+        """Return the lot that a thing is of: beside its serial, else in the ILMD it is made with."""
+        lot = mention.lot
+        if lot is None and mention.role in _MADE and (number := self._made_with) is not None:
+            lot = None if is_lot(mention.thing) else lot_of(mention.thing, number)
+        return None if lot == mention.thing else lot
 
 
 class FoldOrder:
@@ -171,8 +321,8 @@ class FoldOrder:
     __slots__ = ("_event", "at", "rank")
 
     def __init__(self, event: SeenEvent) -> None:
-        self.at = event.view.occurred_at
-        self.rank = _kind_rank(event.view)
+        self.at = event.occurred_at
+        self.rank = _kind_rank(event)
         self._event = event
 
     def __lt__(self, other: FoldOrder) -> bool:
@@ -194,72 +344,39 @@ def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenE
 
     `asked` are the names of the things that the reader named or was led to; they open items under the extent `ITEM`.
     """
-    parts = record.event.parts
-    if record.event.type not in _EPCIS_TYPES:
+    event, parts = record.event, record.event.parts
+    if event.type not in EPCIS_TYPES or event.event_id is None or event.recorded_at is None:
         return None
-    full = view_of(parts)
-    items = (item for item in full.items if item.list in _ROLES) if ITEM in extent else ()
-    visible = redact(parts, extent, {item.id for item in items if thing_of(item.id) in asked})
-    event_id, recorded_at = record.event.event_id, record.event.recorded_at
-    if event_id is None or recorded_at is None:
-        return None
-    return SeenEvent(
-        position=record.position,
-        event_id=event_id,
-        recorded_at=recorded_at,
-        view=full if visible == parts else view_of(visible),
-        whole=len(visible.what) == len(parts.what),
-        joined=None if full.event_id is None else (full.captured_by, full.event_id),
-        parts=visible,
+    what = b"\n".join(parts.what)
+    rest = (parts.where, parts.why, parts.how, parts.more)
+    return see_row(Row(record.position, event.event_id, event.recorded_at, parts.head, what, *rest), extent, asked)
+
+
+def see_row(row: Row, extent: frozenset[str], asked: Collection[str]) -> SeenEvent:
+    """Return what a reader of this extent sees of an EPCIS event; `asked` as for `see`."""
+    if extent >= SHAREABLE_PARTS:
+        return SeenEvent(row, row, whole=True)
+    visible = row._replace(
+        what=row.what if "what" in extent else _open_items(row.what, extent, asked),
+        where=row.where if "where" in extent else b"",
+        why=row.why if "why" in extent else b"",
+        how=row.how if "how" in extent else b"",
+        more=row.more if "more" in extent else b"",
     )
+    return SeenEvent(row, visible, whole=visible.what == row.what)
+
+
+def _open_items(what: bytes, extent: frozenset[str], asked: Collection[str]) -> bytes:
+    if ITEM not in extent or not what:
+        return b""
+    named = {item.id for item in read_items(what) if item.list in ROLES and thing_of(item.id) in asked}
+    items = what.split(b"\n")
+    return b"\n".join(items[j] for j in open_item_indices(items, extent, named))
 
 
 def things_named(tags: Iterable[str]) -> set[str]:
     """Return the things that a question by these tags names; a transformation or an event is none."""
     return {tag.partition(":")[2] for tag in tags if tag.startswith(("item:", "lot:"))}
-
-
-def identify(uri: str) -> Identifier | None:
-    """Read an identifier that an event holds; None for one that was recorded although it breaks GS1's rules."""
-    try:
-        return parse_identifier(uri)
-    except IdentifierError:
-        return None
-
-
-def thing_of(uri: str) -> str:
-    """Return the name of the thing that an identifier means: its subject."""
-    identifier = identify(uri)
-    return uri if identifier is None else identifier.subject
-
-
-def lot_of(thing: str, number: str) -> str | None:
-    """Return the URI of the lot `number` of a trade item; None when the thing has no GTIN."""
-    identifier = identify(thing)
-    if identifier is None or identifier.gtin is None or len(number) > _LOT_LENGTH:
-        return None
-    return _lot_link(identifier.gtin, number)
-
-
-@lru_cache(maxsize=1024)
-def _lot_link(gtin: str, number: str) -> str | None:
-    # A thousand packs are commissioned with one lot: it is written and checked once.
-    try:
-        return digital_link((("01", gtin), ("10", number)))
-    except IdentifierError:
-        return None
-
-
-def is_class(thing: str) -> bool:
-    """Tell whether the thing is a mere class (a GTIN without lot or serial), which ties nothing together."""
-    identifier = identify(thing)
-    return identifier is not None and identifier.kind is Kind.CLASS
-
-
-def is_lot(thing: str) -> bool:
-    """Tell whether the thing is a batch of a trade item."""
-    identifier = identify(thing)
-    return identifier is not None and identifier.kind is Kind.LOT
 
 
 def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
@@ -275,57 +392,57 @@ def retractions(events: Iterable[SeenEvent]) -> dict[int, SeenEvent]:
     """
     events = list(events)
     declared: dict[tuple[str, str], SeenEvent] = {}
-    for event in sorted(events, key=_declaration_order):
-        if event.view.declaration is not None and event.joined is not None:
+    for event in sorted((event for event in events if event.declares), key=_declaration_order):
+        if event.joined is not None:
             declared.setdefault(event.joined, event)
+    if not declared:
+        return {}
     return {
         event.position: declared[event.joined]
         for event in events
-        if event.view.declaration is None and event.joined in declared
+        if not event.declares and event.joined is not None and event.joined in declared
     }
 
 
 def with_declarations(events: Iterable[SeenEvent], among: Iterable[SeenEvent]) -> list[SeenEvent]:
     """Return events and, from `among`, the error declarations that retract one of them; each once."""
     found = {event.position: event for event in events}
-    joined = {event.joined for event in found.values()} - {None}
-    for event in among:
-        if event.view.declaration is not None and event.joined in joined:
-            found.setdefault(event.position, event)
+    declarations = [event for event in among if event.declares]
+    if declarations:
+        joined = {event.joined for event in found.values()} - {None}
+        for event in declarations:
+            if event.joined in joined:
+                found.setdefault(event.position, event)
     return list(found.values())
 
 
+def counting(events: Iterable[SeenEvent]) -> list[SeenEvent]:
+    """Return, once each and in no order, the events that count: neither retracted nor themselves a retraction."""
+    once = {event.position: event for event in events}.values()
+    retracted = retractions(once)
+    return [event for event in once if not event.declares and event.position not in retracted]
+
+
 def standing(events: Iterable[SeenEvent]) -> list[SeenEvent]:
-    """Return, in order, the events that count: neither retracted nor themselves a retraction."""
-    events = ordered(events)
-    retracted = retractions(events)
-    return [event for event in events if event.view.declaration is None and event.position not in retracted]
+    """Return the events that count, in order."""
+    return ordered(counting(events))
 
 
 def _declaration_order(event: SeenEvent) -> tuple[int, FoldOrder, int]:
-    declaration = event.view.declaration
+    declaration = event.view.declaration if event.declares else None
     return (0 if declaration is None else microseconds(declaration.time)), event.order, event.position
 
 
-def _mention(uri: str, role: Role, class_level: bool, quantity: Decimal | None, uom: str | None) -> Mention:  # noqa: FBT001
-    identifier = identify(uri)
-    if identifier is None:
-        return Mention(uri, role, class_level, None, quantity, uom)
-    # A lot of one variant of a product belongs to the lot; the lot itself to none.
-    lot = None if identifier.lot_uri == identifier.subject else identifier.lot_uri
-    return Mention(identifier.subject, role, class_level, lot, quantity, uom)
-
-
-def _kind_rank(view: EpcisView) -> int:
+def _kind_rank(event: SeenEvent) -> int:
     """Rank events of one instant: things are made, then leave, then enter, then are seen, then end.
 
     With clocks that tick in minutes, "unpacked here, packed there" often has one time; leaving first makes it mean
     what was meant, whatever the digests are.
     """
-    if view.type == OBJECT_EVENT:
-        return {"ADD": 0, "DELETE": 5}.get(view.action or "", 4)
-    if view.type == TRANSFORMATION_EVENT:
+    if event.type == OBJECT_EVENT:
+        return {"ADD": 0, "DELETE": 5}.get(event.action or "", 4)
+    if event.type == TRANSFORMATION_EVENT:
         return 1
-    if view.type in (AGGREGATION_EVENT, ASSOCIATION_EVENT):
-        return {"DELETE": 2, "ADD": 3}.get(view.action or "", 4)
+    if event.type in (AGGREGATION_EVENT, ASSOCIATION_EVENT):
+        return {"DELETE": 2, "ADD": 3}.get(event.action or "", 4)
     return 4

@@ -1,33 +1,105 @@
 """An EPCIS event as its readers want it: folds, traces and pages.
 
-A view is made of whatever parts are open; a closed part reads as if the event said nothing in that dimension.
+A view is made of whatever parts are open; a closed part reads as if the event said nothing in that dimension. A trace
+reads hundreds of thousands of events, so what it needs is decoded straight into typed objects: `read_head` and
+`read_items` are that much, `view_of` is all of an event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
+
+import msgspec
 
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.event import TYPE_NAMES
 from traceability.gs1.epcis.strict_json import JSON, loads
-from traceability.ledger.event import microseconds
+from traceability.ledger.event import EPOCH
 from traceability.ledger.parts import Parts
 
 EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
 _FIELDS_OF_MORE: Final = frozenset({"eventID", "errorDeclaration", "recordTime"})
+_NUMBER: Final = re.compile(rb'(?:":|[\[,])-?[0-9]').search
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One entry of the what dimension: the field it stands in, its canonical URI, and how much of a class or lot."""
 
     list: str
     id: str
     quantity: Decimal | None = None
     uom: str | None = None
+
+
+class _Persistent(msgspec.Struct, frozen=True):
+    set: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
+
+
+class _Declared(msgspec.Struct, frozen=True):
+    declarationTime: str  # noqa: N815  # the standard's
+    reason: str | None = None
+
+
+class Head(msgspec.Struct, frozen=True, rename={"offset": "eventTimeZoneOffset", "time": "occurred_at"}):
+    """The part `head` of any event, as far as EPCIS gives it; see `EpcisView`."""
+
+    type: str
+    captured_by: str
+    time: datetime | None = None
+    offset: str = ""
+    action: str | None = None
+    bizStep: str | None = None  # noqa: N815
+    disposition: str | None = None
+    persistentDisposition: _Persistent = _Persistent()  # noqa: N815
+    errorDeclaration: _Declared | None = None  # noqa: N815
+
+    @property
+    def occurred_at(self) -> int:
+        """Return the event time in microseconds UTC."""
+        assert self.time is not None, "an event of EPCIS has a time"
+        return (self.time - EPOCH) // _MICROSECOND
+
+
+class _More(msgspec.Struct):
+    eventID: str | None = None  # noqa: N815
+
+
+class _How(msgspec.Struct):
+    ilmd: dict[str, msgspec.Raw] | None = None
+
+
+read_head: Final = msgspec.json.Decoder(Head).decode
+_decode_items: Final = msgspec.json.Decoder(tuple[Item, ...]).decode
+_decode_how: Final = msgspec.json.Decoder(_How).decode
+_decode_text: Final = msgspec.json.Decoder(str).decode
+_decode_more: Final = msgspec.json.Decoder(_More).decode
+
+
+def read_items(what: bytes) -> tuple[Item, ...]:
+    """Return the items of a part `what` that is written as the ledger keeps it: joined by newlines."""
+    # Canonical JSON holds no newline, so this makes an array of it, which is decoded in one go.
+    return _decode_items(b"[%b]" % what.replace(b"\n", b","))
+
+
+def read_event_id(more: bytes) -> str | None:
+    """Return the eventID in a part `more`."""
+    return _decode_more(more).eventID if more else None
+
+
+def read_ilmd(how: bytes) -> dict[str, str]:
+    """Return the texts in the instance/lot master data of a part `how`, by name."""
+    if not how:
+        return {}
+    ilmd = _decode_how(how).ilmd or {}
+    return {name: _decode_text(value) for name, value in ilmd.items() if bytes(value)[:1] == b'"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +111,7 @@ class ErrorDeclaration:
     corrective_event_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EpcisView:
     """An event's members in canonical form; `occurred_at` is in microseconds UTC.
 
@@ -58,7 +130,7 @@ class EpcisView:
     persistent_set: tuple[str, ...] = ()
     persistent_unset: tuple[str, ...] = ()
     declaration: ErrorDeclaration | None = None
-    items: tuple[Item, ...] = ()
+    what: Sequence[bytes] = field(default=(), repr=False)
     read_point: str | None = None
     biz_location: str | None = None
     places: Mapping[str, Mapping[str, JSON]] | None = None
@@ -71,6 +143,11 @@ class EpcisView:
     event_id: str | None = None
     record_time: str | None = None
     extensions: Mapping[str, JSON] | None = None
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Return the entries of the what dimension in order; read when somebody asks, for a pallet has a thousand."""
+        return read_items(b"\n".join(self.what))
 
     def ids(self, *lists: str) -> tuple[str, ...]:
         """Return the URIs in these fields of the what dimension, in order."""
@@ -89,23 +166,22 @@ class EpcisView:
 
 def view_of(parts: Parts) -> EpcisView:
     """Read an event of EPCIS; raises `InvalidInputError` (`epcis.event_type`) for an event of another kind."""
-    head = loads(parts.head)
-    if head["type"] not in EPCIS_TYPES:
-        raise InvalidInputError(f"{head['type']} is not an event of EPCIS", code="epcis.event_type")
+    head = read_head(parts.head)
+    if head.type not in EPCIS_TYPES:
+        raise InvalidInputError(f"{head.type} is not an event of EPCIS", code="epcis.event_type")
     where, why, how, more = _opened(parts.where), _opened(parts.why), _opened(parts.how), _opened(parts.more)
-    persistent = head.get("persistentDisposition") or {}
     return EpcisView(
-        type=head["type"],
-        captured_by=head["captured_by"],
-        occurred_at=microseconds(head["occurred_at"]),
-        offset=head["eventTimeZoneOffset"],
-        action=head.get("action"),
-        biz_step=head.get("bizStep"),
-        disposition=head.get("disposition"),
-        persistent_set=tuple(persistent.get("set", ())),
-        persistent_unset=tuple(persistent.get("unset", ())),
-        declaration=_declaration(head.get("errorDeclaration"), more.get("errorDeclaration") or {}),
-        items=tuple([_item(item) for item in parts.what]),
+        type=head.type,
+        captured_by=head.captured_by,
+        occurred_at=head.occurred_at,
+        offset=head.offset,
+        action=head.action,
+        biz_step=head.bizStep,
+        disposition=head.disposition,
+        persistent_set=head.persistentDisposition.set,
+        persistent_unset=head.persistentDisposition.unset,
+        declaration=_declaration(head.errorDeclaration, more.get("errorDeclaration") or {}),
+        what=parts.what,
         read_point=_id(where.get("readPoint")),
         biz_location=_id(where.get("bizLocation")),
         places=_places(where),
@@ -122,13 +198,11 @@ def view_of(parts: Parts) -> EpcisView:
 
 
 def _opened(part: bytes) -> dict[str, JSON]:
-    return loads(part) if part else {}
-
-
-def _item(item: bytes) -> Item:
-    value = loads(item)
-    quantity = value.get("quantity")
-    return Item(value["list"], value["id"], None if quantity is None else Decimal(quantity), value.get("uom"))
+    if not part:
+        return {}
+    # Numbers have to stay as they were written, and most parts hold none; a string that looks like one costs time only.
+    members: dict[str, JSON] = loads(part) if _NUMBER(part) is not None else msgspec.json.decode(part)
+    return members
 
 
 def _id(place: JSON) -> str | None:
@@ -149,7 +223,7 @@ def _pairs(elements: Iterable[JSON], target: str) -> tuple[tuple[str | None, str
     return tuple([(element.get("type"), element[target]) for element in elements if target in element])
 
 
-def _declaration(head: JSON, more: Mapping[str, JSON]) -> ErrorDeclaration | None:
+def _declaration(head: _Declared | None, more: Mapping[str, JSON]) -> ErrorDeclaration | None:
     if head is None:
         return None
-    return ErrorDeclaration(head["declarationTime"], head.get("reason"), tuple(more.get("correctiveEventIDs", ())))
+    return ErrorDeclaration(head.declarationTime, head.reason, tuple(more.get("correctiveEventIDs", ())))

@@ -1,0 +1,166 @@
+"""Answers about traces, as HTTP and the command line give them (models: `api.provenance_models`).
+
+A trace may have two hundred thousand nodes, so its JSON is made of plain objects that the encoder takes as they are;
+`TraceOut` is their description, and tests hold the one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from api.codes import read_code
+from api.provenance import ask, event_members, microseconds_of, published_tree
+from api.provenance_models import Include, TraceIn, TraceOut, TreeOut
+from api.wiring import Engine
+from traceability.gs1.identifiers import Kind
+from traceability.ledger.access import Reader
+from traceability.ledger.event import utc_text
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.provenance import (
+    FrontierNode,
+    Progress,
+    Stop,
+    TraceEdge,
+    TraceNode,
+    TraceQuery,
+    trace,
+    walk,
+)
+from traceability.supply_chain.seen import SeenEvent, identify, thing_of
+
+NDJSON: Final = "application/x-ndjson"
+_LINES_AT_ONCE: Final = 1_000
+"""Lines that are handed on together: enough that handing on costs nothing, and few enough to come soon."""
+
+_Members = dict[str, Any]
+
+
+def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOut:
+    """Trace; raises as `trace` does, and `IdentifierError` for what is no identifier."""
+    return TraceOut.model_validate_json(trace_json(engine, reader, question))
+
+
+def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
+    """Trace, as `describe_trace` does; return the JSON of a `TraceOut`."""
+    query = _query(question)
+    found = trace(ask(engine, reader, question.known_at), query)
+    tree = published_tree(engine)
+    time_of, event_of = _Times(), _event_of(question, tree)
+    return orjson.dumps(
+        {
+            "roots": query.roots,
+            "direction": query.direction.value,
+            "as_of": time_of(query.as_of),
+            "known_at": found.known_at,
+            "complete": found.complete,
+            "nodes": {name: _node(node) for name, node in found.nodes.items()},
+            "edges": [_edge(edge, time_of) for edge in found.edges],
+            "frontier": [_frontier(node) for node in found.frontier],
+            "events": [event_of(event) for event in found.events.values()],
+            "log": None if tree is None else tree.model_dump(),
+        }
+    )
+
+
+def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[bytes]:
+    """Trace, and give the answer as lines of JSON while it is being found, many at a time (docs/guide/provenance.md).
+
+    Raises as `describe_trace` does, before the iterator is returned.
+    """
+    query, index = _query(question), ask(engine, reader, question.known_at)
+    return _lines(walk(index, query), query, index, published_tree(engine), question)
+
+
+def _lines(
+    walked: Iterable[Progress], query: TraceQuery, index: ProvenanceIndex, tree: TreeOut | None, question: TraceIn
+) -> Iterator[bytes]:
+    time_of, event_of = _Times(), _event_of(question, tree)
+    names: set[str] = set()
+    edges = frontier = events = 0
+    complete = True
+    for found in walked:
+        names.update(node.id for node in found.nodes)
+        events += len(found.events)
+        edges += len(found.edges)
+        frontier += len(found.frontier)
+        complete = complete and not any(node.reason in (Stop.DEPTH, Stop.LIMIT) for node in found.frontier)
+        yield from _written("node", ({"id": node.id, **_node(node)} for node in found.nodes))
+        yield from _written("event", map(event_of, found.events))
+        yield from _written("edge", (_edge(edge, time_of) for edge in found.edges))
+        yield from _written("frontier", map(_frontier, found.frontier))
+    end = {
+        "roots": query.roots,
+        "direction": query.direction.value,
+        "as_of": time_of(query.as_of),
+        "known_at": index.known_at,
+        "complete": complete,
+        "nodes": len(names),
+        "edges": edges,
+        "frontier": frontier,
+        "events": events,
+        "log": None if tree is None else tree.model_dump(),
+    }
+    yield from _written("end", [end])
+
+
+def _written(kind: str, told: Iterable[_Members]) -> Iterator[bytes]:
+    told = iter(told)
+    while lines := [
+        orjson.dumps({kind: one}, option=orjson.OPT_APPEND_NEWLINE) for one in islice(told, _LINES_AT_ONCE)
+    ]:
+        yield b"".join(lines)
+
+
+def _query(question: TraceIn) -> TraceQuery:
+    return TraceQuery(
+        roots=tuple(dict.fromkeys(thing_of(read_code(root).uri) for root in question.roots)),
+        direction=question.direction,
+        as_of=None if question.as_of is None else microseconds_of(question.as_of),
+        max_depth=question.max_depth,
+        max_nodes=question.max_nodes,
+        edge_kinds=question.edge_kinds,
+    )
+
+
+class _Times(dict[int | None, str | None]):
+    """Times as text: the edges of a trace share few."""
+
+    def __missing__(self, time: int | None) -> str | None:
+        self[time] = text = None if time is None else utc_text(time)
+        return text
+
+    def __call__(self, time: int | None) -> str | None:
+        return self[time]
+
+
+def _event_of(question: TraceIn, tree: TreeOut | None) -> Callable[[SeenEvent], _Members]:
+    if Include.EVENTS not in question.include:
+        return lambda event: {"position": event.position, "event_id": event.event_id}
+    return lambda event: event_members(event, tree)
+
+
+def _node(node: TraceNode) -> _Members:
+    if node.reach is None:
+        return {"kind": "transformation", "reach": None, "depth": node.depth}
+    identifier = identify(node.id)
+    kind = Kind.PRIVATE if identifier is None else identifier.kind
+    return {"kind": kind.value, "reach": node.reach.value, "depth": node.depth}
+
+
+def _edge(edge: TraceEdge, time_of: _Times) -> _Members:
+    return {
+        "kind": edge.kind.value,
+        "source": edge.source,
+        "target": edge.target,
+        "since": time_of[edge.begin],
+        "until": time_of[edge.end],
+        "positions": edge.positions,
+    }
+
+
+def _frontier(node: FrontierNode) -> _Members:
+    return {"id": node.id, "direction": node.direction.value, "reason": node.reason.value}
