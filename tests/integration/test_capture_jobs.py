@@ -50,7 +50,7 @@ def add(
 
 def claim(jobs: PostgresCaptureJobs) -> CaptureJob | None:
     """Take a job as a runner that has the documents of all."""
-    return jobs.claim([UUID(int=number) for number in range(1, 101)])
+    return jobs.claim([UUID(int=number) for number in range(101)])
 
 
 def test_a_job_begins_with_nothing_done(jobs: PostgresCaptureJobs) -> None:
