@@ -8,7 +8,8 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -25,6 +26,7 @@ from api.wiring import Engine
 from tests.conftest import database_of
 from tests.faults.conftest import Undisturbed
 from tests.support.captures import (
+    SENDER,
     Site,
     children_of,
     is_alive,
@@ -224,42 +226,76 @@ class Ahead:
         return SystemClock().now_us() + 3_600_000_000
 
 
+@dataclass(frozen=True)
+class Overtaking:
+    """Runs jobs of documents that another runner takes over, and finishes while this one waits, or afterwards."""
+
+    engine: Engine
+    documents: list[Path]
+    behaviour: ErrorBehaviour
+    finishes: bool
+
+    def run(self, organisation: str, place: int) -> bool:
+        """Run a job that is taken over at one call of `progress`, from 0; tell whether there was that call."""
+        self.engine.organisations.add(organisation)
+        put(self.engine, self.documents, self.behaviour, organisation)
+        job = take_job(self.engine)
+        assert job is not None
+        later = replace(
+            self.engine, jobs=PostgresCaptureJobs(self.engine.pool, self.engine.ledger.ledger_id, clock=Ahead())
+        )
+        calls = count()
+        taken: list[CaptureJob] = []
+
+        def finish() -> None:
+            for one in taken:
+                CaptureRun(later, workers, one).run()
+
+        def overtake(*_: object) -> None:
+            if next(calls) == place:
+                other = take_job(later)
+                assert other is not None
+                taken.append(other)
+                if self.finishes:
+                    finish()
+
+        with BlockWorkers(1) as workers:
+            try:
+                CaptureRun(self.engine, workers, job, progress=overtake).run()
+            except LostLeaseError:
+                assert taken
+            else:
+                assert not taken
+            if not self.finishes:
+                finish()
+        return bool(taken)
+
+
 @pytest.mark.parametrize("behaviour", ErrorBehaviour)
 @pytest.mark.parametrize("malformed", [False, True])
+@pytest.mark.parametrize("finishes", [False, True])
 def test_a_runner_that_is_overtaken_anywhere_changes_nothing(
-    site: Site, tmp_path: Path, behaviour: ErrorBehaviour, *, malformed: bool
+    site: Site, tmp_path: Path, behaviour: ErrorBehaviour, *, malformed: bool, finishes: bool
 ) -> None:
-    documents = write_documents(tmp_path, 2, list(planted(120, malformed=malformed)))
-    with site.engine() as engine, BlockWorkers(1) as workers:
-        later = PostgresCaptureJobs(engine.pool, engine.ledger.ledger_id, clock=Ahead())
-        overtaken, place = True, 0
-        undisturbed = None
-        while overtaken:
-            name = f"at{place:04}.example"
-            engine.organisations.add(name)
-            put(engine, documents, behaviour, name)
-            job = take_job(engine)
-            assert job is not None
-            countdown = iter(range(place, -1, -1))
-            overtakers: list[CaptureJob] = []
-
-            def overtake(*_: object, left: Iterator[int] = countdown, by: list[CaptureJob] = overtakers) -> None:
-                if next(left, None) == 0:
-                    by.extend(run_all(replace(engine, jobs=later)))
-
-            overtaken = False
-            try:
-                CaptureRun(engine, workers, job, progress=overtake).run()
-            except LostLeaseError:
-                overtaken = True
-            # One call of `progress` later than the last is the undisturbed import; at the last the job may be over.
-            assert overtaken == (overtakers != [])
-            left = left_by(engine, site.database)
-            about = (next(one[1:] for one in left.jobs if one[0] == name), left.findings[name], len(left.records[name]))
-            undisturbed = undisturbed or about
-            assert about == undisturbed
+    documents = write_documents(tmp_path, 2, list(planted(90, malformed=malformed)))
+    with site.engine() as engine:
+        overtaking = Overtaking(engine, documents, behaviour, finishes)
+        overtaking.run("undisturbed.example", -1)
+        place = 0
+        while overtaking.run(f"at{place:09}.example", place):
             place += 1
         assert place > 5
+        left = left_by(engine, site.database)
+        names = [one.name for one in engine.organisations.all() if one.name != SENDER]
+        told = {
+            name: (
+                [one[1:] for one in left.jobs if one[0] == name],
+                [(kind, parts.what, parts.more) for kind, parts in left.records[name]],
+                left.findings[name],
+            )
+            for name in names
+        }
+        assert [name for name in names if told[name] != told["undisturbed.example"]] == []
 
 
 def test_runners_share_jobs_and_run_each_once(site: Site, rollback: Undisturbed) -> None:

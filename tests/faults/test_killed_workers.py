@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from api.capture.blocks import BlockTask, BlockWorkers
 from api.capture.run import CaptureRun
@@ -125,3 +126,21 @@ def test_an_import_whose_workers_are_killed_is_like_any_other(site: Site, rollba
         assert len(killed) == 5
         assert left_by(engine, site.database) == rollback.left
         assert engine.spool.jobs() == set()
+
+
+def test_what_a_worker_raises_is_raised(tasks: list[BlockTask]) -> None:
+    lost = [structs.replace(task, document="/nowhere") for task in tasks]
+    with BlockWorkers(2) as workers:
+        with pytest.raises(FileNotFoundError):
+            list(workers.prepared(lost))
+        in_order(sources(tasks[:40], workers))
+
+
+def test_workers_end_in_the_middle_of_their_work_and_begin_again(tasks: list[BlockTask]) -> None:
+    with BlockWorkers(2) as workers:
+        for _ in range(2):
+            prepared = sources(tasks, workers)
+            in_order(islice(prepared, 20))
+            pids = workers_of(workers)
+            workers.rest()
+            assert not any(map(is_alive, pids))
