@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -116,7 +116,6 @@ class Upload:
         self._digest = sha256()
         self._documents: list[str] = []
         self._size = 0
-        self.is_done = False
 
     @contextmanager
     def file(self, name: str) -> Iterator[UploadedFile]:
@@ -126,7 +125,7 @@ class Upload:
         """
         path = self._folder / _UPLOAD
         with path.open("wb") as stream:
-            yield UploadedFile(stream, self._limits.bytes, self._digest)
+            yield UploadedFile(stream, self._limits.bytes, self._digest.update)
         for document in unpacked(path, name, self._limits):
             kept = self._folder / str(len(self._documents))
             document.save(kept)
@@ -145,10 +144,10 @@ class Upload:
 class UploadedFile:
     """What came under one name, written as it comes."""
 
-    def __init__(self, stream: IO[bytes], most: int, digest: object) -> None:
+    def __init__(self, stream: IO[bytes], most: int, seen: Callable[[bytes], object]) -> None:
         self._stream = stream
         self._left = self._most = most
-        self._update = digest.update  # type: ignore[attr-defined]
+        self._seen = seen
 
     def write(self, data: bytes) -> None:
         """Add bytes; raises `TooLargeError` (`capture.too_long`)."""
@@ -157,5 +156,5 @@ class UploadedFile:
             raise TooLargeError(
                 f"A document or archive has at most {self._most} bytes", code="capture.too_long", hint="Split it."
             )
-        self._update(data)
+        self._seen(data)
         self._stream.write(data)
