@@ -10,18 +10,25 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from socket import create_connection
+from typing import Any
 
 import httpx
 import pytest
 
 from adapters.feeds.spool import Spool
+from adapters.postgres.capture_jobs import PostgresCaptureJobs
+from adapters.system import SystemClock
 from api.capture.blocks import BlockTask, prepare_block, prepared_block
 from api.capture.receive import tidy
+from api.findings import findings_of
 from api.wiring import Engine
 from tests.conftest import Database
 from tests.faults.conftest import Undisturbed
 from tests.support.captures import SENDER, Site, jobs_of, left_by, put, run_all, wait_until
+from traceability.errors import UnavailableError
 from traceability.gs1.epcis.envelope import open_envelope
+from traceability.ledger.capture import CaptureJob, Phase
+from traceability.ledger.findings import FindingFilter
 from traceability.ledger.organisations import Scope
 
 PATH = "/epcis/capture"
@@ -144,3 +151,43 @@ def test_an_import_goes_on_where_prepared_blocks_have_no_room(
         fill(disk / "other")
         assert prepared_block(task).numbers == prepare_block(task).numbers
         assert {path.name for path in disk.iterdir()} <= {"other", "main"}
+
+
+class Later:
+    """A clock that is a day and an hour ahead."""
+
+    def now_us(self) -> int:
+        return SystemClock().now_us() + 25 * 3_600_000_000
+
+
+def test_a_job_waits_a_day_for_a_runner_that_has_its_documents(site: Site, proceed: Undisturbed) -> None:
+    with site.engine() as engine:
+        job = put(engine, proceed.documents, proceed.behaviour)
+        elsewhere = replace(engine, spool=Spool(site.folder / "elsewhere", engine.spool.limits))
+        assert run_all(elsewhere) == []
+        assert engine.spool.jobs() == {job.job_id}
+        (lost,) = run_all(
+            replace(elsewhere, jobs=PostgresCaptureJobs(engine.pool, engine.ledger.ledger_id, clock=Later()))
+        )
+        assert (lost.job_id, lost.phase, lost.failed) == (job.job_id, Phase.REFUSED, True)
+        (finding,) = findings_of(engine).page(SENDER, FindingFilter(), limit=10)
+        assert finding.code == "capture.document_lost"
+
+
+class Breaking(PostgresCaptureJobs):
+    """Jobs whose database goes after the commit, before it has told of it."""
+
+    def create(self, *arguments: Any, **more: Any) -> CaptureJob:
+        super().create(*arguments, **more)
+        raise UnavailableError("the connection broke", code="postgres.unreachable")
+
+
+def test_documents_stay_when_nobody_knows_whether_they_became_a_job(site: Site, proceed: Undisturbed) -> None:
+    with site.engine() as engine:
+        breaking = Breaking(engine.pool, engine.ledger.ledger_id, clock=engine.clock)
+        with pytest.raises(UnavailableError):
+            put(replace(engine, jobs=breaking), proceed.documents, proceed.behaviour)
+        tidy(engine)
+        run_all(engine)
+        assert left_by(engine, site.database) == proceed.left
+        assert engine.spool.jobs() == set()
