@@ -134,7 +134,7 @@ class _Batch:
         self._drop_repeats()
 
     def append(self) -> tuple[list[Appended], int, float]:
-        """Write what is new; return what became of each event, the rows written, and how long the lock was held."""
+        """Write what is new; return what became of each event, the batch's rows, and how long the lock was held."""
         checked = 0
         with settled(self._ledger.pool) as connection:
             while True:
@@ -157,7 +157,7 @@ class _Batch:
                 if outcomes:
                     seconds = time.monotonic() - locked
                     self._ledger.known_visibilities.update(self._fresh.meanings)
-                    return outcomes, int(self._fresh.row_counts().sum()), seconds
+                    return outcomes, int(self._packed.row_counts().sum()), seconds
 
     def _outcomes(self, head: int) -> list[Appended]:
         """Return what becomes of each event when the new ones stand behind `head`."""
