@@ -4,8 +4,8 @@
     python -m tests.support.capture_memory outline GIGABYTES
     python -m tests.support.capture_memory check DOCUMENT
 
-Prints the peak of its resident memory in kilobytes before the work, or after its first sixth, and at the end; `check` is
-`traceability feed check` and says its peak on stderr at the end.
+Prints the peak of its resident memory in kilobytes before the work, or after its first sixth, and at the end. The last
+is `traceability feed check`, and says its peak on stderr at the end.
 """
 
 from __future__ import annotations
