@@ -163,7 +163,7 @@ class _Batch:
         self._drop_repeats()
 
     def append(self) -> tuple[Outcomes, int, float]:
-        """Write what is new; return what became of each event, the rows written, and how long the lock was held."""
+        """Write what is new; return what became of each event, the batch's rows, and how long the lock was held."""
         checked = 0
         with settled(self._ledger.pool) as connection:
             while True:
@@ -177,7 +177,7 @@ class _Batch:
                     return outcomes, 0, 0.0
                 appended, seconds = self._append_on(connection, checked)
                 if appended is not None:
-                    return appended, int(self._fresh.row_counts().sum()), seconds
+                    return appended, int(self._packed.row_counts().sum()), seconds
                 # Somebody recorded a possible duplicate since the check: it is looked at without the lock.
 
     def _append_on(self, connection: psycopg.Connection, checked: int) -> tuple[Outcomes | None, float]:

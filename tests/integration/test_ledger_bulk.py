@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 
+from adapters.postgres.bulk import append_all, pack_all
 from adapters.postgres.group_commit import SmallAppend
 from adapters.postgres.reindex import reindex
 from tests.conftest import Database
@@ -102,6 +103,18 @@ def test_a_visibility_is_known_once_an_event_that_has_it_is_written(database: Da
                 " WHERE v.ledger_id = r.ledger_id AND v.visibility = r.visibility)"
             ).fetchall()
     assert lost == []
+
+
+def test_batches_do_not_shrink_over_events_that_are_there_already(database: Database) -> None:
+    """A feed that is sent again with a few new events: what bounds a batch is all of its rows, not the new ones."""
+    events = [event(identity=f"identity:{n}", text=str(n)) for n in range(12_000)]
+    with postgres_ledger(database.runtime_url) as ledger:
+        list(ledger.append_all([one for n, one in enumerate(events) if n % 50]))
+        pieces = pack_all(ledger, map(ledger.prepare, events))
+        sizes = [len(batch) for batch in append_all(ledger, pieces, lock_seconds=60)]
+        assert ledger.head() == len(events)
+    assert sum(sizes) == len(events)
+    assert len(sizes) < 8
 
 
 def test_a_bulk_append_that_fails_leaves_its_earlier_batches(database: Database) -> None:
