@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -98,7 +98,8 @@ def killing(workers: BlockWorkers, most: float) -> Iterator[None]:
         while not over.is_set():
             pause(most)
             for pid in workers_of(workers)[:1]:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have been buried meanwhile
+                    os.kill(pid, signal.SIGKILL)
 
     thread = threading.Thread(target=kill_on)
     thread.start()
@@ -120,7 +121,8 @@ def test_an_import_whose_workers_are_killed_is_like_any_other(site: Site, rollba
             def kill_one(*_: object) -> None:
                 if len(killed) < 5 and (pids := workers_of(workers)) and pids[0] not in killed:
                     killed.append(pids[0])
-                    os.kill(pids[0], signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.kill(pids[0], signal.SIGKILL)
 
             CaptureRun(engine, workers, job, progress=kill_one).run()
         assert len(killed) == 5
