@@ -123,6 +123,7 @@ class _Host:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+        self._bury(EOFError())
         while self._mine:
             self._mine.popleft().future.set_exception(_ended())
 
