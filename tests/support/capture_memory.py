@@ -4,8 +4,8 @@
     python -m tests.support.capture_memory outline GIGABYTES
     python -m tests.support.capture_memory check DOCUMENT
 
-Prints the peak of its resident memory in kilobytes before the work, or after its first sixth, and at the end. The last
-is `traceability feed check`, and says its peak on stderr at the end.
+Prints the peak of its resident memory in kilobytes: before the work, after the first sixth of a long one, at the end.
+The last is `traceability feed check`, and says its peak on stderr at the end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def capture(url: str, owner_url: str, folder: str, name: str) -> None:
             say()
 
     with capture_engine(Database("", owner_url, url, ""), Path(folder)) as engine:
-        job = run(engine, send(engine, Path(name), behaviour=PROCEED, held=True), progress)
+        held = send(engine, Path(name), behaviour=PROCEED, held=True)
+        say()
+        job = run(engine, held, progress)
     assert job.counts.recorded + job.counts.malformed == job.appended
     say()
 
