@@ -70,7 +70,7 @@ class Spool:
             raise UnavailableError(
                 f"What was sent cannot be kept: {error.strerror or error}",
                 code="capture.spool",
-                hint=f"Make room in {self.folder}, or set TRACEABILITY_SPOOL to a folder on a larger disk.",
+                hint="Make room on the server's disk, or set TRACEABILITY_SPOOL to a folder on a larger one.",
             ) from error
         finally:
             if upload is None or not upload.kept:

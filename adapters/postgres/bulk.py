@@ -157,8 +157,8 @@ class _Batch:
         self._ledger = ledger
         self._packed = packed
         self._settle = settle
-        self._recorded: dict[int, Record] = {}
-        self._twins: dict[int, int] = {}
+        self._recorded: dict[int, Appended] = {}
+        self._twins: dict[int, tuple[int, Outcome]] = {}
         self._fresh = packed
         self._drop_repeats()
 
@@ -196,13 +196,9 @@ class _Batch:
 
     def _outcomes(self, head: int) -> Outcomes:
         """Return what becomes of the events when the new ones stand behind `head`."""
-        repeats: dict[int, Appended] = {}
-        for i, record in self._recorded.items():
-            assert record.event.event_id is not None
-            repeats[i] = Appended(i, self._repeated(i, record.event.parts), record.position, record.event.event_id)
+        repeats = dict(self._recorded)
         ranks = np.cumsum(self._wanted)
-        for i, twin in self._twins.items():
-            outcome = self._repeated(i, self._packed.parts(twin))
+        for i, (twin, outcome) in self._twins.items():
             repeats[i] = Appended(i, outcome, head + int(ranks[twin]), self._packed.event_id(twin))
         return Outcomes(self._packed, head, ranks, repeats)
 
@@ -222,7 +218,10 @@ class _Batch:
             return
         for i, identity in enumerate(self._packed.identities):
             if identity in identities and i not in self._recorded:
-                self._recorded[i] = identities[identity]
+                known = identities[identity]
+                assert known.event.event_id is not None
+                outcome = self._repeated(i, known.event.parts)
+                self._recorded[i] = Appended(i, outcome, known.position, known.event.event_id)
         self._drop_repeats()
 
     def _candidates(self, connection: psycopg.Connection, after: int, until: int) -> list[int]:
@@ -248,7 +247,7 @@ class _Batch:
             if i in self._recorded:
                 self._wanted[i] = False
             elif identity is not None and seen.setdefault(identity, i) != i:
-                self._twins[i] = seen[identity]
+                self._twins[i] = seen[identity], self._repeated(i, self._packed.parts(seen[identity]))
                 self._wanted[i] = False
         self._fresh = self._packed if self._wanted.all() else self._packed.kept(self._wanted)
 

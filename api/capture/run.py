@@ -17,8 +17,11 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
 
 from adapters.postgres import bulk, findings
+from adapters.postgres.capture_jobs import LostLeaseError
 from adapters.postgres.ledgers import personal_members
 from adapters.postgres.outcome import settled
 from adapters.postgres.packed import Packed
@@ -50,7 +53,8 @@ Progress = Callable[[Phase, int, int], None]
 """Told the phase, the events (bytes, before they are counted) done in it, and all of them."""
 
 _HOLDS: Final = 10
-"""Holds of a job after which deaths of workers are put down to its documents."""
+"""Holds of a job after which deaths of workers, and what nobody expected, are put down to its documents."""
+_log: Final = structlog.stdlib.get_logger("api.capture")
 _KEPT_SIZE: Final = 3
 """Bytes of prepared blocks for each of their documents, at most about."""
 _MOST_WAITING: Final = 5_000  # malformed events, and
@@ -137,6 +141,14 @@ class CaptureRun:
             if error.code != WORKERS_DIED or self._job.lease < _HOLDS:
                 raise
             self._give_up(error.code, f"{error.message}.")
+        except (LostLeaseError, psycopg.Error, PoolTimeout, OSError):
+            raise
+        except Exception:
+            # What nobody expected may be over next time, or never.
+            if self._job.lease < _HOLDS:
+                raise
+            _log.exception("capture job given up", job=str(self._job.job_id))
+            self._give_up("capture.failed", "Something went wrong here, again and again; tell the operator.")
         self._spool.remove(self._job.job_id)
         return self._jobs.get(self._job.organisation, self._job.job_id)
 

@@ -96,8 +96,8 @@ class CaptureRunner:
             raise _StoppedError
 
 
-class _StoppedError(Exception):
-    """The server is to end."""
+class _StoppedError(BaseException):
+    """The server is to end: nothing that went wrong."""
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def test_the_codes_that_are_told_are_the_codes() -> None:
     told = set(re.findall(r"`(capture\.[a-z_]+)`", PAGE))
     # Those of the findings page, of one run to another, and of what nobody sends again.
     assert raised - told == {
-        "capture.broken_off", "capture.conflict", "capture.duplicate", "capture.lost_lease", "capture.unknown_job",
-        "capture.workers", "capture.workers_ended",
+        "capture.broken_off", "capture.conflict", "capture.duplicate", "capture.failed", "capture.lost_lease",
+        "capture.unknown_job", "capture.workers", "capture.workers_ended",
     }  # fmt: skip
     assert told <= raised

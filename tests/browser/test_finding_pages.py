@@ -63,6 +63,7 @@ def sign_in(page: Page, served: Served, path: str = "/findings", key: str | None
     page.goto(served.origin + path, wait_until="networkidle")
     page.get_by_label("API key").fill(key or served.key)
     page.get_by_role("button", name="Sign in").click()
+    page.wait_for_load_state("networkidle")  # else what is opened next would break off what this leads to
 
 
 def address(finding: Finding) -> str:

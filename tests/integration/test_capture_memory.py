@@ -71,7 +71,7 @@ def test_a_file_of_an_event_of_two_gigabytes_is_refused(tmp_path: Path) -> None:
     head, tail = document(b'{"type":"|"}').split(b"|")
     assert checked(tmp_path, head, tail) == (
         1,
-        b"hole.json: $.epcisBody.eventList[0]: error epcis.event_too_long: An event has at most 33554432 bytes.\n",
+        b"hole.json: $.epcisBody.eventList[0]: error epcis.event_too_long: An event has at most 16777216 bytes.\n",
     )
 
 

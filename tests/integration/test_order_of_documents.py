@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from pydantic import SecretStr
 
 from adapters.postgres.ledgers import add_ledger
@@ -110,23 +110,27 @@ def _history(index: PostgresProvenance, thing: str, named: Mapping[int, str]) ->
         (named[one.event.position], one.mentions, one.via, one.retracted_by and named[one.retracted_by.position])
         for one in item.entries
     ]
-    quantities = [(replace(one, position=0), named[one.position]) for one in item.state.quantities]
+    quantities = [(structs.replace(one, position=0), named[one.position]) for one in item.state.quantities]
     intervals = [_intervals(some, named) for some in (item.containers, item.contents, item.associations)]
-    return replace(item.state, quantities=()), quantities, entries, intervals, item.members
+    return structs.replace(item.state, quantities=()), quantities, entries, intervals, item.members
 
 
 def _intervals(intervals: Sequence[Interval], named: Mapping[int, str]) -> list[Any]:
     return [
-        (replace(one, opened_by=0, closed_by=None), named[one.opened_by], one.closed_by and named[one.closed_by])
+        (
+            structs.replace(one, opened_by=0, closed_by=None),
+            named[one.opened_by],
+            one.closed_by and named[one.closed_by],
+        )
         for one in intervals
     ]
 
 
 def _trace(index: PostgresProvenance, thing: str, named: Mapping[int, str], ids: Mapping[str, str]) -> tuple[Any, ...]:
     answer = trace(index, TraceQuery((thing,)))
-    nodes = {ids.get(node.id, node.id): replace(node, id="") for node in answer.nodes.values()}
+    nodes = {ids.get(node.id, node.id): structs.replace(node, id="") for node in answer.nodes.values()}
     edges = {
-        (replace(edge, source="", target="", positions=()), ids.get(edge.source, edge.source),
+        (structs.replace(edge, source="", target="", positions=()), ids.get(edge.source, edge.source),
          ids.get(edge.target, edge.target), frozenset(named[position] for position in edge.positions))
         for edge in answer.edges
     }  # fmt: skip

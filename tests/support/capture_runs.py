@@ -40,7 +40,7 @@ class HandClock:
         self.now += int(seconds * 1_000_000)
 
 
-class KilledError(Exception):
+class KilledError(BaseException):
     """Stands for the end of a process."""
 
 

@@ -26,7 +26,7 @@ BLOCK_BYTES: Final = 1 << 18
 """Events are read in blocks of about this size."""
 BLOCK_EVENTS: Final = 1 << 13
 """More do not fit into a block, however short they are."""
-MAX_VALUE_BYTES: Final = 1 << 25
+MAX_VALUE_BYTES: Final = 1 << 24
 """The longest event that is read, and the most of the members around the events together."""
 
 _CHUNK: Final = 1 << 20
