@@ -6,7 +6,7 @@ go to the database as arrays (`small_append`) or packed for COPY (`packed`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,30 +78,26 @@ def rows_of(events: Sequence[Prepared], tag_hash: TagHash) -> Rows:
         rows.sightings.append((ordinal, at, event, index.retracts, sighting.biz_step, sighting.disposition))
         if not index.marks and not index.edges:
             continue
-        for name in _names(index):
-            if name not in hashes:
-                hashes[name] = tag_hash(name)
+        if not hashes.keys() >= (names := _names(index)):
+            hashes.update({name: tag_hash(name) for name in names})
         marks = [
             (ordinal, hashes[m.child] if m.child else ALL_CHILDREN, hashes[m.parent], m.kind.value, m.opens, at)
             for m in index.marks
         ]
         edges = [(ordinal, hashes[e.node], hashes[e.via] if e.via else NONE, e.is_input, at) for e in index.edges]
         # What an event names twice is one row, so that every table of the index is a set.
-        rows.marks.extend(dict.fromkeys(marks))
-        rows.edges.extend(dict.fromkeys(edges))
+        rows.marks.extend(marks if len({mark[1] for mark in marks}) == len(marks) else dict.fromkeys(marks))
+        rows.edges.extend(edges if len({edge[1] for edge in edges}) == len(edges) else dict.fromkeys(edges))
     return rows
 
 
-def _names(index: IndexRows) -> Iterator[str]:
-    """Yield the tags in an event's marks and edges, which are hardly ever other ones than the event's own."""
-    for mark in index.marks:
-        yield mark.parent
-        if mark.child:
-            yield mark.child
-    for edge in index.edges:
-        yield edge.node
-        if edge.via:
-            yield edge.via
+def _names(index: IndexRows) -> set[str]:
+    """Return the tags in an event's marks and edges, which are hardly ever other ones than the event's own."""
+    names = {mark.parent for mark in index.marks}
+    names.update([mark.child for mark in index.marks if mark.child])
+    names.update([edge.node for edge in index.edges])
+    names.update([edge.via for edge in index.edges if edge.via])
+    return names
 
 
 def visibility_columns(rows: Rows, known: Mapping[int, Visibility]) -> list[list[Any]]:

@@ -94,8 +94,13 @@ def tag_hash(tag: str) -> int:
 _RECURRING: Final = ("class:", "org:", "party:", "place:", "prefix:")
 
 
+_EMPTY: Final = blake2b(digest_size=8)  # to copy it is faster than to make another
+
+
 def _hash(tag: str) -> int:
-    return int.from_bytes(blake2b(tag.encode(), digest_size=8).digest(), "big", signed=True)
+    state = _EMPTY.copy()
+    state.update(tag.encode())
+    return int.from_bytes(state.digest(), "big", signed=True)
 
 
 _remembered_hash: Final = lru_cache(maxsize=16_384)(_hash)
