@@ -54,8 +54,12 @@ def opened(folder: Path | None) -> Iterator[Engine]:
 
 
 @contextmanager
-def loaded(feed: Feed, folder: Path | None) -> Iterator[Engine]:
-    """Open an engine whose ledger holds a feed, and load it if the folder has none."""
+def loaded(feed: Feed, folder: Path | None, *, profiles: bool = True) -> Iterator[Engine]:
+    """Open an engine whose ledger holds a feed, and load it if the folder has none.
+
+    With `profiles` every organisation shows everybody what its events are about; without, it is seen by those alone
+    whom its events name.
+    """
     with opened(folder) as engine:
         said = engine.settings.data / "feed.json"
         if said.exists():
@@ -65,6 +69,11 @@ def loaded(feed: Feed, folder: Path | None) -> Iterator[Engine]:
             _load(engine, feed)
             said.parent.mkdir(exist_ok=True)
             said.write_text(json.dumps({"events": feed.events, "large": feed.large}))
+        for partner in generate.organisations():
+            if profiles:
+                engine.organisations.set_grant(Grant(partner.name, PUBLIC, None, OPENED))
+            else:
+                engine.organisations.end_grant(partner.name, PUBLIC)
         yield engine
 
 
@@ -82,7 +91,6 @@ def _load(engine: Engine, feed: Feed) -> None:
     partners = generate.organisations()
     for partner in partners:
         engine.organisations.add(partner.name, display_name=partner.display_name, glns=partner.glns)
-        engine.organisations.set_grant(Grant(partner.name, PUBLIC, None, OPENED))
     with ExitStack() as uploads:
         received = [
             uploads.enter_context(receiving(engine, partner.name, ErrorBehaviour.PROCEED, held=True))

@@ -16,29 +16,23 @@ import json
 import random
 import statistics
 import sys
-import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from itertools import count, islice
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
-from pydantic import SecretStr
-
-from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, embedded_server
 from adapters.postgres.event_query import PostgresEventQueries
-from adapters.postgres.migrate import migrate
-from api.settings import Settings
-from api.wiring import Engine, open_engine
+from api.wiring import Engine
 from tests.benchmarks import generate
+from tests.benchmarks._loaded import Feed, loaded
 from tests.benchmarks._machine import machine
-from traceability.gs1.epcis import EpcisView, read_document, view_of
+from traceability.gs1.epcis import EpcisView, view_of
 from traceability.gs1.epcis.query import Page, Place
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.identifiers import parse_identifier
 from traceability.ledger.access import Reader
-from traceability.ledger.event import LedgerEvent, utc_text
+from traceability.ledger.event import utc_text
 
 READER = 40
 """The organisation that asks: a store, which captures events and is named in those of its suppliers."""
@@ -62,44 +56,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of a ledger to load, or to use again")
     parser.add_argument("--only", default="", help="only families whose name holds this")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = chosen.data or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        with embedded_server(folder / "postgres") as server:
-            owner, runtime = server.url(role=OWNER_ROLE), server.url(role=RUNTIME_ROLE)
-            migrate(owner, runtime_role=RUNTIME_ROLE)
-            settings = Settings(database_url=SecretStr(runtime), database_owner_url=SecretStr(owner), data=folder)
-            with open_engine(settings) as engine:
-                if engine.ledger.head() == 0:
-                    load(engine, chosen.events, chosen.large)
-                measure(engine, chosen.organisation, chosen.requests, chosen.only)
-
-
-def load(engine: Engine, events: int, large: float) -> None:
-    for partner in generate.organisations():
-        engine.organisations.add(partner.name, display_name=partner.display_name, glns=partner.glns)
-    started = time.perf_counter()
-    done = 0
-    for batch in engine.ledger.append_all(captured(events, large)):
-        done += len(batch)
-        if done % 20_000 < len(batch):
-            talk(f"{done} events in {time.perf_counter() - started:.0f} s")
-
-
-def captured(events: int, large: float) -> Iterator[LedgerEvent]:
-    """Read the feed piece by piece, in its order, each event as who captures it."""
-    names = [partner.name for partner in generate.organisations()]
-    told = iter(generate.Feed(events, large=large))
-    while piece := list(islice(told, _CHUNK)):
-        texts: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
-        for number, (captor, text) in enumerate(piece):
-            texts[captor].append((number, text.encode()))
-        read: dict[int, LedgerEvent] = {}
-        for captor, numbered in texts.items():
-            data = generate.HEAD + b",".join([text for _, text in numbered]) + generate.TAIL
-            for event in read_document(data, captured_by=names[captor]).events:
-                read[numbered[event.index][0]] = event.event
-        yield from (read[number] for number in sorted(read))
+    with loaded(Feed(chosen.events, chosen.large), chosen.data, profiles=False) as engine:
+        measure(engine, chosen.organisation, chosen.requests, chosen.only)
 
 
 class Asking:
