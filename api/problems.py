@@ -27,6 +27,7 @@ from traceability.errors import (
     TooLargeError,
     TraceabilityError,
     UnavailableError,
+    UnsupportedError,
 )
 from traceability.gs1.epcis.query import NoSuchEventError
 from traceability.gs1.epcis.query_parameters import QueryParameterError
@@ -41,6 +42,7 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (UnsupportedError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ForbiddenError, HTTPStatus.FORBIDDEN),
     (BusyError, HTTPStatus.TOO_MANY_REQUESTS),

@@ -48,6 +48,12 @@ class TooLargeError(InvalidInputError):
     code = "too_large"
 
 
+class UnsupportedError(InvalidInputError):
+    """The input is of a kind that is not read (exit 1, HTTP 415)."""
+
+    code = "unsupported"
+
+
 class ForbiddenError(TraceabilityError):
     """The caller is known and may not do this (exit 1, HTTP 403)."""
 

@@ -14,7 +14,7 @@ from api.capture.receive import admit, receiving
 from api.findings import findings_of
 from api.security import CaptureDep, EngineDep
 from api.wiring import Engine
-from traceability.errors import InvalidInputError, TooLargeError
+from traceability.errors import InvalidInputError, TooLargeError, UnsupportedError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 from traceability.ledger.event import utc_text
 from traceability.ledger.findings import Finding, FindingFilter
@@ -169,7 +169,7 @@ def job(
 
 def _check_media_type(content_type: str) -> None:
     if "xml" in content_type.partition(";")[0].lower():
-        raise InvalidInputError(
+        raise UnsupportedError(
             "EPCIS in XML is not read yet", code="capture.media_type", hint="Send EPCIS 2.0 as JSON or JSON-LD."
         )
 
