@@ -7,6 +7,7 @@ A trace may have two hundred thousand nodes, so its JSON is made of plain object
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.provenance import (
     FrontierNode,
     Progress,
+    Reach,
     Stop,
     TraceEdge,
     TraceNode,
@@ -145,15 +147,20 @@ def _event_of(question: TraceIn, tree: TreeOut | None) -> Callable[[SeenEvent], 
 
 def _node(node: TraceNode) -> _Members:
     if node.reach is None:
-        return {"kind": "transformation", "reach": None, "depth": node.depth}
+        return _node_members("transformation", None, node.depth)
     identifier = identify(node.id)
-    kind = Kind.PRIVATE if identifier is None else identifier.kind
-    return {"kind": kind.value, "reach": node.reach.value, "depth": node.depth}
+    return _node_members(Kind.PRIVATE if identifier is None else identifier.kind, node.reach, node.depth)
+
+
+# Nodes differ by their names: of a hundred thousand, few have other members than the rest. Whoever gets them only reads.
+@lru_cache(maxsize=1024)
+def _node_members(kind: str, reach: Reach | None, depth: int) -> _Members:
+    return {"kind": kind, "reach": reach, "depth": depth}
 
 
 def _edge(edge: TraceEdge, time_of: _Times) -> _Members:
     return {
-        "kind": edge.kind.value,
+        "kind": edge.kind,
         "source": edge.source,
         "target": edge.target,
         "since": time_of[edge.begin],
@@ -163,4 +170,4 @@ def _edge(edge: TraceEdge, time_of: _Times) -> _Members:
 
 
 def _frontier(node: FrontierNode) -> _Members:
-    return {"id": node.id, "direction": node.direction.value, "reason": node.reason.value}
+    return {"id": node.id, "direction": node.direction, "reason": node.reason}

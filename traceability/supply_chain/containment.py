@@ -123,8 +123,11 @@ class Containment:
         paired = self._paired.get((kind, child))
         if paired is None:
             ties = [tie for tie in self._ties.get(child, {}).values() if tie.kind is kind]
-            ties.sort(key=_TURN)
-            paired = sorted(self._pair(child, kind, ties), key=lambda interval: (interval.opened_at, interval.parent))
+            if len(ties) > 1:
+                ties.sort(key=_TURN)
+            paired = list(self._pair(child, kind, ties))
+            if len(paired) > 1:
+                paired.sort(key=lambda interval: (interval.opened_at, interval.parent))
             self._paired[kind, child] = paired
         return paired
 

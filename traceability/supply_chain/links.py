@@ -164,14 +164,15 @@ class Links:
         self.members.setdefault(lot, {})[member] = lots[lot]
 
     def _add_transformation(self, event: SeenEvent) -> None:
-        name = event.transformation or f"event:{event.event_id}"
         at, position = event.occurred_at, event.position
+        if event.whole and position in self._transformed:
+            return
+        self._transformed.add(position)
+        name = event.transformation or f"event:{event.event_id}"
         passages = [Passage(name, m.thing, m.role is Role.INPUT, at, position) for m in event.mentions]
-        if position not in self._transformed or not event.whole:
-            self._transformed.add(position)
-            self.transformations.setdefault(name, set()).update(passages)
-            for passage in passages:
-                self._passages.setdefault(passage.thing, set()).add(passage)
+        self.transformations.setdefault(name, set()).update(passages)
+        for passage in passages:
+            self._passages.setdefault(passage.thing, set()).add(passage)
 
     def _earliest(self, position: int, known: int | None) -> int:
         if known is None or self.events[position].order < self.events[known].order:

@@ -69,9 +69,17 @@ _PARENT_LIST: Final = "parentID"
 _MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
 _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if role is Role.CHILD)
 
-FEW: Final = 20
+FEW: Final = 50
 """Items up to which all that an event says is read at once."""
 
+_KIND_RANKS: Final = {
+    (OBJECT_EVENT, "ADD"): 0,
+    (AGGREGATION_EVENT, "DELETE"): 2,
+    (ASSOCIATION_EVENT, "DELETE"): 2,
+    (AGGREGATION_EVENT, "ADD"): 3,
+    (ASSOCIATION_EVENT, "ADD"): 3,
+    (OBJECT_EVENT, "DELETE"): 5,
+}
 _SEARCHES: Final = 8  # of one thing each, before all are named
 # However an identifier writes a thing that is no class, it ends as the thing's name does.
 _ENDING: Final = re.compile(r"/[^/]*/[^/]*$").search
@@ -439,10 +447,4 @@ def _kind_rank(event: SeenEvent) -> int:
     With clocks that tick in minutes, "unpacked here, packed there" often has one time; leaving first makes it mean
     what was meant, whatever the digests are.
     """
-    if event.type == OBJECT_EVENT:
-        return {"ADD": 0, "DELETE": 5}.get(event.action or "", 4)
-    if event.type == TRANSFORMATION_EVENT:
-        return 1
-    if event.type in (AGGREGATION_EVENT, ASSOCIATION_EVENT):
-        return {"DELETE": 2, "ADD": 3}.get(event.action or "", 4)
-    return 4
+    return _KIND_RANKS.get((event.type, event.action), 1 if event.type == TRANSFORMATION_EVENT else 4)
