@@ -64,23 +64,20 @@ class Interval(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Tie(msgspec.Struct, frozen=True, gc=False):
-    """What one event says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
+    """What `event` says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
 
-    order: FoldOrder
+    at: int
     position: int
     kind: MarkKind
     parent: str | None
     opens: bool
     counted: bool
-
-    @property
-    def at(self) -> int:
-        return self.order.at
+    event: SeenEvent
 
     @property
     def turn(self) -> tuple[int, bool, FoldOrder, str, int]:
         """Sort by time, closes first; position only separates events whose content is the same."""
-        return self.at, self.opens, self.order, self.parent or "", self.position
+        return self.at, self.opens, self.event.order, self.parent or "", self.position
 
 
 class Containment:
@@ -95,6 +92,7 @@ class Containment:
         self._paired: dict[tuple[MarkKind, str], list[Interval]] = {}
         self._emptied: dict[tuple[MarkKind, str], list[tuple[int, int]]] = {}
         self._children: dict[tuple[MarkKind, str], set[str]] = {}
+        self._filled: set[str] = set()
         self.add(events)
 
     def add(self, events: Iterable[SeenEvent], about: Collection[str] | None = None) -> None:
@@ -118,6 +116,11 @@ class Containment:
         ties = self._ties.get(child, {}).values()
         return {tie.parent for tie in ties if tie.kind is kind and tie.opens and tie.parent is not None}
 
+    def newly_filled(self) -> set[str]:
+        """Return every parent that something was put into or attached to since this was asked last."""
+        filled, self._filled = self._filled, set()
+        return filled
+
     def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a child, by opening."""
         paired = self._paired.get((kind, child))
@@ -137,27 +140,25 @@ class Containment:
         return sorted(found, key=lambda interval: (interval.opened_at, interval.child))
 
     def _add_ties(self, event: SeenEvent, kind: MarkKind, about: Collection[str] | None) -> None:
-        opens, order = event.action == "ADD", event.order
+        opens, at, position = event.action == "ADD", event.occurred_at, event.position
         for parent in event.parents:
-            for mention in _about(event, about):
-                if mention.role is not Role.CHILD:
-                    continue
-                self._tie(mention.thing, _Tie(order, event.position, kind, parent, opens, mention.class_level))
-                if opens:
-                    self._children.setdefault((kind, parent), set()).add(mention.thing)
+            children = [mention for mention in _about(event, about) if mention.role is Role.CHILD]
+            for child in children:
+                self._tie(child.thing, _Tie(at, position, kind, parent, opens, child.class_level, event))
+            if opens and children:
+                self._filled.add(parent)
+                self._children.setdefault((kind, parent), set()).update([child.thing for child in children])
             if event.empties:
                 emptied = self._emptied.setdefault((kind, parent), [])
-                if (entry := (event.occurred_at, event.position)) not in emptied:
+                if (entry := (at, position)) not in emptied:
                     insort(emptied, entry)
                     self._paired.clear()
 
     def _add_ends(self, event: SeenEvent, about: Collection[str] | None) -> None:
-        order = event.order
+        at, position, kind = event.occurred_at, event.position, MarkKind.CONTAINMENT
         for mention in _about(event, about):
             if not mention.class_level and mention.role is not Role.OUTPUT:
-                self._tie(
-                    mention.thing, _Tie(order, event.position, MarkKind.CONTAINMENT, None, opens=False, counted=False)
-                )
+                self._tie(mention.thing, _Tie(at, position, kind, None, opens=False, counted=False, event=event))
 
     def _tie(self, child: str, tie: _Tie) -> None:
         self._ties.setdefault(child, {})[tie.position] = tie

@@ -16,7 +16,7 @@ from traceability.supply_chain.windows import ALWAYS, Window
 
 _ITEM: Final = "item:"
 _LOT: Final = "lot:"
-_JOINED: Final = "transformation:"
+_TRANSFORMATION: Final = "transformation:"
 
 
 class Passage(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -51,6 +51,7 @@ class Links:
         self._passages: dict[str, set[Passage]] = {}
         self._taken: set[int] = set()
         self._transformed: set[int] = set()
+        self._joined: set[str] = set()
         self._held: dict[str, list[SeenEvent]] = {}
         self.events: dict[int, SeenEvent] = {}
         self.containment = Containment()
@@ -72,18 +73,14 @@ class Links:
         tags.update(f"{_LOT}{thing}" for thing in opened if is_lot(thing))
         self._fetch(tags)
         self._fetch_carriers(carriers)
-        things = [*opened, *others, *carriers]
-        passages = (passage for thing in things for passage in self.passages(thing))
-        self._fetch({p.transformation for p in passages if p.transformation.startswith(_JOINED)})
+        joined, self._joined = self._joined, set()
+        self._fetch(joined)
         for thing in opened:
             self.containment.add(self._held.pop(thing, ()))
         # An interval ends when its child is packed elsewhere, so contents need the children's own events.
         children = {child for kind in MarkKind for thing in opened for child in self.containment.children(thing, kind)}
         self._fetch_carriers(dict.fromkeys(children, ALWAYS))
-        things += children
-        self._fetch_emptyings(
-            {parent for kind in MarkKind for thing in things for parent in self.containment.parents(thing, kind)}
-        )
+        self._fetch_emptyings(self.containment.newly_filled())
 
     def _fetch(self, tags: set[str]) -> None:
         missing = tags - self._loaded
@@ -117,9 +114,10 @@ class Links:
                 self._add_about(event, tag)
 
     def _fetch_emptyings(self, parents: set[str]) -> None:
-        missing = {f"{_ITEM}{parent}" for parent in parents} - self._loaded - self._emptied
+        new = parents - self._emptied
+        self._emptied |= new
+        missing = {f"{_ITEM}{parent}" for parent in new} - self._loaded
         if missing:
-            self._emptied |= missing
             for event in counting(self._index.emptyings(missing)):
                 if self._as_of is None or event.occurred_at <= self._as_of:
                     self.events[event.position] = event
@@ -139,7 +137,7 @@ class Links:
         """Take in what an event that names many things says of the one, lot or transformation of a tag."""
         if tag.startswith(_LOT):
             self._add_members(event, tag.removeprefix(_LOT))
-        elif tag.startswith(_JOINED):
+        elif tag.startswith(_TRANSFORMATION):
             self._add_transformation(event)
         else:
             self._add_of_thing(event, tag.removeprefix(_ITEM))
@@ -168,6 +166,8 @@ class Links:
         if event.whole and position in self._transformed:
             return
         self._transformed.add(position)
+        if event.transformation is not None:
+            self._joined.add(event.transformation)
         name = event.transformation or f"event:{event.event_id}"
         passages = [Passage(name, m.thing, m.role is Role.INPUT, at, position) for m in event.mentions]
         self.transformations.setdefault(name, set()).update(passages)

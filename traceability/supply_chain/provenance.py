@@ -23,7 +23,7 @@ to a thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -174,7 +174,7 @@ def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
         query=query,
         known_at=index.known_at,
         nodes=dict(sorted(nodes.items())),
-        edges=tuple(sorted(edges, key=_edge_order)),
+        edges=tuple(_in_order(edges)),
         frontier=tuple(sorted(frontier, key=lambda node: (node.id, node.direction, node.reason))),
         events=dict(sorted(events.items())),
     )
@@ -195,7 +195,7 @@ def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
 def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
     found = _Found(query.max_nodes, links)
     for root in query.roots:
-        found.admit(0, (root, Reach.TRACED))
+        found.admit(0, [(root, Reach.TRACED)])
     yield found.progress()
     for direction in (Direction.BACK, Direction.FORWARD):
         if query.direction in (direction, Direction.BOTH):
@@ -233,7 +233,7 @@ class _Found:
         self._changed: set[str] = set()
         self._new = Progress([], [], [], [])
 
-    def admit(self, depth: int, *wanted: tuple[str, Reach | None]) -> bool:
+    def admit(self, depth: int, wanted: Sequence[tuple[str, Reach | None]]) -> bool:
         """Add nodes, all or none; one that is there keeps its least depth and its strongest reach."""
         nodes = self._nodes
         if len(nodes) + len(wanted) > self._max_nodes:
@@ -242,11 +242,12 @@ class _Found:
                 return False
         for node, reach in wanted:
             known = nodes.get(node)
-            if known is not None:
-                reach = _stronger(known.reach, reach)  # noqa: PLW2901
-                if reach is known.reach and known.depth <= depth:
-                    continue
-            nodes[node] = TraceNode(node, reach, depth if known is None else min(depth, known.depth))
+            if known is None:
+                nodes[node] = TraceNode(node, reach, depth)
+            elif (stronger := _stronger(known.reach, reach)) is known.reach and known.depth <= depth:
+                continue
+            else:
+                nodes[node] = TraceNode(node, stronger, min(depth, known.depth))
             self._changed.add(node)
         return True
 
@@ -276,6 +277,8 @@ class _Found:
 
 
 def _stronger(known: Reach | None, reach: Reach | None) -> Reach | None:
+    if known is reach:
+        return known
     if known is None or reach is None:
         return known or reach
     return known if _STRENGTH[known] <= _STRENGTH[reach] else reach
@@ -296,16 +299,22 @@ class _Walk:
 
     def levels(self) -> Iterator[int]:
         """Walk; give the depth after each level."""
-        level = [label for root in self._query.roots for label in self._accept(_Label(root, Reach.TRACED, ALWAYS))]
+        roots = [_Label(root, Reach.TRACED, ALWAYS) for root in self._query.roots]
+        level = [label for label in roots if self._accept(label)]
         depth = 0
         while level:
             if depth == self._query.max_depth:
                 self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
                 break
-            followed = sorted(label for label in level if self._follows(label))
+            followed = sorted([label for label in level if self._follows(label)])
             self._load(followed)
             depth += 1
-            level = [new for label in followed for step in self._steps(label) for new in self._take(label, step, depth)]
+            level = [
+                step.target
+                for label in followed
+                for step in self._steps(label)
+                if self._take(label, step, depth) and step.target is not None and self._accept(step.target)
+            ]
             yield depth
         self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
         yield depth
@@ -330,26 +339,31 @@ class _Walk:
         for thing in things:
             self._found.stop(FrontierNode(thing, self._direction, reason))
 
-    def _accept(self, label: _Label) -> Iterator[_Label]:
-        """Keep a label unless a kept one implies all that it could lead to."""
-        kept = self._labels.setdefault(label.thing, [])
-        if not any(known.reach in (label.reach, Reach.TRACED) and known.window.covers(label.window) for known in kept):
-            kept[:] = [k for k in kept if k.reach is not label.reach or not label.window.covers(k.window)]
-            kept.append(label)
-            yield label
+    def _accept(self, label: _Label) -> bool:
+        """Keep a label unless a kept one implies all that it could lead to; tell whether it was kept."""
+        kept = self._labels.get(label.thing)
+        if kept is None:
+            self._labels[label.thing] = [label]
+            return True
+        for known in kept:
+            if (known.reach is label.reach or known.reach is Reach.TRACED) and known.window.covers(label.window):
+                return False
+        kept[:] = [k for k in kept if k.reach is not label.reach or not label.window.covers(k.window)]
+        kept.append(label)
+        return True
 
-    def _take(self, label: _Label, step: _Step, depth: int) -> Iterator[_Label]:
+    def _take(self, label: _Label, step: _Step, depth: int) -> bool:
+        """Note that a label led on, and show the step; tell whether there was room."""
         self._led_on.add(label.thing)
-        target = step.target
-        nodes: list[tuple[str, Reach | None]] = [] if step.via is None else [(step.via, None)]
-        if target is not None:
-            nodes.append((target.thing, target.reach))
-        if not self._found.admit(depth, *nodes):
+        target, via = step.target, step.via
+        nodes: list[tuple[str, Reach | None]] = [] if target is None else [(target.thing, target.reach)]
+        if via is not None:
+            nodes.append((via, None))
+        if not self._found.admit(depth, nodes):
             self._stop({label.thing}, Stop.LIMIT)
-            return
+            return False
         self._found.add_edges(step.edges)
-        if target is not None:
-            yield from self._accept(target)
+        return True
 
     def _steps(self, label: _Label) -> Iterator[_Step]:
         kinds = self._query.edge_kinds
@@ -369,9 +383,13 @@ class _Walk:
             yield from self._to_attached(label)
 
     def _through_transformations(self, label: _Label) -> Iterator[_Step]:
-        for passage in sorted(self._links.passages(label.thing)):
+        passages = self._links.passages(label.thing)
+        if not passages:
+            return
+        span = self._span(label)
+        for passage in sorted(passages):
             # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
-            if passage.is_input == self._back or not self._span(label).covers(Window(passage.at, passage.at)):
+            if passage.is_input == self._back or not span.first <= passage.at <= span.last:
                 continue
             here = _passage_edge(passage)
             others = [p for p in self._links.transformations[passage.transformation] if self._follows_in(passage, p)]
@@ -395,8 +413,9 @@ class _Walk:
         return Window(ALWAYS.first, label.window.last) if self._back else Window(label.window.first, ALWAYS.last)
 
     def _to_containers(self, label: _Label) -> Iterator[_Step]:
+        span = self._span(label)
         for interval in self._links.containment.of_child(label.thing):
-            if window := interval.window.meet(self._span(label)):
+            if window := interval.window.meet(span):
                 target = _Label(interval.parent, Reach.CARRIER, window)
                 yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
@@ -444,5 +463,10 @@ def _interval_edge(kind: EdgeKind, interval: Interval) -> TraceEdge:
     return TraceEdge(kind, interval.child, interval.parent, interval.opened_at, interval.closed_at, positions)
 
 
-def _edge_order(edge: TraceEdge) -> tuple[str, str, str, int, tuple[int, ...]]:
-    return edge.kind, edge.source, edge.target, edge.begin or 0, edge.positions
+def _in_order(edges: Iterable[TraceEdge]) -> Iterator[TraceEdge]:
+    of_kind: dict[EdgeKind, list[TraceEdge]] = {kind: [] for kind in sorted(EdgeKind)}
+    for edge in edges:
+        of_kind[edge.kind].append(edge)
+    for some in of_kind.values():
+        some.sort(key=lambda edge: (edge.source, edge.target, edge.begin or 0, edge.positions))
+        yield from some

@@ -251,11 +251,8 @@ class SeenEvent:
     @_once
     def memberships(self) -> Mapping[str, str]:
         """Return the lot of each thing whose lot the event tells."""
-        found: dict[str, str] = {}
-        for mention in self.mentions:
-            if (lot := self._lot_in(mention)) is not None:
-                found[mention.thing] = lot
-        return found
+        told = [mention for mention in self.mentions if mention.lot is not None or mention.role in _MADE]
+        return {mention.thing: lot for mention in told if (lot := self._lot_in(mention)) is not None}
 
     @_once
     def small(self) -> bool:
