@@ -152,7 +152,7 @@ def _node(node: TraceNode) -> _Members:
     return _node_members(Kind.PRIVATE if identifier is None else identifier.kind, node.reach, node.depth)
 
 
-# Nodes differ by their names: of a hundred thousand, few have other members than the rest. Whoever gets them only reads.
+# Nodes differ by their names: of a hundred thousand, few have other members than the rest. Only read them.
 @lru_cache(maxsize=1024)
 def _node_members(kind: str, reach: Reach | None, depth: int) -> _Members:
     return {"kind": kind, "reach": reach, "depth": depth}

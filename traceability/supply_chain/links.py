@@ -99,6 +99,7 @@ class Links:
             self._take(self._index.ties((), missing))
 
     def _take(self, found: Iterable[tuple[SeenEvent, Collection[str]]]) -> None:
+        read: list[SeenEvent] = []
         for event, carried in found:
             if self._as_of is not None and event.occurred_at > self._as_of:
                 continue
@@ -107,11 +108,12 @@ class Links:
             if event.small or not event.whole:
                 if not event.whole or event.position not in self._taken:
                     self._taken.add(event.position)
-                    self._add((event,))
+                    read.append(event)
                 continue
             self.events[event.position] = event
             for tag in carried:
                 self._add_about(event, tag)
+        self._add(read)
 
     def _fetch_emptyings(self, parents: set[str]) -> None:
         new = parents - self._emptied
@@ -123,11 +125,11 @@ class Links:
                     self.events[event.position] = event
                     self.containment.add((event,))
 
-    def _add(self, events: Iterable[SeenEvent]) -> None:
+    def _add(self, events: Collection[SeenEvent]) -> None:
         """Take in all that events say."""
+        self.containment.add(events)
         for event in events:
             self.events[event.position] = event
-            self.containment.add((event,))
             if event.type == TRANSFORMATION_EVENT:
                 self._add_transformation(event)
             for member, lot in event.memberships.items():

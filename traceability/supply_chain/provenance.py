@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -203,7 +204,7 @@ def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
                 yield found.progress()
 
 
-class _Label(msgspec.Struct, frozen=True, order=True, gc=False):
+class _Label(msgspec.Struct, frozen=True, gc=False):
     thing: str
     reach: Reach
     window: Window
@@ -217,6 +218,8 @@ class _Step(NamedTuple):
     edges: tuple[TraceEdge, ...]
 
 
+# Labels of one thing stay as the walk came upon them, which depends on what is known and not on its arrival.
+_THING: Final = attrgetter("thing")
 _STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
 
 
@@ -254,13 +257,16 @@ class _Found:
     def add_edges(self, edges: Iterable[TraceEdge]) -> None:
         """Add edges between admitted nodes."""
         for edge in edges:
-            if edge not in self._edges:
-                self._edges.add(edge)
-                self._new.edges.append(edge)
-                for position in edge.positions:
-                    if position not in self._positions:
-                        self._positions.add(position)
-                        self._new.events.append(self._links.events[position])
+            before = len(self._edges)
+            self._edges.add(edge)
+            # To ask whether it is there, too, would hash all of it twice.
+            if len(self._edges) == before:
+                continue
+            self._new.edges.append(edge)
+            for position in edge.positions:
+                if position not in self._positions:
+                    self._positions.add(position)
+                    self._new.events.append(self._links.events[position])
 
     def stop(self, node: FrontierNode) -> None:
         """Note where the walk ended."""
@@ -306,7 +312,7 @@ class _Walk:
             if depth == self._query.max_depth:
                 self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
                 break
-            followed = sorted([label for label in level if self._follows(label)])
+            followed = sorted([label for label in level if self._follows(label)], key=_THING)
             self._load(followed)
             depth += 1
             level = [

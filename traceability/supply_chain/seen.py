@@ -72,7 +72,7 @@ _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if rol
 FEW: Final = 50
 """Items up to which all that an event says is read at once."""
 
-_KIND_RANKS: Final = {
+_KIND_RANKS: Final[Mapping[tuple[str, str | None], int]] = {
     (OBJECT_EVENT, "ADD"): 0,
     (AGGREGATION_EVENT, "DELETE"): 2,
     (ASSOCIATION_EVENT, "DELETE"): 2,
@@ -361,14 +361,13 @@ def see_row(row: Row, extent: frozenset[str], asked: Collection[str]) -> SeenEve
     """Return what a reader of this extent sees of an EPCIS event; `asked` as for `see`."""
     if extent >= SHAREABLE_PARTS:
         return SeenEvent(row, row, whole=True)
-    visible = row._replace(
-        what=row.what if "what" in extent else _open_items(row.what, extent, asked),
-        where=row.where if "where" in extent else b"",
-        why=row.why if "why" in extent else b"",
-        how=row.how if "how" in extent else b"",
-        more=row.more if "more" in extent else b"",
-    )
-    return SeenEvent(row, visible, whole=visible.what == row.what)
+    what = row.what if "what" in extent else _open_items(row.what, extent, asked)
+    where = row.where if "where" in extent else b""
+    why = row.why if "why" in extent else b""
+    how = row.how if "how" in extent else b""
+    more = row.more if "more" in extent else b""
+    visible = Row(row.position, row.event_id, row.recorded_at, row.head, what, where, why, how, more)
+    return SeenEvent(row, visible, whole=what == row.what)
 
 
 def _open_items(what: bytes, extent: frozenset[str], asked: Collection[str]) -> bytes:

@@ -20,8 +20,7 @@ class Window(msgspec.Struct, frozen=True, order=True, gc=False):
 
     def meet(self, other: Window) -> Window | None:
         """Return the instants in both windows, None when there are none."""
-        first = self.first if self.first >= other.first else other.first
-        last = self.last if self.last <= other.last else other.last
+        first, last = max(self.first, other.first), min(self.last, other.last)
         return Window(first, last) if first <= last else None
 
     def join(self, other: Window) -> Window:
