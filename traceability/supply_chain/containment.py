@@ -58,9 +58,14 @@ class Interval(msgspec.Struct, frozen=True, gc=False):
     counted: bool
 
     @property
+    def last(self) -> int:
+        """Return the last instant at which the child was inside."""
+        return END if self.closed_at is None else self.closed_at - 1
+
+    @property
     def window(self) -> Window:
         """Return the instants at which the child was inside."""
-        return Window(self.opened_at, END if self.closed_at is None else self.closed_at - 1)
+        return Window(self.opened_at, self.last)
 
 
 class _Tie(msgspec.Struct, frozen=True, gc=False):

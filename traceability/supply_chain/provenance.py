@@ -37,7 +37,7 @@ from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.links import Links, Passage
 from traceability.supply_chain.seen import SeenEvent, is_class
-from traceability.supply_chain.windows import ALWAYS, END, Window, hulls
+from traceability.supply_chain.windows import BEGIN, END, Window, hulls
 
 MAX_ROOTS: Final = 1_000
 
@@ -205,12 +205,19 @@ def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
 
 
 class _Label(msgspec.Struct, frozen=True, gc=False):
+    """A thing, in what way it was reached, and the instants from `first` to `last` that matter."""
+
     thing: str
     reach: Reach
-    window: Window
+    first: int
+    last: int
+
+    def covers(self, other: _Label) -> bool:
+        """Tell whether every instant that matters to `other` matters to this one."""
+        return self.first <= other.first and other.last <= self.last
 
 
-class _Step(NamedTuple):
+class _Step(msgspec.Struct, frozen=True, gc=False):
     """One step of a walk: to a label (None: a transformation of which nothing else is known), over edges."""
 
     target: _Label | None
@@ -305,7 +312,7 @@ class _Walk:
 
     def levels(self) -> Iterator[int]:
         """Walk; give the depth after each level."""
-        roots = [_Label(root, Reach.TRACED, ALWAYS) for root in self._query.roots]
+        roots = [_Label(root, Reach.TRACED, BEGIN, END) for root in self._query.roots]
         level = [label for label in roots if self._accept(label)]
         depth = 0
         while level:
@@ -328,7 +335,9 @@ class _Walk:
     def _load(self, level: list[_Label]) -> None:
         opened = {label.thing for label in level if label.reach is Reach.TRACED}
         others = {label.thing for label in level if label.reach is Reach.LOT} - opened
-        carriers = hulls((label.thing, label.window) for label in level if label.reach is Reach.CARRIER)
+        carriers = hulls(
+            (label.thing, Window(label.first, label.last)) for label in level if label.reach is Reach.CARRIER
+        )
         for thing in (*opened, *others):
             carriers.pop(thing, None)
         self._links.load(opened, others, carriers)
@@ -352,9 +361,9 @@ class _Walk:
             self._labels[label.thing] = [label]
             return True
         for known in kept:
-            if (known.reach is label.reach or known.reach is Reach.TRACED) and known.window.covers(label.window):
+            if (known.reach is label.reach or known.reach is Reach.TRACED) and known.covers(label):
                 return False
-        kept[:] = [k for k in kept if k.reach is not label.reach or not label.window.covers(k.window)]
+        kept[:] = [k for k in kept if k.reach is not label.reach or not label.covers(k)]
         kept.append(label)
         return True
 
@@ -392,18 +401,17 @@ class _Walk:
         passages = self._links.passages(label.thing)
         if not passages:
             return
-        span = self._span(label)
+        first, last = self._span(label)
         for passage in sorted(passages):
             # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
-            if passage.is_input == self._back or not span.first <= passage.at <= span.last:
+            if passage.is_input == self._back or not first <= passage.at <= last:
                 continue
             here = _passage_edge(passage)
             others = [p for p in self._links.transformations[passage.transformation] if self._follows_in(passage, p)]
             if not others:
                 yield _Step(None, passage.transformation, (here,))
             for other in sorted(others):
-                window = Window(other.at, other.at if self._back else END)
-                target = _Label(other.thing, Reach.TRACED, window)
+                target = _Label(other.thing, Reach.TRACED, other.at, other.at if self._back else END)
                 yield _Step(target, passage.transformation, (here, _passage_edge(other)))
 
     def _follows_in(self, passage: Passage, other: Passage) -> bool:
@@ -412,50 +420,51 @@ class _Walk:
             return False
         return other.at <= passage.at if self._back else other.at >= passage.at
 
-    def _span(self, label: _Label) -> Window:
-        """Return when something has to happen to a thing itself to belong to the trace."""
+    def _span(self, label: _Label) -> tuple[int, int]:
+        """Return from when to when something has to happen to a thing itself to belong to the trace."""
         if label.reach is Reach.CARRIER:
-            return label.window
-        return Window(ALWAYS.first, label.window.last) if self._back else Window(label.window.first, ALWAYS.last)
+            return label.first, label.last
+        return (BEGIN, label.last) if self._back else (label.first, END)
 
     def _to_containers(self, label: _Label) -> Iterator[_Step]:
-        span = self._span(label)
+        first, last = self._span(label)
         for interval in self._links.containment.of_child(label.thing):
-            if window := interval.window.meet(span):
-                target = _Label(interval.parent, Reach.CARRIER, window)
+            since, until = max(first, interval.opened_at), min(last, interval.last)
+            if since <= until:
+                target = _Label(interval.parent, Reach.CARRIER, since, until)
                 yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
     def _to_contents(self, label: _Label) -> Iterator[_Step]:
         for interval in self._links.containment.of_parent(label.thing):
-            if window := interval.window.meet(label.window):
-                reach = Reach.LOT if interval.counted else Reach.TRACED
-                target = _Label(interval.child, reach, window)
+            since, until = max(label.first, interval.opened_at), min(label.last, interval.last)
+            if since <= until:
+                target = _Label(interval.child, Reach.LOT if interval.counted else Reach.TRACED, since, until)
                 yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
     def _over_lots(self, label: _Label) -> Iterator[_Step]:
         for member, position in sorted(self._links.members.get(label.thing, {}).items()):
             edge = TraceEdge(EdgeKind.LOT, label.thing, member, None, None, (position,))
-            yield _Step(_Label(member, Reach.TRACED, label.window), None, (edge,))
+            yield _Step(_Label(member, Reach.TRACED, label.first, label.last), None, (edge,))
         if not self._back:
             return
         for lot, position in sorted(self._links.lots.get(label.thing, {}).items()):
             edge = TraceEdge(EdgeKind.LOT, lot, label.thing, None, None, (position,))
-            yield _Step(_Label(lot, Reach.LOT, label.window), None, (edge,))
+            yield _Step(_Label(lot, Reach.LOT, label.first, label.last), None, (edge,))
 
     def _to_attached(self, label: _Label) -> Iterator[_Step]:
         containment = self._links.containment
+        first, last = self._span(label)
         for interval in containment.of_child(label.thing, MarkKind.ASSOCIATION):
-            if interval.window.meet(self._span(label)):
+            if interval.opened_at <= last and first <= interval.last:
                 yield _attached(interval.parent, interval)
         for interval in containment.of_parent(label.thing, MarkKind.ASSOCIATION):
-            if interval.window.meet(self._span(label)):
+            if interval.opened_at <= last and first <= interval.last:
                 yield _attached(interval.child, interval)
 
 
 def _attached(thing: str, interval: Interval) -> _Step:
-    return _Step(
-        _Label(thing, Reach.ATTACHED, interval.window), None, (_interval_edge(EdgeKind.ASSOCIATION, interval),)
-    )
+    target = _Label(thing, Reach.ATTACHED, interval.opened_at, interval.last)
+    return _Step(target, None, (_interval_edge(EdgeKind.ASSOCIATION, interval),))
 
 
 def _passage_edge(passage: Passage) -> TraceEdge:
