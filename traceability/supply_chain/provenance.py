@@ -478,10 +478,14 @@ def _interval_edge(kind: EdgeKind, interval: Interval) -> TraceEdge:
     return TraceEdge(kind, interval.child, interval.parent, interval.opened_at, interval.closed_at, positions)
 
 
+# Edges of one kind all have a beginning, or none has.
+_EDGE_ORDER: Final = attrgetter("source", "target", "begin", "positions")
+
+
 def _in_order(edges: Iterable[TraceEdge]) -> Iterator[TraceEdge]:
     of_kind: dict[EdgeKind, list[TraceEdge]] = {kind: [] for kind in sorted(EdgeKind)}
     for edge in edges:
         of_kind[edge.kind].append(edge)
     for some in of_kind.values():
-        some.sort(key=lambda edge: (edge.source, edge.target, edge.begin or 0, edge.positions))
+        some.sort(key=_EDGE_ORDER)
         yield from some
