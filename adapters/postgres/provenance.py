@@ -35,21 +35,19 @@ SELECT tag, position, visibility FROM ledger.posting
 """
 # Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
 # remain are all of which `SeenEvent.ties` is true, and perhaps some more. A thousand hits may be of one event of a
-# thousand items, which is unpacked once. OFFSET 0: one probe of the primary key for each event, whatever the planner
-# thinks.
+# thousand items, which is unpacked once. An array, whose length the planner does not know: it walks the primary key
+# from one position to the next, and never the records.
 _TYING: Final[LiteralString] = f"""
 SELECT tag, position, visibility
   FROM hit
-  JOIN (SELECT position
-          FROM (SELECT DISTINCT position FROM hit) event
-         CROSS JOIN LATERAL (
-               SELECT FROM ledger.record r
-                WHERE r.ledger_id = %(ledger)s AND r.position = event.position
-                  AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
-                       OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
-                       OR (position('/10/'::bytea IN r.what) > 0
-                           AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
-               OFFSET 0) tying) tying USING (position)
+  JOIN (SELECT r.position
+          FROM ledger.record r
+         WHERE r.ledger_id = %(ledger)s AND r.position = ANY((SELECT array_agg(DISTINCT position) FROM hit)::bigint[])
+           AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
+                OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
+                OR (position('/10/'::bytea IN r.what) > 0
+                    AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
+        OFFSET 0) tying USING (position)
 """
 _TIES: Final[LiteralString] = f"WITH hit AS MATERIALIZED ({_TAGGED}) {_TYING}"
 # Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
