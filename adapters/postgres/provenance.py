@@ -182,7 +182,8 @@ class PostgresProvenance:
         )
 
     def _carrying(self, hits: Mapping[int, list[str]]) -> Iterator[tuple[SeenEvent, Collection[str]]]:
-        for event in self._read(hits):
+        # By position: of what says the same, folds may keep what they are told first.
+        for event in self._read(sorted(hits)):
             carried = hits[event.position]
             # Nearly always one of few items, which needs no more than a look.
             things = event.things if event.small else ()

@@ -73,8 +73,11 @@ class Links:
         tags.update(f"{_LOT}{thing}" for thing in opened if is_lot(thing))
         self._fetch(tags)
         self._fetch_carriers(carriers)
-        joined, self._joined = self._joined, set()
-        self._fetch(joined)
+        if self._joined:
+            things = (*opened, *others, *carriers)
+            named = self._joined & {passage.transformation for thing in things for passage in self.passages(thing)}
+            self._joined -= named
+            self._fetch(named)
         for thing in opened:
             self.containment.add(self._held.pop(thing, ()))
         # An interval ends when its child is packed elsewhere, so contents need the children's own events.
@@ -168,7 +171,7 @@ class Links:
         if event.whole and position in self._transformed:
             return
         self._transformed.add(position)
-        if event.transformation is not None:
+        if event.transformation is not None and event.transformation not in self._loaded:
             self._joined.add(event.transformation)
         name = event.transformation or f"event:{event.event_id}"
         passages = [Passage(name, m.thing, m.role is Role.INPUT, at, position) for m in event.mentions]
@@ -177,6 +180,7 @@ class Links:
             self._passages.setdefault(passage.thing, set()).add(passage)
 
     def _earliest(self, position: int, known: int | None) -> int:
-        if known is None or self.events[position].order < self.events[known].order:
+        # Of two that say the same, the same one whichever the index names first.
+        if known is None or (self.events[position].order, position) < (self.events[known].order, known):
             return position
         return known

@@ -21,7 +21,7 @@ from traceability.supply_chain.things import (
     is_class,
     is_lot,
     lot_of,
-    mention_of,
+    mentions_in,
     thing_of,
 )
 
@@ -215,7 +215,7 @@ class SeenEvent:
     @_once
     def mentions(self) -> tuple[Mention, ...]:
         """Return what the event says of each thing, in the order of its lists."""
-        return tuple([mention_of(item) for item in self.items if item.list in ROLES])
+        return tuple(mentions_in(self.items))
 
     @_once
     def things(self) -> frozenset[str]:
@@ -271,8 +271,8 @@ class SeenEvent:
             if self._searches <= _SEARCHES and not is_class(thing):
                 ending = _ENDING(thing)
                 tail = thing if ending is None else ending[0]
-                likely = [item for item in self.items if item.id.endswith(tail) and item.list in ROLES]
-                return tuple([mention for item in likely if (mention := mention_of(item)).thing == thing])
+                likely = mentions_in([item for item in self.items if item.id.endswith(tail)])
+                return tuple([mention for mention in likely if mention.thing == thing])
         return self.mentions_of.get(thing, ())
 
     def lot_of(self, thing: str) -> str | None:
