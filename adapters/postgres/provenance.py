@@ -7,6 +7,7 @@ tags of what the reader sees: neither a collision of hashes nor a tag of a hidde
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, LiteralString
@@ -34,21 +35,19 @@ SELECT tag, position, visibility FROM ledger.posting
 """
 # Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
 # remain are all of which `SeenEvent.ties` is true, and perhaps some more. A thousand hits may be of one event of a
-# thousand items, which is unpacked once. OFFSET 0: one probe of the primary key for each event, whatever the planner
-# thinks.
+# thousand items, which is unpacked once. An array, whose length the planner does not know: it walks the primary key
+# from one position to the next, and never the records.
 _TYING: Final[LiteralString] = f"""
 SELECT tag, position, visibility
   FROM hit
-  JOIN (SELECT position
-          FROM (SELECT DISTINCT position FROM hit) event
-         CROSS JOIN LATERAL (
-               SELECT FROM ledger.record r
-                WHERE r.ledger_id = %(ledger)s AND r.position = event.position
-                  AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
-                       OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
-                       OR (position('/10/'::bytea IN r.what) > 0
-                           AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
-               OFFSET 0) tying) tying USING (position)
+  JOIN (SELECT r.position
+          FROM ledger.record r
+         WHERE r.ledger_id = %(ledger)s AND r.position = ANY((SELECT array_agg(DISTINCT position) FROM hit)::bigint[])
+           AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
+                OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
+                OR (position('/10/'::bytea IN r.what) > 0
+                    AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
+        OFFSET 0) tying USING (position)
 """
 _TIES: Final[LiteralString] = f"WITH hit AS MATERIALIZED ({_TAGGED}) {_TYING}"
 # Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
@@ -102,8 +101,7 @@ SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, 
   FROM ledger.record r
  WHERE r.ledger_id = %s AND r.position = ANY(%s::bigint[])
 """
-
-
+_ROW: Final = len(Row._fields)
 _GLIMPSE: Final = 64
 """Events that are read at once to see whether anything is known of things."""
 
@@ -184,7 +182,8 @@ class PostgresProvenance:
         )
 
     def _carrying(self, hits: Mapping[int, list[str]]) -> Iterator[tuple[SeenEvent, Collection[str]]]:
-        for event in self._read(hits):
+        # By position: of what says the same, folds may keep what they are told first.
+        for event in self._read(sorted(hits)):
             carried = hits[event.position]
             # Nearly always one of few items, which needs no more than a look.
             things = event.things if event.small else ()
@@ -208,10 +207,10 @@ class PostgresProvenance:
             found.update((tag, []) for tag in missing)
             for tag, position in self._search(query, missing):
                 found[tag].append(position)
-        hits: dict[int, list[str]] = {}
+        hits: dict[int, list[str]] = defaultdict(list)
         for tag in tags:
             for position in found[tag]:
-                hits.setdefault(position, []).append(tag)
+                hits[position].append(tag)
         return hits
 
     def _add_hits_during(
@@ -225,10 +224,10 @@ class PostgresProvenance:
             if tag not in (tags := hits.setdefault(position, [])):
                 tags.append(tag)
 
-    def _search(self, query: LiteralString, tags: Collection[str], **bounds: list[int]) -> Iterator[tuple[str, int]]:
-        """Give tag and position of what may be a hit and may be seen; two tags of one hash share its hits."""
+    def _search(self, query: LiteralString, tags: Collection[str], **bounds: list[int]) -> list[tuple[str, int]]:
+        """Return tag and position of what may be a hit and may be seen; two tags of one hash share its hits."""
         if not tags:
-            return
+            return []
         hash_of = self._ledger.rules.tag_hash
         hashes = [hash_of(tag) for tag in tags]
         meant: dict[int, list[str]] = {}
@@ -238,10 +237,9 @@ class PostgresProvenance:
         extents = self._extents
         with self._ledger.pool.connection() as connection:
             rows = connection.execute(query, parameters, binary=True).fetchall()
-        for hashed, position, visibility in rows:
-            if visibility in extents:
-                for tag in meant[hashed]:
-                    yield tag, position
+        return [
+            (tag, position) for hashed, position, visibility in rows if visibility in extents for tag in meant[hashed]
+        ]
 
     def _read(self, positions: Collection[int]) -> list[SeenEvent]:
         """Return what the reader sees at these positions; read those not seen yet, and what may retract them."""
@@ -250,10 +248,11 @@ class PostgresProvenance:
             with self._ledger.pool.connection() as connection:
                 while unread:
                     unread.sort()
-                    rows = connection.execute(_RECORDS, [self._ledger.ledger_id, unread], binary=True)
+                    rows = connection.execute(_RECORDS, [self._ledger.ledger_id, unread], binary=True).fetchall()
                     declared: set[int] = set()
-                    for *row, event_type, visibility, declarations in rows:
-                        declared.update(self._see(Row(*row), event_type, visibility, declarations))
+                    for record in rows:
+                        row, (event_type, visibility, declarations) = Row._make(record[:_ROW]), record[_ROW:]
+                        declared.update(self._see(row, event_type, visibility, declarations))
                     unread = [position for position in declared if position not in self._seen]
         return self._at(positions)
 

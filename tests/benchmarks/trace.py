@@ -18,40 +18,27 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import orjson
-from pydantic import SecretStr
 
-from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, embedded_server
-from adapters.postgres.migrate import migrate
-from api.notary import integrate_all
 from api.provenance import ask
-from api.settings import Settings
-from api.wiring import Engine, open_engine
+from api.wiring import Engine
 from tests.benchmarks import generate
+from tests.benchmarks._loaded import Feed, loaded
 from tests.benchmarks._machine import machine
 from tests.benchmarks.item_page import serving
-from traceability.gs1.epcis import read_document
-from traceability.ledger.access import PUBLIC, Grant
-from traceability.ledger.event import LedgerEvent
 from traceability.ledger.organisations import Scope
 from traceability.supply_chain.history import item_history
 
 READER = 24
 """The index of the organisation that asks, a packer."""
-
-OPENED = frozenset({"what", "where", "how"})
-DOCUMENT = 500
-"""Events that are read at once while the ledger is loaded."""
 
 HISTORY_TARGETS = {1_000_000: {"least": 5, "aim": 2}, 10_000_000: {"least": 10, "aim": 4}}
 TRACE_TARGETS = {
@@ -62,13 +49,6 @@ TRACE_TARGETS = {
 FIRST_BYTE_TARGET = {"least": 300, "aim": 100}
 
 
-class Size(NamedTuple):
-    """The feed that is in the ledger."""
-
-    events: int
-    large: float
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="events in the ledger")
@@ -76,66 +56,29 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20, help="requests for each trace; half for the largest")
     parser.add_argument("--data", type=Path, help="a folder that keeps the loaded ledger")
     chosen = parser.parse_args()
-    size = Size(chosen.events, chosen.large)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = chosen.data or Path(temporary)
-        with embedded_server(folder / "postgres") as server:
-            owner, runtime = server.url(role=OWNER_ROLE), server.url(role=RUNTIME_ROLE)
-            migrate(owner, runtime_role=RUNTIME_ROLE)
-            settings = Settings(
-                database_url=SecretStr(runtime), database_owner_url=SecretStr(owner), data=folder / "data"
-            )
-            with open_engine(settings) as engine:
-                load(engine, size, folder / "loaded.json")
-                name = generate.organisations()[READER].name
-                key = engine.organisations.create_key(name, [Scope.QUERY])[1]
-                measure_history(engine, name, size)
-            with serving(runtime, settings.data) as url, httpx.Client(base_url=url, timeout=120) as client:
-                client.headers["Authorization"] = f"Bearer {key}"
-                measure_traces(client, size, chosen.requests)
+    feed = Feed(chosen.events, chosen.large)
+    with loaded(feed, chosen.data) as engine:
+        name = generate.organisations()[READER].name
+        key = engine.organisations.create_key(name, [Scope.QUERY])[1]
+        measure_history(engine, name, feed)
+        assert engine.settings.database_url is not None
+        runtime = engine.settings.database_url.get_secret_value()
+        with serving(runtime, engine.settings.data) as url, httpx.Client(base_url=url, timeout=120) as client:
+            client.headers["Authorization"] = f"Bearer {key}"
+            measure_traces(client, feed, chosen.requests)
 
 
-def load(engine: Engine, size: Size, said: Path) -> None:
-    """Put the feed in and publish the log, unless the folder has that already."""
-    if said.exists():
-        kept = Size(**json.loads(said.read_bytes()))
-        assert kept == size, f"{said.parent} holds a feed of {kept}"
-        return
-    for partner in generate.organisations():
-        engine.organisations.add(partner.name, display_name=partner.name, glns=list(partner.glns))
-        engine.organisations.set_grant(Grant(partner.name, PUBLIC, None, OPENED))
-    started, done = time.perf_counter(), 0
-    for batch in engine.ledger.append_all(events(size)):
-        done += len(batch)
-        talk(f"\r{done} events in {time.perf_counter() - started:.0f} s")
-    talk("\n")
-    integrate_all(engine)
-    said.write_text(json.dumps(size._asdict()))
-
-
-def events(size: Size) -> Iterator[LedgerEvent]:
-    """Yield the events of the feed as `feed import` would cut them."""
-    names = [partner.name for partner in generate.organisations()]
-    told = iter(generate.Feed(size.events, large=size.large))
-    while some := list(islice(told, DOCUMENT)):
-        for captor in {event.captor for event in some}:
-            texts = [event.text.encode() for event in some if event.captor == captor]
-            document = read_document(generate.HEAD + b",".join(texts) + generate.TAIL, captured_by=names[captor])
-            assert document.valid, document.problems[:3]
-            yield from (captured.event for captured in document.events)
-
-
-def measure_history(engine: Engine, name: str, size: Size) -> None:
+def measure_history(engine: Engine, name: str, feed: Feed) -> None:
     reader = engine.organisations.reader(name)
-    things = generate.things(420, size.events, large=size.large)
+    things = generate.things(420, feed.events, large=feed.large)
     times = [timed(partial(lambda thing: item_history(ask(engine, reader), thing), thing)) for thing in things]
-    target = HISTORY_TARGETS.get(size.events)
-    report("item history in the process", "p99_ms", times[20:], size, target)
+    target = HISTORY_TARGETS.get(feed.events)
+    report("item history in the process", "p99_ms", times[20:], feed, target)
 
 
-def measure_traces(client: httpx.Client, size: Size, requests: int) -> None:
+def measure_traces(client: httpx.Client, feed: Feed, requests: int) -> None:
     for root, (nodes, target) in zip(
-        generate.roots(size.events, large=size.large), TRACE_TARGETS.items(), strict=False
+        generate.roots(feed.events, large=feed.large), TRACE_TARGETS.items(), strict=False
     ):
         question = {"roots": [root.id], "direction": "forward", "max_nodes": 200_000}
         answers: list[Any] = []
@@ -151,11 +94,11 @@ def measure_traces(client: httpx.Client, size: Size, requests: int) -> None:
         assert told["complete"], told["frontier"][:3]
         found = {"nodes": len(told["nodes"]), "edges": len(told["edges"]), "bytes": len(answers[0])}
         assert len(told["nodes"]) == root.nodes, (len(told["nodes"]), root)
-        report(f"trace of {nodes:,} nodes as JSON", "p95_ms", times, size, target, **found)
+        report(f"trace of {nodes:,} nodes as JSON", "p95_ms", times, feed, target, **found)
         first = [first_byte(client, question) for _ in range(1 + count)][1:]
         wanted = FIRST_BYTE_TARGET if nodes == 100_000 else None
-        report(f"trace of {nodes:,} nodes as NDJSON: first byte", "p95_ms", [t for t, _ in first], size, wanted)
-        report(f"trace of {nodes:,} nodes as NDJSON: last byte", "p95_ms", [t for _, t in first], size, None)
+        report(f"trace of {nodes:,} nodes as NDJSON: first byte", "p95_ms", [t for t, _ in first], feed, wanted)
+        report(f"trace of {nodes:,} nodes as NDJSON: last byte", "p95_ms", [t for _, t in first], feed, None)
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -177,7 +120,7 @@ def first_byte(client: httpx.Client, question: dict[str, object]) -> tuple[float
     return first, (time.perf_counter() - started) * 1000
 
 
-def report(name: str, wanted: str, times: list[float], size: Size, target: object, **more: int) -> None:
+def report(name: str, wanted: str, times: list[float], feed: Feed, target: object, **more: int) -> None:
     ordered = sorted(times)
     figures = {
         "p50_ms": round(statistics.median(ordered), 2),
@@ -185,15 +128,11 @@ def report(name: str, wanted: str, times: list[float], size: Size, target: objec
         "max_ms": round(ordered[-1], 2),
         "times": len(ordered),
         **more,
-        **size._asdict(),
+        **asdict(feed),
         "reader": "one of 50 organisations",
         f"target_{wanted}": target,
     }
     print(json.dumps({"benchmark": name, "machine": machine(), "figures": figures}), flush=True)
-
-
-def talk(text: str) -> None:
-    print(text, end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import Final
 
@@ -37,6 +38,7 @@ from traceability.supply_chain.seen import (
 )
 from traceability.supply_chain.windows import END, Window
 
+_NONE: Final[frozenset[str]] = frozenset()
 _KINDS: Final = {AGGREGATION_EVENT: MarkKind.CONTAINMENT, ASSOCIATION_EVENT: MarkKind.ASSOCIATION}
 
 
@@ -58,29 +60,31 @@ class Interval(msgspec.Struct, frozen=True, gc=False):
     counted: bool
 
     @property
+    def last(self) -> int:
+        """Return the last instant at which the child was inside."""
+        return END if self.closed_at is None else self.closed_at - 1
+
+    @property
     def window(self) -> Window:
         """Return the instants at which the child was inside."""
-        return Window(self.opened_at, END if self.closed_at is None else self.closed_at - 1)
+        return Window(self.opened_at, self.last)
 
 
 class _Tie(msgspec.Struct, frozen=True, gc=False):
-    """What one event says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
+    """What `event` says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
 
-    order: FoldOrder
+    at: int
     position: int
     kind: MarkKind
     parent: str | None
     opens: bool
     counted: bool
-
-    @property
-    def at(self) -> int:
-        return self.order.at
+    event: SeenEvent
 
     @property
     def turn(self) -> tuple[int, bool, FoldOrder, str, int]:
         """Sort by time, closes first; position only separates events whose content is the same."""
-        return self.at, self.opens, self.order, self.parent or "", self.position
+        return self.at, self.opens, self.event.order, self.parent or "", self.position
 
 
 class Containment:
@@ -92,9 +96,10 @@ class Containment:
 
     def __init__(self, events: Iterable[SeenEvent] = ()) -> None:
         self._ties: dict[str, dict[int, _Tie]] = {}  # by position: an event says one thing of a child
-        self._paired: dict[tuple[MarkKind, str], list[Interval]] = {}
-        self._emptied: dict[tuple[MarkKind, str], list[tuple[int, int]]] = {}
-        self._children: dict[tuple[MarkKind, str], set[str]] = {}
+        self._paired: dict[MarkKind, dict[str, list[Interval]]] = {kind: {} for kind in MarkKind}
+        self._emptied: dict[MarkKind, dict[str, list[tuple[int, int]]]] = {kind: {} for kind in MarkKind}
+        self._children: dict[MarkKind, dict[str, set[str]]] = {kind: {} for kind in MarkKind}
+        self._filled: set[str] = set()
         self.add(events)
 
     def add(self, events: Iterable[SeenEvent], about: Collection[str] | None = None) -> None:
@@ -109,56 +114,65 @@ class Containment:
             elif event.type == TRANSFORMATION_EVENT or (event.type == OBJECT_EVENT and event.action == "DELETE"):
                 self._add_ends(event, about)
 
-    def children(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> set[str]:
+    def children(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> AbstractSet[str]:
         """Return everything that was ever put into a parent."""
-        return self._children.get((kind, parent), set())
+        return self._children[kind].get(parent, _NONE)
 
     def parents(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> set[str]:
         """Return everything that a child was ever put into."""
         ties = self._ties.get(child, {}).values()
         return {tie.parent for tie in ties if tie.kind is kind and tie.opens and tie.parent is not None}
 
+    def newly_filled(self) -> set[str]:
+        """Return every parent that something was put into or attached to since this was asked last."""
+        filled, self._filled = self._filled, set()
+        return filled
+
     def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a child, by opening."""
-        paired = self._paired.get((kind, child))
+        paired = self._paired[kind].get(child)
         if paired is None:
-            ties = [tie for tie in self._ties.get(child, {}).values() if tie.kind is kind]
-            ties.sort(key=_TURN)
-            paired = sorted(self._pair(child, kind, ties), key=lambda interval: (interval.opened_at, interval.parent))
-            self._paired[kind, child] = paired
+            said = self._ties.get(child)
+            ties = [] if said is None else [tie for tie in said.values() if tie.kind is kind]
+            if len(ties) > 1:
+                ties.sort(key=_TURN)
+            paired = list(self._pair(child, kind, ties))
+            if len(paired) > 1:
+                paired.sort(key=lambda interval: (interval.opened_at, interval.parent))
+            self._paired[kind][child] = paired
         return paired
 
     def of_parent(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a parent, by opening and child."""
-        found = (i for child in self.children(parent, kind) for i in self.of_child(child, kind) if i.parent == parent)
-        return sorted(found, key=lambda interval: (interval.opened_at, interval.child))
+        found = [i for child in self.children(parent, kind) for i in self.of_child(child, kind) if i.parent == parent]
+        if len(found) > 1:
+            found.sort(key=lambda interval: (interval.opened_at, interval.child))
+        return found
 
     def _add_ties(self, event: SeenEvent, kind: MarkKind, about: Collection[str] | None) -> None:
-        opens, order = event.action == "ADD", event.order
+        opens, at, position = event.action == "ADD", event.occurred_at, event.position
         for parent in event.parents:
-            for mention in _about(event, about):
-                if mention.role is not Role.CHILD:
-                    continue
-                self._tie(mention.thing, _Tie(order, event.position, kind, parent, opens, mention.class_level))
-                if opens:
-                    self._children.setdefault((kind, parent), set()).add(mention.thing)
+            children = [mention for mention in _about(event, about) if mention.role is Role.CHILD]
+            for child in children:
+                self._tie(child.thing, _Tie(at, position, kind, parent, opens, child.class_level, event))
+            if opens and children:
+                self._filled.add(parent)
+                self._children[kind].setdefault(parent, set()).update([child.thing for child in children])
             if event.empties:
-                emptied = self._emptied.setdefault((kind, parent), [])
-                if (entry := (event.occurred_at, event.position)) not in emptied:
+                emptied = self._emptied[kind].setdefault(parent, [])
+                if (entry := (at, position)) not in emptied:
                     insort(emptied, entry)
-                    self._paired.clear()
+                    self._paired[kind].clear()
 
     def _add_ends(self, event: SeenEvent, about: Collection[str] | None) -> None:
-        order = event.order
+        at, position, kind = event.occurred_at, event.position, MarkKind.CONTAINMENT
         for mention in _about(event, about):
             if not mention.class_level and mention.role is not Role.OUTPUT:
-                self._tie(
-                    mention.thing, _Tie(order, event.position, MarkKind.CONTAINMENT, None, opens=False, counted=False)
-                )
+                self._tie(mention.thing, _Tie(at, position, kind, None, opens=False, counted=False, event=event))
 
     def _tie(self, child: str, tie: _Tie) -> None:
         self._ties.setdefault(child, {})[tie.position] = tie
-        self._paired.pop((tie.kind, child), None)
+        self._paired[tie.kind].pop(child, None)
 
     def _pair(self, child: str, kind: MarkKind, ties: list[_Tie]) -> Iterator[Interval]:
         inside: dict[str, _Tie] = {}
@@ -185,7 +199,9 @@ class Containment:
             yield _interval(child, parent, opened, None if emptied is None else (*emptied, False))
 
     def _next_emptying(self, kind: MarkKind, parent: str, after: int) -> tuple[int, int] | None:
-        emptied = self._emptied.get((kind, parent), [])
+        emptied = self._emptied[kind].get(parent)
+        if emptied is None:
+            return None
         following = bisect_right(emptied, after, key=lambda entry: entry[0])
         return emptied[following] if following < len(emptied) else None
 

@@ -156,7 +156,9 @@ def _covered(stay: Stay, found: Iterable[Stay]) -> bool:
 def _load_children(index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None) -> None:
     children = {child for kind in MarkKind for child in containment.children(thing, kind)}
     if children:
-        _add(containment, counting(_until(index.events({f"item:{child}" for child in children}), as_of)), children)
+        # When each was packed elsewhere or ended, not where it was seen.
+        ties = index.ties({f"item:{child}" for child in children})
+        _add(containment, _until((event for event, _ in ties), as_of), children)
     attached = containment.parents(thing, MarkKind.ASSOCIATION)
     if attached:
         _add(containment, counting(_until(index.emptyings({f"item:{parent}" for parent in attached}), as_of)), attached)

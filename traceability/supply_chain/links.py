@@ -16,7 +16,7 @@ from traceability.supply_chain.windows import ALWAYS, Window
 
 _ITEM: Final = "item:"
 _LOT: Final = "lot:"
-_JOINED: Final = "transformation:"
+_TRANSFORMATION: Final = "transformation:"
 
 
 class Passage(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -51,6 +51,7 @@ class Links:
         self._passages: dict[str, set[Passage]] = {}
         self._taken: set[int] = set()
         self._transformed: set[int] = set()
+        self._joined: set[str] = set()
         self._held: dict[str, list[SeenEvent]] = {}
         self.events: dict[int, SeenEvent] = {}
         self.containment = Containment()
@@ -72,18 +73,17 @@ class Links:
         tags.update(f"{_LOT}{thing}" for thing in opened if is_lot(thing))
         self._fetch(tags)
         self._fetch_carriers(carriers)
-        things = [*opened, *others, *carriers]
-        passages = (passage for thing in things for passage in self.passages(thing))
-        self._fetch({p.transformation for p in passages if p.transformation.startswith(_JOINED)})
+        if self._joined:
+            things = (*opened, *others, *carriers)
+            named = self._joined & {passage.transformation for thing in things for passage in self.passages(thing)}
+            self._joined -= named
+            self._fetch(named)
         for thing in opened:
             self.containment.add(self._held.pop(thing, ()))
         # An interval ends when its child is packed elsewhere, so contents need the children's own events.
         children = {child for kind in MarkKind for thing in opened for child in self.containment.children(thing, kind)}
         self._fetch_carriers(dict.fromkeys(children, ALWAYS))
-        things += children
-        self._fetch_emptyings(
-            {parent for kind in MarkKind for thing in things for parent in self.containment.parents(thing, kind)}
-        )
+        self._fetch_emptyings(self.containment.newly_filled())
 
     def _fetch(self, tags: set[str]) -> None:
         missing = tags - self._loaded
@@ -102,6 +102,7 @@ class Links:
             self._take(self._index.ties((), missing))
 
     def _take(self, found: Iterable[tuple[SeenEvent, Collection[str]]]) -> None:
+        read: list[SeenEvent] = []
         for event, carried in found:
             if self._as_of is not None and event.occurred_at > self._as_of:
                 continue
@@ -110,26 +111,28 @@ class Links:
             if event.small or not event.whole:
                 if not event.whole or event.position not in self._taken:
                     self._taken.add(event.position)
-                    self._add((event,))
+                    read.append(event)
                 continue
             self.events[event.position] = event
             for tag in carried:
                 self._add_about(event, tag)
+        self._add(read)
 
     def _fetch_emptyings(self, parents: set[str]) -> None:
-        missing = {f"{_ITEM}{parent}" for parent in parents} - self._loaded - self._emptied
+        new = parents - self._emptied
+        self._emptied |= new
+        missing = {f"{_ITEM}{parent}" for parent in new} - self._loaded
         if missing:
-            self._emptied |= missing
             for event in counting(self._index.emptyings(missing)):
                 if self._as_of is None or event.occurred_at <= self._as_of:
                     self.events[event.position] = event
                     self.containment.add((event,))
 
-    def _add(self, events: Iterable[SeenEvent]) -> None:
+    def _add(self, events: Collection[SeenEvent]) -> None:
         """Take in all that events say."""
+        self.containment.add(events)
         for event in events:
             self.events[event.position] = event
-            self.containment.add((event,))
             if event.type == TRANSFORMATION_EVENT:
                 self._add_transformation(event)
             for member, lot in event.memberships.items():
@@ -139,7 +142,7 @@ class Links:
         """Take in what an event that names many things says of the one, lot or transformation of a tag."""
         if tag.startswith(_LOT):
             self._add_members(event, tag.removeprefix(_LOT))
-        elif tag.startswith(_JOINED):
+        elif tag.startswith(_TRANSFORMATION):
             self._add_transformation(event)
         else:
             self._add_of_thing(event, tag.removeprefix(_ITEM))
@@ -164,16 +167,20 @@ class Links:
         self.members.setdefault(lot, {})[member] = lots[lot]
 
     def _add_transformation(self, event: SeenEvent) -> None:
-        name = event.transformation or f"event:{event.event_id}"
         at, position = event.occurred_at, event.position
+        if event.whole and position in self._transformed:
+            return
+        self._transformed.add(position)
+        if event.transformation is not None and event.transformation not in self._loaded:
+            self._joined.add(event.transformation)
+        name = event.transformation or f"event:{event.event_id}"
         passages = [Passage(name, m.thing, m.role is Role.INPUT, at, position) for m in event.mentions]
-        if position not in self._transformed or not event.whole:
-            self._transformed.add(position)
-            self.transformations.setdefault(name, set()).update(passages)
-            for passage in passages:
-                self._passages.setdefault(passage.thing, set()).add(passage)
+        self.transformations.setdefault(name, set()).update(passages)
+        for passage in passages:
+            self._passages.setdefault(passage.thing, set()).add(passage)
 
     def _earliest(self, position: int, known: int | None) -> int:
-        if known is None or self.events[position].order < self.events[known].order:
+        # Of two that say the same, the same one whichever the index names first.
+        if known is None or (self.events[position].order, position) < (self.events[known].order, known):
             return position
         return known

@@ -23,140 +23,50 @@ to a thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 
-from traceability.errors import InvalidInputError, NotFoundError
+from traceability.errors import NotFoundError
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.links import Links, Passage
 from traceability.supply_chain.seen import SeenEvent, is_class
-from traceability.supply_chain.windows import ALWAYS, END, Window, hulls
+from traceability.supply_chain.traced import (
+    MAX_ROOTS,
+    PROPAGATING,
+    Direction,
+    EdgeKind,
+    FrontierNode,
+    Progress,
+    Reach,
+    Stop,
+    Trace,
+    TraceEdge,
+    TraceNode,
+    TraceQuery,
+)
+from traceability.supply_chain.windows import BEGIN, END, Window, hulls
 
-MAX_ROOTS: Final = 1_000
-
-
-class Direction(StrEnum):
-    """Towards origins, towards consequences, or each from the roots."""
-
-    BACK = "back"
-    FORWARD = "forward"
-    BOTH = "both"
-
-
-class EdgeKind(StrEnum):
-    """What ties two nodes of a trace."""
-
-    TRANSFORMATION = "transformation"
-    CONTAINMENT = "containment"
-    LOT = "lot"
-    ASSOCIATION = "association"
-
-
-PROPAGATING: Final = frozenset(EdgeKind) - {EdgeKind.ASSOCIATION}
-
-
-class Reach(StrEnum):
-    """In what way the walk reached a thing (module docstring), the strongest first."""
-
-    TRACED = "traced"
-    LOT = "lot"
-    CARRIER = "carrier"
-    ATTACHED = "attached"
-
-
-class Stop(StrEnum):
-    """Why the walk ended at a thing."""
-
-    NO_FURTHER = "no_further"
-    """Nothing that the reader may see leads on."""
-    CLASS_LEVEL = "class_level"
-    """Only the class of goods was recorded, no lot or serial."""
-    DEPTH = "depth"
-    LIMIT = "limit"
-
-
-@dataclass(frozen=True, slots=True)
-class TraceQuery:
-    """What to trace: things by name (`thing_of`), `as_of` in microseconds UTC; limits count steps and nodes."""
-
-    roots: tuple[str, ...]
-    direction: Direction = Direction.BOTH
-    as_of: int | None = None
-    max_depth: int = 100
-    max_nodes: int = 10_000
-    edge_kinds: frozenset[EdgeKind] = PROPAGATING
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.roots) <= MAX_ROOTS:
-            raise InvalidInputError(f"A trace has 1 to {MAX_ROOTS} roots.", code="trace.roots")
-        if self.max_depth < 0 or self.max_nodes < len(self.roots):
-            raise InvalidInputError("A trace cannot have fewer nodes than roots.", code="trace.limits")
-
-
-class TraceNode(msgspec.Struct, frozen=True, gc=False):
-    """A thing, or a transformation (`reach` None). `depth` counts steps from the nearest root."""
-
-    id: str
-    reach: Reach | None
-    depth: int
-
-
-class TraceEdge(msgspec.Struct, frozen=True, gc=False):
-    """A tie in the direction of the goods: input → transformation → output, child → parent, lot → member.
-
-    It holds from `begin` to before `end` (µs UTC); a transformation has its instant as `begin` and no `end`, lot
-    membership neither. `positions` are the events that say so.
-    """
-
-    kind: EdgeKind
-    source: str
-    target: str
-    begin: int | None
-    end: int | None
-    positions: tuple[int, ...]
-
-
-class FrontierNode(msgspec.Struct, frozen=True, gc=False):
-    """Where and why the walk in one direction ended."""
-
-    id: str
-    direction: Direction
-    reason: Stop
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """The answer: nodes by id, edges and frontier sorted, and the events behind the edges by position."""
-
-    query: TraceQuery
-    known_at: int
-    nodes: dict[str, TraceNode]
-    edges: tuple[TraceEdge, ...]
-    frontier: tuple[FrontierNode, ...]
-    events: dict[int, SeenEvent] = field(repr=False)
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether no limit cut the walk short."""
-        return all(node.reason not in (Stop.DEPTH, Stop.LIMIT) for node in self.frontier)
-
-
-class Progress(NamedTuple):
-    """What a walk found since it last told: nodes, edges, frontier, and the events behind these edges, each once.
-
-    A node that was told may be told again, nearer to the roots or reached in a stronger way; the last word counts.
-    """
-
-    nodes: list[TraceNode]
-    edges: list[TraceEdge]
-    frontier: list[FrontierNode]
-    events: list[SeenEvent]
+__all__ = [
+    "MAX_ROOTS",
+    "PROPAGATING",
+    "Direction",
+    "EdgeKind",
+    "FrontierNode",
+    "Progress",
+    "Reach",
+    "Stop",
+    "Trace",
+    "TraceEdge",
+    "TraceNode",
+    "TraceQuery",
+    "trace",
+    "walk",
+]
 
 
 def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
@@ -174,7 +84,7 @@ def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
         query=query,
         known_at=index.known_at,
         nodes=dict(sorted(nodes.items())),
-        edges=tuple(sorted(edges, key=_edge_order)),
+        edges=tuple(_in_order(edges)),
         frontier=tuple(sorted(frontier, key=lambda node: (node.id, node.direction, node.reason))),
         events=dict(sorted(events.items())),
     )
@@ -195,7 +105,7 @@ def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
 def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
     found = _Found(query.max_nodes, links)
     for root in query.roots:
-        found.admit(0, (root, Reach.TRACED))
+        found.admit(0, [(root, Reach.TRACED)])
     yield found.progress()
     for direction in (Direction.BACK, Direction.FORWARD):
         if query.direction in (direction, Direction.BOTH):
@@ -203,13 +113,20 @@ def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
                 yield found.progress()
 
 
-class _Label(msgspec.Struct, frozen=True, order=True, gc=False):
+class _Label(msgspec.Struct, frozen=True, gc=False):
+    """A thing, in what way it was reached, and the instants from `first` to `last` that matter."""
+
     thing: str
     reach: Reach
-    window: Window
+    first: int
+    last: int
+
+    def covers(self, other: _Label) -> bool:
+        """Tell whether every instant that matters to `other` matters to this one."""
+        return self.first <= other.first and other.last <= self.last
 
 
-class _Step(NamedTuple):
+class _Step(msgspec.Struct, frozen=True, gc=False):
     """One step of a walk: to a label (None: a transformation of which nothing else is known), over edges."""
 
     target: _Label | None
@@ -217,6 +134,8 @@ class _Step(NamedTuple):
     edges: tuple[TraceEdge, ...]
 
 
+# Labels of one thing stay as the walk came upon them, which depends on what is known and not on its arrival.
+_THING: Final = attrgetter("thing")
 _STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
 
 
@@ -233,7 +152,7 @@ class _Found:
         self._changed: set[str] = set()
         self._new = Progress([], [], [], [])
 
-    def admit(self, depth: int, *wanted: tuple[str, Reach | None]) -> bool:
+    def admit(self, depth: int, wanted: Sequence[tuple[str, Reach | None]]) -> bool:
         """Add nodes, all or none; one that is there keeps its least depth and its strongest reach."""
         nodes = self._nodes
         if len(nodes) + len(wanted) > self._max_nodes:
@@ -242,24 +161,28 @@ class _Found:
                 return False
         for node, reach in wanted:
             known = nodes.get(node)
-            if known is not None:
-                reach = _stronger(known.reach, reach)  # noqa: PLW2901
-                if reach is known.reach and known.depth <= depth:
-                    continue
-            nodes[node] = TraceNode(node, reach, depth if known is None else min(depth, known.depth))
+            if known is None:
+                nodes[node] = TraceNode(node, reach, depth)
+            elif (stronger := _stronger(known.reach, reach)) is known.reach and known.depth <= depth:
+                continue
+            else:
+                nodes[node] = TraceNode(node, stronger, min(depth, known.depth))
             self._changed.add(node)
         return True
 
     def add_edges(self, edges: Iterable[TraceEdge]) -> None:
         """Add edges between admitted nodes."""
         for edge in edges:
-            if edge not in self._edges:
-                self._edges.add(edge)
-                self._new.edges.append(edge)
-                for position in edge.positions:
-                    if position not in self._positions:
-                        self._positions.add(position)
-                        self._new.events.append(self._links.events[position])
+            before = len(self._edges)
+            self._edges.add(edge)
+            # To ask whether it is there, too, would hash all of it twice.
+            if len(self._edges) == before:
+                continue
+            self._new.edges.append(edge)
+            for position in edge.positions:
+                if position not in self._positions:
+                    self._positions.add(position)
+                    self._new.events.append(self._links.events[position])
 
     def stop(self, node: FrontierNode) -> None:
         """Note where the walk ended."""
@@ -276,6 +199,8 @@ class _Found:
 
 
 def _stronger(known: Reach | None, reach: Reach | None) -> Reach | None:
+    if known is reach:
+        return known
     if known is None or reach is None:
         return known or reach
     return known if _STRENGTH[known] <= _STRENGTH[reach] else reach
@@ -296,16 +221,22 @@ class _Walk:
 
     def levels(self) -> Iterator[int]:
         """Walk; give the depth after each level."""
-        level = [label for root in self._query.roots for label in self._accept(_Label(root, Reach.TRACED, ALWAYS))]
+        roots = [_Label(root, Reach.TRACED, BEGIN, END) for root in self._query.roots]
+        level = [label for label in roots if self._accept(label)]
         depth = 0
         while level:
             if depth == self._query.max_depth:
                 self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
                 break
-            followed = sorted(label for label in level if self._follows(label))
+            followed = sorted([label for label in level if self._follows(label)], key=_THING)
             self._load(followed)
             depth += 1
-            level = [new for label in followed for step in self._steps(label) for new in self._take(label, step, depth)]
+            level = [
+                step.target
+                for label in followed
+                for step in self._steps(label)
+                if self._take(label, step, depth) and step.target is not None and self._accept(step.target)
+            ]
             yield depth
         self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
         yield depth
@@ -313,7 +244,9 @@ class _Walk:
     def _load(self, level: list[_Label]) -> None:
         opened = {label.thing for label in level if label.reach is Reach.TRACED}
         others = {label.thing for label in level if label.reach is Reach.LOT} - opened
-        carriers = hulls((label.thing, label.window) for label in level if label.reach is Reach.CARRIER)
+        carriers = hulls(
+            (label.thing, Window(label.first, label.last)) for label in level if label.reach is Reach.CARRIER
+        )
         for thing in (*opened, *others):
             carriers.pop(thing, None)
         self._links.load(opened, others, carriers)
@@ -330,26 +263,31 @@ class _Walk:
         for thing in things:
             self._found.stop(FrontierNode(thing, self._direction, reason))
 
-    def _accept(self, label: _Label) -> Iterator[_Label]:
-        """Keep a label unless a kept one implies all that it could lead to."""
-        kept = self._labels.setdefault(label.thing, [])
-        if not any(known.reach in (label.reach, Reach.TRACED) and known.window.covers(label.window) for known in kept):
-            kept[:] = [k for k in kept if k.reach is not label.reach or not label.window.covers(k.window)]
-            kept.append(label)
-            yield label
+    def _accept(self, label: _Label) -> bool:
+        """Keep a label unless a kept one implies all that it could lead to; tell whether it was kept."""
+        kept = self._labels.get(label.thing)
+        if kept is None:
+            self._labels[label.thing] = [label]
+            return True
+        for known in kept:
+            if (known.reach is label.reach or known.reach is Reach.TRACED) and known.covers(label):
+                return False
+        kept[:] = [k for k in kept if k.reach is not label.reach or not label.covers(k)]
+        kept.append(label)
+        return True
 
-    def _take(self, label: _Label, step: _Step, depth: int) -> Iterator[_Label]:
+    def _take(self, label: _Label, step: _Step, depth: int) -> bool:
+        """Note that a label led on, and show the step; tell whether there was room."""
         self._led_on.add(label.thing)
-        target = step.target
-        nodes: list[tuple[str, Reach | None]] = [] if step.via is None else [(step.via, None)]
-        if target is not None:
-            nodes.append((target.thing, target.reach))
-        if not self._found.admit(depth, *nodes):
+        target, via = step.target, step.via
+        nodes: list[tuple[str, Reach | None]] = [] if target is None else [(target.thing, target.reach)]
+        if via is not None:
+            nodes.append((via, None))
+        if not self._found.admit(depth, nodes):
             self._stop({label.thing}, Stop.LIMIT)
-            return
+            return False
         self._found.add_edges(step.edges)
-        if target is not None:
-            yield from self._accept(target)
+        return True
 
     def _steps(self, label: _Label) -> Iterator[_Step]:
         kinds = self._query.edge_kinds
@@ -369,17 +307,20 @@ class _Walk:
             yield from self._to_attached(label)
 
     def _through_transformations(self, label: _Label) -> Iterator[_Step]:
-        for passage in sorted(self._links.passages(label.thing)):
+        passages = self._links.passages(label.thing)
+        if not passages:
+            return
+        first, last = self._span(label)
+        for passage in sorted(passages):
             # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
-            if passage.is_input == self._back or not self._span(label).covers(Window(passage.at, passage.at)):
+            if passage.is_input == self._back or not first <= passage.at <= last:
                 continue
             here = _passage_edge(passage)
             others = [p for p in self._links.transformations[passage.transformation] if self._follows_in(passage, p)]
             if not others:
                 yield _Step(None, passage.transformation, (here,))
             for other in sorted(others):
-                window = Window(other.at, other.at if self._back else END)
-                target = _Label(other.thing, Reach.TRACED, window)
+                target = _Label(other.thing, Reach.TRACED, other.at, other.at if self._back else END)
                 yield _Step(target, passage.transformation, (here, _passage_edge(other)))
 
     def _follows_in(self, passage: Passage, other: Passage) -> bool:
@@ -388,49 +329,51 @@ class _Walk:
             return False
         return other.at <= passage.at if self._back else other.at >= passage.at
 
-    def _span(self, label: _Label) -> Window:
-        """Return when something has to happen to a thing itself to belong to the trace."""
+    def _span(self, label: _Label) -> tuple[int, int]:
+        """Return from when to when something has to happen to a thing itself to belong to the trace."""
         if label.reach is Reach.CARRIER:
-            return label.window
-        return Window(ALWAYS.first, label.window.last) if self._back else Window(label.window.first, ALWAYS.last)
+            return label.first, label.last
+        return (BEGIN, label.last) if self._back else (label.first, END)
 
     def _to_containers(self, label: _Label) -> Iterator[_Step]:
+        first, last = self._span(label)
         for interval in self._links.containment.of_child(label.thing):
-            if window := interval.window.meet(self._span(label)):
-                target = _Label(interval.parent, Reach.CARRIER, window)
+            since, until = max(first, interval.opened_at), min(last, interval.last)
+            if since <= until:
+                target = _Label(interval.parent, Reach.CARRIER, since, until)
                 yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
     def _to_contents(self, label: _Label) -> Iterator[_Step]:
         for interval in self._links.containment.of_parent(label.thing):
-            if window := interval.window.meet(label.window):
-                reach = Reach.LOT if interval.counted else Reach.TRACED
-                target = _Label(interval.child, reach, window)
+            since, until = max(label.first, interval.opened_at), min(label.last, interval.last)
+            if since <= until:
+                target = _Label(interval.child, Reach.LOT if interval.counted else Reach.TRACED, since, until)
                 yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
     def _over_lots(self, label: _Label) -> Iterator[_Step]:
         for member, position in sorted(self._links.members.get(label.thing, {}).items()):
             edge = TraceEdge(EdgeKind.LOT, label.thing, member, None, None, (position,))
-            yield _Step(_Label(member, Reach.TRACED, label.window), None, (edge,))
+            yield _Step(_Label(member, Reach.TRACED, label.first, label.last), None, (edge,))
         if not self._back:
             return
         for lot, position in sorted(self._links.lots.get(label.thing, {}).items()):
             edge = TraceEdge(EdgeKind.LOT, lot, label.thing, None, None, (position,))
-            yield _Step(_Label(lot, Reach.LOT, label.window), None, (edge,))
+            yield _Step(_Label(lot, Reach.LOT, label.first, label.last), None, (edge,))
 
     def _to_attached(self, label: _Label) -> Iterator[_Step]:
         containment = self._links.containment
+        first, last = self._span(label)
         for interval in containment.of_child(label.thing, MarkKind.ASSOCIATION):
-            if interval.window.meet(self._span(label)):
+            if interval.opened_at <= last and first <= interval.last:
                 yield _attached(interval.parent, interval)
         for interval in containment.of_parent(label.thing, MarkKind.ASSOCIATION):
-            if interval.window.meet(self._span(label)):
+            if interval.opened_at <= last and first <= interval.last:
                 yield _attached(interval.child, interval)
 
 
 def _attached(thing: str, interval: Interval) -> _Step:
-    return _Step(
-        _Label(thing, Reach.ATTACHED, interval.window), None, (_interval_edge(EdgeKind.ASSOCIATION, interval),)
-    )
+    target = _Label(thing, Reach.ATTACHED, interval.opened_at, interval.last)
+    return _Step(target, None, (_interval_edge(EdgeKind.ASSOCIATION, interval),))
 
 
 def _passage_edge(passage: Passage) -> TraceEdge:
@@ -444,5 +387,14 @@ def _interval_edge(kind: EdgeKind, interval: Interval) -> TraceEdge:
     return TraceEdge(kind, interval.child, interval.parent, interval.opened_at, interval.closed_at, positions)
 
 
-def _edge_order(edge: TraceEdge) -> tuple[str, str, str, int, tuple[int, ...]]:
-    return edge.kind, edge.source, edge.target, edge.begin or 0, edge.positions
+# Edges of one kind all have a beginning, or none has.
+_EDGE_ORDER: Final = attrgetter("source", "target", "begin", "positions")
+
+
+def _in_order(edges: Iterable[TraceEdge]) -> Iterator[TraceEdge]:
+    of_kind: dict[EdgeKind, list[TraceEdge]] = {kind: [] for kind in sorted(EdgeKind)}
+    for edge in edges:
+        of_kind[edge.kind].append(edge)
+    for some in of_kind.values():
+        some.sort(key=_EDGE_ORDER)
+        yield from some

@@ -21,7 +21,7 @@ from traceability.supply_chain.things import (
     is_class,
     is_lot,
     lot_of,
-    mention_of,
+    mentions_in,
     thing_of,
 )
 
@@ -69,9 +69,17 @@ _PARENT_LIST: Final = "parentID"
 _MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
 _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if role is Role.CHILD)
 
-FEW: Final = 20
+FEW: Final = 50
 """Items up to which all that an event says is read at once."""
 
+_KIND_RANKS: Final[Mapping[tuple[str, str | None], int]] = {
+    (OBJECT_EVENT, "ADD"): 0,
+    (AGGREGATION_EVENT, "DELETE"): 2,
+    (ASSOCIATION_EVENT, "DELETE"): 2,
+    (AGGREGATION_EVENT, "ADD"): 3,
+    (ASSOCIATION_EVENT, "ADD"): 3,
+    (OBJECT_EVENT, "DELETE"): 5,
+}
 _SEARCHES: Final = 8  # of one thing each, before all are named
 # However an identifier writes a thing that is no class, it ends as the thing's name does.
 _ENDING: Final = re.compile(r"/[^/]*/[^/]*$").search
@@ -207,7 +215,7 @@ class SeenEvent:
     @_once
     def mentions(self) -> tuple[Mention, ...]:
         """Return what the event says of each thing, in the order of its lists."""
-        return tuple([mention_of(item) for item in self.items if item.list in ROLES])
+        return tuple(mentions_in(self.items))
 
     @_once
     def things(self) -> frozenset[str]:
@@ -243,11 +251,8 @@ class SeenEvent:
     @_once
     def memberships(self) -> Mapping[str, str]:
         """Return the lot of each thing whose lot the event tells."""
-        found: dict[str, str] = {}
-        for mention in self.mentions:
-            if (lot := self._lot_in(mention)) is not None:
-                found[mention.thing] = lot
-        return found
+        told = [mention for mention in self.mentions if mention.lot is not None or mention.role in _MADE]
+        return {mention.thing: lot for mention in told if (lot := self._lot_in(mention)) is not None}
 
     @_once
     def small(self) -> bool:
@@ -266,8 +271,8 @@ class SeenEvent:
             if self._searches <= _SEARCHES and not is_class(thing):
                 ending = _ENDING(thing)
                 tail = thing if ending is None else ending[0]
-                likely = [item for item in self.items if item.id.endswith(tail) and item.list in ROLES]
-                return tuple([mention for item in likely if (mention := mention_of(item)).thing == thing])
+                likely = mentions_in([item for item in self.items if item.id.endswith(tail)])
+                return tuple([mention for mention in likely if mention.thing == thing])
         return self.mentions_of.get(thing, ())
 
     def lot_of(self, thing: str) -> str | None:
@@ -356,14 +361,13 @@ def see_row(row: Row, extent: frozenset[str], asked: Collection[str]) -> SeenEve
     """Return what a reader of this extent sees of an EPCIS event; `asked` as for `see`."""
     if extent >= SHAREABLE_PARTS:
         return SeenEvent(row, row, whole=True)
-    visible = row._replace(
-        what=row.what if "what" in extent else _open_items(row.what, extent, asked),
-        where=row.where if "where" in extent else b"",
-        why=row.why if "why" in extent else b"",
-        how=row.how if "how" in extent else b"",
-        more=row.more if "more" in extent else b"",
-    )
-    return SeenEvent(row, visible, whole=visible.what == row.what)
+    what = row.what if "what" in extent else _open_items(row.what, extent, asked)
+    where = row.where if "where" in extent else b""
+    why = row.why if "why" in extent else b""
+    how = row.how if "how" in extent else b""
+    more = row.more if "more" in extent else b""
+    visible = Row(row.position, row.event_id, row.recorded_at, row.head, what, where, why, how, more)
+    return SeenEvent(row, visible, whole=what == row.what)
 
 
 def _open_items(what: bytes, extent: frozenset[str], asked: Collection[str]) -> bytes:
@@ -439,10 +443,4 @@ def _kind_rank(event: SeenEvent) -> int:
     With clocks that tick in minutes, "unpacked here, packed there" often has one time; leaving first makes it mean
     what was meant, whatever the digests are.
     """
-    if event.type == OBJECT_EVENT:
-        return {"ADD": 0, "DELETE": 5}.get(event.action or "", 4)
-    if event.type == TRANSFORMATION_EVENT:
-        return 1
-    if event.type in (AGGREGATION_EVENT, ASSOCIATION_EVENT):
-        return {"DELETE": 2, "ADD": 3}.get(event.action or "", 4)
-    return 4
+    return _KIND_RANKS.get((event.type, event.action), 1 if event.type == TRANSFORMATION_EVENT else 4)

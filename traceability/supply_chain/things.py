@@ -7,7 +7,7 @@ URI of its identity, so that a serial with and without its lot beside it is one 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -65,13 +65,23 @@ class Mention(msgspec.Struct, frozen=True, gc=False):
     uom: str | None
 
 
-def mention_of(item: Item) -> Mention:
-    """Return what an item of a list in `ROLES` says."""
-    role, class_level = ROLES[item.list]
-    uri = item.id
-    # Most items are one serial of a product or one logistic unit, which are written in only one way.
-    if _PLAIN(uri) is not None:
-        return Mention(uri, role, class_level, None, item.quantity, item.uom)
+def mentions_in(items: Iterable[Item]) -> list[Mention]:
+    """Return what items say of things, in order; those of no list in `ROLES` say nothing."""
+    found = []
+    for item in items:
+        part, uri = ROLES.get(item.list), item.id
+        if part is None:
+            continue
+        # Most items are one serial of a product or one logistic unit, which are written in only one way.
+        if _PLAIN(uri) is not None:
+            found.append(Mention(uri, *part, None, item.quantity, item.uom))
+        else:
+            found.append(_mention(item, part))
+    return found
+
+
+def _mention(item: Item, part: tuple[Role, bool]) -> Mention:
+    uri, (role, class_level) = item.id, part
     identifier = identify(uri)
     if identifier is None:
         return Mention(uri, role, class_level, None, item.quantity, item.uom)
