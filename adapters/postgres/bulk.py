@@ -23,7 +23,7 @@ from adapters.postgres.packed import (
     record_data,
     visibility_columns,
 )
-from adapters.postgres.rows import rows_of
+from adapters.postgres.rows import row_count, rows_of
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Appended, Outcome, Prepared, Record
 
@@ -90,7 +90,7 @@ def pack_all(ledger: PostgresLedger, events: Iterable[Prepared]) -> Iterator[Pac
     rows = 0
     for event in events:
         taken.append(event)
-        rows += 3 + len(event.index.tags) + len(event.index.marks) + len(event.index.edges)
+        rows += row_count(event)
         if rows >= FIRST_BATCH_ROWS:
             yield pack(rows_of(taken, ledger.rules.tag_hash))
             taken, rows = [], 0

@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from adapters.postgres.binary_copy import NULL, SIGNATURE, TRAILER, field
 from adapters.postgres.outcome import reading
 from traceability.errors import NotFoundError
 from traceability.ledger.commitment import ERASED_SIZE
@@ -42,10 +43,6 @@ _TOGETHER: Final = f"""
     {_OURS} AND (finding_id = %(finding)s OR letter_id = (
         SELECT letter_id FROM work.finding WHERE {_OURS} AND finding_id = %(finding)s))"""
 
-# Binary COPY, as in adapters.postgres.rows: a field is its length and its bytes, a row begins with its field count.
-_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
-_NULL: Final = b"\xff\xff\xff\xff"
 _INT8: Final = struct.Struct(">iq")
 _INT4: Final = struct.Struct(">ii")
 
@@ -269,7 +266,7 @@ def _copy(connection: psycopg.Connection, target: str, rows: Sequence[bytes]) ->
     if not rows:
         return
     count = (target.count(",") + 1).to_bytes(2, "big")
-    data = _SIGNATURE + b"".join([count + row for row in rows]) + _TRAILER
+    data = SIGNATURE + b"".join([count + row for row in rows]) + TRAILER
     with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)") as copy:
         copy.write(data)
 
@@ -297,7 +294,7 @@ def _finding_row(finding: Finding, *, gone: bool) -> bytes:
 
 
 def _letter_row(letter: Letter) -> bytes:
-    return _uuid(letter.letter_id) + _int8(letter.position) + _bytes(letter.context) + _bytes(letter.body)
+    return _uuid(letter.letter_id) + _int8(letter.position) + field(letter.context) + field(letter.body)
 
 
 def _plain(text: str) -> str:
@@ -306,16 +303,12 @@ def _plain(text: str) -> str:
 
 
 def _text(value: str) -> bytes:
-    return _bytes(_plain(value).encode())
-
-
-def _bytes(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "big") + value
+    return field(_plain(value).encode())
 
 
 def _int8(value: int | None) -> bytes:
-    return _NULL if value is None else _INT8.pack(8, value)
+    return NULL if value is None else _INT8.pack(8, value)
 
 
 def _uuid(value: UUID | None) -> bytes:
-    return _NULL if value is None else b"\x00\x00\x00\x10" + value.bytes
+    return NULL if value is None else b"\x00\x00\x00\x10" + value.bytes

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from adapters.postgres.binary_copy import NULL, SIGNATURE, TRAILER, field
 from adapters.postgres.rows import Rows, unknown_visibilities
 from traceability.ledger.index import Visibility
 from traceability.ledger.parts import Parts
@@ -243,26 +244,19 @@ def in_order(packed: Packed) -> Packed:
     return replace(packed, tables={**packed.tables, "posting": postings[order]})
 
 
-# Binary COPY (PostgreSQL manual, COPY, "Binary Format"): a row begins with the count of its fields, a field is its
-# length and its bytes, -1 is NULL.
-_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
-_NULL: Final = b"\xff\xff\xff\xff"
-
-
 def record_data(packed: Packed, ledger_id: int, head: int, recorded_at: int) -> bytes:
     """Return the records as binary COPY data; the batch's first event gets position head + 1. Runs under the lock."""
     time = recorded_at.to_bytes(8, "big")
-    before = _field_count("record") + _field(ledger_id.to_bytes(4, "big")) + b"\x00\x00\x00\x08"
-    between = _field(time) + b"\x00\x00\x00\x20"
+    before = _field_count("record") + field(ledger_id.to_bytes(4, "big")) + b"\x00\x00\x00\x08"
+    between = field(time) + b"\x00\x00\x00\x20"
     ids, commitments = packed.event_ids.tobytes(), packed.commitments.tobytes()
-    pieces = [_SIGNATURE]
+    pieces = [SIGNATURE]
     for i, record in enumerate(packed.records):
         # The leaf of commitment.md, spelled out: this is the one hash that waits for recorded_at.
         entry = b"\x00\x01" + ids[16 * i : 16 * i + 16] + time + commitments[32 * i : 32 * i + 32]
         position = (head + 1 + i).to_bytes(8, "big")
         pieces += (before, position, between, sha256(entry).digest(), record)
-    pieces.append(_TRAILER)
+    pieces.append(TRAILER)
     return b"".join(pieces)
 
 
@@ -288,7 +282,7 @@ def index_data(packed: Packed, ledger_id: int, head: int) -> Iterator[tuple[str,
             width = rows.itemsize
             ends = [words[i] for i in table["words"].tolist()]
             data = b"".join([data[i * width : i * width + width] + end for i, end in enumerate(ends)])
-        yield name, _SIGNATURE + data + _TRAILER
+        yield name, SIGNATURE + data + TRAILER
 
 
 def visibility_columns(packed: Packed, known: Mapping[int, Visibility]) -> list[list[Any]]:
@@ -319,19 +313,15 @@ def _record(prepared: Prepared, visibility: bytes) -> bytes:
         parts.personal,
         parts.source,
     )
-    return b"".join([_field(field) for field in fields])
+    return b"".join([field(value) for value in fields])
 
 
 def _field_count(table: str) -> bytes:
     return (COLUMNS[table].count(",") + 1).to_bytes(2, "big")
 
 
-def _field(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "big") + value
-
-
 def _text(value: str | None) -> bytes:
-    return _NULL if value is None else _field(value.encode())
+    return NULL if value is None else field(value.encode())
 
 
 _FIXED: Final = {
@@ -342,7 +332,7 @@ _FIXED: Final = {
 _ROWS: Final = {
     name: np.dtype([
         ("fields", ">i2"),
-        *(field for column in columns for field in ((f"length of {column}", ">i4"), (column, _SIZES[column]))),
+        *(entry for column in columns for entry in ((f"length of {column}", ">i4"), (column, _SIZES[column]))),
     ])
     for name, columns in _FIXED.items()
 }  # fmt: skip
