@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from traceability.ledger.access import ITEM, Reader
-from traceability.ledger.index import Indexer
+from traceability.ledger.index import Indexer, MarkKind
 from traceability.ledger.store import Record
-from traceability.supply_chain.seen import SeenEvent, counting, see, things_named, with_declarations
+from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, see
+from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
 
 
@@ -32,32 +34,32 @@ class MemoryProvenance:
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, tags: Collection[str], during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
-        """Return the events that carry any of these tags, and what retracts them."""
-        wanted = {*tags, *(during or ())}
-        self._asked |= things_named(wanted)
+    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+        """Return the events that concern what is asked for, and what retracts them."""
+        asked = asked._replace(things={*asked.things, *(during or ())})
+        self._asked.update(asked.things, asked.lots)
         found = self.all()
-        return with_declarations([event for event in found if not wanted.isdisjoint(event.tags)], found)
+        return with_declarations([event for event in found if event.concerns(asked)], found)
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
-        tags = {tag: thing for thing in things for tag in (f"item:{thing}", f"lot:{thing}")}
-        told = [event for event in counting(self.events(tags)) if as_of is None or event.occurred_at <= as_of]
-        return {tags[tag] for event in told for tag in event.tags.intersection(tags)}
+        told = counting(self.events(Subjects(things=set(things), lots=set(things))))
+        named = {name for event in told if as_of is None or event.occurred_at <= as_of for name in _named(event)}
+        return named.intersection(things)
 
-    def ties(
-        self, tags: Collection[str], during: Mapping[str, Window] | None = None
-    ) -> list[tuple[SeenEvent, Collection[str]]]:
-        """Return the events that count and may tie things together, each with those of the tags that it carries."""
-        wanted = {*tags, *(during or ())}
-        found = counting(self.events(wanted))
-        return [(event, event.tags.intersection(wanted)) for event in found if event.ties]
+    def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+        """Return the events that count, concern what is asked for and may tie things together."""
+        return [event for event in counting(self.events(asked, during)) if event.ties]
 
-    def emptyings(self, parents: Collection[str]) -> list[SeenEvent]:
-        """Return the events that close everything at once of these parents, and what retracts them."""
-        found = self.all()
-        emptyings = [e for e in found if e.empties and any(f"item:{parent}" in parents for parent in e.parents)]
-        return with_declarations(emptyings, found)
+    def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
+        """Return what emptied parents first after an instant: the events that count and close everything."""
+        emptyings = [event for event in counting(self.all()) if event.empties and MARK_KINDS[event.type] is kind]
+        found: dict[int, SeenEvent] = {}
+        for parent, instant in after:
+            later = [event for event in emptyings if parent in event.parents and event.occurred_at > instant]
+            first = min((event.occurred_at for event in later), default=None)
+            found.update((event.position, event) for event in later if event.occurred_at == first)
+        return list(found.values())
 
     def all(self) -> list[SeenEvent]:
         """Return every event that the reader may see, as far as it has asked."""
@@ -71,3 +73,7 @@ class MemoryProvenance:
                 if ITEM not in extent:
                     self._seen[record.position] = event
                 yield event
+
+
+def _named(event: SeenEvent) -> AbstractSet[str]:
+    return event.things | event.lots

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psycopg
 from psycopg import conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from adapters.postgres.arrays import BigintsDumper
 from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, embedded_server
 from traceability.errors import InvalidInputError, UnavailableError
 
@@ -154,6 +156,7 @@ def _commit_to_disk(connection: psycopg.Connection) -> None:
 
 
 def _set_up(connection: psycopg.Connection) -> None:
+    connection.adapters.register_dumper(np.ndarray, BigintsDumper)
     _commit_to_disk(connection)
     # Set by statement, not in the URL's options: poolers refuse options, and an operator's own stay as they are.
     milliseconds = str(TRANSACTION_SECONDS * 1000)

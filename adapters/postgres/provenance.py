@@ -1,97 +1,39 @@
-"""The provenance index in PostgreSQL: positions from the narrow tables, then the records at them.
+"""The provenance index in PostgreSQL: positions from the narrow tables, then the records at them, in one statement.
 
-Hits are limited to the positions that are asked about. Whether the reader may see one is decided by the visibility in
-its narrow row, so no record that is hidden from the reader leaves the database; and every hit is checked against the
-tags of what the reader sees: neither a collision of hashes nor a tag of a hidden part finds an event.
+The hits of a statement are limited to the positions that are asked about. What the reader may not see is dropped where
+it arrives; and every record is checked against the names in what the reader sees of it: neither a collision of hashes
+nor a tag of a hidden part finds an event.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Final, LiteralString
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
+from typing import Any, Final, LiteralString
 
+from adapters.postgres.arrays import bigints
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.visibility import PostgresVisibility
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import ITEM, Reader
+from traceability.ledger.index import MarkKind
 from traceability.supply_chain.seen import (
     EPCIS_TYPES,
+    MARK_KINDS,
     OBJECT_EVENT,
     TRANSACTION_EVENT,
     Row,
     SeenEvent,
-    counting,
+    Subjects,
     see_row,
-    things_named,
-    with_declarations,
 )
+from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
 
-_TAGGED: Final[LiteralString] = """
-SELECT tag, position, visibility FROM ledger.posting
- WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s
-"""
-# Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
-# remain are all of which `SeenEvent.ties` is true, and perhaps some more. A thousand hits may be of one event of a
-# thousand items, which is unpacked once. An array, whose length the planner does not know: it walks the primary key
-# from one position to the next, and never the records.
-_TYING: Final[LiteralString] = f"""
-SELECT tag, position, visibility
-  FROM hit
-  JOIN (SELECT r.position
-          FROM ledger.record r
-         WHERE r.ledger_id = %(ledger)s AND r.position = ANY((SELECT array_agg(DISTINCT position) FROM hit)::bigint[])
-           AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
-                OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
-                OR (position('/10/'::bytea IN r.what) > 0
-                    AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
-        OFFSET 0) tying USING (position)
-"""
-_TIES: Final[LiteralString] = f"WITH hit AS MATERIALIZED ({_TAGGED}) {_TYING}"
-# Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
-_TIES_BUT_AS_PARENTS: Final[LiteralString] = f"""
-WITH hit AS MATERIALIZED ({_TAGGED}
-   AND (tag, position) NOT IN (
-       SELECT parent, position FROM ledger.mark
-        WHERE ledger_id = %(ledger)s AND parent = ANY(%(tags)s::bigint[])
-       EXCEPT
-       SELECT child, position FROM ledger.mark
-        WHERE ledger_id = %(ledger)s AND child = ANY(%(tags)s::bigint[])))
-{_TYING}"""
-# A thing that was never a child, as far as the reader may see, has no interval that anything could end: only what
-# happens to it in the window matters.
-_INSIDE: Final[LiteralString] = """
-SELECT child, position, visibility FROM ledger.mark
- WHERE ledger_id = %(ledger)s AND child = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s
-"""
-_PASSING: Final[LiteralString] = """
-SELECT w.node, passing.position, passing.visibility
-  FROM unnest(%(tags)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(node, first, last)
- CROSS JOIN LATERAL (
-       SELECT e.position, e.visibility FROM ledger.edge e
-        WHERE e.ledger_id = %(ledger)s AND e.node = w.node AND e.occurred_at BETWEEN w.first AND w.last
-          AND e.position <= %(known_at)s
-       OFFSET 0) passing
-"""
-_WITNESSED: Final[LiteralString] = """
-SELECT w.tag, witnessed.position, witnessed.visibility
-  FROM unnest(%(tags)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(tag, first, last)
- CROSS JOIN LATERAL (
-       SELECT p.position, p.visibility FROM ledger.posting p
-         JOIN ledger.sighting s ON s.ledger_id = p.ledger_id AND s.position = p.position
-        WHERE p.ledger_id = %(ledger)s AND p.tag = w.tag AND p.position <= %(known_at)s
-          AND s.occurred_at BETWEEN w.first AND w.last
-       OFFSET 0) witnessed
-"""
-_EMPTIED: Final[LiteralString] = """
-SELECT parent, position, visibility FROM ledger.mark
- WHERE ledger_id = %(ledger)s AND parent = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s AND child = 0
-"""
 # The personal part and the bytes as received tell nothing about things, and may be long: they are left where they are.
-# The positions are known, so the planner cannot choose to walk the records instead. Declarations are few and have an
-# index of their own, so to look for those of every event costs next to nothing.
+# Declarations are few and have an index of their own, so to look for those of every event costs next to nothing. The
+# positions are an array, whose length the planner does not know: it walks the primary key from one to the next, and
+# never the records.
 _RECORDS: Final[LiteralString] = """
 SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, r.how, r.more, r.type, r.visibility,
        (SELECT array_agg(d.position)
@@ -99,11 +41,96 @@ SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, 
           JOIN ledger.sighting d ON d.ledger_id = s.ledger_id AND d.event = s.event AND d.retracts
          WHERE s.ledger_id = r.ledger_id AND s.position = r.position AND s.event <> 0)
   FROM ledger.record r
- WHERE r.ledger_id = %s AND r.position = ANY(%s::bigint[])
+ WHERE r.ledger_id = %(ledger)s AND r.position = ANY({positions})
 """
 _ROW: Final = len(Row._fields)
-_GLIMPSE: Final = 64
-"""Events that are read at once to see whether anything is known of things."""
+# Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
+# remain are all of which `SeenEvent.ties` is true, and perhaps some more.
+_TYING: Final[LiteralString] = f"""
+   AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
+        OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
+        OR (position('/10/'::bytea IN r.what) > 0
+            AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
+"""
+_TAGGED: Final[LiteralString] = """
+SELECT position FROM ledger.posting
+ WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s) AND position <= %(known_at)s
+"""
+# A thing that was never a child has no interval that anything could end: only what happens to it in the window matters.
+_IN_WINDOWS: Final[LiteralString] = """
+WITH asked AS MATERIALIZED (
+    SELECT w.tag, w.first, w.last,
+           EXISTS (SELECT FROM ledger.mark m
+                    WHERE m.ledger_id = %(ledger)s AND m.child = w.tag AND m.position <= %(known_at)s) AS inside
+      FROM unnest(%(during)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(tag, first, last)),
+always AS (
+    SELECT a.tag, always.position FROM asked a
+     CROSS JOIN LATERAL (
+           SELECT p.position FROM ledger.posting p
+            WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
+           OFFSET 0) always
+     WHERE a.inside)
+"""
+_EVENTS_IN_WINDOWS: Final[LiteralString] = f"""
+{_IN_WINDOWS}
+SELECT position FROM always
+ UNION ALL
+SELECT within.position FROM asked a
+ CROSS JOIN LATERAL (
+       SELECT p.position FROM ledger.posting p
+         JOIN ledger.sighting s ON s.ledger_id = p.ledger_id AND s.position = p.position
+        WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
+          AND s.occurred_at BETWEEN a.first AND a.last
+       OFFSET 0) within
+ WHERE NOT a.inside
+"""
+# Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
+_TIES_IN_WINDOWS: Final[LiteralString] = f"""
+{_IN_WINDOWS}
+(SELECT tag, position FROM always
+ EXCEPT
+ (SELECT m.parent, m.position FROM asked a
+    JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.parent = a.tag WHERE a.inside
+  EXCEPT
+  SELECT m.child, m.position FROM asked a
+    JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.child = a.tag WHERE a.inside))
+ UNION ALL
+SELECT a.tag, within.position FROM asked a
+ CROSS JOIN LATERAL (
+       SELECT e.position FROM ledger.edge e
+        WHERE e.ledger_id = %(ledger)s AND e.node = a.tag AND e.occurred_at BETWEEN a.first AND a.last
+          AND e.position <= %(known_at)s
+       OFFSET 0) within
+ WHERE NOT a.inside
+"""
+_EMPTIED: Final[LiteralString] = """
+SELECT a.number, emptied.occurred_at, emptied.position
+  FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
+ CROSS JOIN LATERAL (
+       SELECT m.occurred_at, m.position FROM ledger.mark m
+        WHERE m.ledger_id = %(ledger)s AND m.parent = a.tag AND m.child = 0 AND m.kind = %(kind)s::"char"
+          AND m.position <= %(known_at)s AND m.occurred_at > a.after
+        ORDER BY m.occurred_at FETCH FIRST ROW WITH TIES) emptied
+"""
+_FIRST_TAGGED: Final[LiteralString] = """
+SELECT a.number, tagged.position
+  FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
+ CROSS JOIN LATERAL (
+       SELECT p.position FROM ledger.posting p
+        WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position > a.after AND p.position <= %(known_at)s
+        ORDER BY p.position LIMIT 16) tagged
+"""
+
+
+def _records(hits: LiteralString, tying: LiteralString = "") -> LiteralString:
+    return _RECORDS.format(positions=f"ARRAY({hits})") + tying
+
+
+_AT: Final = _RECORDS.format(positions="%(positions)s")
+_EVENTS: Final = _records(_TAGGED)
+_TIES: Final = _records(_TAGGED, _TYING)
+_EVENTS_DURING: Final = _records(_EVENTS_IN_WINDOWS)
+_TIES_DURING: Final = _records(f"SELECT position FROM ({_TIES_IN_WINDOWS}) hit", _TYING)
 
 
 class PostgresProvenance:
@@ -124,7 +151,6 @@ class PostgresProvenance:
         # Taken after the head: whatever was committed up to it has its visibility there.
         self._extents = visibility.extents(reader)
         self._asked: set[str] = set()
-        self._found: dict[LiteralString, dict[str, list[int]]] = {}
         self._seen: dict[int, SeenEvent | None] = {}
         self._declarations: dict[int, list[int]] = {}
         self._partly_open: dict[int, tuple[Row, frozenset[str]]] = {}
@@ -134,157 +160,130 @@ class PostgresProvenance:
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, tags: Collection[str], during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
-        """Return the events that carry any of these tags, and what retracts them."""
-        self._asked |= things_named((*tags, *(during or ())))
-        hits = self._hits(_TAGGED, tags)
-        if during:
-            self._add_hits_during(during, hits, always=_TAGGED, within=_WITNESSED)
-        return self._with_declarations([event for event, _ in self._carrying(hits)])
+    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+        """Return the events that concern what is asked for, and what retracts them."""
+        return self._with_declarations(self._concerning(asked, during or {}, _EVENTS, _EVENTS_DURING))
 
-    def ties(
-        self, tags: Collection[str], during: Mapping[str, Window] | None = None
-    ) -> list[tuple[SeenEvent, Collection[str]]]:
-        """Return the events that count and may tie things together, each with those of the tags that it carries."""
-        self._asked |= things_named((*tags, *(during or ())))
-        hits = self._hits(_TIES, tags)
-        if during:
-            self._add_hits_during(during, hits, always=_TIES_BUT_AS_PARENTS, within=_PASSING)
-        found = [(event, carried) for event, carried in self._carrying(hits) if event.ties]
-        if not self._declarations:
-            return found
-        count = {event.position for event in counting(self._with_declarations([event for event, _ in found]))}
-        return [(event, carried) for event, carried in found if event.position in count]
+    def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+        """Return the events that count, concern what is asked for and may tie things together."""
+        found = [event for event in self._concerning(asked, during or {}, _TIES, _TIES_DURING) if event.ties]
+        return self._counting(found)
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
         self._asked.update(things)
         tags = {tag: thing for thing in things for tag in (f"item:{thing}", f"lot:{thing}")}
-        hits = self._hits(_TAGGED, tags)
         found: set[str] = set()
         # One event will do, so few are read at once: a lot may have thousands.
-        for some in _batched(hits, _GLIMPSE):
-            unknown = {at: tags_at for at in some if (tags_at := [tag for tag in hits[at] if tags[tag] not in found])}
-            carrying = list(self._carrying(unknown))
-            count = {event.position for event in counting(self._with_declarations([event for event, _ in carrying]))}
-            for event, carried in carrying:
-                if event.position in count and (as_of is None or event.occurred_at <= as_of):
-                    found.update(tags[tag] for tag in carried)
-            if len(found) == len(set(things)):
-                break
+        after = dict.fromkeys(tags, 0)
+        while after:
+            asked = list(after)
+            rows = self._rows(_FIRST_TAGGED, tags=self._hashes(asked), after=bigints(after.values()))
+            for event in self._counting(self._read({position for _, position in rows})):
+                if as_of is None or event.occurred_at <= as_of:
+                    found |= event.things.union(event.lots).intersection(things)
+            last = {asked[number - 1]: position for number, position in sorted(rows)}
+            after = {tag: position for tag, position in last.items() if tags[tag] not in found}
         return found
 
-    def emptyings(self, parents: Collection[str]) -> list[SeenEvent]:
-        """Return the events that close everything at once of these parents, and what retracts them."""
-        events = self._read(self._hits(_EMPTIED, parents))
-        return self._with_declarations(
-            [e for e in events if e.empties and any(f"item:{parent}" in parents for parent in e.parents)]
-        )
+    def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
+        """Return what emptied parents first after an instant: the events that count and close everything."""
+        found: dict[int, SeenEvent] = {}
+        unsettled = dict.fromkeys(after)
+        while unsettled:
+            asked = list(unsettled)
+            tags = self._hashes(f"item:{parent}" for parent, _ in asked)
+            rows = self._rows(_EMPTIED, tags=tags, after=bigints(at for _, at in asked), kind=kind.value)
+            read = self._counting(self._read({position for _, _, position in rows}))
+            emptyings = {event.position: event for event in read if event.empties and MARK_KINDS[event.type] is kind}
+            settled: set[int] = set()
+            for number, _, position in rows:
+                event = emptyings.get(position)
+                if event is not None and asked[number - 1][0] in event.parents:
+                    found[position] = event
+                    settled.add(number)
+            # What is hidden, retracted or of another parent with the same hash did not empty it: the next may have.
+            unsettled = dict.fromkeys((asked[n - 1][0], at) for n, at, _ in rows if n not in settled)
+        return list(found.values())
 
-    def _carrying(self, hits: Mapping[int, list[str]]) -> Iterator[tuple[SeenEvent, Collection[str]]]:
-        # By position: of what says the same, folds may keep what they are told first.
-        for event in self._read(sorted(hits)):
-            carried = hits[event.position]
-            # Nearly always one of few items, which needs no more than a look.
-            things = event.things if event.small else ()
-            if carried := [tag for tag in carried if tag.removeprefix("item:") in things or event.carries(tag)]:
-                yield event, carried
+    def _concerning(
+        self, asked: Subjects, during: Mapping[str, Window], tagged: LiteralString, within: LiteralString
+    ) -> list[SeenEvent]:
+        self._asked.update(asked.things, asked.lots, during)
+        rows: Iterable[tuple[Any, ...]] = ()
+        if any(asked):
+            rows = self._rows(tagged, tags=self._hashes(asked.tags))
+        if during:
+            bounds = {
+                "firsts": bigints(window.first for window in during.values()),
+                "lasts": bigints(window.last for window in during.values()),
+            }
+            hashes = self._hashes(f"item:{thing}" for thing in during)
+            rows = chain(rows, self._rows(within, during=hashes, **bounds))
+            asked = asked._replace(things=asked.things | during.keys())
+        return [event for event in self._see(rows) if event.concerns(asked)]
+
+    def _counting(self, events: list[SeenEvent]) -> list[SeenEvent]:
+        if not self._declarations:
+            return events
+        count = {event.position for event in counting(self._with_declarations(events))}
+        return [event for event in events if event.position in count]
 
     def _with_declarations(self, events: list[SeenEvent]) -> list[SeenEvent]:
         if not self._declarations:
             return events
-        positions = {p for event in events for p in self._declarations.get(event.position, ())}
-        return with_declarations(events, self._at(positions))
+        return with_declarations(events, self._at({p for e in events for p in self._declarations.get(e.position, ())}))
 
-    def _hits(self, query: LiteralString, tags: Collection[str]) -> dict[int, list[str]]:
-        """Return by position of the events that may be meant the tags that they may carry.
+    def _hashes(self, tags: Iterable[str]) -> object:
+        return bigints(map(self._ledger.rules.tag_hash, tags))
 
-        What was found before is found again without the database: `known_at` stands still.
-        """
-        found = self._found.setdefault(query, {})
-        missing = [tag for tag in tags if tag not in found]
-        if missing:
-            found.update((tag, []) for tag in missing)
-            for tag, position in self._search(query, missing):
-                found[tag].append(position)
-        hits: dict[int, list[str]] = defaultdict(list)
-        for tag in tags:
-            for position in found[tag]:
-                hits[position].append(tag)
-        return hits
-
-    def _add_hits_during(
-        self, windows: Mapping[str, Window], hits: dict[int, list[str]], *, always: LiteralString, within: LiteralString
-    ) -> None:
-        inside = {tag for tag, _ in self._search(_INSIDE, windows)}
-        found = [(tag, position) for position, tags in self._hits(always, inside).items() for tag in tags]
-        others = [tag for tag in windows if tag not in inside]
-        bounds = {"firsts": [windows[tag].first for tag in others], "lasts": [windows[tag].last for tag in others]}
-        for tag, position in (*found, *self._search(within, others, **bounds)):
-            if tag not in (tags := hits.setdefault(position, [])):
-                tags.append(tag)
-
-    def _search(self, query: LiteralString, tags: Collection[str], **bounds: list[int]) -> list[tuple[str, int]]:
-        """Return tag and position of what may be a hit and may be seen; two tags of one hash share its hits."""
-        if not tags:
-            return []
-        hash_of = self._ledger.rules.tag_hash
-        hashes = [hash_of(tag) for tag in tags]
-        meant: dict[int, list[str]] = {}
-        for hashed, tag in zip(hashes, tags, strict=True):
-            meant.setdefault(hashed, []).append(tag)
-        parameters = {"ledger": self._ledger.ledger_id, "tags": hashes, "known_at": self._known_at, **bounds}
-        extents = self._extents
+    def _rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
+        given = {"ledger": self._ledger.ledger_id, "known_at": self._known_at, **parameters}
         with self._ledger.pool.connection() as connection:
-            rows = connection.execute(query, parameters, binary=True).fetchall()
-        return [
-            (tag, position) for hashed, position, visibility in rows if visibility in extents for tag in meant[hashed]
-        ]
+            return connection.execute(query, given, binary=True).fetchall()
 
     def _read(self, positions: Collection[int]) -> list[SeenEvent]:
-        """Return what the reader sees at these positions; read those not seen yet, and what may retract them."""
-        unread = [position for position in positions if position not in self._seen]
-        if unread:
-            with self._ledger.pool.connection() as connection:
-                while unread:
-                    unread.sort()
-                    rows = connection.execute(_RECORDS, [self._ledger.ledger_id, unread], binary=True).fetchall()
-                    declared: set[int] = set()
-                    for record in rows:
-                        row, (event_type, visibility, declarations) = Row._make(record[:_ROW]), record[_ROW:]
-                        declared.update(self._see(row, event_type, visibility, declarations))
-                    unread = [position for position in declared if position not in self._seen]
+        """Return what the reader sees at these positions; read those not seen yet."""
+        if unread := [position for position in positions if position not in self._seen]:
+            self._see(self._rows(_AT, positions=bigints(sorted(unread))))
         return self._at(positions)
 
-    def _see(self, row: Row, event_type: str, visibility: int, declarations: list[int] | None) -> Collection[int]:
-        """Keep what the reader sees of a record; return the positions of what may retract it."""
-        extent = self._extents.get(visibility)
-        if extent is None or event_type not in EPCIS_TYPES:
-            self._seen[row.position] = None
-            return ()
-        self._seen[row.position] = see_row(row, extent, self._asked)
-        if ITEM in extent and "what" not in extent:
-            self._partly_open[row.position] = row, extent
-        if declarations is None:
-            return ()
-        known = [position for position in declarations if position <= self._known_at]
-        if known:
-            self._declarations[row.position] = known
-        return known
+    def _see(self, rows: Iterable[tuple[Any, ...]]) -> list[SeenEvent]:
+        """Keep what the reader sees of records, and of what may retract them; return the former, each once."""
+        seen, declared = self._seen, set[int]()
+        positions: dict[int, None] = {}
+        for row in rows:
+            position = row[0]
+            positions[position] = None
+            if position in seen:
+                continue
+            extent = self._extents.get(row[_VISIBILITY])
+            if extent is None or row[_TYPE] not in EPCIS_TYPES:
+                seen[position] = None
+                continue
+            event_row = Row._make(row[:_ROW])
+            seen[position] = see_row(event_row, extent, self._asked)
+            if ITEM in extent and "what" not in extent:
+                self._partly_open[position] = event_row, extent
+            if row[_DECLARATIONS] is not None and (known := [p for p in row[_DECLARATIONS] if p <= self._known_at]):
+                self._declarations[position] = known
+                declared.update(known)
+        if declared:
+            self._read(declared)
+        return self._at(positions)
 
     def _at(self, positions: Iterable[int]) -> list[SeenEvent]:
         """Return what is seen at positions, as far as anything is."""
+        if not self._partly_open:
+            return [event for position in positions if (event := self._seen[position]) is not None]
         found = []
         for position in positions:
             # An event of which only named items are shown looks different after the next name.
-            if self._partly_open and position in self._partly_open:
+            if position in self._partly_open:
                 self._seen[position] = see_row(*self._partly_open[position], self._asked)
             if (event := self._seen[position]) is not None:
                 found.append(event)
         return found
 
 
-def _batched(positions: Iterable[int], size: int) -> Iterator[list[int]]:
-    remaining = iter(positions)
-    while some := list(islice(remaining, size)):
-        yield some
+_TYPE, _VISIBILITY, _DECLARATIONS = range(_ROW, _ROW + 3)

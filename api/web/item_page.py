@@ -17,7 +17,7 @@ from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import ENDED, ItemState, Lifecycle
 from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
-from traceability.supply_chain.seen import Role, is_lot, thing_of
+from traceability.supply_chain.seen import Role, Subjects, is_lot, thing_of
 
 MAX_ENTRIES: Final = 200
 MAX_CONTENTS: Final = 60
@@ -70,7 +70,7 @@ def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
         if made or direction is Direction.FORWARD:
             names.learn(found.events.values())
             nameless = [key for key, node in found.nodes.items() if node.reach and not names.description(key)]
-            names.learn(index.events({f"item:{key}" for key in nameless[:MAX_ASKED]}))
+            names.learn(index.events(Subjects(set(nameless[:MAX_ASKED]))))
             return origin_section.origin(thing, found, names, forward=direction is Direction.FORWARD)
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -26,6 +26,7 @@ from tests.support.happenings import (
     STORE,
     Happening,
     commission,
+    hours,
     lot,
     pack,
     put,
@@ -37,15 +38,21 @@ from tests.support.worlds import COUNTED, JOINED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.access import PUBLIC, Grant, Reader
-from traceability.ledger.index import TagHash, tag_hash
+from traceability.ledger.index import MarkKind, TagHash, tag_hash
 from traceability.ledger.store import LedgerRules
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.provenance import TraceQuery, trace
-from traceability.supply_chain.seen import SeenEvent, thing_of
+from traceability.supply_chain.seen import SeenEvent, Subjects, thing_of
+from traceability.supply_chain.windows import ALWAYS, Window
 
 NAMED = [thing_of(uri) for uri in (*THINGS, *COUNTED)]
-TAGS = [f"item:{thing}" for thing in NAMED] + [f"lot:{lot}" for lot in COUNTED[:2]] + [f"transformation:{JOINED[1]}"]
+BATCH = str(JOINED[1])
+SUBJECTS = [
+    *(Subjects(things={thing}) for thing in NAMED),
+    *(Subjects(lots={lot}) for lot in COUNTED[:2]),
+    Subjects(transformations={BATCH}),
+]
 READERS = [
     READER,
     Reader("store.example", frozenset({STORE})),
@@ -59,7 +66,9 @@ A, B = pack("A"), pack("B")
 @dataclass(frozen=True)
 class Question:
     reader: Reader
-    asked: list[set[str]]
+    asked: list[list[Subjects]]
+    during: dict[str, Window]
+    instants: set[tuple[str, int]]
     thing: str
     share: float
 
@@ -128,7 +137,9 @@ def _books(database: Database, hash_of: TagHash) -> Iterator[Books]:
     st.builds(
         Question,
         st.sampled_from(READERS),
-        st.lists(st.sets(st.sampled_from(TAGS), min_size=1, max_size=3), min_size=1, max_size=3),
+        st.lists(st.lists(st.sampled_from(SUBJECTS), min_size=1, max_size=3), min_size=1, max_size=3),
+        st.dictionaries(st.sampled_from(NAMED), st.just(ALWAYS), max_size=2),
+        st.sets(st.tuples(st.sampled_from(NAMED), st.integers(-1, 6).map(hours)), max_size=4),
         st.sampled_from(NAMED),
         st.floats(0.5, 1),
     ),
@@ -149,12 +160,15 @@ def test_both_indexes_find_the_same(
     known_at = int(shared.head() * question.share)
     postgres, memory = shared.ask(question.reader, known_at)
     assert postgres.known_at == memory.known_at == known_at
-    for tags in question.asked:
-        assert _content(postgres.events(tags)) == _content(memory.events(tags))
-        assert _content(postgres.emptyings(tags)) == _content(memory.emptyings(tags))
-        named = {tag.removeprefix("item:") for tag in tags}
-        assert postgres.known(named) == memory.known(named)
-        assert _carried(postgres.ties(tags)) == _carried(memory.ties(tags))
+    for several in question.asked:
+        asked = Subjects(*(frozenset[str]().union(*named) for named in zip(*several, strict=True)))
+        assert _content(postgres.events(asked)) == _content(memory.events(asked))
+        assert _content(postgres.events(asked, question.during)) == _content(memory.events(asked, question.during))
+        for kind in MarkKind:
+            emptied = postgres.emptyings(kind, question.instants), memory.emptyings(kind, question.instants)
+            assert _content(emptied[0]) == _content(emptied[1])
+        assert postgres.known(asked.things) == memory.known(asked.things)
+        assert _content(postgres.ties(asked)) == _content(memory.ties(asked))
     folds: list[Callable[[ProvenanceIndex], object]] = [
         lambda index: item_history(index, question.thing),
         lambda index: trace(index, TraceQuery((question.thing,))),
@@ -171,10 +185,6 @@ def _content(events: list[SeenEvent]) -> list[tuple[int, object, bool]]:
     return sorted(((e.position, e.parts, e.whole) for e in events), key=lambda found: found[0])
 
 
-def _carried(found: Iterable[tuple[SeenEvent, Collection[str]]]) -> list[tuple[int, list[str]]]:
-    return sorted((event.position, sorted(tags)) for event, tags in found)
-
-
 def _answer(fold: Callable[[ProvenanceIndex], object], index: ProvenanceIndex) -> object:
     try:
         return repr(fold(index))
@@ -188,29 +198,29 @@ def test_a_position_yet_to_come_is_refused(books: Books) -> None:
         with pytest.raises(InvalidInputError):
             books.ask(READER, known_at)
     postgres, _ = books.ask(READER, 0)
-    assert postgres.events({f"item:{A}"}) == []
+    assert postgres.events(Subjects({A})) == []
 
 
 def test_an_answer_stays_as_of_its_question(books: Books) -> None:
     books.record(commission(1, A))
     postgres, _ = books.ask(READER)
     books.record(put(2, PALLET, A))
-    assert [event.position for event in postgres.events({f"item:{A}"})] == [1]
+    assert [event.position for event in postgres.events(Subjects({A}))] == [1]
 
 
 def test_a_reader_who_may_see_nothing_finds_nothing(books: Books) -> None:
     books.record(commission(1, A), put(2, PALLET, A), take(3, PALLET))
     postgres, _ = books.ask(Reader(PUBLIC))
-    assert postgres.events({f"item:{A}", f"item:{PALLET}"}) == []
-    assert postgres.emptyings({f"item:{PALLET}"}) == []
+    assert postgres.events(Subjects({A, PALLET})) == []
+    assert postgres.emptyings(MarkKind.CONTAINMENT, {(PALLET, 0)}) == []
 
 
 def test_a_tag_of_a_hidden_part_finds_nothing(books: Books) -> None:
     books.record(commission(1, A, B, number="L1"), transform(2, [A], [B], joined=JOINED[1]))
     reader = Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, None, frozenset({"item"})),))
     postgres, _ = books.ask(reader)
-    assert postgres.events({f"lot:{lot('L1')}", f"transformation:{JOINED[1]}"}) == []
-    first = postgres.events({f"item:{A}"})
+    assert postgres.events(Subjects(lots={lot("L1")}, transformations={BATCH})) == []
+    first = postgres.events(Subjects({A}))
     assert [[m.thing for m in event.mentions] for event in first] == [[A], [A]]
-    second = postgres.events({f"item:{B}"})
+    second = postgres.events(Subjects({B}))
     assert [[m.thing for m in event.mentions] for event in second] == [[A, B], [A, B]]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.seen import Role, SeenEvent, is_class
+from traceability.supply_chain.standing import FoldOrder
 
 Pair = tuple[MarkKind, str, str]
 Bare = tuple[MarkKind, str, str, int, int | None]
@@ -19,7 +20,7 @@ class _Timeline:
     def __init__(self, events: Sequence[SeenEvent]) -> None:
         self.inside: dict[Pair, tuple[int, bool]] = {}
         self.found: set[Bare] = set()
-        for event in sorted(events, key=lambda e: (e.view.occurred_at, e.view.action == "ADD", e.order)):
+        for event in sorted(events, key=lambda e: (e.view.occurred_at, e.view.action == "ADD", FoldOrder(e))):
             match event.view.type.split(".")[1], event.view.action:
                 case "aggregation_event", _:
                     self._play(MarkKind.CONTAINMENT, event)

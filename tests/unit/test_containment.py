@@ -28,7 +28,8 @@ from tests.support.worlds import worlds
 from traceability.ledger.access import ALL_PARTS
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Containment, Interval
-from traceability.supply_chain.seen import SeenEvent, see, standing
+from traceability.supply_chain.seen import SeenEvent, Subjects, see
+from traceability.supply_chain.standing import standing
 from traceability.supply_chain.windows import Window
 
 A, B = pack("A"), pack("B")
@@ -165,5 +166,5 @@ def _bare(i: Interval) -> tuple[MarkKind, str, str, int, int | None]:
 
 def test_a_child_is_paired_without_the_events_of_its_siblings() -> None:
     index = index_of([put(1, PALLET, A, B), take(5, PALLET, A), put(6, OTHER_PALLET, B)])
-    events = index.events({f"item:{A}", f"item:{PALLET}"})
+    events = index.events(Subjects({A, PALLET}))
     assert [i.closed_at for i in Containment(standing(events)).of_child(A)] == [hours(5)]

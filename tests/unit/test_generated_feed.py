@@ -31,7 +31,8 @@ from traceability.ledger.access import Reader
 from traceability.ledger.store import LedgerRules, Outcome
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.provenance import Direction, TraceQuery, trace
-from traceability.supply_chain.seen import AGGREGATION_EVENT, Role, SeenEvent, standing
+from traceability.supply_chain.seen import AGGREGATION_EVENT, Role, SeenEvent
+from traceability.supply_chain.standing import standing
 
 EVENTS = 20_000
 SMALL_FAMILY = 14_500
@@ -233,10 +234,10 @@ def test_one_prefix_is_broad_and_one_is_rare() -> None:
 
 def test_what_a_benchmark_can_ask_for_is_there(index: MemoryProvenance) -> None:
     seen = index.all()
-    tags = {tag for event in seen for tag in event.tags}
+    named = {name for event in seen for name in event.things | event.lots}
     asked = things(300, SMALL_FAMILY, large=0)
     assert len(set(asked)) == 300
-    assert {thing for thing in asked if f"item:{thing}" not in tags and f"lot:{thing}" not in tags} == set()
+    assert set(asked) <= named
     orders = {transaction for event in seen for _, transaction in event.view.biz_transactions}
     assert set(generate.transactions(50, SMALL_FAMILY, large=0)) <= orders
     assert {event.view.read_point for event in seen} <= set(generate.places())

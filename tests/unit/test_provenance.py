@@ -39,7 +39,8 @@ from traceability.supply_chain.provenance import (
     trace,
     walk,
 )
-from traceability.supply_chain.seen import standing, thing_of
+from traceability.supply_chain.seen import thing_of
+from traceability.supply_chain.standing import standing
 
 MILK = "https://id.gs1.org/01/09521234000020/10/M1"
 MILK_2 = "https://id.gs1.org/01/09521234000020/10/M2"

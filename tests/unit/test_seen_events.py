@@ -30,7 +30,8 @@ from traceability.ledger.index import Edge, MarkKind
 from traceability.ledger.store import Record
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.links import Links
-from traceability.supply_chain.seen import Role, SeenEvent, ordered, see, thing_of
+from traceability.supply_chain.seen import Role, SeenEvent, Subjects, see, thing_of
+from traceability.supply_chain.standing import FoldOrder, ordered
 
 FIXTURES = Path(os.environ.get("TRACEABILITY_FIXTURES") or Path(__file__).parents[2] / "../shared/fixtures") / "epcis"
 
@@ -45,8 +46,10 @@ def agree(record: Record) -> None:
     """Assert that an event's tags, marks and edges, as folds read them, are those of the index."""
     event, rows = seen(record), index_rows(record.event.parts)
     asked = ("item:", "lot:", "transformation:")
-    assert event.tags <= {tag for tag in rows.tags if tag.startswith(asked)}
-    assert {tag for tag in rows.tags if tag.startswith(("item:", "transformation:"))} <= event.tags
+    joined = frozenset() if event.transformation is None else frozenset({event.transformation})
+    tags = set(Subjects(event.things, event.lots, joined).tags)
+    assert tags <= {tag for tag in rows.tags if tag.startswith(asked)}
+    assert {tag for tag in rows.tags if tag.startswith(("item:", "transformation:"))} <= tags
     if event.view.declaration is not None:
         return
     marked = {(mark.child, mark.parent) for mark in rows.marks}
@@ -61,9 +64,10 @@ def agree(record: Record) -> None:
         opened = {(f"item:{c}", p) for p in parents for c in inside.children(p.removeprefix("item:"), kind)}
         assert opened == {(mark.child, mark.parent) for mark in rows.marks if mark.opens and mark.kind is kind}
     links = Links(_Nothing(), None)
-    links._add([event])
-    passages = (passage for found in links.transformations.values() for passage in found)
-    edges = {Edge(f"item:{p.thing}", p.is_input, event.transformation) for p in passages}
+    links._add(event)
+    passages = (passage for thing in event.things for passage in links.passages(thing))
+    via = None if event.transformation is None else f"transformation:{event.transformation}"
+    edges = {Edge(f"item:{p.thing}", p.is_input, via) for p in passages}
     assert edges == set(rows.edges)
 
 
@@ -76,11 +80,11 @@ class _Nothing:
     def known(self, _: object, as_of: object = None) -> set[str]:
         raise NotImplementedError(as_of)
 
-    def ties(self, _: object, during: object = None) -> list[tuple[SeenEvent, list[str]]]:
+    def ties(self, _: object, during: object = None) -> list[SeenEvent]:
         raise NotImplementedError(during)
 
-    def emptyings(self, _: object) -> list[SeenEvent]:
-        return []
+    def emptyings(self, kind: object, after: object) -> list[SeenEvent]:
+        raise NotImplementedError(kind, after)
 
 
 @settings(max_examples=200, deadline=None)
@@ -115,7 +119,7 @@ def test_pieces_of_a_trade_item_belong_to_its_lot() -> None:
     pieces = "https://id.gs1.org/8006/095212340000130102/10/L1"
     (event,) = (seen(record) for record in records([put(1, PALLET, counted=[pieces])]))
     assert event.memberships == {thing_of(pieces): lot("L1")}
-    assert f"lot:{lot('L1')}" in event.tags
+    assert event.lots == {lot("L1")}
 
 
 def test_one_thing_has_one_name_with_and_without_its_lot_or_variant() -> None:
@@ -134,8 +138,10 @@ def test_one_thing_is_found_among_many_as_in_the_table_of_all(world: list[Happen
             for thing in (*table.mentions_of, PALLET, lot("L1")):
                 assert seen(record).of(thing) == table.mentions_of.get(thing, ())
                 assert seen(record).lot_of(thing) == table.memberships.get(thing)
-            for tag in (*table.tags, f"item:{PALLET}", f"lot:{lot('L1')}"):
-                assert seen(record).carries(tag) == (tag in table.tags)
+                assert seen(record).among({thing}) == {thing} & table.things
+                assert seen(record).concerns(Subjects({thing})) == (thing in table.things)
+            for of in (*table.lots, lot("L1"), lot("L2")):
+                assert seen(record).concerns(Subjects(lots={of})) == (of in table.lots)
 
 
 def test_what_an_event_ties_is_told_by_its_bytes() -> None:
@@ -161,7 +167,7 @@ def test_fold_order_is_time_then_kind_then_content() -> None:
     events = [seen(record) for record in records([observe(2, pack("A")), *at_once])]
     assert [event.position for event in ordered(events)] == [5, 4, 3, 2, 1]
     same = [seen(record) for record in records([observe(1, pack("A")), observe(1, pack("B")), observe(1, pack("A"))])]
-    assert [event.order == same[0].order for event in same] == [True, False, True]
+    assert [FoldOrder(event) == FoldOrder(same[0]) for event in same] == [True, False, True]
     assert ordered(same)[0].digest == min(event.digest for event in same)
 
 

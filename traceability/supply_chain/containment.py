@@ -27,19 +27,17 @@ import msgspec
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.seen import (
-    AGGREGATION_EVENT,
-    ASSOCIATION_EVENT,
+    MARK_KINDS,
     OBJECT_EVENT,
     TRANSFORMATION_EVENT,
-    FoldOrder,
     Mention,
     Role,
     SeenEvent,
 )
+from traceability.supply_chain.standing import FoldOrder
 from traceability.supply_chain.windows import END, Window
 
 _NONE: Final[frozenset[str]] = frozenset()
-_KINDS: Final = {AGGREGATION_EVENT: MarkKind.CONTAINMENT, ASSOCIATION_EVENT: MarkKind.ASSOCIATION}
 
 
 class Interval(msgspec.Struct, frozen=True, gc=False):
@@ -84,14 +82,14 @@ class _Tie(msgspec.Struct, frozen=True, gc=False):
     @property
     def turn(self) -> tuple[int, bool, FoldOrder, str, int]:
         """Sort by time, closes first; position only separates events whose content is the same."""
-        return self.at, self.opens, self.event.order, self.parent or "", self.position
+        return self.at, self.opens, FoldOrder(self.event), self.parent or "", self.position
 
 
 class Containment:
     """The marks of a growing set of standing events, paired on demand.
 
-    To pair a child rightly, the events of the child and the emptyings of every parent that it was put into must have
-    been added; the events of its siblings do not matter.
+    To pair a child rightly, the events of the child and the emptyings that came first after it was put into a parent
+    (`newly_opened`) must have been added; the events of its siblings do not matter.
     """
 
     def __init__(self, events: Iterable[SeenEvent] = ()) -> None:
@@ -99,7 +97,7 @@ class Containment:
         self._paired: dict[MarkKind, dict[str, list[Interval]]] = {kind: {} for kind in MarkKind}
         self._emptied: dict[MarkKind, dict[str, list[tuple[int, int]]]] = {kind: {} for kind in MarkKind}
         self._children: dict[MarkKind, dict[str, set[str]]] = {kind: {} for kind in MarkKind}
-        self._filled: set[str] = set()
+        self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
         self.add(events)
 
     def add(self, events: Iterable[SeenEvent], about: Collection[str] | None = None) -> None:
@@ -108,7 +106,7 @@ class Containment:
         One may come again: about other children, or with more of its items visible.
         """
         for event in events:
-            kind = _KINDS.get(event.type)
+            kind = MARK_KINDS.get(event.type)
             if kind is not None and event.action in ("ADD", "DELETE"):
                 self._add_ties(event, kind, about)
             elif event.type == TRANSFORMATION_EVENT or (event.type == OBJECT_EVENT and event.action == "DELETE"):
@@ -123,10 +121,13 @@ class Containment:
         ties = self._ties.get(child, {}).values()
         return {tie.parent for tie in ties if tie.kind is kind and tie.opens and tie.parent is not None}
 
-    def newly_filled(self) -> set[str]:
-        """Return every parent that something was put into or attached to since this was asked last."""
-        filled, self._filled = self._filled, set()
-        return filled
+    def newly_opened(self, kind: MarkKind) -> Collection[tuple[str, int]]:
+        """Return which parents something was put into or attached to, and when, since this was asked last.
+
+        The emptyings that came first after these instants are those that may close something.
+        """
+        opened, self._opened[kind] = self._opened[kind], set()
+        return opened
 
     def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a child, by opening."""
@@ -156,7 +157,7 @@ class Containment:
             for child in children:
                 self._tie(child.thing, _Tie(at, position, kind, parent, opens, child.class_level, event))
             if opens and children:
-                self._filled.add(parent)
+                self._opened[kind].add((parent, at))
                 self._children[kind].setdefault(parent, set()).update([child.thing for child in children])
             if event.empties:
                 emptied = self._emptied[kind].setdefault(parent, [])

@@ -20,11 +20,10 @@ from traceability.supply_chain.seen import (
     TRANSFORMATION_EVENT,
     Role,
     SeenEvent,
-    counting,
+    Subjects,
     is_lot,
-    ordered,
-    retractions,
 )
+from traceability.supply_chain.standing import counting, ordered, retractions
 from traceability.supply_chain.windows import ALWAYS, END, Window, hulls
 
 MAX_NESTING: Final = 32
@@ -62,14 +61,14 @@ class Stay:
 
 def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -> ItemHistory:
     """Tell all about a thing by its name (`thing_of`); raise `NotFoundError` when the reader sees nothing of it."""
-    own = _until(index.events({f"item:{thing}", *({f"lot:{thing}"} if is_lot(thing) else ())}), as_of)
+    own = _until(index.events(Subjects({thing}, {thing} if is_lot(thing) else frozenset())), as_of)
     if not own:
         raise NotFoundError(f"Nothing is known of {thing}.", hint="Check the identifier, and as whom you ask.")
     current = counting(own)
     containment = Containment()
     _add(containment, current, {thing})
-    containment.add(event for event in current if thing in event.parents)
     stays, around = _stays(index, thing, containment, as_of)
+    containment.add(event for event in current if thing in event.parents)
     _load_children(index, thing, containment, as_of)
     entries = _entries(thing, own, around, stays, containment)
     members = {m for event in current for m, lot in event.memberships.items() if lot == thing} if is_lot(thing) else ()
@@ -118,11 +117,9 @@ def _stays(
     read: dict[str, Window] = {}
     level = [Stay(thing, ALWAYS, 0)]
     while level and level[0].depth < MAX_NESTING:
-        parents = {parent for stay in level for parent in containment.parents(stay.container)} - around.keys() - {thing}
-        for event in _until(index.emptyings({f"item:{parent}" for parent in parents}), as_of) if parents else ():
+        for event in _empty(index, containment, MarkKind.CONTAINMENT, as_of):
             for parent in event.parents:
                 around.setdefault(parent, {})[event.position] = event
-        _add(containment, counting(e for parent in parents for e in around.setdefault(parent, {}).values()), parents)
         outward = [
             Stay(interval.parent, window, stay.depth + 1)
             for stay in level
@@ -137,14 +134,12 @@ def _stays(
             if known is None or not known.covers(window):
                 unread[container] = read[container] = window if known is None else known.join(window)
         if unread:
-            loaded = _until(
-                index.events((), {f"item:{container}": window for container, window in unread.items()}), as_of
-            )
+            loaded = _until(index.events(Subjects(), unread), as_of)
             _add(containment, counting(loaded), unread.keys())
             for event in loaded:
                 for container in unread:
                     if event.of(container):
-                        around[container][event.position] = event
+                        around.setdefault(container, {})[event.position] = event
     return list(found), around
 
 
@@ -157,11 +152,16 @@ def _load_children(index: ProvenanceIndex, thing: str, containment: Containment,
     children = {child for kind in MarkKind for child in containment.children(thing, kind)}
     if children:
         # When each was packed elsewhere or ended, not where it was seen.
-        ties = index.ties({f"item:{child}" for child in children})
-        _add(containment, _until((event for event, _ in ties), as_of), children)
-    attached = containment.parents(thing, MarkKind.ASSOCIATION)
-    if attached:
-        _add(containment, counting(_until(index.emptyings({f"item:{parent}" for parent in attached}), as_of)), attached)
+        _add(containment, _until(index.ties(Subjects(children)), as_of), children)
+    _empty(index, containment, MarkKind.ASSOCIATION, as_of)
+
+
+def _empty(index: ProvenanceIndex, containment: Containment, kind: MarkKind, as_of: int | None) -> list[SeenEvent]:
+    """Add what emptied those into which something was put; return it."""
+    instants = containment.newly_opened(kind)
+    found = _until(index.emptyings(kind, instants), as_of) if instants else []
+    containment.add(found, ())
+    return found
 
 
 def _add(containment: Containment, events: Iterable[SeenEvent], things: AbstractSet[str]) -> None:
@@ -218,7 +218,7 @@ def _far_ends(
         if event.type == TRANSFORMATION_EVENT and any(mention.role is role for mention in event.of(thing))
     ]
     joined = {event.transformation for event in mine if event.transformation is not None}
-    others = counting(_until(index.events(joined), as_of)) if joined else []
+    others = counting(_until(index.events(Subjects(transformations=joined)), as_of)) if joined else []
     found: set[str] = set()
     for event in mine:
         name = event.transformation

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from traceability.supply_chain.seen import SeenEvent
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.seen import SeenEvent, Subjects
 from traceability.supply_chain.windows import Window
 
 
 class ProvenanceIndex(Protocol):
     """The EPCIS events that one reader may see among those recorded up to `known_at`.
 
-    Every answer is checked against real tags, so that two tags of one hash cost time and never an answer. It comes
-    with every error declaration that retracts one of its events, and names an event once; the order is free. An
-    instance serves one question: when the reader may only see items that it names, each call names more of them, so
-    an event may come again with more of its items.
+    Every answer is checked against what the reader sees, so that two tags of one hash cost time and never an answer. It
+    names an event once, in no order. An instance serves one question: when the reader may only see items that it names,
+    each call names more of them, so an event may come again with more of its items.
     """
 
     @property
@@ -23,11 +23,11 @@ class ProvenanceIndex(Protocol):
         """Return the last position that is taken into account."""
         ...
 
-    def events(self, tags: Collection[str], during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
-        """Return the events that carry any of these tags (`item:`, `lot:`, `transformation:`).
+    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+        """Return the events that concern what is asked for, with every error declaration that retracts one of them.
 
-        So do those of the things (`item:` tags) that have a window in `during`. Of one that was never a child, events
-        outside of the window may be left out: a pallet is used again and again.
+        So do those of the things that have a window in `during`. Of one that was never a child, events outside of the
+        window may be left out: a pallet is used again and again.
         """
         ...
 
@@ -35,16 +35,17 @@ class ProvenanceIndex(Protocol):
         """Return those of these things that an event that counts names, or names a member of, as of an event time."""
         ...
 
-    def ties(
-        self, tags: Collection[str], during: Mapping[str, Window] | None = None
-    ) -> Iterable[tuple[SeenEvent, Collection[str]]]:
-        """Return, each with those of the tags that it carries, the events that count and may tie things together.
+    def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+        """Return the events that count, concern what is asked for and may tie things together.
 
         They are neither retracted nor a retraction, and `SeenEvent.ties` is true of them. `during` as for `events`; of
         those things, events may also be left out in which they are only the parent.
         """
         ...
 
-    def emptyings(self, parents: Collection[str]) -> Sequence[SeenEvent]:
-        """Return the events that close everything at once of these parents (`item:` tags)."""
+    def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> Sequence[SeenEvent]:
+        """Return what emptied parents first after an instant (µs UTC): the events that count and close everything.
+
+        Of several at the first instant, all are given.
+        """
         ...

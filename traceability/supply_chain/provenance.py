@@ -23,7 +23,7 @@ to a thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -33,7 +33,7 @@ from traceability.errors import NotFoundError
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.links import Links, Passage
+from traceability.supply_chain.links import Links
 from traceability.supply_chain.seen import SeenEvent, is_class
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
@@ -126,16 +126,9 @@ class _Label(msgspec.Struct, frozen=True, gc=False):
         return self.first <= other.first and other.last <= self.last
 
 
-class _Step(msgspec.Struct, frozen=True, gc=False):
-    """One step of a walk: to a label (None: a transformation of which nothing else is known), over edges."""
-
-    target: _Label | None
-    via: str | None
-    edges: tuple[TraceEdge, ...]
-
-
 # Labels of one thing stay as the walk came upon them, which depends on what is known and not on its arrival.
 _THING: Final = attrgetter("thing")
+_NONE: Final[Mapping[str, int]] = {}
 _STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
 
 
@@ -215,31 +208,31 @@ class _Walk:
         self._direction = direction
         self._back = direction is Direction.BACK
         self._found = found
+        self._kinds = query.edge_kinds
         self._labels: dict[str, list[_Label]] = {}
         self._ended: set[str] = set()
         self._led_on: set[str] = set()
+        self._depth = 0
+        self._reached: list[_Label] = []
 
     def levels(self) -> Iterator[int]:
         """Walk; give the depth after each level."""
         roots = [_Label(root, Reach.TRACED, BEGIN, END) for root in self._query.roots]
         level = [label for label in roots if self._accept(label)]
-        depth = 0
         while level:
-            if depth == self._query.max_depth:
+            if self._depth == self._query.max_depth:
                 self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
                 break
             followed = sorted([label for label in level if self._follows(label)], key=_THING)
             self._load(followed)
-            depth += 1
-            level = [
-                step.target
-                for label in followed
-                for step in self._steps(label)
-                if self._take(label, step, depth) and step.target is not None and self._accept(step.target)
-            ]
-            yield depth
+            self._depth += 1
+            self._reached = []
+            for label in followed:
+                self._follow(label)
+            level = self._reached
+            yield self._depth
         self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
-        yield depth
+        yield self._depth
 
     def _load(self, level: list[_Label]) -> None:
         opened = {label.thing for label in level if label.reach is Reach.TRACED}
@@ -276,58 +269,55 @@ class _Walk:
         kept.append(label)
         return True
 
-    def _take(self, label: _Label, step: _Step, depth: int) -> bool:
-        """Note that a label led on, and show the step; tell whether there was room."""
+    def _step(self, label: _Label, target: _Label | None, via: str | None, edges: Iterable[TraceEdge]) -> None:
+        """Show one step of the walk: to a label (None: a transformation of which nothing else is known), over edges."""
         self._led_on.add(label.thing)
-        target, via = step.target, step.via
         nodes: list[tuple[str, Reach | None]] = [] if target is None else [(target.thing, target.reach)]
         if via is not None:
             nodes.append((via, None))
-        if not self._found.admit(depth, nodes):
+        if not self._found.admit(self._depth, nodes):
             self._stop({label.thing}, Stop.LIMIT)
-            return False
-        self._found.add_edges(step.edges)
-        return True
-
-    def _steps(self, label: _Label) -> Iterator[_Step]:
-        kinds = self._query.edge_kinds
-        if label.reach is Reach.TRACED:
-            self._ended.add(label.thing)
-        if EdgeKind.TRANSFORMATION in kinds:
-            yield from self._through_transformations(label)
-        if EdgeKind.CONTAINMENT in kinds and label.reach is not Reach.LOT:
-            yield from self._to_containers(label)
-        if label.reach is not Reach.TRACED:
             return
-        if EdgeKind.CONTAINMENT in kinds:
-            yield from self._to_contents(label)
-        if EdgeKind.LOT in kinds:
-            yield from self._over_lots(label)
-        if EdgeKind.ASSOCIATION in kinds:
-            yield from self._to_attached(label)
+        self._found.add_edges(edges)
+        if target is not None and self._accept(target):
+            self._reached.append(target)
 
-    def _through_transformations(self, label: _Label) -> Iterator[_Step]:
+    def _follow(self, label: _Label) -> None:
+        kinds, reach = self._kinds, label.reach
+        if EdgeKind.TRANSFORMATION in kinds:
+            self._through_transformations(label)
+        if EdgeKind.CONTAINMENT in kinds and reach is not Reach.LOT:
+            self._to_containers(label)
+        if reach is not Reach.TRACED:
+            return
+        self._ended.add(label.thing)
+        if EdgeKind.CONTAINMENT in kinds:
+            self._to_contents(label)
+        if EdgeKind.LOT in kinds:
+            self._over_lots(label)
+        if EdgeKind.ASSOCIATION in kinds:
+            self._to_attached(label)
+
+    def _through_transformations(self, label: _Label) -> None:
         passages = self._links.passages(label.thing)
         if not passages:
             return
+        back = self._back
         first, last = self._span(label)
-        for passage in sorted(passages):
+        for passage in passages:
+            at = passage.at
             # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
-            if passage.is_input == self._back or not first <= passage.at <= last:
+            if passage.is_input == back or not first <= at <= last:
                 continue
-            here = _passage_edge(passage)
-            others = [p for p in self._links.transformations[passage.transformation] if self._follows_in(passage, p)]
+            others = False
+            for other in self._links.transformation(passage.transformation):
+                # What goes in after something came out is not its origin.
+                if other.is_input is not passage.is_input and (other.at <= at if back else other.at >= at):
+                    target = _Label(other.thing, Reach.TRACED, other.at, other.at if back else END)
+                    self._step(label, target, passage.transformation, (passage.edge, other.edge))
+                    others = True
             if not others:
-                yield _Step(None, passage.transformation, (here,))
-            for other in sorted(others):
-                target = _Label(other.thing, Reach.TRACED, other.at, other.at if self._back else END)
-                yield _Step(target, passage.transformation, (here, _passage_edge(other)))
-
-    def _follows_in(self, passage: Passage, other: Passage) -> bool:
-        """Tell whether `other` is at the far end: what goes in after something came out is not its origin."""
-        if other.is_input == passage.is_input:
-            return False
-        return other.at <= passage.at if self._back else other.at >= passage.at
+                self._step(label, None, passage.transformation, (passage.edge,))
 
     def _span(self, label: _Label) -> tuple[int, int]:
         """Return from when to when something has to happen to a thing itself to belong to the trace."""
@@ -335,51 +325,47 @@ class _Walk:
             return label.first, label.last
         return (BEGIN, label.last) if self._back else (label.first, END)
 
-    def _to_containers(self, label: _Label) -> Iterator[_Step]:
+    def _to_containers(self, label: _Label) -> None:
+        intervals = self._links.containment.of_child(label.thing)
+        if not intervals:
+            return
         first, last = self._span(label)
-        for interval in self._links.containment.of_child(label.thing):
+        for interval in intervals:
             since, until = max(first, interval.opened_at), min(last, interval.last)
             if since <= until:
                 target = _Label(interval.parent, Reach.CARRIER, since, until)
-                yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
+                self._step(label, target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
-    def _to_contents(self, label: _Label) -> Iterator[_Step]:
+    def _to_contents(self, label: _Label) -> None:
         for interval in self._links.containment.of_parent(label.thing):
             since, until = max(label.first, interval.opened_at), min(label.last, interval.last)
             if since <= until:
                 target = _Label(interval.child, Reach.LOT if interval.counted else Reach.TRACED, since, until)
-                yield _Step(target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
+                self._step(label, target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
 
-    def _over_lots(self, label: _Label) -> Iterator[_Step]:
-        for member, position in sorted(self._links.members.get(label.thing, {}).items()):
+    def _over_lots(self, label: _Label) -> None:
+        for member, position in sorted(self._links.members.get(label.thing, _NONE).items()):
             edge = TraceEdge(EdgeKind.LOT, label.thing, member, None, None, (position,))
-            yield _Step(_Label(member, Reach.TRACED, label.first, label.last), None, (edge,))
+            self._step(label, _Label(member, Reach.TRACED, label.first, label.last), None, (edge,))
         if not self._back:
             return
-        for lot, position in sorted(self._links.lots.get(label.thing, {}).items()):
+        for lot, position in sorted(self._links.lots.get(label.thing, _NONE).items()):
             edge = TraceEdge(EdgeKind.LOT, lot, label.thing, None, None, (position,))
-            yield _Step(_Label(lot, Reach.LOT, label.first, label.last), None, (edge,))
+            self._step(label, _Label(lot, Reach.LOT, label.first, label.last), None, (edge,))
 
-    def _to_attached(self, label: _Label) -> Iterator[_Step]:
+    def _to_attached(self, label: _Label) -> None:
         containment = self._links.containment
         first, last = self._span(label)
         for interval in containment.of_child(label.thing, MarkKind.ASSOCIATION):
             if interval.opened_at <= last and first <= interval.last:
-                yield _attached(interval.parent, interval)
+                self._attach(label, interval.parent, interval)
         for interval in containment.of_parent(label.thing, MarkKind.ASSOCIATION):
             if interval.opened_at <= last and first <= interval.last:
-                yield _attached(interval.child, interval)
+                self._attach(label, interval.child, interval)
 
-
-def _attached(thing: str, interval: Interval) -> _Step:
-    target = _Label(thing, Reach.ATTACHED, interval.opened_at, interval.last)
-    return _Step(target, None, (_interval_edge(EdgeKind.ASSOCIATION, interval),))
-
-
-def _passage_edge(passage: Passage) -> TraceEdge:
-    ends = (passage.thing, passage.transformation)
-    source, target = ends if passage.is_input else ends[::-1]
-    return TraceEdge(EdgeKind.TRANSFORMATION, source, target, passage.at, None, (passage.position,))
+    def _attach(self, label: _Label, thing: str, interval: Interval) -> None:
+        target = _Label(thing, Reach.ATTACHED, interval.opened_at, interval.last)
+        self._step(label, target, None, (_interval_edge(EdgeKind.ASSOCIATION, interval),))
 
 
 def _interval_edge(kind: EdgeKind, interval: Interval) -> TraceEdge:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Final, Generic, NamedTuple, TypeVar, overload
 from uuid import UUID
 
 from traceability.gs1.epcis import EpcisView, Item, content_digest, lot_numbers, view_of
 from traceability.gs1.epcis.view import read_event_id, read_head, read_ilmd, read_items
 from traceability.ledger.access import ITEM, SHAREABLE_PARTS, open_item_indices
-from traceability.ledger.event import microseconds
+from traceability.ledger.index import MarkKind
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Record
 from traceability.supply_chain.things import (
     ROLES,
     Mention,
     Role,
+    Subjects,
     identify,
     is_class,
     is_lot,
@@ -33,24 +36,18 @@ __all__ = [
     "OBJECT_EVENT",
     "TRANSACTION_EVENT",
     "TRANSFORMATION_EVENT",
-    "FoldOrder",
     "Mention",
     "Role",
     "Row",
     "SeenEvent",
-    "counting",
+    "Subjects",
     "identify",
     "is_class",
     "is_lot",
     "lot_of",
-    "ordered",
-    "retractions",
     "see",
     "see_row",
-    "standing",
     "thing_of",
-    "things_named",
-    "with_declarations",
 ]
 
 OBJECT_EVENT: Final = "epcis.object_event.v2"
@@ -65,6 +62,9 @@ EPCIS_TYPES: Final = frozenset(
 )
 
 
+MARK_KINDS: Final = {AGGREGATION_EVENT: MarkKind.CONTAINMENT, ASSOCIATION_EVENT: MarkKind.ASSOCIATION}
+"""How an event of this type ties a child to a parent."""
+
 _PARENT_LIST: Final = "parentID"
 _MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
 _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if role is Role.CHILD)
@@ -72,14 +72,6 @@ _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if rol
 FEW: Final = 50
 """Items up to which all that an event says is read at once."""
 
-_KIND_RANKS: Final[Mapping[tuple[str, str | None], int]] = {
-    (OBJECT_EVENT, "ADD"): 0,
-    (AGGREGATION_EVENT, "DELETE"): 2,
-    (ASSOCIATION_EVENT, "DELETE"): 2,
-    (AGGREGATION_EVENT, "ADD"): 3,
-    (ASSOCIATION_EVENT, "ADD"): 3,
-    (OBJECT_EVENT, "DELETE"): 5,
-}
 _SEARCHES: Final = 8  # of one thing each, before all are named
 # However an identifier writes a thing that is no class, it ends as the thing's name does.
 _ENDING: Final = re.compile(r"/[^/]*/[^/]*$").search
@@ -123,6 +115,9 @@ class Row(NamedTuple):
     more: bytes
 
 
+_WHAT: Final = Row._fields.index("what")
+
+
 class SeenEvent:
     """A recorded EPCIS event, cut down to what its reader may see.
 
@@ -131,11 +126,9 @@ class SeenEvent:
     false when items are hidden from the reader.
     """
 
-    def __init__(self, row: Row, visible: Row, *, whole: bool) -> None:
+    def __init__(self, visible: Row, more: bytes, *, whole: bool) -> None:
         head = read_head(visible.head)
         self.position = visible.position
-        self.event_id = visible.event_id
-        self.recorded_at = visible.recorded_at
         self.type = head.type
         self.action = head.action
         self.occurred_at = head.occurred_at
@@ -143,7 +136,7 @@ class SeenEvent:
         self.captured_by = head.captured_by
         self.whole = whole
         self._visible = visible
-        self._more = row.more
+        self._more = more
         self._searches = 0
 
     def __eq__(self, other: object) -> bool:
@@ -159,6 +152,16 @@ class SeenEvent:
             f"SeenEvent(position={self.position}, event_id={self.event_id}, recorded_at={self.recorded_at},"
             f" whole={self.whole}, view={self.view}, items={self.items})"
         )
+
+    @property
+    def event_id(self) -> UUID:
+        """Return the ledger's own name of the event."""
+        return self._visible.event_id
+
+    @property
+    def recorded_at(self) -> int:
+        """Return when it was recorded (µs UTC)."""
+        return self._visible.recorded_at
 
     @_once
     def joined(self) -> tuple[str, str] | None:
@@ -181,11 +184,6 @@ class SeenEvent:
         """Return all that is visible."""
         return view_of(self.parts)
 
-    @property
-    def order(self) -> FoldOrder:
-        """Return the key by which folds sort; not kept, for it holds the event, and the two would never be freed."""
-        return FoldOrder(self)
-
     @_once
     def digest(self) -> bytes:
         """Return the content digest of what is visible; never shown, it only breaks ties."""
@@ -197,20 +195,15 @@ class SeenEvent:
         return read_items(self._visible.what)
 
     @_once
-    def tags(self) -> frozenset[str]:
-        """Return the tags of what is visible, as far as folds ask for events by them."""
-        tags = {f"item:{thing}" for thing in self.things}
-        tags.update(f"lot:{mention.lot}" for mention in self.mentions if mention.lot is not None)
-        tags.update(f"lot:{lot}" for lot in self.memberships.values())
-        if self.transformation is not None:
-            tags.add(self.transformation)
-        return frozenset(tags)
+    def lots(self) -> frozenset[str]:
+        """Return the lots that the event names, beside a serial or as that of what it makes."""
+        return frozenset([m.lot for m in self.mentions if m.lot is not None]).union(self.memberships.values())
 
     @_once
     def transformation(self) -> str | None:
-        """Return the tag of the transformationID, which joins events to one transformation."""
+        """Return the transformationID, which joins events to one transformation."""
         joined = next((item.id for item in self.items if item.list == "transformationID"), None)
-        return None if joined is None else f"transformation:{thing_of(joined)}"
+        return None if joined is None else thing_of(joined)
 
     @_once
     def mentions(self) -> tuple[Mention, ...]:
@@ -239,7 +232,7 @@ class SeenEvent:
         """
         if self.declares or not self.whole:
             return False
-        if self.type not in (AGGREGATION_EVENT, ASSOCIATION_EVENT) or self.action != "DELETE":
+        if self.type not in MARK_KINDS or self.action != "DELETE":
             return False
         return all(item.list not in _CHILD_LISTS for item in self.items)
 
@@ -251,6 +244,8 @@ class SeenEvent:
     @_once
     def memberships(self) -> Mapping[str, str]:
         """Return the lot of each thing whose lot the event tells."""
+        if b"/10/" not in self._visible.what and self._made_with is None:
+            return {}
         told = [mention for mention in self.mentions if mention.lot is not None or mention.role in _MADE]
         return {mention.thing: lot for mention in told if (lot := self._lot_in(mention)) is not None}
 
@@ -280,14 +275,22 @@ class SeenEvent:
         lots = [lot for mention in self.of(thing) if (lot := self._lot_in(mention)) is not None]
         return lots[-1] if lots else None
 
-    def carries(self, tag: str) -> bool:
-        """Tell whether one of the event's `tags` is this one."""
-        kind, _, name = tag.partition(":")
-        if kind == "item":
-            return name in self.things if self.small else bool(self.of(name))
-        if kind == "lot":
-            return name in self.memberships.values() or any(mention.lot == name for mention in self.mentions)
-        return tag == self.transformation
+    def among(self, things: AbstractSet[str]) -> AbstractSet[str]:
+        """Return those of these things that the event mentions."""
+        if self.small or len(things) > _SEARCHES:
+            return self.things & things
+        return {thing for thing in things if self.of(thing)}
+
+    def concerns(self, asked: Subjects) -> bool:
+        """Tell whether the event names any of these things, a member of these lots, or these transformations."""
+        if self.small:
+            if not self.things.isdisjoint(asked.things):
+                return True
+        elif self.among(asked.things):
+            return True
+        if asked.lots and not self.lots.isdisjoint(asked.lots):
+            return True
+        return bool(asked.transformations) and self.transformation in asked.transformations
 
     @_once
     def ties(self) -> bool:
@@ -317,33 +320,6 @@ class SeenEvent:
         return None if lot == mention.thing else lot
 
 
-class FoldOrder:
-    """The place of an event in a fold: by event time, then kind rank, then content digest; never by arrival.
-
-    The digest, which reads every item, is only computed for events that agree in time and kind.
-    """
-
-    __slots__ = ("_event", "at", "rank")
-
-    def __init__(self, event: SeenEvent) -> None:
-        self.at = event.occurred_at
-        self.rank = _kind_rank(event)
-        self._event = event
-
-    def __lt__(self, other: FoldOrder) -> bool:
-        if (self.at, self.rank) != (other.at, other.rank):
-            return (self.at, self.rank) < (other.at, other.rank)
-        return self._event is not other._event and self._event.digest < other._event.digest
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, FoldOrder) or (self.at, self.rank) != (other.at, other.rank):
-            return False
-        return self._event is other._event or self._event.digest == other._event.digest
-
-    def __hash__(self) -> int:
-        return hash((self.at, self.rank))
-
-
 def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenEvent | None:
     """Return what a reader of this extent sees of a record; None when it is no EPCIS event.
 
@@ -359,15 +335,21 @@ def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenE
 
 def see_row(row: Row, extent: frozenset[str], asked: Collection[str]) -> SeenEvent:
     """Return what a reader of this extent sees of an EPCIS event; `asked` as for `see`."""
-    if extent >= SHAREABLE_PARTS:
-        return SeenEvent(row, row, whole=True)
-    what = row.what if "what" in extent else _open_items(row.what, extent, asked)
-    where = row.where if "where" in extent else b""
-    why = row.why if "why" in extent else b""
-    how = row.how if "how" in extent else b""
-    more = row.more if "more" in extent else b""
-    visible = Row(row.position, row.event_id, row.recorded_at, row.head, what, where, why, how, more)
-    return SeenEvent(row, visible, whole=what == row.what)
+    closed = _closed(extent)
+    if not closed:
+        return SeenEvent(row, row.more, whole=True)
+    visible = list(row)
+    for part in closed:
+        visible[part] = b""
+    if "what" not in extent:
+        visible[_WHAT] = _open_items(row.what, extent, asked)
+    return SeenEvent(Row._make(visible), row.more, whole=visible[_WHAT] == row.what)
+
+
+@lru_cache(maxsize=256)
+def _closed(extent: frozenset[str]) -> tuple[int, ...]:
+    """Return the fields of a row that an extent leaves closed."""
+    return tuple([Row._fields.index(part) for part in sorted(SHAREABLE_PARTS - extent)])
 
 
 def _open_items(what: bytes, extent: frozenset[str], asked: Collection[str]) -> bytes:
@@ -376,71 +358,3 @@ def _open_items(what: bytes, extent: frozenset[str], asked: Collection[str]) -> 
     named = {item.id for item in read_items(what) if item.list in ROLES and thing_of(item.id) in asked}
     items = what.split(b"\n")
     return b"\n".join(items[j] for j in open_item_indices(items, extent, named))
-
-
-def things_named(tags: Iterable[str]) -> set[str]:
-    """Return the things that a question by these tags names; a transformation or an event is none."""
-    return {tag.partition(":")[2] for tag in tags if tag.startswith(("item:", "lot:"))}
-
-
-def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
-    """Return each event once, in the order of folds; position only separates events that say the same."""
-    return sorted({event.position: event for event in events}.values(), key=lambda event: (event.order, event.position))
-
-
-def retractions(events: Iterable[SeenEvent]) -> dict[int, SeenEvent]:
-    """Map the position of each retracted event to the declaration that retracts it.
-
-    A declaration works for the organisation that made the event and for nobody else. Of several, the one that
-    declared first is given.
-    """
-    events = list(events)
-    declared: dict[tuple[str, str], SeenEvent] = {}
-    for event in sorted((event for event in events if event.declares), key=_declaration_order):
-        if event.joined is not None:
-            declared.setdefault(event.joined, event)
-    if not declared:
-        return {}
-    return {
-        event.position: declared[event.joined]
-        for event in events
-        if not event.declares and event.joined is not None and event.joined in declared
-    }
-
-
-def with_declarations(events: Iterable[SeenEvent], among: Iterable[SeenEvent]) -> list[SeenEvent]:
-    """Return events and, from `among`, the error declarations that retract one of them; each once."""
-    found = {event.position: event for event in events}
-    declarations = [event for event in among if event.declares]
-    if declarations:
-        joined = {event.joined for event in found.values()} - {None}
-        for event in declarations:
-            if event.joined in joined:
-                found.setdefault(event.position, event)
-    return list(found.values())
-
-
-def counting(events: Iterable[SeenEvent]) -> list[SeenEvent]:
-    """Return, once each and in no order, the events that count: neither retracted nor themselves a retraction."""
-    once = {event.position: event for event in events}.values()
-    retracted = retractions(once)
-    return [event for event in once if not event.declares and event.position not in retracted]
-
-
-def standing(events: Iterable[SeenEvent]) -> list[SeenEvent]:
-    """Return the events that count, in order."""
-    return ordered(counting(events))
-
-
-def _declaration_order(event: SeenEvent) -> tuple[int, FoldOrder, int]:
-    declaration = event.view.declaration if event.declares else None
-    return (0 if declaration is None else microseconds(declaration.time)), event.order, event.position
-
-
-def _kind_rank(event: SeenEvent) -> int:
-    """Rank events of one instant: things are made, then leave, then enter, then are seen, then end.
-
-    With clocks that tick in minutes, "unpacked here, packed there" often has one time; leaving first makes it mean
-    what was meant, whatever the digests are.
-    """
-    return _KIND_RANKS.get((event.type, event.action), 1 if event.type == TRANSFORMATION_EVENT else 4)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -63,6 +64,23 @@ class Mention(msgspec.Struct, frozen=True, gc=False):
     lot: str | None
     quantity: Decimal | None
     uom: str | None
+
+
+class Subjects(NamedTuple):
+    """What a question is about: things and lots by name, transformations by their transformationID.
+
+    An event concerns a thing that it mentions, a lot of which it names a member, a transformation that it is part of.
+    """
+
+    things: AbstractSet[str] = frozenset()
+    lots: AbstractSet[str] = frozenset()
+    transformations: AbstractSet[str] = frozenset()
+
+    @property
+    def tags(self) -> list[str]:
+        """Return the tags under which the index holds the events that are meant."""
+        named = (("item", self.things), ("lot", self.lots), ("transformation", self.transformations))
+        return [f"{kind}:{name}" for kind, names in named for name in names]
 
 
 def mentions_in(items: Iterable[Item]) -> list[Mention]:
