@@ -52,9 +52,10 @@ _TYING: Final[LiteralString] = f"""
         OR (position('/10/'::bytea IN r.what) > 0
             AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
 """
+# The tags come as a subquery too: of an array that the planner knows it looks up every element in its statistics.
 _TAGGED: Final[LiteralString] = """
 SELECT position FROM ledger.posting
- WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s) AND position <= %(known_at)s
+ WHERE ledger_id = %(ledger)s AND tag = ANY((SELECT %(tags)s)::bigint[]) AND position <= %(known_at)s
 """
 # A thing that was never a child has no interval that anything could end: only what happens to it in the window matters.
 _IN_WINDOWS: Final[LiteralString] = """
@@ -123,14 +124,15 @@ SELECT a.number, tagged.position
 
 
 def _records(hits: LiteralString, tying: LiteralString = "") -> LiteralString:
-    return _RECORDS.format(positions=f"ARRAY({hits})") + tying
+    # Distinct: every partition sorts the array.
+    return _RECORDS.format(positions=f"ARRAY(SELECT DISTINCT position FROM ({hits}) hit)") + tying
 
 
 _AT: Final = _RECORDS.format(positions="%(positions)s")
 _EVENTS: Final = _records(_TAGGED)
 _TIES: Final = _records(_TAGGED, _TYING)
 _EVENTS_DURING: Final = _records(_EVENTS_IN_WINDOWS)
-_TIES_DURING: Final = _records(f"SELECT position FROM ({_TIES_IN_WINDOWS}) hit", _TYING)
+_TIES_DURING: Final = _records(_TIES_IN_WINDOWS, _TYING)
 
 
 class PostgresProvenance:

@@ -65,9 +65,9 @@ def agree(record: Record) -> None:
         assert opened == {(mark.child, mark.parent) for mark in rows.marks if mark.opens and mark.kind is kind}
     links = Links(_Nothing(), None)
     links._add(event)
-    passages = (passage for thing in event.things for passage in links.passages(thing))
     via = None if event.transformation is None else f"transformation:{event.transformation}"
-    edges = {Edge(f"item:{p.thing}", p.is_input, via) for p in passages}
+    edges = {Edge(f"item:{thing}", is_input=True, via=via) for thing in links.consumed}
+    edges |= {Edge(f"item:{thing}", is_input=False, via=via) for thing in links.produced}
     assert edges == set(rows.edges)
 
 

@@ -18,8 +18,9 @@ An interval holds from its opening up to, but not including, its closing.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
@@ -72,17 +73,29 @@ class _Tie(msgspec.Struct, frozen=True, gc=False):
     """What `event` says about one child: into `parent` (opens), out of it, or out of everything (parent None)."""
 
     at: int
+    opens: bool
+    parent: str | None
     position: int
     kind: MarkKind
-    parent: str | None
-    opens: bool
     counted: bool
     event: SeenEvent
 
-    @property
-    def turn(self) -> tuple[int, bool, FoldOrder, str, int]:
-        """Sort by time, closes first; position only separates events whose content is the same."""
-        return self.at, self.opens, FoldOrder(self.event), self.parent or "", self.position
+
+_TIME: Final = attrgetter("at", "opens")
+
+
+def _turn(tie: _Tie) -> tuple[int, bool, FoldOrder, str, int]:
+    """Sort by time, closes first; position only separates events whose content is the same."""
+    return tie.at, tie.opens, FoldOrder(tie.event), tie.parent or "", tie.position
+
+
+def _in_turn(ties: list[_Tie]) -> list[_Tie]:
+    if len(ties) > 1:
+        ties.sort(key=_TIME)
+        # The order of folds may read whole events, and hardly ever matters.
+        if any(one.at == next_.at and one.opens is next_.opens for one, next_ in pairwise(ties)):
+            ties.sort(key=_turn)
+    return ties
 
 
 class Containment:
@@ -116,6 +129,12 @@ class Containment:
         """Return everything that was ever put into a parent."""
         return self._children[kind].get(parent, _NONE)
 
+    def children_of(self, parents: AbstractSet[str]) -> set[str]:
+        """Return everything that was ever put into or attached to any of several parents."""
+        return {
+            child for children in self._children.values() for p in children.keys() & parents for child in children[p]
+        }
+
     def parents(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> set[str]:
         """Return everything that a child was ever put into."""
         ties = self._ties.get(child, {}).values()
@@ -129,25 +148,26 @@ class Containment:
         opened, self._opened[kind] = self._opened[kind], set()
         return opened
 
-    def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
+    def of_child(self, child: str, kind: MarkKind = MarkKind.CONTAINMENT) -> Sequence[Interval]:
         """Return the intervals of a child, by opening."""
         paired = self._paired[kind].get(child)
         if paired is None:
             said = self._ties.get(child)
-            ties = [] if said is None else [tie for tie in said.values() if tie.kind is kind]
-            if len(ties) > 1:
-                ties.sort(key=_TURN)
-            paired = list(self._pair(child, kind, ties))
+            if said is None:
+                return ()
+            paired = self._pair(child, kind, _in_turn([tie for tie in said.values() if tie.kind is kind]))
             if len(paired) > 1:
-                paired.sort(key=lambda interval: (interval.opened_at, interval.parent))
+                paired.sort(key=_BY_PARENT)
             self._paired[kind][child] = paired
         return paired
 
     def of_parent(self, parent: str, kind: MarkKind = MarkKind.CONTAINMENT) -> list[Interval]:
         """Return the intervals of a parent, by opening and child."""
-        found = [i for child in self.children(parent, kind) for i in self.of_child(child, kind) if i.parent == parent]
-        if len(found) > 1:
-            found.sort(key=lambda interval: (interval.opened_at, interval.child))
+        children = self._children[kind].get(parent)
+        if children is None:
+            return []
+        found = [i for child in children for i in self.of_child(child, kind) if i.parent == parent]
+        found.sort(key=_BY_CHILD)
         return found
 
     def _add_ties(self, event: SeenEvent, kind: MarkKind, about: Collection[str] | None) -> None:
@@ -155,7 +175,7 @@ class Containment:
         for parent in event.parents:
             children = [mention for mention in _about(event, about) if mention.role is Role.CHILD]
             for child in children:
-                self._tie(child.thing, _Tie(at, position, kind, parent, opens, child.class_level, event))
+                self._tie(child.thing, _Tie(at, opens, parent, position, kind, child.class_level, event))
             if opens and children:
                 self._opened[kind].add((parent, at))
                 self._children[kind].setdefault(parent, set()).update([child.thing for child in children])
@@ -166,20 +186,24 @@ class Containment:
                     self._paired[kind].clear()
 
     def _add_ends(self, event: SeenEvent, about: Collection[str] | None) -> None:
-        at, position, kind = event.occurred_at, event.position, MarkKind.CONTAINMENT
         for mention in _about(event, about):
-            if not mention.class_level and mention.role is not Role.OUTPUT:
-                self._tie(mention.thing, _Tie(at, position, kind, None, opens=False, counted=False, event=event))
+            if mention.role is not Role.OUTPUT and not mention.class_level:
+                tie = _Tie(event.occurred_at, False, None, event.position, MarkKind.CONTAINMENT, False, event)  # noqa: FBT003
+                self._tie(mention.thing, tie)
 
     def _tie(self, child: str, tie: _Tie) -> None:
-        self._ties.setdefault(child, {})[tie.position] = tie
-        self._paired[tie.kind].pop(child, None)
+        ties = self._ties.get(child)
+        if ties is None:
+            self._ties[child] = {tie.position: tie}
+        else:
+            ties[tie.position] = tie
+            self._paired[tie.kind].pop(child, None)
 
-    def _pair(self, child: str, kind: MarkKind, ties: list[_Tie]) -> Iterator[Interval]:
+    def _pair(self, child: str, kind: MarkKind, ties: list[_Tie]) -> list[Interval]:
+        found: list[Interval] = []
         inside: dict[str, _Tie] = {}
         for tie in ties:
-            for parent in [*inside]:
-                opened = inside[parent]
+            for parent, opened in [*inside.items()]:
                 emptied = self._next_emptying(kind, parent, opened.at)
                 closed: tuple[int, int, bool] | None = None
                 if emptied is not None and emptied[0] <= tie.at:
@@ -192,12 +216,13 @@ class Containment:
                     continue
                 del inside[parent]
                 if closed[0] > opened.at:
-                    yield _interval(child, parent, opened, closed)
+                    found.append(_interval(child, parent, opened, closed))
             if tie.opens and tie.parent is not None:
                 inside.setdefault(tie.parent, tie)
         for parent, opened in inside.items():
             emptied = self._next_emptying(kind, parent, opened.at)
-            yield _interval(child, parent, opened, None if emptied is None else (*emptied, False))
+            found.append(_interval(child, parent, opened, None if emptied is None else (*emptied, False)))
+        return found
 
     def _next_emptying(self, kind: MarkKind, parent: str, after: int) -> tuple[int, int] | None:
         emptied = self._emptied[kind].get(parent)
@@ -207,7 +232,8 @@ class Containment:
         return emptied[following] if following < len(emptied) else None
 
 
-_TURN: Final = attrgetter("turn")
+_BY_PARENT: Final = attrgetter("opened_at", "parent")
+_BY_CHILD: Final = attrgetter("opened_at", "child")
 
 
 def _about(event: SeenEvent, things: Collection[str] | None) -> Iterable[Mention]:

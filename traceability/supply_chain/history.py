@@ -129,7 +129,7 @@ def _stays(
         level = [stay for stay in dict.fromkeys(outward) if not _covered(stay, found)]
         found.update(dict.fromkeys(level))
         unread = {}
-        for container, window in hulls((stay.container, stay.window) for stay in level).items():
+        for container, window in hulls((stay.container, stay.window.first, stay.window.last) for stay in level).items():
             known = read.get(container)
             if known is None or not known.covers(window):
                 unread[container] = read[container] = window if known is None else known.join(window)

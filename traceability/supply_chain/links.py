@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import Final
-
-import msgspec
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Containment
@@ -16,26 +15,39 @@ from traceability.supply_chain.standing import FoldOrder
 from traceability.supply_chain.traced import EdgeKind, TraceEdge
 from traceability.supply_chain.windows import Window
 
-
-class Passage(msgspec.Struct, frozen=True, gc=False):
-    """A thing goes into (`is_input`) or comes out of a transformation at a time, as the event at `position` says.
-
-    A transformation is named by the tag of its transformationID, or by that of the one event that has none.
-    """
-
-    transformation: str
-    thing: str
-    is_input: bool
-    at: int
-    position: int
-    edge: TraceEdge
+_ORDER: Final = attrgetter("source", "target", "begin", "positions")
 
 
-_ORDER: Final = attrgetter("transformation", "thing", "is_input", "at", "position")
+class _Edges(dict[str, list[TraceEdge]]):
+    """Edges by one of their ends, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unsorted: set[str] = set()
+
+    def put(self, end: str, edge: TraceEdge) -> None:
+        """Add an edge that is not there yet."""
+        edges = self.get(end)
+        if edges is None:
+            self[end] = [edge]
+        else:
+            edges.append(edge)
+            self._unsorted.add(end)
+
+    def at(self, end: str) -> Sequence[TraceEdge]:
+        """Return the edges at an end."""
+        if end in self._unsorted:
+            self._unsorted.remove(end)
+            self[end].sort(key=_ORDER)
+        return self.get(end, ())
 
 
 class Links:
     """Containment, transformations and lot membership among the things loaded so far.
+
+    `consumed` are the transformations that a thing goes into, by the thing; `produced` those that it comes out of;
+    `inputs` and `outputs` the same edges by the transformation. It is named by the tag of its transformationID, or by
+    that of the one event that has none.
 
     `load` makes everything right that starts at the given things; what it brought in on the way may be incomplete. Of
     an event that names a thousand others, or of a pallet's other loads, only what concerns those things is read.
@@ -51,39 +63,30 @@ class Links:
         self._taken: set[int] = set()
         self._transformed: set[int] = set()
         self._carried: dict[str, Window] = {}
-        self._passages: dict[str, list[Passage]] = {}
-        self._transformations: dict[str, list[Passage]] = {}
         self._held: dict[str, list[SeenEvent]] = {}
         self.events: dict[int, SeenEvent] = {}
+        self.consumed, self.produced, self.inputs, self.outputs = _Edges(), _Edges(), _Edges(), _Edges()
         self.containment = Containment()
         self.lots: dict[str, dict[str, int]] = {}
         self.members: dict[str, dict[str, int]] = {}
 
-    def passages(self, thing: str) -> Sequence[Passage]:
-        """Return where a thing was an input or an output, in order."""
-        return self._passages.get(thing, ())
-
-    def transformation(self, name: str) -> Sequence[Passage]:
-        """Return all that goes into or comes out of a transformation, in order."""
-        return self._transformations[name]
-
-    def load(self, opened: Collection[str], others: Collection[str], carriers: Mapping[str, Window]) -> None:
+    def load(self, opened: AbstractSet[str], others: AbstractSet[str], carriers: Mapping[str, Window]) -> None:
         """Load what starts at things, each in one of three ways.
 
         Of those `opened` also contents and members are wanted; of `carriers` only what they are in, and what they go
         into or come out of in a window.
         """
         lots = {thing for thing in opened if is_lot(thing)}
-        self._fetch(Subjects({*opened, *others}, lots), carriers)
+        self._fetch(Subjects(opened | others, lots), carriers)
         if self._joined:
-            passages = (passage for thing in (*opened, *others, *carriers) for passage in self.passages(thing))
-            named = {passage.transformation for passage in passages} & self._joined.keys()
-            self._fetch(Subjects(transformations={self._joined[name] for name in named}))
-        for thing in opened:
-            self.containment.add(self._held.pop(thing, ()))
+            things = opened | others | carriers.keys()
+            named = {edge.target for thing in self.consumed.keys() & things for edge in self.consumed[thing]}
+            named.update([edge.source for thing in self.produced.keys() & things for edge in self.produced[thing]])
+            self._fetch(Subjects(transformations={self._joined[name] for name in self._joined.keys() & named}))
+        for thing in self._held.keys() & opened:
+            self.containment.add(self._held.pop(thing))
         # An interval ends when its child is packed elsewhere, so contents need the children's own events.
-        contained = (self.containment.children(thing, kind) for kind in MarkKind for thing in opened)
-        self._fetch(Subjects({child for children in contained for child in children}))
+        self._fetch(Subjects(self.containment.children_of(opened)))
         for kind in MarkKind:
             if instants := self.containment.newly_opened(kind):
                 emptyings = self._until(self._index.emptyings(kind, instants))
@@ -159,19 +162,19 @@ class Links:
             name = f"transformation:{event.transformation}"
             if event.transformation not in self._transformations_loaded:
                 self._joined[name] = event.transformation
-        together = self._transformations.setdefault(name, [])
-        known = {(p.thing, p.is_input) for p in together if p.position == position}
-        for thing, is_input in dict.fromkeys([(m.thing, m.role is Role.INPUT) for m in event.mentions]):
-            if (thing, is_input) not in known:
-                ends = (thing, name) if is_input else (name, thing)
-                edge = TraceEdge(EdgeKind.TRANSFORMATION, *ends, at, None, (position,))
-                passage = Passage(name, thing, is_input, at, position, edge)
-                together.append(passage)
-                passages = self._passages.setdefault(thing, [])
-                passages.append(passage)
-                if len(passages) > 1:
-                    passages.sort(key=_ORDER)
-        together.sort(key=_ORDER)
+        ends = {(mention.thing, mention.role is Role.INPUT) for mention in event.mentions}
+        if not event.whole:
+            ends -= {(edge.source, True) for edge in self.inputs.get(name, ()) if edge.positions == (position,)}
+            ends -= {(edge.target, False) for edge in self.outputs.get(name, ()) if edge.positions == (position,)}
+        for thing, is_input in sorted(ends):
+            if is_input:
+                edge = TraceEdge(EdgeKind.TRANSFORMATION, thing, name, at, None, (position,))
+                self.consumed.put(thing, edge)
+                self.inputs.put(name, edge)
+            else:
+                edge = TraceEdge(EdgeKind.TRANSFORMATION, name, thing, at, None, (position,))
+                self.produced.put(thing, edge)
+                self.outputs.put(name, edge)
 
     def _earliest(self, position: int, known: int | None) -> int:
         # Of two that say the same, the same one whichever the index names first.

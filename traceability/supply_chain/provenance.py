@@ -23,7 +23,8 @@ to a thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from operator import attrgetter
 from typing import Final
 
@@ -34,7 +35,7 @@ from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.links import Links
-from traceability.supply_chain.seen import SeenEvent, is_class
+from traceability.supply_chain.seen import is_class
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
     PROPAGATING,
@@ -49,7 +50,7 @@ from traceability.supply_chain.traced import (
     TraceNode,
     TraceQuery,
 )
-from traceability.supply_chain.windows import BEGIN, END, Window, hulls
+from traceability.supply_chain.windows import BEGIN, END, hulls
 
 __all__ = [
     "MAX_ROOTS",
@@ -71,22 +72,16 @@ __all__ = [
 
 def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
     """Walk from the roots; raise `NotFoundError` when the reader sees nothing of one of them (as of that time)."""
-    nodes: dict[str, TraceNode] = {}
-    edges: list[TraceEdge] = []
-    frontier: list[FrontierNode] = []
-    events: dict[int, SeenEvent] = {}
-    for found in walk(index, query):
-        nodes.update((node.id, node) for node in found.nodes)
-        edges += found.edges
-        frontier += found.frontier
-        events.update((event.position, event) for event in found.events)
+    links, found = _begin(index, query)
+    for _ in _levels(links, query, found):
+        pass
     return Trace(
         query=query,
         known_at=index.known_at,
-        nodes=dict(sorted(nodes.items())),
-        edges=tuple(_in_order(edges)),
-        frontier=tuple(sorted(frontier, key=lambda node: (node.id, node.direction, node.reason))),
-        events=dict(sorted(events.items())),
+        nodes=dict(sorted(found.nodes.items())),
+        edges=tuple(_in_order(found.edges)),
+        frontier=tuple(sorted(found.frontier, key=lambda node: (node.id, node.direction, node.reason))),
+        events={position: links.events[position] for position in sorted(found.positions)},
     )
 
 
@@ -95,22 +90,30 @@ def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
 
     Raises `NotFoundError` as `trace` does, before the iterator is returned.
     """
+    return _told(*_begin(index, query), query)
+
+
+def _begin(index: ProvenanceIndex, query: TraceQuery) -> tuple[Links, _Found]:
     known = index.known(query.roots, query.as_of)
     for root in query.roots:
         if root not in known:
             raise NotFoundError(f"Nothing is known of {root}.")
-    return _walk(Links(index, query.as_of), query)
-
-
-def _walk(links: Links, query: TraceQuery) -> Iterator[Progress]:
-    found = _Found(query.max_nodes, links)
+    found = _Found(query.max_nodes)
     for root in query.roots:
-        found.admit(0, [(root, Reach.TRACED)])
-    yield found.progress()
+        found.admit(0, root, Reach.TRACED)
+    return Links(index, query.as_of), found
+
+
+def _levels(links: Links, query: TraceQuery, found: _Found) -> Iterator[None]:
     for direction in (Direction.BACK, Direction.FORWARD):
         if query.direction in (direction, Direction.BOTH):
-            for _ in _Walk(links, query, direction, found).levels():
-                yield found.progress()
+            yield from _Walk(links, query, direction, found).levels()
+
+
+def _told(links: Links, found: _Found, query: TraceQuery) -> Iterator[Progress]:
+    yield found.progress(links)
+    for _ in _levels(links, query, found):
+        yield found.progress(links)
 
 
 class _Label(msgspec.Struct, frozen=True, gc=False):
@@ -133,62 +136,63 @@ _STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
 
 
 class _Found:
-    """Nodes, edges and frontier so far; a node is admitted while there is room."""
+    """Nodes, edges and frontier so far, in the order in which they were found; a node is admitted while there is room.
 
-    def __init__(self, max_nodes: int, links: Links) -> None:
+    `positions` are those of the events behind the edges.
+    """
+
+    def __init__(self, max_nodes: int) -> None:
+        self.nodes: dict[str, TraceNode] = {}
+        self.edges: dict[TraceEdge, None] = {}
+        self.frontier: dict[FrontierNode, None] = {}
+        self.positions: dict[int, None] = {}
         self._max_nodes = max_nodes
-        self._links = links
-        self._nodes: dict[str, TraceNode] = {}
-        self._edges: set[TraceEdge] = set()
-        self._frontier: set[FrontierNode] = set()
-        self._positions: set[int] = set()
         self._changed: set[str] = set()
-        self._new = Progress([], [], [], [])
+        self._told = (0, 0, 0)
 
-    def admit(self, depth: int, wanted: Sequence[tuple[str, Reach | None]]) -> bool:
-        """Add nodes, all or none; one that is there keeps its least depth and its strongest reach."""
-        nodes = self._nodes
-        if len(nodes) + len(wanted) > self._max_nodes:
-            fresh = {node for node, _ in wanted if node not in nodes}
-            if len(nodes) + len(fresh) > self._max_nodes:
-                return False
-        for node, reach in wanted:
-            known = nodes.get(node)
-            if known is None:
-                nodes[node] = TraceNode(node, reach, depth)
-            elif (stronger := _stronger(known.reach, reach)) is known.reach and known.depth <= depth:
-                continue
-            else:
-                nodes[node] = TraceNode(node, stronger, min(depth, known.depth))
-            self._changed.add(node)
+    def admit(self, depth: int, thing: str | None, reach: Reach, via: str | None = None) -> bool:
+        """Add the nodes of a step, both or none; one that is there keeps its least depth and its strongest reach."""
+        nodes = self.nodes
+        fresh = (thing is not None and thing not in nodes) + (via is not None and via not in nodes)
+        if fresh and len(nodes) + fresh > self._max_nodes:
+            return False
+        if thing is not None:
+            self._add_node(thing, reach, depth)
+        if via is not None:
+            self._add_node(via, None, depth)
         return True
+
+    def _add_node(self, name: str, reach: Reach | None, depth: int) -> None:
+        known = self.nodes.get(name)
+        if known is not None:
+            if known.depth <= depth and (known.reach is reach or _stronger(known.reach, reach) is known.reach):
+                return
+            reach, depth = _stronger(known.reach, reach), min(depth, known.depth)
+        self.nodes[name] = TraceNode(name, reach, depth)
+        self._changed.add(name)
 
     def add_edges(self, edges: Iterable[TraceEdge]) -> None:
         """Add edges between admitted nodes."""
         for edge in edges:
-            before = len(self._edges)
-            self._edges.add(edge)
+            before = len(self.edges)
+            self.edges[edge] = None
             # To ask whether it is there, too, would hash all of it twice.
-            if len(self._edges) == before:
-                continue
-            self._new.edges.append(edge)
-            for position in edge.positions:
-                if position not in self._positions:
-                    self._positions.add(position)
-                    self._new.events.append(self._links.events[position])
+            if len(self.edges) > before:
+                for position in edge.positions:
+                    self.positions[position] = None
 
-    def stop(self, node: FrontierNode) -> None:
-        """Note where the walk ended."""
-        if node not in self._frontier:
-            self._frontier.add(node)
-            self._new.frontier.append(node)
-
-    def progress(self) -> Progress:
-        """Return what is new, nodes in the order of their names."""
-        told, self._new = self._new, Progress([], [], [], [])
-        told.nodes.extend(self._nodes[node] for node in sorted(self._changed))
+    def progress(self, links: Links) -> Progress:
+        """Return what is new since this was asked last, nodes in the order of their names."""
+        nodes = [self.nodes[node] for node in sorted(self._changed)]
         self._changed.clear()
-        return told
+        edges, frontier, positions = self._told
+        self._told = len(self.edges), len(self.frontier), len(self.positions)
+        return Progress(
+            nodes,
+            list(islice(self.edges, edges, None)),
+            list(islice(self.frontier, frontier, None)),
+            [links.events[position] for position in islice(self.positions, positions, None)],
+        )
 
 
 def _stronger(known: Reach | None, reach: Reach | None) -> Reach | None:
@@ -215,8 +219,8 @@ class _Walk:
         self._depth = 0
         self._reached: list[_Label] = []
 
-    def levels(self) -> Iterator[int]:
-        """Walk; give the depth after each level."""
+    def levels(self) -> Iterator[None]:
+        """Walk, and pause after each level."""
         roots = [_Label(root, Reach.TRACED, BEGIN, END) for root in self._query.roots]
         level = [label for label in roots if self._accept(label)]
         while level:
@@ -230,18 +234,18 @@ class _Walk:
             for label in followed:
                 self._follow(label)
             level = self._reached
-            yield self._depth
+            yield
         self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
-        yield self._depth
+        yield
 
     def _load(self, level: list[_Label]) -> None:
         opened = {label.thing for label in level if label.reach is Reach.TRACED}
         others = {label.thing for label in level if label.reach is Reach.LOT} - opened
         carriers = hulls(
-            (label.thing, Window(label.first, label.last)) for label in level if label.reach is Reach.CARRIER
+            (label.thing, label.first, label.last)
+            for label in level
+            if label.reach is Reach.CARRIER and label.thing not in opened and label.thing not in others
         )
-        for thing in (*opened, *others):
-            carriers.pop(thing, None)
         self._links.load(opened, others, carriers)
 
     def _follows(self, label: _Label) -> bool:
@@ -254,7 +258,7 @@ class _Walk:
 
     def _stop(self, things: Iterable[str], reason: Stop) -> None:
         for thing in things:
-            self._found.stop(FrontierNode(thing, self._direction, reason))
+            self._found.frontier[FrontierNode(thing, self._direction, reason)] = None
 
     def _accept(self, label: _Label) -> bool:
         """Keep a label unless a kept one implies all that it could lead to; tell whether it was kept."""
@@ -272,10 +276,8 @@ class _Walk:
     def _step(self, label: _Label, target: _Label | None, via: str | None, edges: Iterable[TraceEdge]) -> None:
         """Show one step of the walk: to a label (None: a transformation of which nothing else is known), over edges."""
         self._led_on.add(label.thing)
-        nodes: list[tuple[str, Reach | None]] = [] if target is None else [(target.thing, target.reach)]
-        if via is not None:
-            nodes.append((via, None))
-        if not self._found.admit(self._depth, nodes):
+        thing, reach = (None, Reach.TRACED) if target is None else (target.thing, target.reach)
+        if not self._found.admit(self._depth, thing, reach, via):
             self._stop({label.thing}, Stop.LIMIT)
             return
         self._found.add_edges(edges)
@@ -299,25 +301,27 @@ class _Walk:
             self._to_attached(label)
 
     def _through_transformations(self, label: _Label) -> None:
-        passages = self._links.passages(label.thing)
-        if not passages:
+        links, back = self._links, self._back
+        passed = links.produced.at(label.thing) if back else links.consumed.at(label.thing)
+        if not passed:
             return
-        back = self._back
         first, last = self._span(label)
-        for passage in passages:
-            at = passage.at
-            # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
-            if passage.is_input == back or not first <= at <= last:
+        for here in passed:
+            at = here.begin
+            # Only a carrier matters just while it carries.
+            if at is None or not first <= at <= last:
                 continue
-            others = False
-            for other in self._links.transformation(passage.transformation):
+            name = here.source if back else here.target
+            led_on = False
+            for there in links.inputs.at(name) if back else links.outputs.at(name):
+                then = there.begin
                 # What goes in after something came out is not its origin.
-                if other.is_input is not passage.is_input and (other.at <= at if back else other.at >= at):
-                    target = _Label(other.thing, Reach.TRACED, other.at, other.at if back else END)
-                    self._step(label, target, passage.transformation, (passage.edge, other.edge))
-                    others = True
-            if not others:
-                self._step(label, None, passage.transformation, (passage.edge,))
+                if then is not None and (then <= at if back else then >= at):
+                    thing, last_then = (there.source, then) if back else (there.target, END)
+                    self._step(label, _Label(thing, Reach.TRACED, then, last_then), name, (here, there))
+                    led_on = True
+            if not led_on:
+                self._step(label, None, name, (here,))
 
     def _span(self, label: _Label) -> tuple[int, int]:
         """Return from when to when something has to happen to a thing itself to belong to the trace."""

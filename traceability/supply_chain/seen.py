@@ -202,6 +202,8 @@ class SeenEvent:
     @_once
     def transformation(self) -> str | None:
         """Return the transformationID, which joins events to one transformation."""
+        if b'"transformationID"' not in self._visible.what:
+            return None
         joined = next((item.id for item in self.items if item.list == "transformationID"), None)
         return None if joined is None else thing_of(joined)
 
@@ -224,7 +226,7 @@ class SeenEvent:
             found[mention.thing] = (mention,) if known is None else (*known, mention)
         return found
 
-    @_once
+    @property
     def empties(self) -> bool:
         """Tell whether the event closes everything that is in (or attached to) its parent; a declaration never does.
 
@@ -292,7 +294,7 @@ class SeenEvent:
             return True
         return bool(asked.transformations) and self.transformation in asked.transformations
 
-    @_once
+    @property
     def ties(self) -> bool:
         """Tell whether the event may tie things together; one that only observes them may still tell their lots."""
         if self.type in (OBJECT_EVENT, TRANSACTION_EVENT):

@@ -147,7 +147,7 @@ def _lot_link(gtin: str, number: str) -> str | None:
 
 def is_class(thing: str) -> bool:
     """Tell whether the thing is a mere class (a GTIN without lot or serial), which ties nothing together."""
-    if _PLAIN(thing) is not None:
+    if thing[_GTIN.stop :].startswith("/21/"):
         return False
     identifier = identify(thing)
     return identifier is not None and identifier.kind is Kind.CLASS
@@ -155,7 +155,7 @@ def is_class(thing: str) -> bool:
 
 def is_lot(thing: str) -> bool:
     """Tell whether the thing is a batch of a trade item."""
-    if _PLAIN(thing) is not None:
+    if "/10/" not in thing:
         return False
     identifier = identify(thing)
     return identifier is not None and identifier.kind is Kind.LOT

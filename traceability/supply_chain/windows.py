@@ -35,10 +35,10 @@ class Window(msgspec.Struct, frozen=True, order=True, gc=False):
 ALWAYS: Final = Window(BEGIN, END)
 
 
-def hulls(windows: Iterable[tuple[str, Window]]) -> dict[str, Window]:
-    """Return for each thing one window that covers all of its windows."""
-    found: dict[str, Window] = {}
-    for thing, window in windows:
+def hulls(stretches: Iterable[tuple[str, int, int]]) -> dict[str, Window]:
+    """Return for each thing, given with first and last instants, one window that covers all of them."""
+    found: dict[str, tuple[int, int]] = {}
+    for thing, first, last in stretches:
         known = found.get(thing)
-        found[thing] = window if known is None else known.join(window)
-    return found
+        found[thing] = (first, last) if known is None else (min(first, known[0]), max(last, known[1]))
+    return {thing: Window(*bounds) for thing, bounds in found.items()}
