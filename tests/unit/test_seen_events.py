@@ -29,7 +29,7 @@ from traceability.ledger.event import LedgerEvent
 from traceability.ledger.index import Edge, MarkKind
 from traceability.ledger.store import Record
 from traceability.supply_chain.containment import Containment
-from traceability.supply_chain.links import Links
+from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.seen import Role, SeenEvent, Subjects, see, thing_of
 from traceability.supply_chain.standing import FoldOrder, ordered
 
@@ -63,28 +63,13 @@ def agree(record: Record) -> None:
     for kind in MarkKind:
         opened = {(f"item:{c}", p) for p in parents for c in inside.children(p.removeprefix("item:"), kind)}
         assert opened == {(mark.child, mark.parent) for mark in rows.marks if mark.opens and mark.kind is kind}
-    links = Links(_Nothing(), None)
-    links._add(event)
+    facts = Facts()
+    facts.add(event)
+    facts.settle()
     via = None if event.transformation is None else f"transformation:{event.transformation}"
-    edges = {Edge(f"item:{thing}", is_input=True, via=via) for thing in links.consumed}
-    edges |= {Edge(f"item:{thing}", is_input=False, via=via) for thing in links.produced}
+    passages = zip(facts.things.of(facts.passages["thing"]), facts.passages["is_input"].tolist(), strict=True)
+    edges = {Edge(f"item:{thing}", is_input=bool(is_input), via=via) for thing, is_input in passages}
     assert edges == set(rows.edges)
-
-
-class _Nothing:
-    known_at = 0
-
-    def events(self, _: object, during: object = None) -> list[SeenEvent]:
-        raise NotImplementedError(during)
-
-    def known(self, _: object, as_of: object = None) -> set[str]:
-        raise NotImplementedError(as_of)
-
-    def ties(self, _: object, during: object = None) -> list[SeenEvent]:
-        raise NotImplementedError(during)
-
-    def emptyings(self, kind: object, after: object) -> list[SeenEvent]:
-        raise NotImplementedError(kind, after)
 
 
 @settings(max_examples=200, deadline=None)

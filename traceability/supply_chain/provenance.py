@@ -16,26 +16,28 @@ respects time; what it carries along is a *label*: a thing, in what way it was r
 
 A class without lot or serial (a bare GTIN) ties nothing together: unless it is a root, the walk ends there and says so.
 
-The walk goes level by level, with a queue and no recursion, and keeps of each thing only labels that no other covers:
-the answer is that of every time-respecting walk of at most `max_depth` steps, cycles or not. A step leads from a thing
-to a thing.
+The walk goes level by level, each in columns, and keeps of each thing only labels that no other covers: the answer is
+that of every time-respecting walk of at most `max_depth` steps, cycles or not. A step leads from a thing to a thing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
-from operator import attrgetter
-from typing import Final
+from collections.abc import Iterator
 
-import msgspec
+import numpy as np
 
 from traceability.errors import NotFoundError
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
+from traceability.supply_chain.facts import CONTAINED
+from traceability.supply_chain.found import EDGE_KINDS, Found
 from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.labels import ATTACHED, CARRIER, LOT, TRACED, Kept, Labels
 from traceability.supply_chain.links import Links
+from traceability.supply_chain.pairing import Intervals, intervals, objects_of
 from traceability.supply_chain.seen import is_class
+from traceability.supply_chain.steps import NOTHING, Edges, Steps
+from traceability.supply_chain.tables import Flags, Ints, ints, joined
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
     PROPAGATING,
@@ -50,7 +52,7 @@ from traceability.supply_chain.traced import (
     TraceNode,
     TraceQuery,
 )
-from traceability.supply_chain.windows import BEGIN, END, hulls
+from traceability.supply_chain.windows import BEGIN, END, Window
 
 __all__ = [
     "MAX_ROOTS",
@@ -75,14 +77,7 @@ def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
     links, found = _begin(index, query)
     for _ in _levels(links, query, found):
         pass
-    return Trace(
-        query=query,
-        known_at=index.known_at,
-        nodes=dict(sorted(found.nodes.items())),
-        edges=tuple(_in_order(found.edges)),
-        frontier=tuple(sorted(found.frontier, key=lambda node: (node.id, node.direction, node.reason))),
-        events={position: links.events[position] for position in sorted(found.positions)},
-    )
+    return found.trace(query, index.known_at)
 
 
 def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
@@ -93,298 +88,216 @@ def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
     return _told(*_begin(index, query), query)
 
 
-def _begin(index: ProvenanceIndex, query: TraceQuery) -> tuple[Links, _Found]:
+def _begin(index: ProvenanceIndex, query: TraceQuery) -> tuple[Links, Found]:
     known = index.known(query.roots, query.as_of)
     for root in query.roots:
         if root not in known:
             raise NotFoundError(f"Nothing is known of {root}.")
-    found = _Found(query.max_nodes)
-    for root in query.roots:
-        found.admit(0, root, Reach.TRACED)
-    return Links(index, query.as_of), found
+    links = Links(index, query.as_of)
+    found = Found(links.facts, query.max_nodes)
+    found.add_roots(ints(links.facts.things[root] for root in query.roots))
+    return links, found
 
 
-def _levels(links: Links, query: TraceQuery, found: _Found) -> Iterator[None]:
+def _levels(links: Links, query: TraceQuery, found: Found) -> Iterator[None]:
     for direction in (Direction.BACK, Direction.FORWARD):
         if query.direction in (direction, Direction.BOTH):
             yield from _Walk(links, query, direction, found).levels()
 
 
-def _told(links: Links, found: _Found, query: TraceQuery) -> Iterator[Progress]:
-    yield found.progress(links)
+def _told(links: Links, found: Found, query: TraceQuery) -> Iterator[Progress]:
+    yield found.progress()
     for _ in _levels(links, query, found):
-        yield found.progress(links)
-
-
-class _Label(msgspec.Struct, frozen=True, gc=False):
-    """A thing, in what way it was reached, and the instants from `first` to `last` that matter."""
-
-    thing: str
-    reach: Reach
-    first: int
-    last: int
-
-    def covers(self, other: _Label) -> bool:
-        """Tell whether every instant that matters to `other` matters to this one."""
-        return self.first <= other.first and other.last <= self.last
-
-
-# Labels of one thing stay as the walk came upon them, which depends on what is known and not on its arrival.
-_THING: Final = attrgetter("thing")
-_NONE: Final[Mapping[str, int]] = {}
-_STRENGTH: Final = {reach: i for i, reach in enumerate(Reach)}
-
-
-class _Found:
-    """Nodes, edges and frontier so far, in the order in which they were found; a node is admitted while there is room.
-
-    `positions` are those of the events behind the edges.
-    """
-
-    def __init__(self, max_nodes: int) -> None:
-        self.nodes: dict[str, TraceNode] = {}
-        self.edges: dict[TraceEdge, None] = {}
-        self.frontier: dict[FrontierNode, None] = {}
-        self.positions: dict[int, None] = {}
-        self._max_nodes = max_nodes
-        self._changed: set[str] = set()
-        self._told = (0, 0, 0)
-
-    def admit(self, depth: int, thing: str | None, reach: Reach, via: str | None = None) -> bool:
-        """Add the nodes of a step, both or none; one that is there keeps its least depth and its strongest reach."""
-        nodes = self.nodes
-        fresh = (thing is not None and thing not in nodes) + (via is not None and via not in nodes)
-        if fresh and len(nodes) + fresh > self._max_nodes:
-            return False
-        if thing is not None:
-            self._add_node(thing, reach, depth)
-        if via is not None:
-            self._add_node(via, None, depth)
-        return True
-
-    def _add_node(self, name: str, reach: Reach | None, depth: int) -> None:
-        known = self.nodes.get(name)
-        if known is not None:
-            if known.depth <= depth and (known.reach is reach or _stronger(known.reach, reach) is known.reach):
-                return
-            reach, depth = _stronger(known.reach, reach), min(depth, known.depth)
-        self.nodes[name] = TraceNode(name, reach, depth)
-        self._changed.add(name)
-
-    def add_edges(self, edges: Iterable[TraceEdge]) -> None:
-        """Add edges between admitted nodes."""
-        for edge in edges:
-            before = len(self.edges)
-            self.edges[edge] = None
-            # To ask whether it is there, too, would hash all of it twice.
-            if len(self.edges) > before:
-                for position in edge.positions:
-                    self.positions[position] = None
-
-    def progress(self, links: Links) -> Progress:
-        """Return what is new since this was asked last, nodes in the order of their names."""
-        nodes = [self.nodes[node] for node in sorted(self._changed)]
-        self._changed.clear()
-        edges, frontier, positions = self._told
-        self._told = len(self.edges), len(self.frontier), len(self.positions)
-        return Progress(
-            nodes,
-            list(islice(self.edges, edges, None)),
-            list(islice(self.frontier, frontier, None)),
-            [links.events[position] for position in islice(self.positions, positions, None)],
-        )
-
-
-def _stronger(known: Reach | None, reach: Reach | None) -> Reach | None:
-    if known is reach:
-        return known
-    if known is None or reach is None:
-        return known or reach
-    return known if _STRENGTH[known] <= _STRENGTH[reach] else reach
+        yield found.progress()
 
 
 class _Walk:
     """The walk in one direction."""
 
-    def __init__(self, links: Links, query: TraceQuery, direction: Direction, found: _Found) -> None:
+    def __init__(self, links: Links, query: TraceQuery, direction: Direction, found: Found) -> None:
         self._links = links
+        self._facts = links.facts
         self._query = query
         self._direction = direction
         self._back = direction is Direction.BACK
         self._found = found
-        self._kinds = query.edge_kinds
-        self._labels: dict[str, list[_Label]] = {}
-        self._ended: set[str] = set()
-        self._led_on: set[str] = set()
-        self._depth = 0
-        self._reached: list[_Label] = []
+        self._kept = Kept()
+        self._ended: set[int] = set()
+        self._led_on: set[int] = set()
 
     def levels(self) -> Iterator[None]:
         """Walk, and pause after each level."""
-        roots = [_Label(root, Reach.TRACED, BEGIN, END) for root in self._query.roots]
-        level = [label for label in roots if self._accept(label)]
-        while level:
-            if self._depth == self._query.max_depth:
-                self._stop({label.thing for label in level if self._follows(label)}, Stop.DEPTH)
+        roots = ints(self._facts.things[root] for root in self._query.roots)
+        level = self._kept.accept(Labels(roots, *(np.full(len(roots), value) for value in (TRACED, BEGIN, END))))
+        depth = 0
+        while len(level.thing):
+            followed = level.at(self._followed(level))
+            if depth == self._query.max_depth:
+                self._stop(followed.thing, Stop.DEPTH)
                 break
-            followed = sorted([label for label in level if self._follows(label)], key=_THING)
             self._load(followed)
-            self._depth += 1
-            self._reached = []
-            for label in followed:
-                self._follow(label)
-            level = self._reached
+            depth += 1
+            self._ended.update(followed.thing[followed.reach == TRACED].tolist())
+            steps = self._steps(followed)
+            self._led_on.update(steps.origin.tolist())
+            taken, refused = self._found.take(steps, depth)
+            self._stop(refused, Stop.LIMIT)
+            level = self._kept.accept(taken)
             yield
-        self._stop(self._ended - self._led_on, Stop.NO_FURTHER)
+        self._stop(ints(self._ended - self._led_on), Stop.NO_FURTHER)
         yield
 
-    def _load(self, level: list[_Label]) -> None:
-        opened = {label.thing for label in level if label.reach is Reach.TRACED}
-        others = {label.thing for label in level if label.reach is Reach.LOT} - opened
-        carriers = hulls(
-            (label.thing, label.first, label.last)
-            for label in level
-            if label.reach is Reach.CARRIER and label.thing not in opened and label.thing not in others
-        )
-        self._links.load(opened, others, carriers)
+    def _followed(self, level: Labels) -> Flags:
+        names = self._facts.things.of(level.thing)
+        classes = np.array([is_class(name) and name not in self._query.roots for name in names], np.bool_)
+        led_to = level.reach != ATTACHED
+        self._stop(level.thing[classes & led_to], Stop.CLASS_LEVEL)
+        followed: Flags = led_to & ~classes
+        return followed
 
-    def _follows(self, label: _Label) -> bool:
-        if label.reach is Reach.ATTACHED:
-            return False
-        if is_class(label.thing) and label.thing not in self._query.roots:
-            self._stop({label.thing}, Stop.CLASS_LEVEL)
-            return False
-        return True
+    def _stop(self, things: Ints, reason: Stop) -> None:
+        self._found.stop(things, self._direction, reason)
 
-    def _stop(self, things: Iterable[str], reason: Stop) -> None:
-        for thing in things:
-            self._found.frontier[FrontierNode(thing, self._direction, reason)] = None
+    def _load(self, level: Labels) -> None:
+        opened = np.unique(level.thing[level.reach == TRACED])
+        others = np.setdiff1d(level.thing[level.reach == LOT], opened)
+        carriers = level.at((level.reach == CARRIER) & ~np.isin(level.thing, np.concatenate([opened, others])))
+        carriers = carriers.at(np.argsort(carriers.thing, kind="stable"))
+        things, starts = np.unique(carriers.thing, return_index=True)
+        windows = {}
+        if len(things):
+            firsts, lasts = np.minimum.reduceat(carriers.first, starts), np.maximum.reduceat(carriers.last, starts)
+            bounds = map(Window, firsts.tolist(), lasts.tolist())
+            windows = dict(zip(self._facts.things.of(things), bounds, strict=True))
+        self._links.load(opened, others, windows)
 
-    def _accept(self, label: _Label) -> bool:
-        """Keep a label unless a kept one implies all that it could lead to; tell whether it was kept."""
-        kept = self._labels.get(label.thing)
-        if kept is None:
-            self._labels[label.thing] = [label]
-            return True
-        for known in kept:
-            if (known.reach is label.reach or known.reach is Reach.TRACED) and known.covers(label):
-                return False
-        kept[:] = [k for k in kept if k.reach is not label.reach or not label.covers(k)]
-        kept.append(label)
-        return True
-
-    def _step(self, label: _Label, target: _Label | None, via: str | None, edges: Iterable[TraceEdge]) -> None:
-        """Show one step of the walk: to a label (None: a transformation of which nothing else is known), over edges."""
-        self._led_on.add(label.thing)
-        thing, reach = (None, Reach.TRACED) if target is None else (target.thing, target.reach)
-        if not self._found.admit(self._depth, thing, reach, via):
-            self._stop({label.thing}, Stop.LIMIT)
-            return
-        self._found.add_edges(edges)
-        if target is not None and self._accept(target):
-            self._reached.append(target)
-
-    def _follow(self, label: _Label) -> None:
-        kinds, reach = self._kinds, label.reach
+    def _steps(self, level: Labels) -> Steps:
+        kinds = self._query.edge_kinds
+        traced = level.at(level.reach == TRACED)
+        steps = Steps.none()
         if EdgeKind.TRANSFORMATION in kinds:
-            self._through_transformations(label)
-        if EdgeKind.CONTAINMENT in kinds and reach is not Reach.LOT:
-            self._to_containers(label)
-        if reach is not Reach.TRACED:
-            return
-        self._ended.add(label.thing)
+            steps = steps.and_then(self._through_transformations(level))
         if EdgeKind.CONTAINMENT in kinds:
-            self._to_contents(label)
+            steps = steps.and_then(self._to_containers(level.at(level.reach != LOT)))
+            steps = steps.and_then(self._to_contents(traced))
         if EdgeKind.LOT in kinds:
-            self._over_lots(label)
+            steps = steps.and_then(self._over_lots(traced))
         if EdgeKind.ASSOCIATION in kinds:
-            self._to_attached(label)
+            steps = steps.and_then(self._to_attached(traced))
+        return steps
 
-    def _through_transformations(self, label: _Label) -> None:
-        links, back = self._links, self._back
-        passed = links.produced.at(label.thing) if back else links.consumed.at(label.thing)
-        if not passed:
-            return
-        first, last = self._span(label)
-        for here in passed:
-            at = here.begin
-            # Only a carrier matters just while it carries.
-            if at is None or not first <= at <= last:
-                continue
-            name = here.source if back else here.target
-            led_on = False
-            for there in links.inputs.at(name) if back else links.outputs.at(name):
-                then = there.begin
-                # What goes in after something came out is not its origin.
-                if then is not None and (then <= at if back else then >= at):
-                    thing, last_then = (there.source, then) if back else (there.target, END)
-                    self._step(label, _Label(thing, Reach.TRACED, then, last_then), name, (here, there))
-                    led_on = True
-            if not led_on:
-                self._step(label, None, name, (here,))
-
-    def _span(self, label: _Label) -> tuple[int, int]:
+    def _span(self, level: Labels) -> tuple[Ints, Ints]:
         """Return from when to when something has to happen to a thing itself to belong to the trace."""
-        if label.reach is Reach.CARRIER:
-            return label.first, label.last
-        return (BEGIN, label.last) if self._back else (label.first, END)
+        carrier = level.reach == CARRIER
+        if self._back:
+            return np.where(carrier, level.first, BEGIN), level.last
+        return level.first, np.where(carrier, level.last, END)
 
-    def _to_containers(self, label: _Label) -> None:
-        intervals = self._links.containment.of_child(label.thing)
-        if not intervals:
-            return
-        first, last = self._span(label)
-        for interval in intervals:
-            since, until = max(first, interval.opened_at), min(last, interval.last)
-            if since <= until:
-                target = _Label(interval.parent, Reach.CARRIER, since, until)
-                self._step(label, target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
+    def _through_transformations(self, level: Labels) -> Steps:
+        passages, back = self._facts.passages, self._back
+        which, here = passages.find("thing", level.thing)
+        first, last = self._span(level)
+        at = passages["at"][here]
+        # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
+        led = (passages["is_input"][here] != back) & (first[which] <= at) & (at <= last[which])
+        which, here, at = which[led], here[led], at[led]
+        by, there = passages.find("transformation", passages["transformation"][here])
+        then = passages["at"][there]
+        # What goes in after something came out is not its origin.
+        in_time = then <= at[by] if back else then >= at[by]
+        far = (passages["is_input"][there] == back) & in_time
+        by, there, then = by[far], there[far], then[far]
+        # A transformation of which nothing else is known is shown, too.
+        alone = np.setdiff1d(np.arange(len(here)), by)
+        by = np.concatenate([by, alone])
+        nothing = np.full(len(alone), NOTHING)
+        reached = Labels(
+            np.concatenate([passages["thing"][there], nothing]),
+            np.full(len(by), TRACED),
+            np.concatenate([then, nothing]),
+            np.concatenate([then if back else np.full(len(then), END), nothing]),
+        )
+        via = passages["transformation"][here[by]]
+        return Steps.through(level.thing[which[by]], reached, via, here[by], np.concatenate([there, nothing]))
 
-    def _to_contents(self, label: _Label) -> None:
-        for interval in self._links.containment.of_parent(label.thing):
-            since, until = max(label.first, interval.opened_at), min(label.last, interval.last)
-            if since <= until:
-                target = _Label(interval.child, Reach.LOT if interval.counted else Reach.TRACED, since, until)
-                self._step(label, target, None, (_interval_edge(EdgeKind.CONTAINMENT, interval),))
+    def _to_containers(self, level: Labels) -> Steps:
+        found = intervals(self._facts, np.unique(level.thing))
+        which, rows = joined(level.thing, found.child)
+        over = found.at(rows)
+        first, last = self._span(level)
+        since, until = np.maximum(first[which], over.opened_at), np.minimum(last[which], over.last)
+        reached = Labels(over.parent, np.full(len(rows), CARRIER), since, until)
+        return _along_intervals(level.thing[which], reached, over)
 
-    def _over_lots(self, label: _Label) -> None:
-        for member, position in sorted(self._links.members.get(label.thing, _NONE).items()):
-            edge = TraceEdge(EdgeKind.LOT, label.thing, member, None, None, (position,))
-            self._step(label, _Label(member, Reach.TRACED, label.first, label.last), None, (edge,))
-        if not self._back:
-            return
-        for lot, position in sorted(self._links.lots.get(label.thing, _NONE).items()):
-            edge = TraceEdge(EdgeKind.LOT, lot, label.thing, None, None, (position,))
-            self._step(label, _Label(lot, Reach.LOT, label.first, label.last), None, (edge,))
+    def _to_contents(self, level: Labels) -> Steps:
+        ties = self._facts.ties
+        _, rows = ties.find("parent", np.unique(level.thing))
+        rows = rows[(ties["opens"][rows] == 1) & (ties["kind"][rows] == CONTAINED)]
+        found = intervals(self._facts, np.unique(ties["child"][rows]))
+        found = found.at(np.argsort(found.parent, kind="stable"))
+        which, rows = joined(level.thing, found.parent)
+        over = found.at(rows)
+        since, until = np.maximum(level.first[which], over.opened_at), np.minimum(level.last[which], over.last)
+        reached = Labels(over.child, np.where(over.counted, LOT, TRACED), since, until)
+        return _along_intervals(level.thing[which], reached, over)
 
-    def _to_attached(self, label: _Label) -> None:
-        containment = self._links.containment
-        first, last = self._span(label)
-        for interval in containment.of_child(label.thing, MarkKind.ASSOCIATION):
-            if interval.opened_at <= last and first <= interval.last:
-                self._attach(label, interval.parent, interval)
-        for interval in containment.of_parent(label.thing, MarkKind.ASSOCIATION):
-            if interval.opened_at <= last and first <= interval.last:
-                self._attach(label, interval.child, interval)
+    def _over_lots(self, level: Labels) -> Steps:
+        members = self._facts.members
+        which, rows = members.find("lot", level.thing)
+        steps = self._over_memberships(level.at(which), rows, members["thing"][rows], TRACED)
+        if self._back:
+            which, rows = members.find("thing", level.thing)
+            steps = steps.and_then(self._over_memberships(level.at(which), rows, members["lot"][rows], LOT))
+        return steps
 
-    def _attach(self, label: _Label, thing: str, interval: Interval) -> None:
-        target = _Label(thing, Reach.ATTACHED, interval.opened_at, interval.last)
-        self._step(label, target, None, (_interval_edge(EdgeKind.ASSOCIATION, interval),))
+    def _over_memberships(self, origin: Labels, rows: Ints, things: Ints, reach: int) -> Steps:
+        members, told = self._facts.members, self._facts.told
+        lots, things_of = members["lot"][rows], members["thing"][rows]
+        since = ints(told[pair] for pair in zip(things_of.tolist(), lots.tolist(), strict=True))
+        zero = np.zeros(len(rows), np.int64)
+        kind = np.full(len(rows), EDGE_KINDS.index(EdgeKind.LOT))
+        edges = Edges(kind, lots, things_of, zero, zero, since, np.full(len(rows), NOTHING))
+        return Steps.along(origin.thing, Labels(things, np.full(len(rows), reach), origin.first, origin.last), edges)
+
+    def _to_attached(self, level: Labels) -> Steps:
+        steps = Steps.none()
+        first, last = self._span(level)
+        for thing, since, until in zip(level.thing.tolist(), first.tolist(), last.tolist(), strict=True):
+            for end, interval in self._attachments(thing):
+                if interval.opened_at <= until and since <= interval.last:
+                    steps = steps.and_then(self._attached(thing, end, interval))
+        return steps
+
+    def _attachments(self, thing: int) -> Iterator[tuple[str, Interval]]:
+        ties, name = self._facts.ties, self._facts.things.names[thing]
+        for column in ("child", "parent"):
+            _, rows = ties.find(column, np.array([thing]))
+            for child in np.unique(ties["child"][rows[ties["kind"][rows] != CONTAINED]]).tolist():
+                objects = objects_of(self._facts, child)
+                if column == "child":
+                    yield from ((i.parent, i) for i in objects.of_child(name, MarkKind.ASSOCIATION))
+        yield from ((i.child, i) for i in self._facts.objects.of_parent(name, MarkKind.ASSOCIATION))
+
+    def _attached(self, thing: int, end: str, interval: Interval) -> Steps:
+        number = self._facts.things
+        last = END if interval.closed_at is None else interval.closed_at
+        until = NOTHING if interval.closed_by is None else interval.closed_by
+        kind = EDGE_KINDS.index(EdgeKind.ASSOCIATION)
+        row = (
+            kind,
+            number[interval.child],
+            number[interval.parent],
+            interval.opened_at,
+            last,
+            interval.opened_by,
+            until,
+        )
+        reached = (number[end], ATTACHED, interval.opened_at, interval.last)
+        return Steps.along(ints([thing]), Labels(*(ints([n]) for n in reached)), Edges(*(ints([n]) for n in row)))
 
 
-def _interval_edge(kind: EdgeKind, interval: Interval) -> TraceEdge:
-    positions = (interval.opened_by,) if interval.closed_by is None else (interval.opened_by, interval.closed_by)
-    return TraceEdge(kind, interval.child, interval.parent, interval.opened_at, interval.closed_at, positions)
-
-
-# Edges of one kind all have a beginning, or none has.
-_EDGE_ORDER: Final = attrgetter("source", "target", "begin", "positions")
-
-
-def _in_order(edges: Iterable[TraceEdge]) -> Iterator[TraceEdge]:
-    of_kind: dict[EdgeKind, list[TraceEdge]] = {kind: [] for kind in sorted(EdgeKind)}
-    for edge in edges:
-        of_kind[edge.kind].append(edge)
-    for some in of_kind.values():
-        some.sort(key=_EDGE_ORDER)
-        yield from some
+def _along_intervals(origin: Ints, reached: Labels, over: Intervals) -> Steps:
+    """Return the steps along intervals that leave any time."""
+    kind = np.full(len(origin), EDGE_KINDS.index(EdgeKind.CONTAINMENT))
+    edges = Edges(kind, over.child, over.parent, over.opened_at, over.closed_at, over.opened_by, over.closed_by)
+    return Steps.along(origin, reached, edges).at(reached.first <= reached.last)

@@ -1,0 +1,148 @@
+"""Intervals of containment of many children at once, by the rules of `containment`.
+
+Nearly every child is in one container at a time and has few ties: such children are paired side by side, one tie of
+each after the other. The rest (counted things, ties of one instant, long lives) is left to `Containment`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from traceability.supply_chain.containment import Containment
+from traceability.supply_chain.facts import CONTAINED, NOWHERE, Facts
+from traceability.supply_chain.tables import NONE, Flags, Ints, ints
+from traceability.supply_chain.windows import END
+
+NOBODY: Final = -1
+_LONG: Final = 8
+"""Ties of a child from which on it is paired alone: side by side, each costs as much as for all children together."""
+
+
+class Intervals(NamedTuple):
+    """`child` was in `parent` from `opened_at` until before `closed_at` (END: while it is), as events at two positions
+    say (`closed_by` NOBODY: none); `counted` children are many things. In order of `child`.
+    """  # noqa: D205 - one sentence
+
+    child: Ints
+    parent: Ints
+    opened_at: Ints
+    closed_at: Ints
+    opened_by: Ints
+    closed_by: Ints
+    counted: Ints
+
+    def at(self, rows: Ints | Flags) -> Intervals:
+        """Return some of them."""
+        return Intervals(*(column[rows] for column in self))
+
+    @property
+    def last(self) -> Ints:
+        """Return the last instants inside."""
+        return np.where(self.closed_at == END, END, self.closed_at - 1)
+
+
+def intervals(facts: Facts, children: Ints) -> Intervals:
+    """Return the intervals of containment of children, which are numbers in order, each once."""
+    which, rows = facts.ties.find("child", children)
+    contained = facts.ties["kind"][rows] == CONTAINED
+    which, rows = which[contained], rows[contained]
+    at, opens = facts.ties["at"][rows], facts.ties["opens"][rows]
+    order = np.lexsort((opens, at, which))
+    which, rows, at, opens = which[order], rows[order], at[order], opens[order]
+    odd = np.bincount(which, minlength=len(children)) > _LONG
+    odd[which[facts.ties["counted"][rows] != 0]] = True
+    same = (which[1:] == which[:-1]) & (at[1:] == at[:-1]) & (opens[1:] == opens[:-1])
+    odd[which[1:][same]] = True
+    plain = ~odd[which]
+    found = [*_side_by_side(facts, which[plain], rows[plain]), *_alone(facts, children[odd])]
+    if not found:
+        return Intervals(NONE, NONE, NONE, NONE, NONE, NONE, NONE)
+    together = Intervals(*map(np.concatenate, zip(*found, strict=True)))
+    return together.at(np.argsort(together.child, kind="stable"))
+
+
+def _side_by_side(facts: Facts, which: Ints, rows: Ints) -> list[Intervals]:
+    """Pair the ties in `rows`, of which those of one child stand together, in turn."""
+    if not len(rows):
+        return []
+    child, parent, at, opens, position = (facts.ties[c][rows] for c in ("child", "parent", "at", "opens", "position"))
+    emptied_at, emptied_by = _next_emptyings(facts, parent, at)
+    starts = np.flatnonzero(np.concatenate([[True], which[1:] != which[:-1]]))
+    counts = np.diff(np.append(starts, len(which)))
+    found: list[Intervals] = []
+
+    def close(opened: Ints, closed_at: Ints, closed_by: Ints) -> None:
+        lasted = closed_at > at[opened]
+        opened = opened[lasted]
+        zeros = np.zeros(len(opened), np.int64)
+        found.append(
+            Intervals(
+                child[opened], parent[opened], at[opened], closed_at[lasted], position[opened], closed_by[lasted], zeros
+            )
+        )
+
+    inside = np.full(len(starts), NOBODY)  # the tie that opened what each child is in
+    for turn in range(int(counts.max())):
+        here = np.flatnonzero(counts > turn)
+        tie, opened = starts[here] + turn, inside[here]
+        was_in = opened != NOBODY
+        emptied = was_in & (emptied_at[opened] <= at[tie])
+        left = (opens[tie] == 0) & ((parent[tie] == NOWHERE) | (parent[tie] == parent[opened]))
+        moved = (opens[tie] == 1) & (parent[tie] != parent[opened])
+        stated = was_in & ~emptied & (left | moved)
+        close(opened[emptied], emptied_at[opened[emptied]], emptied_by[opened[emptied]])
+        close(opened[stated], at[tie[stated]], position[tie[stated]])
+        out = ~was_in | emptied | stated
+        inside[here] = np.where(out, np.where(opens[tie] == 1, tie, NOBODY), opened)
+    still = inside[inside != NOBODY]
+    close(still, emptied_at[still], emptied_by[still])
+    return found
+
+
+def _next_emptyings(facts: Facts, parents: Ints, after: Ints) -> tuple[Ints, Ints]:
+    """Return when each parent was emptied first after an instant, and by which event; END and NOBODY if never."""
+    emptied = facts.emptied
+    never = np.full(len(parents), END), np.full(len(parents), NOBODY)
+    if not len(emptied):
+        return never
+    order = np.lexsort((emptied["position"], emptied["at"], emptied["parent"]))
+    instants = np.unique(emptied["at"])
+    # Parent and instant as one number, for the instants are numbered too.
+    width = len(instants) + 1
+    keys = emptied["parent"][order] * width + np.searchsorted(instants, emptied["at"][order])
+    places = np.searchsorted(keys, parents * width + np.searchsorted(instants, after, side="right"))
+    rows = order[np.minimum(places, len(order) - 1)]
+    there = (places < len(order)) & (emptied["parent"][rows] == parents)
+    return np.where(there, emptied["at"][rows], never[0]), np.where(there, emptied["position"][rows], never[1])
+
+
+def _alone(facts: Facts, children: Ints) -> list[Intervals]:
+    found = [
+        interval
+        for child in children.tolist()
+        for interval in objects_of(facts, child).of_child(facts.things.names[child])
+    ]
+    if not found:
+        return []
+    things = facts.things
+    return [
+        Intervals(
+            ints(things[i.child] for i in found),
+            ints(things[i.parent] for i in found),
+            ints(i.opened_at for i in found),
+            ints(END if i.closed_at is None else i.closed_at for i in found),
+            ints(i.opened_by for i in found),
+            ints(NOBODY if i.closed_by is None else i.closed_by for i in found),
+            ints(i.counted for i in found),
+        )
+    ]
+
+
+def objects_of(facts: Facts, child: int) -> Containment:
+    """Return the containment that knows all ties of a child."""
+    _, rows = facts.ties.find("child", np.array([child]))
+    positions = dict.fromkeys(facts.ties["position"][rows].tolist())
+    facts.objects.add([facts.events[position] for position in positions], (facts.things.names[child],))
+    return facts.objects

@@ -1,0 +1,76 @@
+"""Steps of a walk, in columns: from a thing to a thing, over edges."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from traceability.supply_chain.labels import Labels
+from traceability.supply_chain.tables import NONE, Flags, Ints
+
+NOTHING: Final = -1
+
+
+class Edges(NamedTuple):
+    """Ties other than transformations: `kind` by its place in `EdgeKind`, things by number, from `begin` until before
+    `end` (µs UTC, END while it lasts), as the events at two positions say (`until` NOTHING: one).
+    """  # noqa: D205 - one sentence
+
+    kind: Ints
+    source: Ints
+    target: Ints
+    begin: Ints
+    end: Ints
+    since: Ints
+    until: Ints
+
+
+class Steps(NamedTuple):
+    """From thing `origin` to a label (its thing NOTHING: a transformation of which nothing else is known).
+
+    `via` is the transformation, with the passages `here` and `there`, rows of their table; or `over` is the row of
+    `edges`. What a step has not, is NOTHING.
+    """
+
+    origin: Ints
+    reached: Labels
+    via: Ints
+    here: Ints
+    there: Ints
+    over: Ints
+    edges: Edges
+
+    @classmethod
+    def none(cls) -> Steps:
+        """Return no steps."""
+        return cls(NONE, Labels(NONE, NONE, NONE, NONE), NONE, NONE, NONE, NONE, Edges(*[NONE] * len(Edges._fields)))
+
+    @classmethod
+    def through(cls, origin: Ints, reached: Labels, via: Ints, here: Ints, there: Ints) -> Steps:
+        """Return steps through transformations."""
+        return cls(origin, reached, via, here, there, np.full(len(origin), NOTHING), cls.none().edges)
+
+    @classmethod
+    def along(cls, origin: Ints, reached: Labels, edges: Edges) -> Steps:
+        """Return steps, each along an edge."""
+        nothing = np.full(len(origin), NOTHING)
+        return cls(origin, reached, nothing, nothing, nothing, np.arange(len(origin)), edges)
+
+    def and_then(self, other: Steps) -> Steps:
+        """Return these steps and the others."""
+        moved = np.where(other.over == NOTHING, NOTHING, other.over + len(self.edges.kind))
+        return Steps(
+            np.concatenate([self.origin, other.origin]),
+            Labels(*map(np.concatenate, zip(self.reached, other.reached, strict=True))),
+            np.concatenate([self.via, other.via]),
+            np.concatenate([self.here, other.here]),
+            np.concatenate([self.there, other.there]),
+            np.concatenate([self.over, moved]),
+            Edges(*map(np.concatenate, zip(self.edges, other.edges, strict=True))),
+        )
+
+    def at(self, rows: Ints | Flags) -> Steps:
+        """Return some of them."""
+        columns = (self.via[rows], self.here[rows], self.there[rows], self.over[rows])
+        return Steps(self.origin[rows], self.reached.at(rows), *columns, self.edges)

@@ -1,0 +1,103 @@
+"""Growing tables of integers, looked up by their columns: what a trace of a hundred thousand nodes is walked over.
+
+A column is an array of int64. To ask for many keys at once costs about as much as to ask for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+NONE: Final[Ints] = np.empty(0, np.int64)
+
+
+def ints(numbers: Iterable[int]) -> Ints:
+    """Return a column."""
+    return np.fromiter(numbers, np.int64)
+
+
+def ranges(starts: Ints, counts: Ints) -> Ints:
+    """Return the numbers from each start on, as many as its count says, one run after the other."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(starts - before, counts) + np.arange(int(counts.sum()))
+
+
+def joined(wanted: Ints, keys: Ints) -> tuple[Ints, Ints]:
+    """Return which wanted keys stand where among keys that are in order: two columns, in the order of `wanted`."""
+    starts = np.searchsorted(keys, wanted, side="left")
+    counts = np.searchsorted(keys, wanted, side="right") - starts
+    return np.repeat(np.arange(len(wanted)), counts), ranges(starts, counts)
+
+
+class Lookup:
+    """Rows by a key; `find` gives rows of one key in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._keys: Ints = NONE
+        self._rows: Ints = NONE
+
+    def add(self, keys: Ints, first_row: int) -> None:
+        """Add rows with these keys, numbered from `first_row`."""
+        order = np.argsort(keys, kind="stable")
+        keys, rows = keys[order], order + first_row
+        if len(self._keys):
+            # Merging is a copy; to sort again would compare what is in order already.
+            places = np.searchsorted(self._keys, keys, side="right")
+            keys, rows = np.insert(self._keys, places, keys), np.insert(self._rows, places, rows)
+        self._keys, self._rows = keys, rows
+
+    def find(self, wanted: Ints) -> tuple[Ints, Ints]:
+        """Return which of the wanted keys have which rows: two columns, in the order of `wanted`."""
+        which, places = joined(wanted, self._keys)
+        return which, self._rows[places]
+
+
+class Table:
+    """Rows of integers with named columns, some of which can be looked up.
+
+    Rows that are put are there after the next `settle`.
+    """
+
+    def __init__(self, columns: Sequence[str], by: Sequence[str]) -> None:
+        self._columns = dict.fromkeys(columns, NONE)
+        self._lookups = {name: Lookup() for name in by}
+        self._waiting: list[tuple[int, ...]] = []
+        self.put = self._waiting.append
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Return the names of the columns."""
+        return list(self._columns)
+
+    def __getitem__(self, column: str) -> Ints:
+        return self._columns[column]
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values())))
+
+    def settle(self) -> None:
+        """Take in the rows that wait."""
+        if not self._waiting:
+            return
+        rows = np.fromiter(chain.from_iterable(self._waiting), np.int64).reshape(-1, len(self._columns))
+        self._waiting.clear()
+        self.extend(*rows.T)
+
+    def extend(self, *columns: Ints) -> None:
+        """Add rows, given as columns."""
+        first_row = len(self)
+        for (name, known), new in zip(self._columns.items(), columns, strict=True):
+            self._columns[name] = np.concatenate([known, new])
+            if name in self._lookups:
+                self._lookups[name].add(new, first_row)
+
+    def find(self, column: str, wanted: Ints) -> tuple[Ints, Ints]:
+        """Return which of the wanted values of a column stand in which rows, as `Lookup.find` does."""
+        return self._lookups[column].find(wanted)
