@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
 from api.codes import read_code
 from api.provenance import ask, event_members, microseconds_of, published_tree
@@ -35,6 +36,7 @@ from traceability.supply_chain.provenance import (
     walk,
 )
 from traceability.supply_chain.seen import SeenEvent, identify, thing_of
+from traceability.supply_chain.traced import EdgeColumns
 
 NDJSON: Final = "application/x-ndjson"
 _LINES_AT_ONCE: Final = 1_000
@@ -80,7 +82,7 @@ def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
             "known_at": found.known_at,
             "complete": found.complete,
             "nodes": {name: _node(node) for name, node in found.nodes.items()},
-            "edges": [_edge(edge, time_of) for edge in found.edges],
+            "edges": _edges(found.columns),
             "frontier": [_frontier(node) for node in found.frontier],
             "events": [event_of(event) for event in found.events.values()],
             "log": None if tree is None else tree.model_dump(),
@@ -178,6 +180,14 @@ def _node_members(kind: str, reach: Reach | None, depth: int) -> _Members:
 
 def _edge(edge: TraceEdge, time_of: _Times) -> _Edge:
     return _Edge(edge.kind, edge.source, edge.target, time_of[edge.begin], time_of[edge.end], edge.positions)
+
+
+def _edges(columns: EdgeColumns) -> list[_Edge]:
+    instants = list({*columns.begins, *columns.ends} - {None})
+    times = np.datetime_as_string(np.array(instants, "datetime64[us]"), timezone="UTC").tolist()
+    time_of = {None: None, **dict(zip(instants, times, strict=True))}.__getitem__
+    since, until = map(time_of, columns.begins), map(time_of, columns.ends)
+    return list(map(_Edge, columns.kinds, columns.sources, columns.targets, since, until, columns.positions))
 
 
 def _frontier(node: FrontierNode) -> _Members:

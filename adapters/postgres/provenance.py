@@ -22,7 +22,7 @@ from traceability.supply_chain.seen import (
     MARK_KINDS,
     OBJECT_EVENT,
     TRANSACTION_EVENT,
-    Row,
+    Column,
     SeenEvent,
     Subjects,
     see_row,
@@ -43,7 +43,6 @@ SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, 
   FROM ledger.record r
  WHERE r.ledger_id = %(ledger)s AND r.position = ANY({positions})
 """
-_ROW: Final = len(Row._fields)
 # Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
 # remain are all of which `SeenEvent.ties` is true, and perhaps some more.
 _TYING: Final[LiteralString] = f"""
@@ -155,7 +154,7 @@ class PostgresProvenance:
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent | None] = {}
         self._declarations: dict[int, list[int]] = {}
-        self._partly_open: dict[int, tuple[Row, frozenset[str]]] = {}
+        self._partly_open: dict[int, tuple[tuple[Any, ...], frozenset[str]]] = {}
 
     @property
     def known_at(self) -> int:
@@ -168,8 +167,8 @@ class PostgresProvenance:
 
     def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        found = [event for event in self._concerning(asked, during or {}, _TIES, _TIES_DURING) if event.ties]
-        return self._counting(found)
+        found = self._concerning(asked, during or {}, _TIES, _TIES_DURING)
+        return self._counting([event for event in found if event.ties])
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
@@ -263,10 +262,9 @@ class PostgresProvenance:
             if extent is None or row[_TYPE] not in EPCIS_TYPES:
                 seen[position] = None
                 continue
-            event_row = Row._make(row[:_ROW])
-            seen[position] = see_row(event_row, extent, self._asked)
+            seen[position] = see_row(row, extent, self._asked)
             if ITEM in extent and "what" not in extent:
-                self._partly_open[position] = event_row, extent
+                self._partly_open[position] = row, extent
             if row[_DECLARATIONS] is not None and (known := [p for p in row[_DECLARATIONS] if p <= self._known_at]):
                 self._declarations[position] = known
                 declared.update(known)
@@ -288,4 +286,4 @@ class PostgresProvenance:
         return found
 
 
-_TYPE, _VISIBILITY, _DECLARATIONS = range(_ROW, _ROW + 3)
+_TYPE, _VISIBILITY, _DECLARATIONS = range(len(Column), len(Column) + 3)

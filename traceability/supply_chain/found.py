@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from traceability.supply_chain.steps import NOTHING, Edges, Steps
 from traceability.supply_chain.tables import NONE, Flags, Ints, ints
 from traceability.supply_chain.traced import (
     Direction,
+    EdgeColumns,
     EdgeKind,
     FrontierNode,
     Progress,
@@ -131,16 +131,51 @@ class Found:
 
     def trace(self, query: TraceQuery, known_at: int) -> Trace:
         """Return the answer."""
-        edges = [*self._passage_edges(np.flatnonzero(self._passed)), *map(self._edge, self._edges)]
-        positions = {position for edge in edges for position in edge.positions}
+        numbers = self._things.there, self._transformations.there
+        found = list(self._nodes(*numbers))
+        order = sorted(range(len(found)), key=[name for name, _ in found].__getitem__)
+        # By their ranks, names compare as numbers; those of transformations follow those of things.
+        first = len(self._things.depth)
+        rank = np.zeros(first + len(self._transformations.depth), np.int64)
+        rank[np.concatenate([numbers[0], numbers[1] + first])[order]] = np.arange(len(order))
+        nodes = dict(found[place] for place in order)
+        columns, positions = self._columns(rank, first, list(nodes))
         return Trace(
             query=query,
             known_at=known_at,
-            nodes=dict(sorted(self._nodes(self._things.there, self._transformations.there))),
-            edges=tuple(sorted(edges, key=_ORDER)),
+            nodes=nodes,
+            columns=columns,
             frontier=tuple(sorted(self._frontier, key=lambda node: (node.id, node.direction, node.reason))),
-            events={position: self._facts.events[position] for position in sorted(positions)},
+            events={position: self._facts.events[position] for position in positions},
         )
+
+    def _columns(self, rank: Ints, first: int, names: list[str]) -> tuple[EdgeColumns, list[int]]:
+        """Return the edges in order, and the positions of the events behind them."""
+        rows = np.flatnonzero(self._passed)
+        thing, transformation, is_input, at, position = (
+            self._facts.passages[column][rows] for column in self._facts.passages.columns
+        )
+        transformation = transformation + first
+        kind = np.full(len(rows), EDGE_KINDS.index(EdgeKind.TRANSFORMATION))
+        ends = np.where(is_input, thing, transformation), np.where(is_input, transformation, thing)
+        passed = np.stack([kind, *ends, at, np.full(len(rows), END), position, np.full(len(rows), NOTHING)])
+        others = np.array(list(self._edges), np.int64).reshape(-1, len(passed)).T
+        kind, source, target, begin, end, since, until = np.concatenate([passed, others], axis=1)
+        source, target = rank[source], rank[target]
+        order = np.lexsort((until, since, begin, source * len(rank) + target, kind))
+        kind, source, target, begin, end, since, until = (
+            column[order].tolist() for column in (kind, source, target, begin, end, since, until)
+        )
+        always = EDGE_KINDS.index(EdgeKind.LOT)
+        columns = EdgeColumns(
+            [EDGE_KINDS[number] for number in kind],
+            [names[number] for number in source],
+            [names[number] for number in target],
+            [None if of == always else at for of, at in zip(kind, begin, strict=True)],
+            [None if of == always or at == END else at for of, at in zip(kind, end, strict=True)],
+            [(one,) if other == NOTHING else (one, other) for one, other in zip(since, until, strict=True)],
+        )
+        return columns, sorted({*since, *until} - {NOTHING})
 
     def _grow(self) -> None:
         self._things.grow(len(self._facts.things.names))
@@ -217,6 +252,3 @@ class Found:
         return TraceEdge(
             kind, names[source], names[target], None if always else begin, None if lasts else end, positions
         )
-
-
-_ORDER: Final = attrgetter("kind", "source", "target", "begin", "positions")

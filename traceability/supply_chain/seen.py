@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from enum import IntEnum
 from functools import lru_cache
-from typing import Final, Generic, NamedTuple, TypeVar, overload
+from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 from uuid import UUID
 
 from traceability.gs1.epcis import EpcisView, Item, content_digest, lot_numbers, view_of
@@ -101,21 +102,27 @@ class _once(Generic[_Value]):  # noqa: N801  # reads like `property`
         return value
 
 
-class Row(NamedTuple):
-    """What the ledger keeps of an event, as far as folds read it; `what` is its items joined by newlines."""
+class Column(IntEnum):
+    """What the ledger keeps of an event, as far as folds read it: the place of each in a row.
 
-    position: int
-    event_id: UUID
-    recorded_at: int
-    head: bytes
-    what: bytes
-    where: bytes
-    why: bytes
-    how: bytes
-    more: bytes
+    WHAT is the event's items joined by newlines.
+    """
+
+    POSITION = 0
+    EVENT_ID = 1
+    RECORDED_AT = 2
+    HEAD = 3
+    WHAT = 4
+    WHERE = 5
+    WHY = 6
+    HOW = 7
+    MORE = 8
 
 
-_WHAT: Final = Row._fields.index("what")
+# Members of an enumeration take long to look up.
+_POSITION, _EVENT_ID, _RECORDED_AT, _HEAD, _WHAT, _WHERE, _WHY, _HOW, _MORE = map(int, Column)
+Row: TypeAlias = Sequence[Any]
+"""An event by `Column`; what stands after these is not looked at."""
 
 
 class SeenEvent:
@@ -126,23 +133,24 @@ class SeenEvent:
     false when items are hidden from the reader.
     """
 
-    def __init__(self, visible: Row, more: bytes, *, whole: bool) -> None:
-        head = read_head(visible.head)
-        self.position = visible.position
+    def __init__(self, row: Row, what: bytes, open_parts: frozenset[int], *, whole: bool) -> None:
+        head = read_head(row[_HEAD])
+        self.position: int = row[_POSITION]
         self.type = head.type
         self.action = head.action
         self.occurred_at = head.occurred_at
         self.declares = head.errorDeclaration is not None
         self.captured_by = head.captured_by
         self.whole = whole
-        self._visible = visible
-        self._more = more
+        self._row = row
+        self._open = open_parts
+        self._what = what
         self._searches = 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SeenEvent):
             return NotImplemented
-        return (self._visible, self.whole, self.joined) == (other._visible, other.whole, other.joined)
+        return (self._row, self.parts, self.whole, self.joined) == (other._row, other.parts, other.whole, other.joined)
 
     def __hash__(self) -> int:
         return hash(self.event_id)
@@ -156,12 +164,14 @@ class SeenEvent:
     @property
     def event_id(self) -> UUID:
         """Return the ledger's own name of the event."""
-        return self._visible.event_id
+        event_id: UUID = self._row[_EVENT_ID]
+        return event_id
 
     @property
     def recorded_at(self) -> int:
         """Return when it was recorded (µs UTC)."""
-        return self._visible.recorded_at
+        recorded_at: int = self._row[_RECORDED_AT]
+        return recorded_at
 
     @_once
     def joined(self) -> tuple[str, str] | None:
@@ -169,15 +179,14 @@ class SeenEvent:
 
         None without eventID. It may hold hidden values and is never shown.
         """
-        event_id = read_event_id(self._more)
+        event_id = read_event_id(self._row[_MORE])
         return None if event_id is None else (self.captured_by, event_id)
 
     @_once
     def parts(self) -> Parts:
         """Return the visible parts."""
-        row = self._visible
-        what = tuple(row.what.split(b"\n")) if row.what else ()
-        return Parts(row.head, what, row.where, row.why, row.how, row.more)
+        what = tuple(self._what.split(b"\n")) if self._what else ()
+        return Parts(self._row[_HEAD], what, *map(self._part, (_WHERE, _WHY, _HOW, _MORE)))
 
     @_once
     def view(self) -> EpcisView:
@@ -192,7 +201,7 @@ class SeenEvent:
     @_once
     def items(self) -> tuple[Item, ...]:
         """Return the visible items."""
-        return read_items(self._visible.what)
+        return read_items(self._what)
 
     @_once
     def lots(self) -> frozenset[str]:
@@ -202,7 +211,7 @@ class SeenEvent:
     @_once
     def transformation(self) -> str | None:
         """Return the transformationID, which joins events to one transformation."""
-        if b'"transformationID"' not in self._visible.what:
+        if b'"transformationID"' not in self._what:
             return None
         joined = next((item.id for item in self.items if item.list == "transformationID"), None)
         return None if joined is None else thing_of(joined)
@@ -246,7 +255,7 @@ class SeenEvent:
     @_once
     def memberships(self) -> Mapping[str, str]:
         """Return the lot of each thing whose lot the event tells."""
-        if b"/10/" not in self._visible.what and self._made_with is None:
+        if b"/10/" not in self._what and self._made_with is None:
             return {}
         told = [mention for mention in self.mentions if mention.lot is not None or mention.role in _MADE]
         return {mention.thing: lot for mention in told if (lot := self._lot_in(mention)) is not None}
@@ -255,6 +264,9 @@ class SeenEvent:
     def small(self) -> bool:
         """Tell whether it is cheap to read all that the event says."""
         return len(self.items) <= FEW
+
+    def _part(self, column: int) -> bytes:
+        return self._row[column] if column in self._open else b""
 
     def of(self, thing: str) -> tuple[Mention, ...]:
         """Return what the event says of one thing.
@@ -286,8 +298,9 @@ class SeenEvent:
     def concerns(self, asked: Subjects) -> bool:
         """Tell whether the event names any of these things, a member of these lots, or these transformations."""
         if self.small:
-            if not self.things.isdisjoint(asked.things):
-                return True
+            for mention in self.mentions:
+                if mention.thing in asked.things:
+                    return True
         elif self.among(asked.things):
             return True
         if asked.lots and not self.lots.isdisjoint(asked.lots):
@@ -299,7 +312,7 @@ class SeenEvent:
         """Tell whether the event may tie things together; one that only observes them may still tell their lots."""
         if self.type in (OBJECT_EVENT, TRANSACTION_EVENT):
             made_or_ended = self.type == OBJECT_EVENT and self.action != "OBSERVE"
-            what = self._visible.what
+            what = self._what
             return made_or_ended or (b"/10/" in what and (b"/21/" in what or b"/8006/" in what))
         return True
 
@@ -310,9 +323,8 @@ class SeenEvent:
         ILMD describes what an ObjectEvent ADD commissions and what a transformation puts out (EPCIS 2.0 §7.3.8).
         """
         makes = self.type == TRANSFORMATION_EVENT or (self.type == OBJECT_EVENT and self.action == "ADD")
-        if not makes or not self._visible.how:
-            return None
-        return next(iter(lot_numbers(read_ilmd(self._visible.how))), None)
+        how = self._part(_HOW) if makes else b""
+        return next(iter(lot_numbers(read_ilmd(how))), None) if b'"ilmd"' in how else None
 
     def _lot_in(self, mention: Mention) -> str | None:
         """Return the lot that a thing is of: beside its serial, else in the ILMD it is made with."""
@@ -332,26 +344,22 @@ def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenE
         return None
     what = b"\n".join(parts.what)
     rest = (parts.where, parts.why, parts.how, parts.more)
-    return see_row(Row(record.position, event.event_id, event.recorded_at, parts.head, what, *rest), extent, asked)
+    return see_row((record.position, event.event_id, event.recorded_at, parts.head, what, *rest), extent, asked)
 
 
 def see_row(row: Row, extent: frozenset[str], asked: Collection[str]) -> SeenEvent:
     """Return what a reader of this extent sees of an EPCIS event; `asked` as for `see`."""
-    closed = _closed(extent)
-    if not closed:
-        return SeenEvent(row, row.more, whole=True)
-    visible = list(row)
-    for part in closed:
-        visible[part] = b""
-    if "what" not in extent:
-        visible[_WHAT] = _open_items(row.what, extent, asked)
-    return SeenEvent(Row._make(visible), row.more, whole=visible[_WHAT] == row.what)
+    what: bytes = row[_WHAT]
+    if "what" in extent:
+        return SeenEvent(row, what, _opened(extent), whole=True)
+    seen = _open_items(what, extent, asked)
+    return SeenEvent(row, seen, _opened(extent), whole=seen == what)
 
 
 @lru_cache(maxsize=256)
-def _closed(extent: frozenset[str]) -> tuple[int, ...]:
-    """Return the fields of a row that an extent leaves closed."""
-    return tuple([Row._fields.index(part) for part in sorted(SHAREABLE_PARTS - extent)])
+def _opened(extent: frozenset[str]) -> frozenset[int]:
+    """Return the columns that an extent opens."""
+    return frozenset(int(Column[part.upper()]) for part in extent & SHAREABLE_PARTS)
 
 
 def _open_items(what: bytes, extent: frozenset[str], asked: Collection[str]) -> bytes:

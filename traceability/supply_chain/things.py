@@ -92,7 +92,7 @@ def mentions_in(items: Iterable[Item]) -> list[Mention]:
             continue
         # Most items are one serial of a product or one logistic unit, which are written in only one way.
         if _PLAIN(uri) is not None:
-            found.append(Mention(uri, *part, None, item.quantity, item.uom))
+            found.append(Mention(uri, part[0], part[1], None, item.quantity, item.uom))
         else:
             found.append(_mention(item, part))
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import msgspec
@@ -103,16 +105,32 @@ class FrontierNode(msgspec.Struct, frozen=True, gc=False):
     reason: Stop
 
 
-@dataclass(frozen=True, slots=True)
+class EdgeColumns(NamedTuple):
+    """Edges in order, as the columns of `TraceEdge`: an answer has hundreds of thousands."""
+
+    kinds: Sequence[EdgeKind]
+    sources: Sequence[str]
+    targets: Sequence[str]
+    begins: Sequence[int | None]
+    ends: Sequence[int | None]
+    positions: Sequence[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
 class Trace:
     """The answer: nodes by id, edges and frontier sorted, and the events behind the edges by position."""
 
     query: TraceQuery
     known_at: int
     nodes: dict[str, TraceNode]
-    edges: tuple[TraceEdge, ...]
+    columns: EdgeColumns = field(repr=False)
     frontier: tuple[FrontierNode, ...]
     events: dict[int, SeenEvent] = field(repr=False)
+
+    @cached_property
+    def edges(self) -> tuple[TraceEdge, ...]:
+        """Return the edges."""
+        return tuple(map(TraceEdge, *self.columns))
 
     @property
     def complete(self) -> bool:
