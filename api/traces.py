@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from api import collector
 from api.codes import read_code
 from api.provenance import ask, event_members, microseconds_of, published_tree
 from api.provenance_models import Include, TraceIn, TraceOut, TreeOut
@@ -70,6 +71,11 @@ def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOu
 
 def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
     """Trace, as `describe_trace` does; return the JSON of a `TraceOut`."""
+    with collector.paused():
+        return _json(engine, reader, question)
+
+
+def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
     query = _query(question)
     found = trace(ask(engine, reader, question.known_at), query)
     tree = published_tree(engine)

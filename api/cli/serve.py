@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api import collector
 from api.capture.runner import capturing
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
 from api.integrator import integrating
@@ -70,10 +70,7 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     """Answer requests that come to `listener` until the process is told to stop."""
     import uvicorn  # noqa: PLC0415
 
-    # A trace makes a million objects that all live until it is answered, and none of them is in a cycle: the collector,
-    # which by default looks after every 700 of them, would take half of the time.
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
+    collector.settle()
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -6,8 +6,10 @@ positions; a flag is 0 or 1.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
+
+import numpy as np
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Containment
@@ -20,7 +22,7 @@ from traceability.supply_chain.seen import (
     SeenEvent,
 )
 from traceability.supply_chain.standing import FoldOrder
-from traceability.supply_chain.tables import Ints, Table
+from traceability.supply_chain.tables import Ints, Table, ints
 
 NOWHERE: Final = -1
 """The parent in a tie that ends all containment of its child."""
@@ -51,7 +53,7 @@ class Facts:
     - `passages`: a thing goes into (`is_input`) or comes out of a transformation;
     - `ties`: a child goes into a parent (`opens`) or leaves it, see `containment`; `counted` children are many things;
     - `emptied`: all that is in a parent leaves it;
-    - `members`: a thing is of a lot; which event says so is in `told`, the first in the order of folds.
+    - `members`: a thing is of a lot.
 
     A transformation is named by the tag of its transformationID, or by that of the one event that has none.
     """
@@ -60,16 +62,14 @@ class Facts:
         self.things = Numbers()
         self.transformations = Numbers()
         self.events: dict[int, SeenEvent] = {}
-        self.passages = Table(("thing", "transformation", "is_input", "at", "position"), ("thing", "transformation"))
+        self.passages = Table(("thing", "is_input", "transformation", "at", "position"), ("thing", "transformation"))
         self.ties = Table(("child", "parent", "at", "opens", "position", "counted", "kind"), ("child", "parent"))
         self.emptied = Table(("parent", "at", "position"), ())
-        self.members = Table(("thing", "lot"), ("thing", "lot"))
-        self.told: dict[tuple[int, int], int] = {}
+        self.members = Table(("thing", "lot", "position"), ("thing", "lot"))
         self.joined: dict[int, str] = {}
         self.objects = Containment()
         self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
-        self._passed: set[tuple[int, int, bool]] = set()
-        self._tied: set[tuple[int, int]] = set()
+        self._said: set[tuple[int, int, object]] = set()
 
     def settle(self) -> None:
         """Take in what was added."""
@@ -90,15 +90,16 @@ class Facts:
         if event.type == TRANSFORMATION_EVENT:
             self.add_transformation(event)
         self._add_ties(event, event.mentions)
-        for thing, lot in event.memberships.items():
-            self.add_membership(event, thing, lot)
+        memberships = event.memberships
+        for lot in set(memberships.values()):
+            self.add_members(event, [thing for thing, of in memberships.items() if of == lot], lot)
 
     def add_about(self, event: SeenEvent, thing: str) -> None:
         """Take in what an event that names many things says of one of them as a child, and of its lot."""
         self.events[event.position] = event
         self._add_ties(event, event.of(thing))
         if (lot := event.lot_of(thing)) is not None:
-            self.add_membership(event, thing, lot)
+            self.add_members(event, [thing], lot)
 
     def add_contents(self, event: SeenEvent) -> None:
         """Take in all that an event that names many things puts into its parent."""
@@ -110,17 +111,29 @@ class Facts:
             self.events[event.position] = event
             self._add_ties(event, ())
 
-    def add_membership(self, event: SeenEvent, thing: str, lot: str) -> None:
-        """Note of which lot a thing is."""
+    def add_members(self, event: SeenEvent, things: Iterable[str], lot: str) -> None:
+        """Note of which lot things are."""
         self.events[event.position] = event
-        pair = self.things[thing], self.things[lot]
-        known = self.told.get(pair)
-        if known is None:
-            self.members.put(pair)
-            self.told[pair] = event.position
-        elif known != event.position and _turn(event) < _turn(self.events[known]):
-            # Of two that say the same, the same one whichever the index names first.
-            self.told[pair] = event.position
+        self.members.put([self.things[thing] for thing in things], self.things[lot], event.position)
+
+    def first_told(self, ties: Ints, positions: Ints) -> Ints:
+        """Return, of rows that say the same (`ties`) at `positions`, those whose event is first in the order of folds.
+
+        So of two that say the same it is the same one, whichever the index names first.
+        """
+        order = np.argsort(ties, kind="stable")
+        again = ties[order][1:] == ties[order][:-1]
+        if not again.any():
+            return order
+        first: dict[int, int] = {}
+        for row in order.tolist():
+            known = first.get(tie := int(ties[row]))
+            if known is None or self._turn(int(positions[row])) < self._turn(int(positions[known])):
+                first[tie] = row
+        return ints(first.values())
+
+    def _turn(self, position: int) -> tuple[FoldOrder, int]:
+        return FoldOrder(self.events[position]), position
 
     def add_transformation(self, event: SeenEvent) -> None:
         """Take in all that goes into or comes out of a transformation."""
@@ -131,14 +144,14 @@ class Facts:
         else:
             transformation = self.transformations[f"transformation:{event.transformation}"]
             self.joined[transformation] = event.transformation
-        ends = {(self.things[mention.thing], mention.role is Role.INPUT) for mention in event.mentions}
-        if _comes_again(event):
-            ends = {end for end in ends if (end[0], position, end[1]) not in self._passed}
-            self._passed.update((thing, position, is_input) for thing, is_input in ends)
-        for thing, is_input in ends:
-            self.passages.put((thing, transformation, is_input, at, position))
+        inputs: list[int] = []
+        outputs: list[int] = []
+        for mention in event.mentions:
+            (inputs if mention.role is Role.INPUT else outputs).append(self.things[mention.thing])
+        for things, is_input in ((inputs, True), (outputs, False)):
+            self.passages.put(self._once(event, things, is_input), is_input, transformation, at, position)
 
-    def _add_ties(self, event: SeenEvent, mentions: Iterable[Mention]) -> None:
+    def _add_ties(self, event: SeenEvent, mentions: Sequence[Mention]) -> None:
         kind = MARK_KINDS.get(event.type)
         if kind is not None:
             if event.action in ("ADD", "DELETE"):
@@ -146,36 +159,34 @@ class Facts:
                     self._add_containment(event, kind, parent, mentions)
         elif event.type == TRANSFORMATION_EVENT or (event.type == OBJECT_EVENT and event.action == "DELETE"):
             # What is consumed or ends leaves its container.
-            gone = [m.thing for m in mentions if m.role is not Role.OUTPUT and not m.class_level]
-            self._put_ties(event, {self.things[thing]: False for thing in gone}, NOWHERE, CONTAINED)
+            gone = [self.things[m.thing] for m in mentions if m.role is not Role.OUTPUT and not m.class_level]
+            self._put_ties(event, gone, NOWHERE, CONTAINED, counted=False)
 
-    def _add_containment(self, event: SeenEvent, kind: MarkKind, parent: str, mentions: Iterable[Mention]) -> None:
-        # By child: an event says one thing of it.
-        children = {self.things[m.thing]: m.class_level for m in mentions if m.role is Role.CHILD}
+    def _add_containment(self, event: SeenEvent, kind: MarkKind, parent: str, mentions: Sequence[Mention]) -> None:
+        children = [mention for mention in mentions if mention.role is Role.CHILD]
         if children:
-            self._put_ties(event, children, self.things[parent], _TIES[kind])
+            # An event says one thing of a child: the last.
+            counted = {self.things[child.thing]: child.class_level for child in children}
+            for class_level in set(counted.values()):
+                those = [child for child, level in counted.items() if level is class_level]
+                self._put_ties(event, those, self.things[parent], _TIES[kind], counted=class_level)
             if event.action == "ADD":
                 self._opened[kind].add((parent, event.occurred_at))
         elif event.empties:
             self.objects.add((event,), ())
             if kind is MarkKind.CONTAINMENT:
-                self.emptied.put((self.things[parent], event.occurred_at, event.position))
+                self.emptied.put([self.things[parent]], event.occurred_at, event.position)
 
-    def _put_ties(self, event: SeenEvent, children: dict[int, bool], parent: int, kind: int) -> None:
-        at, opens, position = event.occurred_at, event.action == "ADD", event.position
-        again = _comes_again(event)
-        for child, counted in children.items():
-            if again:
-                if (child, position) in self._tied:
-                    continue
-                self._tied.add((child, position))
-            self.ties.put((child, parent, at, opens, position, counted, kind))
+    def _put_ties(self, event: SeenEvent, children: list[int], parent: int, kind: int, *, counted: bool) -> None:
+        children = self._once(event, children, None)
+        self.ties.put(children, parent, event.occurred_at, event.action == "ADD", event.position, counted, kind)
 
-
-def _comes_again(event: SeenEvent) -> bool:
-    """Tell whether an event is taken in more than once, because of its size or because more of it will be seen."""
-    return not (event.whole and event.small)
-
-
-def _turn(event: SeenEvent) -> tuple[FoldOrder, int]:
-    return FoldOrder(event), event.position
+    def _once(self, event: SeenEvent, things: list[int], said: object) -> list[int]:
+        """Return those of which an event has not yet said something."""
+        if len(things) > 1:
+            things = list(dict.fromkeys(things))
+        # One is taken in again because of its size, or because more of it is seen.
+        if not (event.whole and event.small):
+            things = [thing for thing in things if (event.position, thing, said) not in self._said]
+            self._said.update([(event.position, thing, said) for thing in things])
+        return things

@@ -152,7 +152,7 @@ class Found:
     def _columns(self, rank: Ints, first: int, names: list[str]) -> tuple[EdgeColumns, list[int]]:
         """Return the edges in order, and the positions of the events behind them."""
         rows = np.flatnonzero(self._passed)
-        thing, transformation, is_input, at, position = (
+        thing, is_input, transformation, at, position = (
             self._facts.passages[column][rows] for column in self._facts.passages.columns
         )
         transformation = transformation + first
@@ -238,7 +238,7 @@ class Found:
     def _passage_edges(self, rows: Ints) -> Iterator[TraceEdge]:
         columns = [self._facts.passages[column][rows].tolist() for column in self._facts.passages.columns]
         things, transformations = self._facts.things.names, self._facts.transformations.names
-        for thing, transformation, is_input, at, position in zip(*columns, strict=True):
+        for thing, is_input, transformation, at, position in zip(*columns, strict=True):
             ends = things[thing], transformations[transformation]
             source, target = ends if is_input else ends[::-1]
             yield TraceEdge(EdgeKind.TRANSFORMATION, source, target, at, None, (position,))

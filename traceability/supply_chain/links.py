@@ -97,8 +97,6 @@ class Links:
             if event.action == "ADD" and thing in event.parents:
                 self._held.setdefault(thing, []).append(event)
         for lot in event.lots & asked.lots if asked.lots else ():
-            for member, of in event.memberships.items():
-                if of == lot:
-                    self.facts.add_membership(event, member, lot)
+            self.facts.add_members(event, [member for member, of in event.memberships.items() if of == lot], lot)
         if event.type == TRANSFORMATION_EVENT:
             self.facts.add_transformation(event)

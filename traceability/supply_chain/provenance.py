@@ -37,7 +37,7 @@ from traceability.supply_chain.links import Links
 from traceability.supply_chain.pairing import Intervals, intervals, objects_of
 from traceability.supply_chain.seen import is_class
 from traceability.supply_chain.steps import NOTHING, Edges, Steps
-from traceability.supply_chain.tables import Flags, Ints, ints, joined
+from traceability.supply_chain.tables import NONE, Flags, Ints, ints, joined
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
     PROPAGATING,
@@ -122,8 +122,8 @@ class _Walk:
         self._back = direction is Direction.BACK
         self._found = found
         self._kept = Kept()
-        self._ended: set[int] = set()
-        self._led_on: set[int] = set()
+        self._ended = [NONE]
+        self._led_on = [NONE]
 
     def levels(self) -> Iterator[None]:
         """Walk, and pause after each level."""
@@ -137,14 +137,14 @@ class _Walk:
                 break
             self._load(followed)
             depth += 1
-            self._ended.update(followed.thing[followed.reach == TRACED].tolist())
+            self._ended.append(followed.thing[followed.reach == TRACED])
             steps = self._steps(followed)
-            self._led_on.update(steps.origin.tolist())
+            self._led_on.append(steps.origin)
             taken, refused = self._found.take(steps, depth)
             self._stop(refused, Stop.LIMIT)
             level = self._kept.accept(taken)
             yield
-        self._stop(ints(self._ended - self._led_on), Stop.NO_FURTHER)
+        self._stop(np.setdiff1d(np.concatenate(self._ended), np.concatenate(self._led_on)), Stop.NO_FURTHER)
         yield
 
     def _followed(self, level: Labels) -> Flags:
@@ -244,20 +244,23 @@ class _Walk:
     def _over_lots(self, level: Labels) -> Steps:
         members = self._facts.members
         which, rows = members.find("lot", level.thing)
-        steps = self._over_memberships(level.at(which), rows, members["thing"][rows], TRACED)
+        steps = self._over_memberships(level, which, rows, "thing", TRACED)
         if self._back:
             which, rows = members.find("thing", level.thing)
-            steps = steps.and_then(self._over_memberships(level.at(which), rows, members["lot"][rows], LOT))
+            steps = steps.and_then(self._over_memberships(level, which, rows, "lot", LOT))
         return steps
 
-    def _over_memberships(self, origin: Labels, rows: Ints, things: Ints, reach: int) -> Steps:
-        members, told = self._facts.members, self._facts.told
-        lots, things_of = members["lot"][rows], members["thing"][rows]
-        since = ints(told[pair] for pair in zip(things_of.tolist(), lots.tolist(), strict=True))
-        zero = np.zeros(len(rows), np.int64)
+    def _over_memberships(self, level: Labels, which: Ints, rows: Ints, far: str, reach: int) -> Steps:
+        members = self._facts.members
+        told = self._facts.first_told(which * len(self._facts.things) + members[far][rows], members["position"][rows])
+        origin, rows = level.at(which[told]), rows[told]
+        zero, nothing = np.zeros(len(rows), np.int64), np.full(len(rows), NOTHING)
         kind = np.full(len(rows), EDGE_KINDS.index(EdgeKind.LOT))
-        edges = Edges(kind, lots, things_of, zero, zero, since, np.full(len(rows), NOTHING))
-        return Steps.along(origin.thing, Labels(things, np.full(len(rows), reach), origin.first, origin.last), edges)
+        edges = Edges(
+            kind, members["lot"][rows], members["thing"][rows], zero, zero, members["position"][rows], nothing
+        )
+        reached = Labels(members[far][rows], np.full(len(rows), reach), origin.first, origin.last)
+        return Steps.along(origin.thing, reached, edges)
 
     def _to_attached(self, level: Labels) -> Steps:
         steps = Steps.none()

@@ -68,6 +68,7 @@ MARK_KINDS: Final = {AGGREGATION_EVENT: MarkKind.CONTAINMENT, ASSOCIATION_EVENT:
 
 _PARENT_LIST: Final = "parentID"
 _MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
+_NO_LOTS: Final[Mapping[str, str]] = {}
 _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if role is Role.CHILD)
 
 FEW: Final = 50
@@ -256,9 +257,8 @@ class SeenEvent:
     def memberships(self) -> Mapping[str, str]:
         """Return the lot of each thing whose lot the event tells."""
         if b"/10/" not in self._what and self._made_with is None:
-            return {}
-        told = [mention for mention in self.mentions if mention.lot is not None or mention.role in _MADE]
-        return {mention.thing: lot for mention in told if (lot := self._lot_in(mention)) is not None}
+            return _NO_LOTS
+        return {mention.thing: lot for mention in self.mentions if (lot := self._lot_in(mention)) is not None}
 
     @_once
     def small(self) -> bool:
@@ -329,8 +329,11 @@ class SeenEvent:
     def _lot_in(self, mention: Mention) -> str | None:
         """Return the lot that a thing is of: beside its serial, else in the ILMD it is made with."""
         lot = mention.lot
-        if lot is None and mention.role in _MADE and (number := self._made_with) is not None:
-            lot = None if is_lot(mention.thing) else lot_of(mention.thing, number)
+        if lot is None:
+            number = self._made_with
+            if number is None or mention.role not in _MADE or is_lot(mention.thing):
+                return None
+            lot = lot_of(mention.thing, number)
         return None if lot == mention.thing else lot
 
 

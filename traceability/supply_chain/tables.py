@@ -68,8 +68,8 @@ class Table:
     def __init__(self, columns: Sequence[str], by: Sequence[str]) -> None:
         self._columns = dict.fromkeys(columns, NONE)
         self._lookups = {name: Lookup() for name in by}
-        self._waiting: list[tuple[int, ...]] = []
-        self.put = self._waiting.append
+        self._firsts: list[Sequence[int]] = []
+        self._others: list[tuple[int, ...]] = []
 
     @property
     def columns(self) -> Sequence[str]:
@@ -82,13 +82,21 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self._columns.values())))
 
+    def put(self, firsts: Sequence[int], *others: int) -> None:
+        """Put rows that differ only in the first column."""
+        if firsts:
+            self._firsts.append(firsts)
+            self._others.append(others)
+
     def settle(self) -> None:
-        """Take in the rows that wait."""
-        if not self._waiting:
+        """Take in the rows that were put."""
+        if not self._firsts:
             return
-        rows = np.fromiter(chain.from_iterable(self._waiting), np.int64).reshape(-1, len(self._columns))
-        self._waiting.clear()
-        self.extend(*rows.T)
+        counts = list(map(len, self._firsts))
+        firsts = ints(chain.from_iterable(self._firsts))
+        others = ints(chain.from_iterable(self._others)).reshape(len(counts), -1)
+        self._firsts, self._others = [], []
+        self.extend(firsts, *np.repeat(others, counts, axis=0).T)
 
     def extend(self, *columns: Ints) -> None:
         """Add rows, given as columns."""
