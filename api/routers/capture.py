@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from api.capture.receive import admit, receiving
+from api.epcis_headers import VERSIONS
 from api.findings import findings_of
 from api.security import CaptureDep, EngineDep
 from api.wiring import Engine
@@ -175,8 +176,7 @@ def _check_media_type(content_type: str) -> None:
 
 
 def _tell_limits(response: Response, engine: Engine) -> None:
-    response.headers["GS1-EPCIS-Version"] = "2.0.0"
-    response.headers["GS1-CBV-Version"] = "2.0.0"
+    response.headers.update(VERSIONS)
     response.headers["GS1-EPCIS-Capture-File-Size-Limit"] = str(engine.settings.capture_max_bytes)
     response.headers["GS1-Capture-Error-Behaviour"] = "all"
 
