@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     capture_max_jobs: int = Field(
         default=32, ge=1, description="Unfinished captures of one organisation, after which it is told to wait."
     )
+    capture_max_malformed: int = Field(
+        default=10_000, ge=1, description="Malformed events of one capture that are told of; more are only counted."
+    )
     capture_lease_seconds: int = Field(
         default=30,
         ge=1,

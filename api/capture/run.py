@@ -35,7 +35,7 @@ from traceability.gs1.epcis.outline import Block, Readable
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
-from traceability.ledger.findings import Finding, Origin
+from traceability.ledger.findings import MORE_MALFORMED, Finding, Origin, more_malformed_sentence
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Appended, Outcome
 
@@ -122,6 +122,8 @@ class CaptureRun:
             self._personal = tuple(personal_members(connection, engine.ledger.ledger_id))
         self._renewed = 0
         self._cursor = job.appended
+        self._malformed = job.counts.malformed
+        self._most_told = engine.settings.capture_max_malformed
         self._lines: deque[_Line] = deque()
         self._committed: list[Dealt] = []  # of the batch that is being committed
         self._ids = ordered_ids(engine.clock.now_us(), engine.entropy.token(10))
@@ -154,13 +156,20 @@ class CaptureRun:
 
     def _give_up(self, code: str, message: str) -> None:
         """End a job that no runner can bring to its end."""
-        nothing = Envelope([], None, [])
-        about = Problem(None, "$", code, "error", message)
         with self._transaction() as connection:
-            finding = self._finding(_Document(0, nothing, b"", 0), about)
-            findings.add(connection, self._engine.ledger.ledger_id, [finding], [])
-            end = Phase.CAPTURED if self._cursor else Phase.REFUSED
-            self._jobs.finish(connection, self._job, end, failed=True)
+            self._tell_of_job(connection, code, message)
+            self._finish(connection, Phase.CAPTURED if self._cursor else Phase.REFUSED, failed=True)
+
+    def _finish(self, connection: psycopg.Connection, phase: Phase, *, failed: bool) -> None:
+        """End the job, and tell how many malformed events were only counted."""
+        malformed = self._jobs.finish(connection, self._job, phase, failed=failed)
+        if malformed > self._most_told:
+            self._tell_of_job(connection, MORE_MALFORMED, more_malformed_sentence(malformed - self._most_told))
+
+    def _tell_of_job(self, connection: psycopg.Connection, code: str, message: str) -> None:
+        """Tell what is wrong with the job as a whole, as of its first document."""
+        finding = self._finding(0, Problem(None, "$", code, "error", message))
+        findings.add(connection, self._engine.ledger.ledger_id, [finding], [])
 
     # Checking
 
@@ -181,7 +190,7 @@ class CaptureRun:
 
     def _check(self, documents: Sequence[_Document]) -> bool:
         """Tell whether the job may be appended; what keeps it out is written down."""
-        around = [self._finding(document, problem) for document in documents for problem in document.envelope.problems]
+        around = [self._finding(one.number, problem) for one in documents for problem in one.envelope.problems]
         broken = any(map(_is_broken, documents))
         self._forget()
         with self._transaction() as connection:
@@ -190,13 +199,13 @@ class CaptureRun:
             if self._job.behaviour is ErrorBehaviour.PROCEED:
                 self._jobs.begin_appending(connection, self._job)
                 return True
-        malformed = self._check_events(documents)
+        self._check_events(documents)
         with self._transaction() as connection:
-            if not broken and not malformed:
+            if not broken and not self._malformed:
                 self._jobs.begin_appending(connection, self._job)
                 return True
-            self._jobs.advance(connection, self._job, 0, Counts(malformed=malformed))
-            self._jobs.finish(connection, self._job, Phase.REFUSED, failed=True)
+            self._jobs.advance(connection, self._job, 0, Counts(malformed=self._malformed))
+            self._finish(connection, Phase.REFUSED, failed=True)
         return False
 
     def _forget(self) -> None:
@@ -207,22 +216,20 @@ class CaptureRun:
                 more = findings.forget_job(connection, self._engine.ledger.ledger_id, self._job.job_id)
                 self._jobs.renew_on(connection, self._job)
 
-    def _check_events(self, documents: Sequence[_Document]) -> int:
-        malformed = done = 0
+    def _check_events(self, documents: Sequence[_Document]) -> None:
+        done = 0
         whole = sum(document.envelope.events for document in documents)
         for document, block, prepared in self._blocks(documents, 0, check=True):
             self._beat()
-            if prepared.malformed:
-                malformed += len(prepared.malformed)
-                found = self._block_findings(document, block)
-                for one in prepared.malformed:
-                    found.malformed(one)
+            found = self._block_findings(document, block)
+            for one in prepared.malformed:
+                self._tell_malformed(found, one)
+            if found.findings:
                 with self._transaction() as connection:
                     self._jobs.advance(connection, self._job, 0, Counts())  # or another runner has it
                     findings.add(connection, self._engine.ledger.ledger_id, found.findings, found.letters)
             done += block.events
             self._progress(Phase.CHECKING, done, whole)
-        return malformed
 
     # Appending
 
@@ -235,7 +242,7 @@ class CaptureRun:
             self._progress(Phase.APPENDING, self._cursor, whole)
         with self._transaction() as connection:
             self._tell_rest(connection)
-            self._jobs.finish(connection, self._job, Phase.CAPTURED, failed=any(map(_is_broken, documents)))
+            self._finish(connection, Phase.CAPTURED, failed=any(map(_is_broken, documents)))
 
     def _pieces(self, documents: Sequence[_Document]) -> Iterator[Packed]:
         """Yield the good events behind the cursor, a block at a time, and line the blocks up."""
@@ -270,15 +277,15 @@ class CaptureRun:
         self._committed = []
         each = outcomes.of_each() if self._dealt is not None else []
         found: list[BlockFindings] = []
-        malformed = 0
+        malformed = self._malformed
         while first < len(outcomes):
             line = self._lines[0]
             good = line.prepared.numbers[line.settled : line.settled + len(outcomes) - first]
             last = line.settled + len(good) == len(line.prepared.numbers)
             share = _Share(line, good, first, line.block.events if last else good[-1] + 1)
             telling = self._findings_of(line)
-            for number, tell in sorted(_told(share, outcomes, telling), key=itemgetter(0)):
-                malformed += number in line.malformed
+            about_malformed = partial(self._tell_malformed, telling)
+            for _, tell in sorted(_told(share, outcomes, telling, about_malformed), key=itemgetter(0)):
                 tell()
             found.append(telling)
             if each:
@@ -293,22 +300,27 @@ class CaptureRun:
             self._cursor = line.document.first + line.block.index + share.until
             if last:
                 self._lines.popleft()
-        self._commit(connection, found, outcomes, malformed)
+        self._commit(connection, found, outcomes, self._malformed - malformed)
 
     def _tell_rest(self, connection: psycopg.Connection) -> None:
         """Deal with lines that have no good event left."""
-        found, malformed = [], 0
+        found, malformed = [], self._malformed
         for line in self._lines:
             telling = self._findings_of(line)
             for number, one in line.malformed.items():
                 if number >= line.told:
-                    telling.malformed(one)
-                    malformed += 1
+                    self._tell_malformed(telling, one)
             found.append(telling)
             self._cursor = line.document.first + line.block.index + line.block.events
         self._lines.clear()
         if found:
-            self._commit(connection, found, None, malformed)
+            self._commit(connection, found, None, self._malformed - malformed)
+
+    def _tell_malformed(self, telling: BlockFindings, one: Malformed) -> None:
+        """Tell of a malformed event, or only count it when so many of the job's were told of."""
+        if self._malformed < self._most_told:
+            telling.malformed(one)
+        self._malformed += 1
 
     def _commit(
         self,
@@ -338,14 +350,14 @@ class CaptureRun:
 
     def _block_findings(self, document: _Document, block: Block) -> BlockFindings:
         now = self._engine.clock.now_us()
-        return BlockFindings(self._origin(document), document.context, block, ids=self._ids, now=now)
+        return BlockFindings(self._origin(document.number), document.context, block, ids=self._ids, now=now)
 
-    def _finding(self, document: _Document, problem: Problem) -> Finding:
+    def _finding(self, number: int, problem: Problem) -> Finding:
         """Return the finding of a problem of a document itself."""
-        return finding_of(problem, self._origin(document), next(self._ids), self._engine.clock.now_us())
+        return finding_of(problem, self._origin(number), next(self._ids), self._engine.clock.now_us())
 
-    def _origin(self, document: _Document) -> Origin:
-        return Origin(self._job.organisation, self._job.documents[document.number], self._job.job_id)
+    def _origin(self, number: int) -> Origin:
+        return Origin(self._job.organisation, self._job.documents[number], self._job.job_id)
 
     # The job
 
@@ -393,12 +405,14 @@ class CaptureRun:
             yield connection
 
 
-def _told(share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings) -> Iterator[tuple[int, Callable[[], None]]]:
+def _told(
+    share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings, about_malformed: Callable[[Malformed], None]
+) -> Iterator[tuple[int, Callable[[], None]]]:
     """Yield the events of which there is something to tell, and how it is told."""
     line, good, first, until = share
     for number, one in line.malformed.items():
         if line.told <= number < until:
-            yield number, partial(telling.malformed, one)
+            yield number, partial(about_malformed, one)
     for number, problems in line.prepared.warnings.items():
         if line.told <= number < until and (i := first + bisect_left(good, number)) not in outcomes.repeats:
             yield number, partial(telling.warned, problems, outcomes.position(i))
