@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     spool: Path | None = Field(
         default=None, description="Folder of documents that wait to be captured; unset: in the data folder."
     )
+    spool_max_bytes: int = Field(
+        default=64 << 30, ge=2048, description="Bytes that may wait there; who sends more over HTTP is told to wait."
+    )
     capture_workers: int | None = Field(
         default=None,
         ge=1,
@@ -85,6 +88,13 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
+
+    @model_validator(mode="after")
+    def _refuse_a_spool_that_could_never_take_the_longest(self) -> Self:
+        # An archive lies there twice, packed and unpacked.
+        if self.spool_max_bytes < 2 * self.capture_max_bytes:
+            raise ValueError("TRACEABILITY_SPOOL_MAX_BYTES must be at least twice TRACEABILITY_CAPTURE_MAX_BYTES")
+        return self
 
     @model_validator(mode="after")
     def _refuse_plain_keys_on_the_wire(self) -> Self:

@@ -129,6 +129,15 @@ class PostgresCaptureJobs:
             )
             return dict(rows.fetchall())
 
+    def sizes(self, job_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Return of those ids that are jobs the bytes of their documents."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                "SELECT job_id, bytes FROM work.capture_job WHERE ledger_id = %s AND job_id = ANY(%s)",
+                [self._ledger_id, list(job_ids)],
+            )
+            return dict(rows.fetchall())
+
     def claim(self, here: Collection[UUID]) -> CaptureJob | None:
         """Take the oldest job that nobody holds, None when there is none.
 
