@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         le=3600,
         description="How long a process may be silent before another goes on with its capture.",
     )
+    capture_keep_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="Days after which `db maintain` removes finished captures, and findings that are settled.",
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
 
