@@ -26,14 +26,13 @@ from adapters.postgres.ledgers import personal_members
 from adapters.postgres.outcome import settled
 from adapters.postgres.packed import Packed
 from api.capture.blocks import BlockTask, BlockWorkers, Malformed, PreparedBlock
+from api.capture.documents import JobDocument, open_documents
 from api.capture.found import BlockFindings, finding_of
 from api.capture.processes import WORKERS_DIED
 from api.wiring import Engine
 from traceability.errors import UnavailableError
-from traceability.gs1.epcis.envelope import Envelope, open_envelope
-from traceability.gs1.epcis.outline import Block, Readable
+from traceability.gs1.epcis.outline import Block
 from traceability.gs1.epcis.problems import Problem
-from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
 from traceability.ledger.findings import MORE_MALFORMED, Finding, Origin, more_malformed_sentence
 from traceability.ledger.identifiers import ordered_ids
@@ -61,21 +60,11 @@ _MOST_WAITING: Final = 5_000  # malformed events, and
 _MOST_BYTES: Final = 1 << 23  # bytes of theirs, that wait at most for good events to fill a batch
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """A document of the job: its events begin with number `first` of the job."""
-
-    number: int
-    envelope: Envelope
-    context: bytes
-    first: int
-
-
 @dataclass(slots=True)
 class _Line:
     """A block on its way: `settled` of its good events are appended, `told` of all its events are dealt with."""
 
-    document: _Document
+    document: JobDocument
     block: Block
     prepared: PreparedBlock
     settled: int
@@ -131,7 +120,7 @@ class CaptureRun:
     def run(self) -> CaptureJob:
         """Bring the job to its end and return how it ended."""
         try:
-            documents = list(self._open())
+            documents = list(open_documents(self._spool, self._job, self._seen))
             if self._job.phase is Phase.APPENDING or self._check(documents):
                 self._append(documents)
         except FileNotFoundError:
@@ -173,25 +162,14 @@ class CaptureRun:
 
     # Checking
 
-    def _open(self) -> Iterator[_Document]:
-        first = done = 0
-        for number in range(len(self._job.documents)):
-            path = self._spool.document(self._job.job_id, number)
-            with path.open("rb") as stream:
-                envelope = open_envelope(_Watched(stream, partial(self._seen, done)))
-            done += path.stat().st_size
-            context = b"" if envelope.context is None else dumps(envelope.context)
-            yield _Document(number, envelope, context, first)
-            first += envelope.events
-
-    def _seen(self, before: int, size: int) -> None:
+    def _seen(self, size: int) -> None:
         self._beat()
-        self._progress(Phase.CHECKING, before + size, self._job.size)
+        self._progress(Phase.CHECKING, size, self._job.size)
 
-    def _check(self, documents: Sequence[_Document]) -> bool:
+    def _check(self, documents: Sequence[JobDocument]) -> bool:
         """Tell whether the job may be appended; what keeps it out is written down."""
         around = [self._finding(one.number, problem) for one in documents for problem in one.envelope.problems]
-        broken = any(map(_is_broken, documents))
+        broken = any(document.is_broken for document in documents)
         self._forget()
         with self._transaction() as connection:
             findings.add(connection, self._engine.ledger.ledger_id, around, [])
@@ -216,7 +194,7 @@ class CaptureRun:
                 more = findings.forget_job(connection, self._engine.ledger.ledger_id, self._job.job_id)
                 self._jobs.renew_on(connection, self._job)
 
-    def _check_events(self, documents: Sequence[_Document]) -> None:
+    def _check_events(self, documents: Sequence[JobDocument]) -> None:
         done = 0
         whole = sum(document.envelope.events for document in documents)
         for document, block, prepared in self._blocks(documents, 0, check=True):
@@ -233,7 +211,7 @@ class CaptureRun:
 
     # Appending
 
-    def _append(self, documents: Sequence[_Document]) -> None:
+    def _append(self, documents: Sequence[JobDocument]) -> None:
         whole = sum(document.envelope.events for document in documents)
         batches = bulk.append_all(self._ledger, self._pieces(documents), self._settle, lock_seconds=self._lock_seconds)
         for _ in batches:
@@ -242,9 +220,9 @@ class CaptureRun:
             self._progress(Phase.APPENDING, self._cursor, whole)
         with self._transaction() as connection:
             self._tell_rest(connection)
-            self._finish(connection, Phase.CAPTURED, failed=any(map(_is_broken, documents)))
+            self._finish(connection, Phase.CAPTURED, failed=any(document.is_broken for document in documents))
 
-    def _pieces(self, documents: Sequence[_Document]) -> Iterator[Packed]:
+    def _pieces(self, documents: Sequence[JobDocument]) -> Iterator[Packed]:
         """Yield the good events behind the cursor, a block at a time, and line the blocks up."""
         for document, block, prepared in self._blocks(documents, self._cursor):
             self._beat()
@@ -348,7 +326,7 @@ class CaptureRun:
     def _findings_of(self, line: _Line) -> BlockFindings:
         return self._block_findings(line.document, line.block)
 
-    def _block_findings(self, document: _Document, block: Block) -> BlockFindings:
+    def _block_findings(self, document: JobDocument, block: Block) -> BlockFindings:
         now = self._engine.clock.now_us()
         return BlockFindings(self._origin(document.number), document.context, block, ids=self._ids, now=now)
 
@@ -362,8 +340,8 @@ class CaptureRun:
     # The job
 
     def _blocks(
-        self, documents: Sequence[_Document], start: int, *, check: bool = False
-    ) -> Iterator[tuple[_Document, Block, PreparedBlock]]:
+        self, documents: Sequence[JobDocument], start: int, *, check: bool = False
+    ) -> Iterator[tuple[JobDocument, Block, PreparedBlock]]:
         """Yield the blocks, in order, that have an event with the job's number `start` or a later one."""
         blocks = [
             (document, block)
@@ -381,7 +359,7 @@ class CaptureRun:
             assert len(prepared.numbers) + len(prepared.malformed) == block.events
             yield document, block, prepared
 
-    def _task(self, document: _Document, block: Block, *, check: bool, keep: bool) -> BlockTask:
+    def _task(self, document: JobDocument, block: Block, *, check: bool, keep: bool) -> BlockTask:
         job_id, number = self._job.job_id, document.number
         return BlockTask(
             document=str(self._spool.document(job_id, number)),
@@ -421,23 +399,3 @@ def _told(
             # What a duplicate says is in the recorded event.
             text = outcomes.batch.parts(i).source if repeat.outcome is Outcome.CONFLICT else b""
             yield good[i - first], partial(telling.repeated, good[i - first], repeat, text)
-
-
-def _is_broken(document: _Document) -> bool:
-    """Tell whether something is wrong with a document itself."""
-    return any(problem.severity == "error" for problem in document.envelope.problems)
-
-
-class _Watched:
-    """A document that tells how far it was read."""
-
-    def __init__(self, document: Readable, seen: Callable[[int], None]) -> None:
-        self._document = document
-        self._seen = seen
-        self._done = 0
-
-    def read(self, size: int, /) -> bytes:
-        data = self._document.read(size)
-        self._done += len(data)
-        self._seen(self._done)
-        return data
