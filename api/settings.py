@@ -63,7 +63,9 @@ class Settings(BaseSettings):
         default=None, description="Folder of documents that wait to be captured; unset: in the data folder."
     )
     spool_max_bytes: int = Field(
-        default=64 << 30, ge=2048, description="Bytes that may wait there; who sends more over HTTP is told to wait."
+        default=64 << 30,
+        ge=2048,
+        description="Bytes that may wait in the spool; who sends more over HTTP is told to come again.",
     )
     capture_workers: int | None = Field(
         default=None,
