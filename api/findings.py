@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 from adapters.postgres.findings import PostgresFindings
 from adapters.postgres.ledgers import personal_members
+from api.capture.found import finding_of
 from api.findings_models import FindingDetail, FindingOut, ListQuestion, ReplayedOut
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError
@@ -108,7 +109,13 @@ def replay_finding(engine: Engine, organisation: str, finding_id: UUID, correcte
             code=CONFLICT,
             hint="To correct a recorded event, declare it an error and send another.",
         )
-    warnings = _warnings(engine, finding, read.problems, appended.position)
+    now = engine.clock.now_us()
+    ids = ordered_ids(now, engine.entropy.token(_RANDOM_BYTES))
+    warnings = [
+        finding_of(replace(one, index=finding.event_index), finding.origin, next(ids), now, position=appended.position)
+        for one in read.problems
+        if one.index is not None
+    ]
     settled = findings.replayed(organisation, finding_id, appended.position, warnings)
     return ReplayedOut(
         outcome=appended.outcome,
@@ -158,24 +165,3 @@ def _known(engine: Engine, finding: Finding, position: int) -> ReplayedOut:
         event_id=record.event.event_id,
         finding=FindingOut.of(finding),
     )
-
-
-def _warnings(engine: Engine, replayed: Finding, problems: Sequence[Problem], position: int) -> list[Finding]:
-    """Return what is worth knowing about an event that was recorded by a replay."""
-    now = engine.clock.now_us()
-    ids = ordered_ids(now, engine.entropy.token(_RANDOM_BYTES))
-    return [
-        Finding(
-            finding_id=finding_id,
-            origin=replayed.origin,
-            event_index=replayed.event_index,
-            path=problem.path,
-            code=problem.code,
-            severity=problem.severity,
-            message=problem.message,
-            found_at=now,
-            position=position,
-        )
-        for finding_id, problem in zip(ids, problems, strict=False)
-        if problem.index is not None
-    ]

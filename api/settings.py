@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     spool: Path | None = Field(
         default=None, description="Folder of documents that wait to be captured; unset: in the data folder."
     )
+    spool_max_bytes: int = Field(
+        default=64 << 30,
+        ge=2048,
+        description="Bytes that may wait in the spool; who sends more over HTTP is told to come again.",
+    )
     capture_workers: int | None = Field(
         default=None,
         ge=1,
@@ -74,14 +79,30 @@ class Settings(BaseSettings):
     capture_max_jobs: int = Field(
         default=32, ge=1, description="Unfinished captures of one organisation, after which it is told to wait."
     )
+    capture_max_malformed: int = Field(
+        default=10_000, ge=1, description="Malformed events of one capture that are told of; more are only counted."
+    )
     capture_lease_seconds: int = Field(
         default=30,
         ge=1,
         le=3600,
         description="How long a process may be silent before another goes on with its capture.",
     )
+    capture_keep_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="Days after which `db maintain` removes finished captures, and findings that are settled.",
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
+
+    @model_validator(mode="after")
+    def _refuse_a_spool_that_could_never_take_the_longest(self) -> Self:
+        # An archive lies there twice, packed and unpacked.
+        if self.spool_max_bytes < 2 * self.capture_max_bytes:
+            raise ValueError("TRACEABILITY_SPOOL_MAX_BYTES must be at least twice TRACEABILITY_CAPTURE_MAX_BYTES")
+        return self
 
     @model_validator(mode="after")
     def _refuse_plain_keys_on_the_wire(self) -> Self:

@@ -69,6 +69,15 @@ def database_settings(settings: Settings) -> DatabaseSettings:
     )
 
 
+def spool_of(settings: Settings, ledger: str) -> Spool:
+    """Return where the documents of a ledger's captures wait.
+
+    A folder for each ledger: what belongs to no job of this one may be a job of another.
+    """
+    folder = (settings.spool or settings.data / "spool") / ledger
+    return Spool(folder, Limits(settings.capture_max_bytes))
+
+
 @contextmanager
 def open_engine(settings: Settings) -> Iterator[Engine]:
     """Connect, or start the private server, and put everything together.
@@ -91,9 +100,7 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
             visibility = PostgresVisibility(pool, ledger.ledger_id)
             lease_us = settings.capture_lease_seconds * 1_000_000
             jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock, lease_us=lease_us)
-            # A folder for each ledger: what belongs to no job of this one may be a job of another.
-            folder = (settings.spool or settings.data / "spool") / settings.ledger
-            spool = Spool(folder, Limits(settings.capture_max_bytes))
+            spool = spool_of(settings, settings.ledger)
             yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -64,25 +64,28 @@ class Unpacked:
     entry: tuple[zipfile.ZipFile, zipfile.ZipInfo] | None
     budget: list[int]  # bytes that may still come of the whole upload
 
-    def save(self, path: Path) -> None:
-        """Put the plain document at `path`; raises as `unpacked` does."""
+    def save(self, path: Path, take: Callable[[int], None] = lambda _size: None) -> None:
+        """Put the plain document at `path`; raises as `unpacked` does.
+
+        `take` is told of bytes before they are written, and may raise.
+        """
         if self.entry is not None:
             archive, entry = self.entry
             try:
                 with archive.open(entry) as stream:
-                    self._copy(stream, path)
+                    self._copy(stream, path, take)
             except _DAMAGED as error:
                 raise _damaged("zip", str(error)) from error
         elif _begins(self.path, _GZIP):
             try:
                 with gzip.open(self.path) as stream:
-                    self._copy(stream, path)
+                    self._copy(stream, path, take)
             except (gzip.BadGzipFile, zlib.error, EOFError) as error:
                 raise _damaged("gzip", str(error)) from error
         else:
             self.path.rename(path)
 
-    def _copy(self, stream: _Readable, path: Path) -> None:
+    def _copy(self, stream: _Readable, path: Path, take: Callable[[int], None]) -> None:
         with path.open("wb") as out:
             while piece := stream.read(_CHUNK):
                 self.budget[0] -= len(piece)
@@ -92,6 +95,7 @@ class Unpacked:
                         code="capture.ratio",
                         hint="Send the documents in several archives, or as they are.",
                     )
+                take(len(piece))
                 out.write(piece)
 
 

@@ -129,6 +129,15 @@ class PostgresCaptureJobs:
             )
             return dict(rows.fetchall())
 
+    def sizes(self, job_ids: Collection[UUID]) -> dict[UUID, int]:
+        """Return of those ids that are jobs the bytes of their documents."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                "SELECT job_id, bytes FROM work.capture_job WHERE ledger_id = %s AND job_id = ANY(%s)",
+                [self._ledger_id, list(job_ids)],
+            )
+            return dict(rows.fetchall())
+
     def claim(self, here: Collection[UUID]) -> CaptureJob | None:
         """Take the oldest job that nobody holds, None when there is none.
 
@@ -188,9 +197,9 @@ class PostgresCaptureJobs:
             malformed=done.malformed,
         )
 
-    def finish(self, connection: psycopg.Connection, job: CaptureJob, phase: Phase, *, failed: bool) -> None:
-        """End a job; raises `LostLeaseError`."""
-        self._change(
+    def finish(self, connection: psycopg.Connection, job: CaptureJob, phase: Phase, *, failed: bool) -> int:
+        """End a job and return how many of its events were malformed; raises `LostLeaseError`."""
+        return self._change(
             connection,
             job,
             "phase = %(phase)s, failed = failed OR %(failed)s, finished_at = %(now)s",
@@ -198,15 +207,16 @@ class PostgresCaptureJobs:
             failed=failed,
         )
 
-    def _change(self, connection: psycopg.Connection, job: CaptureJob, changes: str, **values: object) -> None:
+    def _change(self, connection: psycopg.Connection, job: CaptureJob, changes: str, **values: object) -> int:
         now = self._clock.now_us()
         whose = {"ledger": self._ledger_id, "job": job.job_id, "lease": job.lease}
         changed = connection.execute(
-            f"UPDATE work.capture_job SET {changes} WHERE {_MINE}".encode(),
+            f"UPDATE work.capture_job SET {changes} WHERE {_MINE} RETURNING malformed".encode(),
             {**whose, "now": now, "until": now + self.lease_us, **values},
-        )
-        if not changed.rowcount:
+        ).fetchone()
+        if changed is None:
             raise LostLeaseError(f"Another runner has taken over the capture job {job.job_id}")
+        return int(changed[0])
 
 
 def _job(row: TupleRow) -> CaptureJob:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,15 +36,18 @@ def receiving(
     *,
     request_key: str | None = None,
     held: bool = False,
+    announced: int = 0,
 ) -> Iterator[tuple[Upload, Callable[[], CaptureJob]]]:
     """Give where to put documents, and a function that makes a job of them once they are all there.
 
-    Without a call of the function nothing stays. `held`: the caller runs the job itself. `request_key` is the
-    Idempotency-Key of a request: the same documents sent again with it are the job that they made the first time.
+    Without a call of the function nothing stays. `held`: the caller runs the job itself, and may fill the disk.
+    `request_key` is the Idempotency-Key of a request: the same documents sent again with it are the job that they made
+    the first time. `announced` bytes are to come, 0 when nobody knows.
     Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
     """
     job_id = event_id(engine.clock.now_us(), engine.entropy.token(10))
-    with engine.spool.receiving(job_id) as upload:
+    room = None if held else partial(_room, engine)
+    with engine.spool.receiving(job_id, room=room, announced=announced) as upload:
 
         def make() -> CaptureJob:
             received = upload.done()
@@ -66,6 +70,13 @@ def receiving(
             return job
 
         yield upload, make
+
+
+def _room(engine: Engine) -> int:
+    """Return how many bytes more the spool may take beside the documents of jobs and what is being uploaded."""
+    here = engine.spool.jobs()
+    jobs = engine.jobs.sizes(here)
+    return engine.settings.spool_max_bytes - sum(jobs.values()) - sum(map(engine.spool.size, here - jobs.keys()))
 
 
 def take_job(engine: Engine) -> CaptureJob | None:

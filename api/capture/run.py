@@ -26,16 +26,15 @@ from adapters.postgres.ledgers import personal_members
 from adapters.postgres.outcome import settled
 from adapters.postgres.packed import Packed
 from api.capture.blocks import BlockTask, BlockWorkers, Malformed, PreparedBlock
+from api.capture.documents import JobDocument, open_documents
 from api.capture.found import BlockFindings, finding_of
 from api.capture.processes import WORKERS_DIED
 from api.wiring import Engine
 from traceability.errors import UnavailableError
-from traceability.gs1.epcis.envelope import Envelope, open_envelope
-from traceability.gs1.epcis.outline import Block, Readable
+from traceability.gs1.epcis.outline import Block
 from traceability.gs1.epcis.problems import Problem
-from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
-from traceability.ledger.findings import Finding, Origin
+from traceability.ledger.findings import MORE_MALFORMED, Finding, Origin, more_malformed_sentence
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Appended, Outcome
 
@@ -61,21 +60,11 @@ _MOST_WAITING: Final = 5_000  # malformed events, and
 _MOST_BYTES: Final = 1 << 23  # bytes of theirs, that wait at most for good events to fill a batch
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """A document of the job: its events begin with number `first` of the job."""
-
-    number: int
-    envelope: Envelope
-    context: bytes
-    first: int
-
-
 @dataclass(slots=True)
 class _Line:
     """A block on its way: `settled` of its good events are appended, `told` of all its events are dealt with."""
 
-    document: _Document
+    document: JobDocument
     block: Block
     prepared: PreparedBlock
     settled: int
@@ -122,6 +111,8 @@ class CaptureRun:
             self._personal = tuple(personal_members(connection, engine.ledger.ledger_id))
         self._renewed = 0
         self._cursor = job.appended
+        self._malformed = job.counts.malformed
+        self._most_told = engine.settings.capture_max_malformed
         self._lines: deque[_Line] = deque()
         self._committed: list[Dealt] = []  # of the batch that is being committed
         self._ids = ordered_ids(engine.clock.now_us(), engine.entropy.token(10))
@@ -129,7 +120,7 @@ class CaptureRun:
     def run(self) -> CaptureJob:
         """Bring the job to its end and return how it ended."""
         try:
-            documents = list(self._open())
+            documents = list(open_documents(self._spool, self._job, self._seen))
             if self._job.phase is Phase.APPENDING or self._check(documents):
                 self._append(documents)
         except FileNotFoundError:
@@ -154,35 +145,31 @@ class CaptureRun:
 
     def _give_up(self, code: str, message: str) -> None:
         """End a job that no runner can bring to its end."""
-        nothing = Envelope([], None, [])
-        about = Problem(None, "$", code, "error", message)
         with self._transaction() as connection:
-            finding = self._finding(_Document(0, nothing, b"", 0), about)
-            findings.add(connection, self._engine.ledger.ledger_id, [finding], [])
-            end = Phase.CAPTURED if self._cursor else Phase.REFUSED
-            self._jobs.finish(connection, self._job, end, failed=True)
+            self._tell_of_job(connection, code, message)
+            self._finish(connection, Phase.CAPTURED if self._cursor else Phase.REFUSED, failed=True)
+
+    def _finish(self, connection: psycopg.Connection, phase: Phase, *, failed: bool) -> None:
+        """End the job, and tell how many malformed events were only counted."""
+        malformed = self._jobs.finish(connection, self._job, phase, failed=failed)
+        if malformed > self._most_told:
+            self._tell_of_job(connection, MORE_MALFORMED, more_malformed_sentence(malformed - self._most_told))
+
+    def _tell_of_job(self, connection: psycopg.Connection, code: str, message: str) -> None:
+        """Tell what is wrong with the job as a whole, as of its first document."""
+        finding = self._finding(0, Problem(None, "$", code, "error", message))
+        findings.add(connection, self._engine.ledger.ledger_id, [finding], [])
 
     # Checking
 
-    def _open(self) -> Iterator[_Document]:
-        first = done = 0
-        for number in range(len(self._job.documents)):
-            path = self._spool.document(self._job.job_id, number)
-            with path.open("rb") as stream:
-                envelope = open_envelope(_Watched(stream, partial(self._seen, done)))
-            done += path.stat().st_size
-            context = b"" if envelope.context is None else dumps(envelope.context)
-            yield _Document(number, envelope, context, first)
-            first += envelope.events
-
-    def _seen(self, before: int, size: int) -> None:
+    def _seen(self, size: int) -> None:
         self._beat()
-        self._progress(Phase.CHECKING, before + size, self._job.size)
+        self._progress(Phase.CHECKING, size, self._job.size)
 
-    def _check(self, documents: Sequence[_Document]) -> bool:
+    def _check(self, documents: Sequence[JobDocument]) -> bool:
         """Tell whether the job may be appended; what keeps it out is written down."""
-        around = [self._finding(document, problem) for document in documents for problem in document.envelope.problems]
-        broken = any(map(_is_broken, documents))
+        around = [self._finding(one.number, problem) for one in documents for problem in one.envelope.problems]
+        broken = any(document.is_broken for document in documents)
         self._forget()
         with self._transaction() as connection:
             findings.add(connection, self._engine.ledger.ledger_id, around, [])
@@ -190,13 +177,13 @@ class CaptureRun:
             if self._job.behaviour is ErrorBehaviour.PROCEED:
                 self._jobs.begin_appending(connection, self._job)
                 return True
-        malformed = self._check_events(documents)
+        self._check_events(documents)
         with self._transaction() as connection:
-            if not broken and not malformed:
+            if not broken and not self._malformed:
                 self._jobs.begin_appending(connection, self._job)
                 return True
-            self._jobs.advance(connection, self._job, 0, Counts(malformed=malformed))
-            self._jobs.finish(connection, self._job, Phase.REFUSED, failed=True)
+            self._jobs.advance(connection, self._job, 0, Counts(malformed=self._malformed))
+            self._finish(connection, Phase.REFUSED, failed=True)
         return False
 
     def _forget(self) -> None:
@@ -207,26 +194,24 @@ class CaptureRun:
                 more = findings.forget_job(connection, self._engine.ledger.ledger_id, self._job.job_id)
                 self._jobs.renew_on(connection, self._job)
 
-    def _check_events(self, documents: Sequence[_Document]) -> int:
-        malformed = done = 0
+    def _check_events(self, documents: Sequence[JobDocument]) -> None:
+        done = 0
         whole = sum(document.envelope.events for document in documents)
         for document, block, prepared in self._blocks(documents, 0, check=True):
             self._beat()
-            if prepared.malformed:
-                malformed += len(prepared.malformed)
-                found = self._block_findings(document, block)
-                for one in prepared.malformed:
-                    found.malformed(one)
+            found = self._block_findings(document, block)
+            for one in prepared.malformed:
+                self._tell_malformed(found, one)
+            if found.findings:
                 with self._transaction() as connection:
                     self._jobs.advance(connection, self._job, 0, Counts())  # or another runner has it
                     findings.add(connection, self._engine.ledger.ledger_id, found.findings, found.letters)
             done += block.events
             self._progress(Phase.CHECKING, done, whole)
-        return malformed
 
     # Appending
 
-    def _append(self, documents: Sequence[_Document]) -> None:
+    def _append(self, documents: Sequence[JobDocument]) -> None:
         whole = sum(document.envelope.events for document in documents)
         batches = bulk.append_all(self._ledger, self._pieces(documents), self._settle, lock_seconds=self._lock_seconds)
         for _ in batches:
@@ -235,9 +220,9 @@ class CaptureRun:
             self._progress(Phase.APPENDING, self._cursor, whole)
         with self._transaction() as connection:
             self._tell_rest(connection)
-            self._jobs.finish(connection, self._job, Phase.CAPTURED, failed=any(map(_is_broken, documents)))
+            self._finish(connection, Phase.CAPTURED, failed=any(document.is_broken for document in documents))
 
-    def _pieces(self, documents: Sequence[_Document]) -> Iterator[Packed]:
+    def _pieces(self, documents: Sequence[JobDocument]) -> Iterator[Packed]:
         """Yield the good events behind the cursor, a block at a time, and line the blocks up."""
         for document, block, prepared in self._blocks(documents, self._cursor):
             self._beat()
@@ -270,15 +255,15 @@ class CaptureRun:
         self._committed = []
         each = outcomes.of_each() if self._dealt is not None else []
         found: list[BlockFindings] = []
-        malformed = 0
+        malformed = self._malformed
         while first < len(outcomes):
             line = self._lines[0]
             good = line.prepared.numbers[line.settled : line.settled + len(outcomes) - first]
             last = line.settled + len(good) == len(line.prepared.numbers)
             share = _Share(line, good, first, line.block.events if last else good[-1] + 1)
             telling = self._findings_of(line)
-            for number, tell in sorted(_told(share, outcomes, telling), key=itemgetter(0)):
-                malformed += number in line.malformed
+            about_malformed = partial(self._tell_malformed, telling)
+            for _, tell in sorted(_told(share, outcomes, telling, about_malformed), key=itemgetter(0)):
                 tell()
             found.append(telling)
             if each:
@@ -293,22 +278,27 @@ class CaptureRun:
             self._cursor = line.document.first + line.block.index + share.until
             if last:
                 self._lines.popleft()
-        self._commit(connection, found, outcomes, malformed)
+        self._commit(connection, found, outcomes, self._malformed - malformed)
 
     def _tell_rest(self, connection: psycopg.Connection) -> None:
         """Deal with lines that have no good event left."""
-        found, malformed = [], 0
+        found, malformed = [], self._malformed
         for line in self._lines:
             telling = self._findings_of(line)
             for number, one in line.malformed.items():
                 if number >= line.told:
-                    telling.malformed(one)
-                    malformed += 1
+                    self._tell_malformed(telling, one)
             found.append(telling)
             self._cursor = line.document.first + line.block.index + line.block.events
         self._lines.clear()
         if found:
-            self._commit(connection, found, None, malformed)
+            self._commit(connection, found, None, self._malformed - malformed)
+
+    def _tell_malformed(self, telling: BlockFindings, one: Malformed) -> None:
+        """Tell of a malformed event, or only count it when so many of the job's were told of."""
+        if self._malformed < self._most_told:
+            telling.malformed(one)
+        self._malformed += 1
 
     def _commit(
         self,
@@ -336,22 +326,22 @@ class CaptureRun:
     def _findings_of(self, line: _Line) -> BlockFindings:
         return self._block_findings(line.document, line.block)
 
-    def _block_findings(self, document: _Document, block: Block) -> BlockFindings:
+    def _block_findings(self, document: JobDocument, block: Block) -> BlockFindings:
         now = self._engine.clock.now_us()
-        return BlockFindings(self._origin(document), document.context, block, ids=self._ids, now=now)
+        return BlockFindings(self._origin(document.number), document.context, block, ids=self._ids, now=now)
 
-    def _finding(self, document: _Document, problem: Problem) -> Finding:
+    def _finding(self, number: int, problem: Problem) -> Finding:
         """Return the finding of a problem of a document itself."""
-        return finding_of(problem, self._origin(document), next(self._ids), self._engine.clock.now_us())
+        return finding_of(problem, self._origin(number), next(self._ids), self._engine.clock.now_us())
 
-    def _origin(self, document: _Document) -> Origin:
-        return Origin(self._job.organisation, self._job.documents[document.number], self._job.job_id)
+    def _origin(self, number: int) -> Origin:
+        return Origin(self._job.organisation, self._job.documents[number], self._job.job_id)
 
     # The job
 
     def _blocks(
-        self, documents: Sequence[_Document], start: int, *, check: bool = False
-    ) -> Iterator[tuple[_Document, Block, PreparedBlock]]:
+        self, documents: Sequence[JobDocument], start: int, *, check: bool = False
+    ) -> Iterator[tuple[JobDocument, Block, PreparedBlock]]:
         """Yield the blocks, in order, that have an event with the job's number `start` or a later one."""
         blocks = [
             (document, block)
@@ -369,7 +359,7 @@ class CaptureRun:
             assert len(prepared.numbers) + len(prepared.malformed) == block.events
             yield document, block, prepared
 
-    def _task(self, document: _Document, block: Block, *, check: bool, keep: bool) -> BlockTask:
+    def _task(self, document: JobDocument, block: Block, *, check: bool, keep: bool) -> BlockTask:
         job_id, number = self._job.job_id, document.number
         return BlockTask(
             document=str(self._spool.document(job_id, number)),
@@ -393,12 +383,14 @@ class CaptureRun:
             yield connection
 
 
-def _told(share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings) -> Iterator[tuple[int, Callable[[], None]]]:
+def _told(
+    share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings, about_malformed: Callable[[Malformed], None]
+) -> Iterator[tuple[int, Callable[[], None]]]:
     """Yield the events of which there is something to tell, and how it is told."""
     line, good, first, until = share
     for number, one in line.malformed.items():
         if line.told <= number < until:
-            yield number, partial(telling.malformed, one)
+            yield number, partial(about_malformed, one)
     for number, problems in line.prepared.warnings.items():
         if line.told <= number < until and (i := first + bisect_left(good, number)) not in outcomes.repeats:
             yield number, partial(telling.warned, problems, outcomes.position(i))
@@ -407,23 +399,3 @@ def _told(share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings) -> Ite
             # What a duplicate says is in the recorded event.
             text = outcomes.batch.parts(i).source if repeat.outcome is Outcome.CONFLICT else b""
             yield good[i - first], partial(telling.repeated, good[i - first], repeat, text)
-
-
-def _is_broken(document: _Document) -> bool:
-    """Tell whether something is wrong with a document itself."""
-    return any(problem.severity == "error" for problem in document.envelope.problems)
-
-
-class _Watched:
-    """A document that tells how far it was read."""
-
-    def __init__(self, document: Readable, seen: Callable[[int], None]) -> None:
-        self._document = document
-        self._seen = seen
-        self._done = 0
-
-    def read(self, size: int, /) -> bytes:
-        data = self._document.read(size)
-        self._done += len(data)
-        self._seen(self._done)
-        return data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,10 +13,14 @@ from adapters.postgres.migrate import migrate as apply
 from adapters.postgres.partitions import maintain as make_partitions
 from adapters.postgres.privileges import excess_privileges
 from adapters.postgres.reindex import reindex as rebuild
+from adapters.postgres.retention import remove_finished_jobs, remove_settled_findings
+from adapters.system import SystemClock
 from api.cli.context import EXIT_FALSE, JSON, LedgerName, counted, group, note, print_json, progress_bar, settings_for
-from api.wiring import INDEXER, database_settings
+from api.wiring import INDEXER, database_settings, spool_of
 
-app = group("db", "The database: migrate, check, address.")
+app = group("db", "The database: migrate, check, maintain, address.")
+
+_DAY_US: Final = 24 * 3600 * 1_000_000
 
 
 @app.command()
@@ -56,12 +60,36 @@ def check(*, json: JSON = False) -> None:
 
 @app.command()
 def maintain(*, json: JSON = False) -> None:
-    """Make partitions ahead of the events to come, as the owner role. Run it daily on a large ledger."""
-    with database_urls(database_settings(settings_for())) as urls, connect(urls.owner) as connection:
+    """Make partitions ahead of the events to come and remove what is long finished, as the owner role. Run it daily.
+
+    A capture goes `TRACEABILITY_CAPTURE_KEEP_DAYS` after its end, with what a crash may have left of it in the spool; a
+    finding so long after it was replayed or dismissed, with its event's bytes. Open findings stay, and so do records.
+    It may be run again at any time, also after it was interrupted.
+
+    For example:
+
+    - `traceability db maintain`
+    - `TRACEABILITY_CAPTURE_KEEP_DAYS=30 traceability db maintain --json`
+    """
+    settings = settings_for()
+    captures = findings = 0
+    with database_urls(database_settings(settings)) as urls, connect(urls.owner) as connection:
         left = make_partitions(connection)
+        before = SystemClock().now_us() - settings.capture_keep_days * _DAY_US
+        for removed in remove_settled_findings(connection, before):
+            findings += removed
+        for ledger, jobs in remove_finished_jobs(connection, before):
+            captures += len(jobs)
+            spool = spool_of(settings, ledger)
+            for job_id in jobs:
+                spool.remove(job_id)
     if json:
-        print_json({"positions_left": left})
+        print_json({"positions_left": left, "captures_removed": captures, "findings_removed": findings})
     note(f"There is room for {left} more events.")
+    note(
+        f"Removed {counted(captures, 'capture')} and {counted(findings, 'settled finding')}"
+        f" of more than {counted(settings.capture_keep_days, 'day')} ago."
+    )
 
 
 @app.command()

@@ -48,7 +48,7 @@ app = group("feed", "Feeds of EPCIS documents: check, import.")
 _CHUNK: Final = 1 << 20
 _STDIN: Final = Path("-")
 _SHOWN: Final = 1_000
-"""Problems and events that `--json` lists of one import; the counts are always whole, and findings keep them all."""
+"""Problems and events that `--json` lists of one import; the counts are always whole, and more have findings."""
 
 Files = Annotated[
     list[Path],

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from api.capture.receive import admit, receiving
+from api.epcis_headers import VERSIONS
 from api.findings import findings_of
 from api.security import CaptureDep, EngineDep
 from api.wiring import Engine
@@ -108,19 +109,18 @@ async def capture(
     """Take an EPCISDocument or EPCISQueryDocument in JSON or JSON-LD, of any length, plain, gzip or a zip of several.
 
     It is on disk when this answers 202; `Location` is the job. Validation and recording follow. 429 with `Retry-After`
-    when too many of your documents are waiting.
+    when too many of your documents, or too many bytes of anybody's, are waiting.
     """
     _check_media_type(request.headers.get("content-type", ""))
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > engine.settings.capture_max_bytes:
+    length = request.headers.get("content-length", "")
+    announced = int(length) if length.isdecimal() else 0
+    if announced > engine.settings.capture_max_bytes:
         raise TooLargeError(
             f"A document or archive has at most {engine.settings.capture_max_bytes} bytes", code="capture.too_long"
         )
     await run_in_threadpool(admit, engine, caller.organisation)
-    async with contextmanager_in_threadpool(receiving(engine, caller.organisation, behaviour, request_key=key)) as (
-        upload,
-        make,
-    ):
+    received = receiving(engine, caller.organisation, behaviour, request_key=key, announced=announced)
+    async with contextmanager_in_threadpool(received) as (upload, make):
         async with contextmanager_in_threadpool(upload.file(_NAME)) as out:
             try:
                 async for chunk in request.stream():
@@ -175,8 +175,7 @@ def _check_media_type(content_type: str) -> None:
 
 
 def _tell_limits(response: Response, engine: Engine) -> None:
-    response.headers["GS1-EPCIS-Version"] = "2.0.0"
-    response.headers["GS1-CBV-Version"] = "2.0.0"
+    response.headers.update(VERSIONS)
     response.headers["GS1-EPCIS-Capture-File-Size-Limit"] = str(engine.settings.capture_max_bytes)
     response.headers["GS1-Capture-Error-Behaviour"] = "all"
 

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from api.epcis_events import MAX_PER_PAGE, PER_PAGE, answer_query, event_by_id
+from api.epcis_headers import VERSIONS
 from api.security import EngineDep, ReaderDep
 from api.web.negotiation import JSON, preferred
 from traceability.gs1.epcis.query_parameters import PARAMETERS
@@ -21,12 +22,7 @@ LD_JSON: Final = "application/ld+json"
 _EVENTS: Final = "/epcis/events"
 _FORMAT: Final = "Always_GS1_Digital_Link"
 _FORMATS: Final = (_FORMAT, "No_Preference")
-_HEADERS: Final = {
-    "GS1-EPCIS-Version": "2.0.0",
-    "GS1-CBV-Version": "2.0.0",
-    "GS1-EPC-Format": _FORMAT,
-    "Vary": "Accept, Authorization, GS1-EPC-Format",
-}
+_HEADERS: Final = {**VERSIONS, "GS1-EPC-Format": _FORMAT, "Vary": "Accept, Authorization, GS1-EPC-Format"}
 _PARAMETERS: Final[dict[str, Any]] = {
     "parameters": [
         {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in PARAMETERS

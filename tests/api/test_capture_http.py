@@ -26,9 +26,11 @@ from api.app import create_app
 from api.capture.runner import capturing
 from api.wiring import Engine
 from tests.api.conftest import serving
+from tests.conftest import Database
 from tests.support.capture_runs import (
     PROCEED,
     KilledError,
+    capture_engine,
     claimed,
     packs,
     rows_left,
@@ -38,6 +40,7 @@ from tests.support.capture_runs import (
     spooled,
 )
 from tests.support.epcis_events import DAIRY, document, event
+from traceability.errors import BusyError
 from traceability.ledger.capture import Phase
 from traceability.ledger.organisations import Scope
 
@@ -250,6 +253,53 @@ def test_who_has_enough_waiting_is_told_to_wait(engine: Engine, key: dict[str, s
         assert post(client, bearer("store.example", Scope.CAPTURE)).status_code == 202
         run(engine, claimed(engine))
         assert post(client, key).status_code == 202
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    """Give a body in pieces, without a length."""
+    for at in range(0, len(content), 1_000):
+        yield content[at : at + 1_000]
+
+
+def test_who_sends_more_than_there_is_room_for_is_told_to_wait(
+    engine: Engine, key: dict[str, str], bearer: Bearer
+) -> None:
+    """The room is one for all: it is the disk that ends."""
+    other = bearer("store.example", Scope.CAPTURE)
+    with limited(engine, spool_max_bytes=2 * len(WHOLE)) as client:
+        waiting = [post(client, key, content) for content in (WHOLE, pieces(WHOLE))]
+        assert [one.status_code for one in waiting] == [202, 202]
+        for content in (WHOLE, pieces(WHOLE), b"1", gzip.compress(WHOLE)):
+            full = post(client, other, content)
+            assert code_of(full) == (429, "capture.spool_full")
+            assert int(full.headers["Retry-After"]) > 0
+        assert len(spooled(engine)) == len(rows_left(engine, "capture_job")) == 2
+        run(engine, claimed(engine))
+        assert code_of(post(client, other, pieces(WHOLE + b" "))) == (429, "capture.spool_full")
+        assert len(spooled(engine)) == 1
+        assert post(client, other, WHOLE).status_code == 202
+
+
+def test_an_upload_under_way_has_its_room(engine: Engine, key: dict[str, str]) -> None:
+    """From its beginning when it says how long it is; else as far as it has come."""
+    with limited(engine, spool_max_bytes=2 * len(WHOLE)) as client:
+        address = client.base_url
+        head = f"POST {CAPTURE} HTTP/1.1\r\nHost: x\r\nAuthorization: {key['Authorization']}\r\n"
+        with socket.create_connection((address.host, address.port or 80)) as connection:
+            connection.sendall(f"{head}Content-Length: {len(WHOLE) + 1}\r\n\r\n".encode())
+            assert soon(lambda: len(spooled(engine)) == 1)
+            assert code_of(post(client, key)) == (429, "capture.spool_full")
+            connection.sendall(WHOLE + b" ")
+            assert connection.recv(99).startswith(b"HTTP/1.1 202 ")
+        assert post(client, key, WHOLE[:-1]).status_code == 202
+
+
+def test_a_command_takes_what_room_the_disk_has(database: Database, tmp_path: Path) -> None:
+    with capture_engine(database, tmp_path, capture_max_bytes=1_024, spool_max_bytes=2_048) as engine:
+        assert run(engine, send(engine, *[document(event()).ljust(1_024)] * 5, held=True)).counts.duplicates == 4
+        with pytest.raises(BusyError):
+            send(engine, *[document(event()).ljust(1_024)] * 5)
+        assert spooled(engine) == []
 
 
 @pytest.mark.parametrize("content_type", ["application/xml", "text/xml; charset=utf-8", "application/epcis+xml"])

@@ -20,7 +20,10 @@ from psycopg import sql
 
 from adapters.postgres.embedded import RUNTIME_ROLE
 from api.cli import main
+from api.findings import findings_of
 from tests.conftest import Database
+from tests.support.capture_runs import PROCEED, HandClock, capture_engine, captured, found_about
+from tests.support.epcis_events import DAIRY
 
 DAIRY_GLN = "9521234000006"
 
@@ -260,6 +263,38 @@ def test_the_database_is_said_to_be_in_order(dairy: Run, database: Database) -> 
     assert dairy("db", "url").out.strip() == database.runtime_url
     assert dairy("db", "url", "--owner", "--json").json == {"url": database.owner_url}
     assert dairy("db", "maintain", "--json").json["positions_left"] > 1_000_000
+
+
+def test_what_is_long_finished_is_removed_and_what_is_open_stays(
+    run: Run, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = HandClock()
+    clock.now = 1_583_049_600_000_000  # 2020-03-01
+    bad = event(2, eventTime="yesterday"), event(3, eventTime="tomorrow")
+    with capture_engine(database, Path(".traceability"), clock) as engine:
+        job = captured(engine, document(event(1), *bad), behaviour=PROCEED)
+        first, second = found_about(engine, job)
+        findings_of(engine).dismiss(DAIRY, first.finding_id, forget=False)
+    remains = Path(".traceability/spool/main") / str(job.job_id)
+    remains.mkdir()
+
+    nothing = {"captures_removed": 0, "findings_removed": 0}
+    monkeypatch.setenv("TRACEABILITY_CAPTURE_KEEP_DAYS", "36500")
+    assert run("db", "maintain", "--json").json.items() >= nothing.items()
+    assert remains.exists()
+    monkeypatch.delenv("TRACEABILITY_CAPTURE_KEEP_DAYS")
+    ran = run("db", "maintain", "--json")
+    assert (ran.json["captures_removed"], ran.json["findings_removed"]) == (1, 1)
+    assert "Removed 1 capture and 1 settled finding of more than 90 days ago." in ran.err
+    assert not remains.exists()
+    assert run("db", "maintain", "--json").json.items() >= nothing.items()
+    (left,) = run("finding", "list", "--json").json
+    assert left["id"] == str(second.finding_id)
+    assert run("finding", "show", left["id"], "--event").out == json.dumps(bad[1])
+    assert run("ledger", "list", "--json").json[0]["position"] == 1
+
+    monkeypatch.delenv("TRACEABILITY_DATABASE_OWNER_URL")
+    assert run("db", "maintain", "--json").json["error"]["code"] == "postgres.no_owner_url"
 
 
 def test_a_database_without_migrations_is_not_touched(

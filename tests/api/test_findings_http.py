@@ -194,6 +194,10 @@ def test_a_corrected_event_is_recorded_once_and_settles_its_findings(
         "epcis.unresolved_name",
     ]
     assert listed(client, key, position="2", state="open") == ["epcis.unresolved_name"]
+    (warning,) = client.get("/findings", params={"position": "2", "state": "open"}, headers=key).json()
+    assert [warning[name] for name in ("document", "event_index", "path", "severity")] == [
+        "shipment.json", 3, "$['other:name']", "warning",
+    ]  # fmt: skip
 
     for body in (json.dumps(corrected), None):
         again = client.post(address(one, "/replay"), content=body, headers=key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from adapters.postgres.embedded import EmbeddedServer
 from tests.conftest import Database, fresh_database
-from tests.support.captures import Left, Site, left_by, planted, put, run_all, write_documents
+from tests.support.captures import SENDER, TOLD, Left, Site, left_by, planted, put, run_all, write_documents
 from traceability.ledger.capture import ErrorBehaviour, Phase
 
 EVENTS = 2_500
@@ -41,9 +42,12 @@ def _undisturbed(
             # It is worth comparing with: there is something of everything.
             assert (job.phase, job.failed, job.appended) == (Phase.CAPTURED, True, len(events))
             assert min(job.counts.duplicates, job.counts.conflicts) > 30
-            assert (job.counts.malformed > 50) == (behaviour is ErrorBehaviour.PROCEED)
+            assert (job.counts.malformed > TOLD + 10) == (behaviour is ErrorBehaviour.PROCEED)
             assert engine.spool.jobs() == set()
-            return Undisturbed(behaviour, documents, left_by(engine, database))
+            left = left_by(engine, database)
+            codes = Counter(code for _, _, _, code, *_ in left.findings[SENDER])
+            assert codes["capture.more_malformed"] == (behaviour is ErrorBehaviour.PROCEED)
+            return Undisturbed(behaviour, documents, left)
     raise AssertionError
 
 

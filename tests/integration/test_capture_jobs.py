@@ -181,6 +181,14 @@ def test_what_is_not_finished_is_counted(engine: Engine, jobs: PostgresCaptureJo
     }
 
 
+def test_the_bytes_of_jobs_are_told_also_of_finished_ones(engine: Engine, jobs: PostgresCaptureJobs) -> None:
+    first = add(jobs, 1, held=True)
+    add(jobs, 2)
+    with engine.pool.connection() as connection:
+        jobs.finish(connection, first, Phase.REFUSED, failed=True)
+    assert jobs.sizes([UUID(int=n) for n in (1, 2, 3)]) == {UUID(int=1): 100, UUID(int=2): 100}
+
+
 def test_a_request_that_is_sent_again_is_one_job(jobs: PostgresCaptureJobs, engine: Engine) -> None:
     first = add(jobs, 1, request=("key", b"digest"))
     assert add(jobs, 2, request=("key", b"digest")) == first

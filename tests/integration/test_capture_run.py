@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from adapters.postgres import bulk
-from adapters.postgres import findings as findings_adapter
 from adapters.postgres.capture_jobs import LostLeaseError
 from adapters.postgres.ledgers import add_ledger
-from api.capture import run as run_module
 from api.capture.blocks import BlockWorkers
 from api.capture.receive import take_job, tidy
 from api.capture.run import CaptureRun
@@ -27,22 +22,32 @@ from tests.support.capture_runs import (
     ROLLBACK,
     HandClock,
     KilledError,
+    Told,
     capture_engine,
     captured,
+    checked_further_and_further,
     claimed,
     found_about,
     letter_of,
+    mixed,
     packs,
     rows_left,
     run,
+    run_killed,
     send,
+    small_batches,
     sources,
     spooled,
+    state,
+    stop_at,
+    taken_over,
+    text,
+    told,
 )
 from tests.support.epcis_events import CONTEXT, DAIRY, document, event
 from traceability.gs1.epcis import outline
 from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
-from traceability.ledger.findings import Finding, Origin
+from traceability.ledger.findings import Origin
 from traceability.ledger.parts import ITEM_LIMIT
 
 PLACE = "$.epcisBody.eventList"
@@ -59,18 +64,6 @@ def clock() -> HandClock:
 def engine(database: Database, tmp_path: Path, clock: HandClock) -> Iterator[Engine]:
     with capture_engine(database, tmp_path, clock) as engine:
         yield engine
-
-
-def text(one: Any) -> bytes:
-    return one if isinstance(one, bytes) else json.dumps(one).encode()
-
-
-Told = tuple[int | None, str, str, int | None]
-
-
-def told(findings: Sequence[Finding]) -> list[Told]:
-    """Return of each finding: index of its event, path, code, position."""
-    return [(one.event_index, one.path, one.code, one.position) for one in findings]
 
 
 # What goes in
@@ -202,88 +195,7 @@ def test_an_event_with_more_items_than_an_event_may_have(engine: Engine) -> None
     assert told(found_about(engine, job)) == [(1, f"{PLACE}[1].epcList", "epcis.too_many_items", None)]
 
 
-def test_bad_events_do_not_wait_for_good_ones(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A good event in front of many bad ones is no reason to keep all of them until a batch is full."""
-    monkeypatch.setattr(run_module, "_MOST_WAITING", 50)
-    monkeypatch.setattr(outline, "BLOCK_EVENTS", 20)
-    written: list[int] = []
-    add = findings_adapter.add
-
-    def note(connection: Any, ledger_id: int, findings: Any, letters: Any) -> None:
-        written.append(len(letters))
-        add(connection, ledger_id, findings, letters)
-
-    monkeypatch.setattr(findings_adapter, "add", note)
-    good = packs(1, 2, 3)
-    events = [good[0], *[b"1"] * 600, good[1], *[b"{}"] * 30, good[2], *[b'"x"'] * 300]
-    job = captured(engine, document(*events), behaviour=PROCEED)
-    assert job.counts == Counts(recorded=3, malformed=930)
-    assert job.appended == len(events)
-    assert max(written) <= 50 + 2 * 20
-    assert sources(engine) == [text(one) for one in good]
-    findings = found_about(engine, job)
-    indexes = sorted({one.event_index for one in findings if one.event_index is not None})
-    assert indexes == [i for i, one in enumerate(events) if isinstance(one, bytes)]
-    assert [one.event_index for one in findings] == sorted(one.event_index or 0 for one in findings)
-    assert all(letter_of(engine, one).body == events[one.event_index or 0] for one in findings[::97])
-
-
-def test_six_thousand_bad_events_in_a_row(engine: Engine) -> None:
-    job = captured(engine, document(*packs(1), *[b"null"] * 6_000, *packs(2)), behaviour=PROCEED)
-    assert job.counts == Counts(recorded=2, malformed=6_000)
-    assert len(rows_left(engine, "finding")) == len(rows_left(engine, "letter")) == 6_000
-
-
 # Runners that are killed
-
-
-def stop_at(phase: Phase, number: int = 1) -> Any:
-    """Return a progress function that ends the run when the phase has come so far for the `number`th time."""
-    left = number
-
-    def progress(at: Phase, *_: int) -> None:
-        nonlocal left
-        left -= at is phase
-        if not left:
-            raise KilledError
-
-    return progress
-
-
-def taken_over(engine: Engine, clock: HandClock) -> CaptureJob:
-    clock.pass_seconds(31)
-    return claimed(engine)
-
-
-def small_batches(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    for name in ("FIRST_BATCH_ROWS", "MOST_BATCH_ROWS", "LEAST_BATCH_ROWS"):
-        monkeypatch.setattr(bulk, name, rows)
-
-
-def mixed(first: int, count: int) -> list[Any]:
-    """Events of every outcome: good ones, one in five malformed, one in seven repeats the first."""
-    events: list[Any] = packs(*range(first, first + count))
-    events[2::5] = [{**one, "eventTime": "2026-03-01T09:15:00"} for one in events[2::5]]
-    events[3::7] = [packs(1)[0]] * len(events[3::7])
-    events[4] = {**events[4], "nobody:explains": 1}
-    return events
-
-
-def state(engine: Engine, job: CaptureJob) -> Any:
-    """Everything that a run leaves behind, ids and times apart."""
-    findings = [(f.origin.document, *told([f]), f.severity, f.letter_id is None) for f in found_about(engine, job)]
-    return sources(engine), findings, job.counts, job.appended, job.phase, job.success
-
-
-def run_killed(engine: Engine, clock: HandClock, phase: Phase) -> tuple[CaptureJob, int]:
-    """Let one runner after another take the job over until one brings it to its end; return how many it took."""
-    for runs in range(1, 200):
-        clock.pass_seconds(31)
-        try:
-            return run(engine, claimed(engine), stop_at(phase)), runs
-        except KilledError:
-            continue
-    raise AssertionError("no run comes further than the last")
 
 
 @both
@@ -324,13 +236,8 @@ def test_a_check_that_is_killed_leaves_no_finding_twice(
     warned = {**packs(1)[0], "nobody:explains": 1}
     events = [warned, *packs(*range(2, 9)), *([] if good else [BAD, *packs(10), BAD])]
     send(engine, document(*events), document(*packs(20), context=None))
-    job: CaptureJob | None = None
-    number = 0
-    while job is None:
-        number += 1
-        with suppress(KilledError):
-            job = run(engine, taken_over(engine, clock), stop_at(Phase.CHECKING, number))
-    assert number > 5
+    job, runs = checked_further_and_further(engine, clock)
+    assert runs > 5
     assert job.success is good
     expected: list[Told] = [(None, "$", "epcis.no_context", None)]
     expected += [(0, f"{PLACE}[0]['nobody:explains']", "epcis.unresolved_name", 1)] if good else [

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from pydantic import SecretStr
 
+from adapters.postgres import bulk
 from adapters.postgres.capture_jobs import PostgresCaptureJobs
 from api.capture.blocks import BlockWorkers
 from api.capture.receive import receiving, take_job
@@ -20,7 +23,7 @@ from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.conftest import Database
 from tests.support.epcis_events import DAIRY, event
-from traceability.ledger.capture import CaptureJob, ErrorBehaviour
+from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 from traceability.ledger.findings import Finding, FindingFilter, Letter
 
 NOW = 1_772_352_900_123_456  # 2026-03-01T08:15:00Z
@@ -136,6 +139,76 @@ def rows_left(engine: Engine, table: str, columns: Sequence[str] = ("*",)) -> li
         return connection.execute(query).fetchall()
 
 
+def text(one: Any) -> bytes:
+    """An event as it stands in a document."""
+    return one if isinstance(one, bytes) else json.dumps(one).encode()
+
+
 def spooled(engine: Engine) -> list[Path]:
     """What lies in the spool."""
     return sorted(engine.spool.folder.iterdir()) if engine.spool.folder.exists() else []
+
+
+Told = tuple[int | None, str, str, int | None]
+
+
+def told(findings: Sequence[Finding]) -> list[Told]:
+    """Return of each finding: index of its event, path, code, position."""
+    return [(one.event_index, one.path, one.code, one.position) for one in findings]
+
+
+def stop_at(phase: Phase, number: int = 1) -> Any:
+    """Return a progress function that ends the run when the phase has come so far for the `number`th time."""
+    left = number
+
+    def progress(at: Phase, *_: int) -> None:
+        nonlocal left
+        left -= at is phase
+        if not left:
+            raise KilledError
+
+    return progress
+
+
+def taken_over(engine: Engine, clock: HandClock) -> CaptureJob:
+    clock.pass_seconds(31)
+    return claimed(engine)
+
+
+def small_batches(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    for name in ("FIRST_BATCH_ROWS", "MOST_BATCH_ROWS", "LEAST_BATCH_ROWS"):
+        monkeypatch.setattr(bulk, name, rows)
+
+
+def mixed(first: int, count: int) -> list[Any]:
+    """Events of every outcome: good ones, one in five malformed, one in seven repeats the first."""
+    events: list[Any] = packs(*range(first, first + count))
+    events[2::5] = [{**one, "eventTime": "2026-03-01T09:15:00"} for one in events[2::5]]
+    events[3::7] = [packs(1)[0]] * len(events[3::7])
+    events[4] = {**events[4], "nobody:explains": 1}
+    return events
+
+
+def state(engine: Engine, job: CaptureJob) -> Any:
+    """Everything that a run leaves behind, ids and times apart."""
+    findings = [(f.origin.document, *told([f]), f.severity, f.letter_id is None) for f in found_about(engine, job)]
+    return sources(engine), findings, job.counts, job.appended, job.phase, job.success
+
+
+def run_killed(engine: Engine, clock: HandClock, phase: Phase) -> tuple[CaptureJob, int]:
+    """Let one runner after another take the job over until one brings it to its end; return how many it took."""
+    for runs in range(1, 200):
+        clock.pass_seconds(31)
+        try:
+            return run(engine, claimed(engine), stop_at(phase)), runs
+        except KilledError:
+            continue
+    raise AssertionError("no run comes further than the last")
+
+
+def checked_further_and_further(engine: Engine, clock: HandClock) -> tuple[CaptureJob, int]:
+    """Let each runner come one step further with the check than the last, until one ends it; return how many."""
+    for runs in range(1, 200):
+        with suppress(KilledError):
+            return run(engine, taken_over(engine, clock), stop_at(Phase.CHECKING, runs)), runs
+    raise AssertionError("no run comes further than the last")

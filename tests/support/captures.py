@@ -38,6 +38,7 @@ PATIENCE_SECONDS = 120  # for what must happen in the end; nothing is said about
 
 # What is planted among the events of the generator, by how many events apart.
 MALFORMED, TWIN, DUPLICATE, CONFLICT = 41, 53, 67, 71
+TOLD = 40  # malformed events of one capture; more are only counted
 _BAD = (b'{"type":"ObjectEvent","eventTime":"yesterday"}', b"17", b'{"type":"PartyEvent"}', b'{"a":1,"a":2}')
 
 
@@ -127,6 +128,7 @@ class Site:
             organisation=SENDER,
             capture_lease_seconds=self.lease_seconds,
             capture_workers=2,
+            capture_max_malformed=TOLD,
         )
 
     @contextmanager
@@ -150,6 +152,7 @@ class Site:
             "TRACEABILITY_ORGANISATION": SENDER,
             "TRACEABILITY_CAPTURE_LEASE_SECONDS": str(self.lease_seconds),
             "TRACEABILITY_CAPTURE_WORKERS": "2",
+            "TRACEABILITY_CAPTURE_MAX_MALFORMED": str(TOLD),
         }
         with (
             (self.folder / log).open("a") as talk,

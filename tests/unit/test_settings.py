@@ -48,6 +48,13 @@ def test_addresses_that_cannot_be_public(url: str) -> None:
     assert caught.value.code == "settings.invalid"
 
 
+def test_the_longest_document_fits_into_an_empty_spool() -> None:
+    assert read_settings(capture_max_bytes=2_048, spool_max_bytes=4_096).spool_max_bytes == 4_096
+    with pytest.raises(InvalidInputError, match="TRACEABILITY_SPOOL_MAX_BYTES") as caught:
+        read_settings(capture_max_bytes=2_048, spool_max_bytes=4_095)
+    assert caught.value.code == "settings.invalid"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -9,7 +9,7 @@ import stat
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from uuid import UUID
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from adapters.feeds.spool import Received, Spool
 from adapters.feeds.unpack import Limits, is_packed, unpacked
 from tests.support.epcis_events import document, event
-from traceability.errors import InvalidInputError, TooLargeError, UnavailableError
+from traceability.errors import BusyError, InvalidInputError, TooLargeError, UnavailableError
 
 JOB = UUID("019ca877-0c1b-7000-8000-000000000001")
 LIMITS = Limits(bytes=1 << 30)
@@ -227,6 +227,87 @@ def test_an_upload_has_an_end(tmp_path: Path) -> None:
         sent(spool, ("a.gz", gzip.compress(FIRST * 2)), job=UUID(int=3))
     assert packed.value.code == "capture.ratio"
     assert [path.name for path in tmp_path.iterdir()] == [str(JOB)]
+
+
+def bounded(spool: Spool, most: int) -> Callable[[], int]:
+    """Return what tells how many of `most` bytes are left."""
+    return lambda: most - sum(map(spool.size, spool.jobs()))
+
+
+def upload(spool: Spool, job: UUID, *content: bytes, most: int, announced: int = 0) -> None:
+    upload_pieces(spool, job, content, most=most, announced=announced)
+
+
+def upload_pieces(spool: Spool, job: UUID, pieces: Iterable[bytes], *, most: int, announced: int = 0) -> None:
+    with spool.receiving(job, room=bounded(spool, most), announced=announced) as received:
+        with received.file("a.json") as out:
+            for piece in pieces:
+                out.write(piece)
+        received.done()
+        received.kept = True
+
+
+@pytest.mark.parametrize("announced", [0, 300])
+def test_an_upload_takes_all_the_room_that_is_left_and_no_more(spool: Spool, announced: int) -> None:
+    upload(spool, JOB, b"x" * 300, most=300, announced=announced)
+    for told in (0, 1):
+        with pytest.raises(BusyError) as caught:
+            upload(spool, UUID(int=2), b"x", most=300, announced=told)
+        assert caught.value.code == "capture.spool_full"
+    assert spool.jobs() == {JOB}
+    assert spool.size(JOB) == 300
+
+
+@pytest.mark.parametrize("announced", [0, 40, 100])
+def test_an_upload_is_cut_off_where_the_room_ends(spool: Spool, announced: int) -> None:
+    """Also when it is longer than it was said to be."""
+    asked: list[bytes] = []
+
+    def tens() -> Iterator[bytes]:
+        while True:
+            asked.append(b"x" * 10)
+            yield asked[-1]
+
+    with pytest.raises(BusyError):
+        upload_pieces(spool, JOB, tens(), most=100, announced=announced)
+    assert len(asked) == 11
+    assert list(spool.folder.iterdir()) == []
+
+
+def test_what_is_announced_is_taken_from_the_beginning(spool: Spool) -> None:
+    with spool.receiving(JOB, room=bounded(spool, 100), announced=80) as first, first.file("a") as out:
+        out.write(b"x")
+        assert spool.size(JOB) == 80
+        with pytest.raises(BusyError):
+            upload(spool, UUID(int=2), b"x" * 21, most=100)
+        upload(spool, UUID(int=3), b"x" * 20, most=100)
+        out.write(b"x" * 79)
+    assert spool.jobs() == {UUID(int=3)}
+    upload(spool, UUID(int=4), b"x" * 80, most=100)
+
+
+def test_what_others_put_there_meanwhile_is_seen(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.feeds.spool._MEASURED", 20_000)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * 15_000
+        upload(spool, UUID(int=2), b"x" * 80_000, most=100_000)
+        yield b"x" * 15_000
+
+    with pytest.raises(BusyError):
+        upload_pieces(spool, JOB, pieces(), most=100_000)
+    assert spool.jobs() == {UUID(int=2)}
+
+
+@pytest.mark.parametrize("content", [gzip.compress(FIRST * 50), zipped(*((f"{n}.json", FIRST) for n in range(50)))])
+def test_what_an_archive_unpacks_to_takes_room_too(spool: Spool, content: bytes) -> None:
+    whole = len(content) + 50 * len(FIRST)
+    upload(spool, JOB, content, most=whole, announced=len(content))
+    spool.remove(JOB)
+    with pytest.raises(BusyError) as caught:
+        upload(spool, JOB, content, most=whole - 1, announced=len(content))
+    assert caught.value.code == "capture.spool_full"
+    assert list(spool.folder.iterdir()) == []
 
 
 packed_up = st.sampled_from([zipped(("a.json", FIRST), ("b/c.json", SECOND)), gzip.compress(FIRST)])

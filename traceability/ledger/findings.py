@@ -20,6 +20,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 
 DUPLICATE: Final = "capture.duplicate"
 CONFLICT: Final = "capture.conflict"
+MORE_MALFORMED: Final = "capture.more_malformed"
 ANY: Final = "*"
 """At the end of a code that is asked for: every code that begins with what stands before it."""
 
@@ -136,6 +137,11 @@ def duplicate_sentence(position: int) -> str:
 def conflict_sentence(position: int) -> str:
     """Say what an event contradicts."""
     return f"The event at position {position} has the same eventID and other content, so this one was not recorded."
+
+
+def more_malformed_sentence(events: int) -> str:
+    """Say how many malformed events of a job have no findings of their own."""
+    return f"More malformed events, which are counted but not told one by one: {events}."
 
 
 class Findings(Protocol):
