@@ -118,7 +118,7 @@ SELECT a.number, tagged.position
  CROSS JOIN LATERAL (
        SELECT p.position FROM ledger.posting p
         WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position > a.after AND p.position <= %(known_at)s
-        ORDER BY p.position LIMIT 16) tagged
+        ORDER BY p.position LIMIT %(most)s) tagged
 """
 
 
@@ -175,11 +175,11 @@ class PostgresProvenance:
         self._asked.update(things)
         tags = {tag: thing for thing in things for tag in (f"item:{thing}", f"lot:{thing}")}
         found: set[str] = set()
-        # One event will do, so few are read at once: a lot may have thousands.
-        after = dict.fromkeys(tags, 0)
+        # One event will do, so few are read at first: a lot may have thousands. But the reader may see none of them.
+        after, most = dict.fromkeys(tags, 0), 8
         while after:
-            asked = list(after)
-            rows = self._rows(_FIRST_TAGGED, tags=self._hashes(asked), after=bigints(after.values()))
+            asked, most = list(after), 2 * most
+            rows = self._rows(_FIRST_TAGGED, tags=self._hashes(asked), after=bigints(after.values()), most=most)
             for event in self._counting(self._read({position for _, position in rows})):
                 if as_of is None or event.occurred_at <= as_of:
                     found |= event.things.union(event.lots).intersection(things)
