@@ -141,7 +141,7 @@ class PostgresProvenance:
     def __init__(
         self, ledger: PostgresLedger, visibility: PostgresVisibility, *, reader: Reader, known_at: int | None = None
     ) -> None:
-        head = ledger.head()
+        head, self._extents = visibility.head_and_extents(reader)
         if known_at is not None and not 0 <= known_at <= head:
             raise InvalidInputError(
                 f"The ledger has {head} events: nothing is known at position {known_at}.",
@@ -150,8 +150,6 @@ class PostgresProvenance:
             )
         self._ledger = ledger
         self._known_at = head if known_at is None else known_at
-        # Taken after the head: whatever was committed up to it has its visibility there.
-        self._extents = visibility.extents(reader)
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent | None] = {}
         self._declarations: dict[int, list[int]] = {}
