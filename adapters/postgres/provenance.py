@@ -52,7 +52,8 @@ _TYING: Final[LiteralString] = f"""
         OR (position('/10/'::bytea IN r.what) > 0
             AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
 """
-# The tags come as a subquery too: of an array that the planner knows it looks up every element in its statistics.
+# Parameters come as subqueries too. Of an array that the planner knows it looks up every element in its statistics; and
+# where it thinks that knowing one pays, it plans each question anew, which takes longer than to answer it.
 _TAGGED: Final[LiteralString] = """
 SELECT position FROM ledger.posting
  WHERE ledger_id = %(ledger)s AND tag = ANY((SELECT %(tags)s)::bigint[]) AND position <= %(known_at)s
@@ -63,7 +64,8 @@ WITH asked AS MATERIALIZED (
     SELECT w.tag, w.first, w.last,
            EXISTS (SELECT FROM ledger.mark m
                     WHERE m.ledger_id = %(ledger)s AND m.child = w.tag AND m.position <= %(known_at)s) AS inside
-      FROM unnest(%(during)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(tag, first, last)),
+      FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(firsts)s::bigint[]), (SELECT %(lasts)s::bigint[]))
+           w(tag, first, last)),
 always AS (
     SELECT a.tag, always.position FROM asked a
      CROSS JOIN LATERAL (
@@ -104,15 +106,6 @@ SELECT a.tag, within.position FROM asked a
        OFFSET 0) within
  WHERE NOT a.inside
 """
-_EMPTIED: Final[LiteralString] = """
-SELECT a.number, emptied.occurred_at, emptied.position
-  FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
- CROSS JOIN LATERAL (
-       SELECT m.occurred_at, m.position FROM ledger.mark m
-        WHERE m.ledger_id = %(ledger)s AND m.parent = a.tag AND m.child = 0 AND m.kind = %(kind)s::"char"
-          AND m.position <= %(known_at)s AND m.occurred_at > a.after
-        ORDER BY m.occurred_at FETCH FIRST ROW WITH TIES) emptied
-"""
 _FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
   FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
@@ -133,6 +126,19 @@ _EVENTS: Final = _records(_TAGGED)
 _TIES: Final = _records(_TAGGED, _TYING)
 _EVENTS_DURING: Final = _records(_EVENTS_IN_WINDOWS)
 _TIES_DURING: Final = _records(_TIES_IN_WINDOWS, _TYING)
+
+_EMPTIED: Final[LiteralString] = f"""
+WITH emptied AS MATERIALIZED (
+    SELECT a.number, emptied.occurred_at, emptied.position
+      FROM unnest((SELECT %(tags)s::bigint[]), (SELECT %(after)s::bigint[])) WITH ORDINALITY a(tag, after, number)
+     CROSS JOIN LATERAL (
+           SELECT m.occurred_at, m.position FROM ledger.mark m
+            WHERE m.ledger_id = %(ledger)s AND m.parent = a.tag AND m.child = 0 AND m.kind = (SELECT %(kind)s::"char")
+              AND m.position <= (SELECT %(known_at)s::bigint) AND m.occurred_at > a.after
+            ORDER BY m.occurred_at FETCH FIRST ROW WITH TIES) emptied)
+SELECT r.*, emptied.number, emptied.occurred_at
+  FROM emptied JOIN ({_records("SELECT position FROM emptied")}) r ON r.position = emptied.position
+"""
 
 
 class PostgresProvenance:
@@ -194,16 +200,16 @@ class PostgresProvenance:
             asked = list(unsettled)
             tags = self._hashes(f"item:{parent}" for parent, _ in asked)
             rows = self._rows(_EMPTIED, tags=tags, after=bigints(at for _, at in asked), kind=kind.value)
-            read = self._counting(self._read({position for _, _, position in rows}))
+            read = self._counting(self._see(rows))
             emptyings = {event.position: event for event in read if event.empties and MARK_KINDS[event.type] is kind}
             settled: set[int] = set()
-            for number, _, position in rows:
+            for position, *_, number, _ in rows:
                 event = emptyings.get(position)
                 if event is not None and asked[number - 1][0] in event.parents:
                     found[position] = event
                     settled.add(number)
             # What is hidden, retracted or of another parent with the same hash did not empty it: the next may have.
-            unsettled = dict.fromkeys((asked[n - 1][0], at) for n, at, _ in rows if n not in settled)
+            unsettled = dict.fromkeys((asked[n - 1][0], at) for *_, n, at in rows if n not in settled)
         return list(found.values())
 
     def _concerning(
@@ -240,7 +246,7 @@ class PostgresProvenance:
     def _rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         given = {"ledger": self._ledger.ledger_id, "known_at": self._known_at, **parameters}
         with self._ledger.pool.connection() as connection:
-            return connection.execute(query, given, binary=True).fetchall()
+            return connection.execute(query, given, prepare=True, binary=True).fetchall()
 
     def _read(self, positions: Collection[int]) -> list[SeenEvent]:
         """Return what the reader sees at these positions; read those not seen yet."""
