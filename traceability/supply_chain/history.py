@@ -72,14 +72,14 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
     _load_children(index, thing, containment, as_of)
     entries = _entries(thing, own, around, stays, containment)
     members = {m for event in current for m, lot in event.memberships.items() if lot == thing} if is_lot(thing) else ()
-    told = [entry.event for entry in entries if entry.counts]
+    measured = readings(entry.event for entry in entries if entry.counts)
     associations = [
         *containment.of_child(thing, MarkKind.ASSOCIATION),
         *containment.of_parent(thing, MarkKind.ASSOCIATION),
     ]
     contents = containment.of_parent(thing)
     state = replace(
-        state_of(thing, entries),
+        state_of(thing, entries, measured),
         contained_in=_chain(stays),
         contents=tuple(sorted(interval.child for interval in contents if interval.closed_at is None)),
         attached_to=tuple(sorted({i.parent for i in associations if i.child == thing and i.closed_at is None})),
@@ -97,7 +97,7 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
         contents=tuple(contents),
         associations=tuple(associations),
         members=tuple(sorted(members)),
-        readings=tuple(readings(told)),
+        readings=tuple(measured),
     )
 
 
@@ -190,9 +190,9 @@ def _entries(
             concerns = (stay.depth == 1 and how_it_left) or (within and _concerns_contents(event, stay.container))
             if event.position not in entries and concerns:
                 entries[event.position] = HistoryEntry(event, event.of(stay.container), via=stay.container)
-    retracted = retractions(entry.event for entry in entries.values())
-    known = ordered(entry.event for entry in entries.values())
-    return [replace(entries[e.position], retracted_by=retracted.get(e.position)) for e in known]
+    for position, declaration in retractions(entry.event for entry in entries.values()).items():
+        entries[position] = replace(entries[position], retracted_by=declaration)
+    return [entries[event.position] for event in ordered(entry.event for entry in entries.values())]
 
 
 def _concerns_contents(event: SeenEvent, container: str) -> bool:
@@ -223,7 +223,7 @@ def _far_ends(
     for event in mine:
         name = event.transformation
         for other in (event, *(other for other in others if name is not None and other.transformation == name)):
-            gap = other.view.occurred_at - event.occurred_at
+            gap = other.occurred_at - event.occurred_at
             if gap * (-1 if role is Role.OUTPUT else 1) >= 0:
                 found.update(mention.thing for mention in other.mentions if mention.role is far)
     return tuple(sorted(found))
