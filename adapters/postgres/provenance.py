@@ -106,6 +106,17 @@ SELECT a.tag, within.position FROM asked a
        OFFSET 0) within
  WHERE NOT a.inside
 """
+_WITHIN: Final[LiteralString] = """
+SELECT within.position
+  FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(firsts)s::bigint[]), (SELECT %(lasts)s::bigint[]))
+       w(tag, first, last)
+ CROSS JOIN LATERAL (
+       SELECT p.position FROM ledger.posting p
+         JOIN ledger.sighting s ON s.ledger_id = p.ledger_id AND s.position = p.position
+        WHERE p.ledger_id = %(ledger)s AND p.tag = w.tag AND p.position <= %(known_at)s
+          AND s.occurred_at BETWEEN w.first AND w.last
+       OFFSET 0) within
+"""
 _FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
   FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
@@ -124,6 +135,7 @@ def _records(hits: LiteralString, tying: LiteralString = "") -> LiteralString:
 _AT: Final = _RECORDS.format(positions="%(positions)s")
 _EVENTS: Final = _records(_TAGGED)
 _TIES: Final = _records(_TAGGED, _TYING)
+_TIES_WITHIN: Final = _records(_WITHIN, _TYING)
 _EVENTS_DURING: Final = _records(_EVENTS_IN_WINDOWS)
 _TIES_DURING: Final = _records(_TIES_IN_WINDOWS, _TYING)
 
@@ -175,6 +187,14 @@ class PostgresProvenance:
         found = [event for event in self._concerning(asked, during or {}, _TIES, _TIES_DURING) if event.ties]
         return self._counting(found)
 
+    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+        """Return the events that count, concern one of these things in its window and may tie things together."""
+        self._asked.update(within)
+        asked, again = Subjects(things=within.keys()), [*self._partly_open]
+        found = self._see(self._rows(_TIES_WITHIN, **self._windows(within)))
+        once = {event.position: event for event in (*self._at(again), *found)}.values()
+        return self._counting([event for event in once if event.ties and event.concerns(asked)])
+
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
         self._asked.update(things)
@@ -220,12 +240,7 @@ class PostgresProvenance:
         if any(asked):
             rows = self._rows(tagged, tags=self._hashes(asked.tags))
         if during:
-            bounds = {
-                "firsts": bigints(window.first for window in during.values()),
-                "lasts": bigints(window.last for window in during.values()),
-            }
-            hashes = self._hashes(f"item:{thing}" for thing in during)
-            rows = chain(rows, self._rows(within, during=hashes, **bounds))
+            rows = chain(rows, self._rows(within, **self._windows(during)))
             asked = asked._replace(things=asked.things | during.keys())
         return [event for event in self._see(rows) if event.concerns(asked)]
 
@@ -242,6 +257,13 @@ class PostgresProvenance:
 
     def _hashes(self, tags: Iterable[str]) -> object:
         return bigints(map(self._ledger.rules.tag_hash, tags))
+
+    def _windows(self, during: Mapping[str, Window]) -> dict[str, object]:
+        return {
+            "during": self._hashes(f"item:{thing}" for thing in during),
+            "firsts": bigints(window.first for window in during.values()),
+            "lasts": bigints(window.last for window in during.values()),
+        }
 
     def _rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         given = {"ledger": self._ledger.ledger_id, "known_at": self._known_at, **parameters}

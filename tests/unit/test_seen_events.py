@@ -83,6 +83,9 @@ class _Nothing:
     def ties(self, _: object, during: object = None) -> list[SeenEvent]:
         raise NotImplementedError(during)
 
+    def leavings(self, within: object) -> list[SeenEvent]:
+        raise NotImplementedError(within)
+
     def emptyings(self, kind: object, after: object) -> list[SeenEvent]:
         raise NotImplementedError(kind, after)
 

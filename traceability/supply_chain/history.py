@@ -149,11 +149,29 @@ def _covered(stay: Stay, found: Iterable[Stay]) -> bool:
 
 
 def _load_children(index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None) -> None:
-    children = {child for kind in MarkKind for child in containment.children(thing, kind)}
-    if children:
-        # When each was packed elsewhere or ended, not where it was seen.
-        _add(containment, _until(index.ties(Subjects(children)), as_of), children)
+    """Read when each child was packed elsewhere or ended while it was inside; not where it was seen, nor its past.
+
+    What the thing's own events say of a child can only be cut short by others, so those in its time inside will do.
+    """
+    read: dict[str, Window] = {}
+    while unread := {
+        child: window
+        for child, window in _times_inside(thing, containment).items()
+        if child not in read or not read[child].covers(window)
+    }:
+        read.update((child, window.join(read.get(child, window))) for child, window in unread.items())
+        leavings = index.leavings({child: read[child] for child in unread})
+        # A reader who may only see what it names may now see that one of them came in earlier.
+        _add(containment, _until(leavings, as_of), unread.keys())
     _empty(index, containment, MarkKind.ASSOCIATION, as_of)
+
+
+def _times_inside(thing: str, containment: Containment) -> dict[str, Window]:
+    """Return for each child the time from its first entry to the close of its last interval, both instants included."""
+    intervals = [interval for kind in MarkKind for interval in containment.of_parent(thing, kind)]
+    # What cuts an interval short may be of the very instant at which it ends.
+    inside = hulls((i.child, i.opened_at, END if i.closed_at is None else i.closed_at) for i in intervals)
+    return {child: inside.get(child, ALWAYS) for child in containment.children_of({thing})}
 
 
 def _empty(index: ProvenanceIndex, containment: Containment, kind: MarkKind, as_of: int | None) -> list[SeenEvent]:
