@@ -70,10 +70,7 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     """Answer requests that come to `listener` until the process is told to stop."""
     import uvicorn  # noqa: PLC0415
 
-    # A trace makes a million objects that all live until it is answered, and none of them is in a cycle: the collector,
-    # which by default looks after every 700 of them, would take half of the time.
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
+    collect_seldom()
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -89,6 +86,14 @@ def run(app: FastAPI, listener: socket.socket) -> None:
     except KeyboardInterrupt:
         # Uvicorn raises the signal again after it has finished its requests: this is the clean end.
         note("Stopped.")
+
+
+def collect_seldom() -> None:
+    """Have Python look for cycles seldom, and never among what is loaded by now."""
+    # A trace makes a million objects that all live until it is answered, and none of them is in a cycle: the collector,
+    # which by default looks after every 700 of them, would take half of the time.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
 
 
 def listen(host: str, port: int) -> socket.socket:
