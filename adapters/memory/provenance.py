@@ -51,6 +51,10 @@ class MemoryProvenance:
         """Return the events that count, concern what is asked for and may tie things together."""
         return [event for event in counting(self.events(asked, during)) if event.ties]
 
+    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+        """Return the events that count, concern one of these things and may tie things together."""
+        return self.ties(Subjects(things=within.keys()))
+
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""
         emptyings = [event for event in counting(self.all()) if event.empties and MARK_KINDS[event.type] is kind]

@@ -51,7 +51,8 @@ _TYING: Final[LiteralString] = f"""
         OR (position('/10/'::bytea IN r.what) > 0
             AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
 """
-# The tags come as a subquery too: of an array that the planner knows it looks up every element in its statistics.
+# Parameters come as subqueries too. Of an array that the planner knows it looks up every element in its statistics; and
+# where it thinks that knowing one pays, it plans each question anew, which takes longer than to answer it.
 _TAGGED: Final[LiteralString] = """
 SELECT position FROM ledger.posting
  WHERE ledger_id = %(ledger)s AND tag = ANY((SELECT %(tags)s)::bigint[]) AND position <= %(known_at)s
@@ -62,7 +63,8 @@ WITH asked AS MATERIALIZED (
     SELECT w.tag, w.first, w.last,
            EXISTS (SELECT FROM ledger.mark m
                     WHERE m.ledger_id = %(ledger)s AND m.child = w.tag AND m.position <= %(known_at)s) AS inside
-      FROM unnest(%(during)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[]) w(tag, first, last)),
+      FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(firsts)s::bigint[]), (SELECT %(lasts)s::bigint[]))
+           w(tag, first, last)),
 always AS (
     SELECT a.tag, always.position FROM asked a
      CROSS JOIN LATERAL (
@@ -103,14 +105,16 @@ SELECT a.tag, within.position FROM asked a
        OFFSET 0) within
  WHERE NOT a.inside
 """
-_EMPTIED: Final[LiteralString] = """
-SELECT a.number, emptied.occurred_at, emptied.position
-  FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
+_WITHIN: Final[LiteralString] = """
+SELECT within.position
+  FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(firsts)s::bigint[]), (SELECT %(lasts)s::bigint[]))
+       w(tag, first, last)
  CROSS JOIN LATERAL (
-       SELECT m.occurred_at, m.position FROM ledger.mark m
-        WHERE m.ledger_id = %(ledger)s AND m.parent = a.tag AND m.child = 0 AND m.kind = %(kind)s::"char"
-          AND m.position <= %(known_at)s AND m.occurred_at > a.after
-        ORDER BY m.occurred_at FETCH FIRST ROW WITH TIES) emptied
+       SELECT p.position FROM ledger.posting p
+         JOIN ledger.sighting s ON s.ledger_id = p.ledger_id AND s.position = p.position
+        WHERE p.ledger_id = %(ledger)s AND p.tag = w.tag AND p.position <= %(known_at)s
+          AND s.occurred_at BETWEEN w.first AND w.last
+       OFFSET 0) within
 """
 _FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
@@ -130,8 +134,22 @@ def _records(hits: LiteralString, tying: LiteralString = "") -> LiteralString:
 _AT: Final = _RECORDS.format(positions="%(positions)s")
 _EVENTS: Final = _records(_TAGGED)
 _TIES: Final = _records(_TAGGED, _TYING)
+_TIES_WITHIN: Final = _records(_WITHIN, _TYING)
 _EVENTS_DURING: Final = _records(_EVENTS_IN_WINDOWS)
 _TIES_DURING: Final = _records(_TIES_IN_WINDOWS, _TYING)
+
+_EMPTIED: Final[LiteralString] = f"""
+WITH emptied AS MATERIALIZED (
+    SELECT a.number, emptied.occurred_at, emptied.position
+      FROM unnest((SELECT %(tags)s::bigint[]), (SELECT %(after)s::bigint[])) WITH ORDINALITY a(tag, after, number)
+     CROSS JOIN LATERAL (
+           SELECT m.occurred_at, m.position FROM ledger.mark m
+            WHERE m.ledger_id = %(ledger)s AND m.parent = a.tag AND m.child = 0 AND m.kind = (SELECT %(kind)s::"char")
+              AND m.position <= (SELECT %(known_at)s::bigint) AND m.occurred_at > a.after
+            ORDER BY m.occurred_at FETCH FIRST ROW WITH TIES) emptied)
+SELECT r.*, emptied.number, emptied.occurred_at
+  FROM emptied JOIN ({_records("SELECT position FROM emptied")}) r ON r.position = emptied.position
+"""
 
 
 class PostgresProvenance:
@@ -140,7 +158,7 @@ class PostgresProvenance:
     def __init__(
         self, ledger: PostgresLedger, visibility: PostgresVisibility, *, reader: Reader, known_at: int | None = None
     ) -> None:
-        head = ledger.head()
+        head, self._extents = visibility.head_and_extents(reader)
         if known_at is not None and not 0 <= known_at <= head:
             raise InvalidInputError(
                 f"The ledger has {head} events: nothing is known at position {known_at}.",
@@ -149,8 +167,6 @@ class PostgresProvenance:
             )
         self._ledger = ledger
         self._known_at = head if known_at is None else known_at
-        # Taken after the head: whatever was committed up to it has its visibility there.
-        self._extents = visibility.extents(reader)
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent | None] = {}
         self._declarations: dict[int, list[int]] = {}
@@ -169,6 +185,14 @@ class PostgresProvenance:
         """Return the events that count, concern what is asked for and may tie things together."""
         found = self._concerning(asked, during or {}, _TIES, _TIES_DURING)
         return self._counting([event for event in found if event.ties])
+
+    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+        """Return the events that count, concern one of these things in its window and may tie things together."""
+        self._asked.update(within)
+        asked, again = Subjects(things=within.keys()), [*self._partly_open]
+        found = self._see(self._rows(_TIES_WITHIN, **self._windows(within)))
+        once = {event.position: event for event in (*self._at(again), *found)}.values()
+        return self._counting([event for event in once if event.ties and event.concerns(asked)])
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
@@ -195,16 +219,16 @@ class PostgresProvenance:
             asked = list(unsettled)
             tags = self._hashes(f"item:{parent}" for parent, _ in asked)
             rows = self._rows(_EMPTIED, tags=tags, after=bigints(at for _, at in asked), kind=kind.value)
-            read = self._counting(self._read({position for _, _, position in rows}))
+            read = self._counting(self._see(rows))
             emptyings = {event.position: event for event in read if event.empties and MARK_KINDS[event.type] is kind}
             settled: set[int] = set()
-            for number, _, position in rows:
+            for position, *_, number, _ in rows:
                 event = emptyings.get(position)
                 if event is not None and asked[number - 1][0] in event.parents:
                     found[position] = event
                     settled.add(number)
             # What is hidden, retracted or of another parent with the same hash did not empty it: the next may have.
-            unsettled = dict.fromkeys((asked[n - 1][0], at) for n, at, _ in rows if n not in settled)
+            unsettled = dict.fromkeys((asked[n - 1][0], at) for *_, n, at in rows if n not in settled)
         return list(found.values())
 
     def _concerning(
@@ -215,12 +239,7 @@ class PostgresProvenance:
         if any(asked):
             rows = self._rows(tagged, tags=self._hashes(asked.tags))
         if during:
-            bounds = {
-                "firsts": bigints(window.first for window in during.values()),
-                "lasts": bigints(window.last for window in during.values()),
-            }
-            hashes = self._hashes(f"item:{thing}" for thing in during)
-            rows = chain(rows, self._rows(within, during=hashes, **bounds))
+            rows = chain(rows, self._rows(within, **self._windows(during)))
             asked = asked._replace(things=asked.things | during.keys())
         return [event for event in self._see(rows) if event.concerns(asked)]
 
@@ -238,10 +257,17 @@ class PostgresProvenance:
     def _hashes(self, tags: Iterable[str]) -> object:
         return bigints(map(self._ledger.rules.tag_hash, tags))
 
+    def _windows(self, during: Mapping[str, Window]) -> dict[str, object]:
+        return {
+            "during": self._hashes(f"item:{thing}" for thing in during),
+            "firsts": bigints(window.first for window in during.values()),
+            "lasts": bigints(window.last for window in during.values()),
+        }
+
     def _rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
         given = {"ledger": self._ledger.ledger_id, "known_at": self._known_at, **parameters}
         with self._ledger.pool.connection() as connection:
-            return connection.execute(query, given, binary=True).fetchall()
+            return connection.execute(query, given, prepare=True, binary=True).fetchall()
 
     def _read(self, positions: Collection[int]) -> list[SeenEvent]:
         """Return what the reader sees at these positions; read those not seen yet."""

@@ -16,6 +16,14 @@ from traceability.ledger.access import Reader
 from traceability.ledger.index import Visibility
 
 _READERS: Final = 256
+# A row is committed with the event that used it first, and events are committed in order of position.
+_HEAD_AND_NEW: Final = """
+SELECT h.position, v.position, v.visibility, v.captured_by, v.parties, v.biz_step
+  FROM ledger.head h
+  LEFT JOIN ledger.visibility v ON v.ledger_id = h.ledger_id AND v.position > (SELECT %s::bigint)
+ WHERE h.ledger_id = %s
+ ORDER BY v.position
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +58,32 @@ class PostgresVisibility:
         self._position = 0
         self._allowed: OrderedDict[Reader, _Judged] = OrderedDict()
 
+    def head_and_extents(self, reader: Reader) -> tuple[int, Mapping[int, frozenset[str]]]:
+        """Return the ledger's last position, and `extents` as they were when it was that.
+
+        Whatever was committed up to this position has its visibility there.
+        """
+        head, judged = self._judge(reader)
+        return head, judged.extents
+
     def allowed(self, reader: Reader) -> list[int]:
         """Return the ids of the visibilities that the reader may see, for `visibility = ANY(%s)`."""
         return list(self.extents(reader))
 
     def opened(self, reader: Reader) -> list[Opened]:
         """Return the visibilities that the reader may see, with what it may see of their events."""
-        return self._judge(reader).opened
+        return self._judge(reader)[1].opened
 
     def extents(self, reader: Reader) -> Mapping[int, frozenset[str]]:
         """Return the ids of the visibilities that the reader may see, and which parts of their events."""
-        return self._judge(reader).extents
+        return self._judge(reader)[1].extents
 
-    def _judge(self, reader: Reader) -> _Judged:
+    def _judge(self, reader: Reader) -> tuple[int, _Judged]:
         with self._pool.connection() as connection:
-            # A row is committed with the event that used it first, and events are committed in order of position.
-            rows = connection.execute(
-                "SELECT position, visibility, captured_by, parties, biz_step FROM ledger.visibility"
-                " WHERE ledger_id = %s AND position > %s ORDER BY position",
-                [self._ledger_id, self._position],
-            ).fetchall()
+            rows = connection.execute(_HEAD_AND_NEW, [self._position, self._ledger_id], prepare=True).fetchall()
         with self._lock:
-            for position, visibility, captured_by, parties, biz_step in rows:
-                if position > self._position:
+            for _, position, visibility, captured_by, parties, biz_step in rows:
+                if position is not None and position > self._position:
                     self._position = position
                     self._known.append((visibility, Visibility(captured_by, tuple(parties), biz_step)))
             judged = self._allowed.pop(reader, _Judged())
@@ -88,4 +99,4 @@ class PostgresVisibility:
             self._allowed[reader] = judged
             if len(self._allowed) > _READERS:
                 self._allowed.popitem(last=False)
-            return judged
+            return rows[0][0], judged

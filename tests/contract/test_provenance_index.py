@@ -169,6 +169,7 @@ def test_both_indexes_find_the_same(
             assert _content(emptied[0]) == _content(emptied[1])
         assert postgres.known(asked.things) == memory.known(asked.things)
         assert _content(postgres.ties(asked)) == _content(memory.ties(asked))
+        assert _content(postgres.leavings(question.during)) == _content(memory.leavings(question.during))
     folds: list[Callable[[ProvenanceIndex], object]] = [
         lambda index: item_history(index, question.thing),
         lambda index: trace(index, TraceQuery((question.thing,))),

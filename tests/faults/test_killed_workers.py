@@ -117,7 +117,6 @@ def test_an_import_whose_workers_are_killed_is_like_any_other(site: Site, rollba
         assert job is not None
         killed: list[int] = []
         with BlockWorkers(2) as workers:
-
             # One more death, and all might be over one block.
             def kill_one(*_: object) -> None:
                 if len(killed) < 2 and (pids := workers_of(workers)) and pids[0] not in killed:

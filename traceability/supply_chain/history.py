@@ -72,14 +72,14 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
     _load_children(index, thing, containment, as_of)
     entries = _entries(thing, own, around, stays, containment)
     members = {m for event in current for m, lot in event.memberships.items() if lot == thing} if is_lot(thing) else ()
-    told = [entry.event for entry in entries if entry.counts]
+    measured = readings(entry.event for entry in entries if entry.counts)
     associations = [
         *containment.of_child(thing, MarkKind.ASSOCIATION),
         *containment.of_parent(thing, MarkKind.ASSOCIATION),
     ]
     contents = containment.of_parent(thing)
     state = replace(
-        state_of(thing, entries),
+        state_of(thing, entries, measured),
         contained_in=_chain(stays),
         contents=tuple(sorted(interval.child for interval in contents if interval.closed_at is None)),
         attached_to=tuple(sorted({i.parent for i in associations if i.child == thing and i.closed_at is None})),
@@ -97,7 +97,7 @@ def item_history(index: ProvenanceIndex, thing: str, as_of: int | None = None) -
         contents=tuple(contents),
         associations=tuple(associations),
         members=tuple(sorted(members)),
-        readings=tuple(readings(told)),
+        readings=tuple(measured),
     )
 
 
@@ -149,11 +149,29 @@ def _covered(stay: Stay, found: Iterable[Stay]) -> bool:
 
 
 def _load_children(index: ProvenanceIndex, thing: str, containment: Containment, as_of: int | None) -> None:
-    children = {child for kind in MarkKind for child in containment.children(thing, kind)}
-    if children:
-        # When each was packed elsewhere or ended, not where it was seen.
-        _add(containment, _until(index.ties(Subjects(children)), as_of), children)
+    """Read when each child was packed elsewhere or ended while it was inside; not where it was seen, nor its past.
+
+    What the thing's own events say of a child can only be cut short by others, so those in its time inside will do.
+    """
+    read: dict[str, Window] = {}
+    while unread := {
+        child: window
+        for child, window in _times_inside(thing, containment).items()
+        if child not in read or not read[child].covers(window)
+    }:
+        read.update((child, window.join(read.get(child, window))) for child, window in unread.items())
+        leavings = index.leavings({child: read[child] for child in unread})
+        # A reader who may only see what it names may now see that one of them came in earlier.
+        _add(containment, _until(leavings, as_of), unread.keys())
     _empty(index, containment, MarkKind.ASSOCIATION, as_of)
+
+
+def _times_inside(thing: str, containment: Containment) -> dict[str, Window]:
+    """Return for each child the time from its first entry to the close of its last interval, both instants included."""
+    intervals = [interval for kind in MarkKind for interval in containment.of_parent(thing, kind)]
+    # What cuts an interval short may be of the very instant at which it ends.
+    inside = hulls((i.child, i.opened_at, END if i.closed_at is None else i.closed_at) for i in intervals)
+    return {child: inside.get(child, ALWAYS) for child in containment.children_of({thing})}
 
 
 def _empty(index: ProvenanceIndex, containment: Containment, kind: MarkKind, as_of: int | None) -> list[SeenEvent]:
@@ -190,9 +208,9 @@ def _entries(
             concerns = (stay.depth == 1 and how_it_left) or (within and _concerns_contents(event, stay.container))
             if event.position not in entries and concerns:
                 entries[event.position] = HistoryEntry(event, event.of(stay.container), via=stay.container)
-    retracted = retractions(entry.event for entry in entries.values())
-    known = ordered(entry.event for entry in entries.values())
-    return [replace(entries[e.position], retracted_by=retracted.get(e.position)) for e in known]
+    for position, declaration in retractions(entry.event for entry in entries.values()).items():
+        entries[position] = replace(entries[position], retracted_by=declaration)
+    return [entries[event.position] for event in ordered(entry.event for entry in entries.values())]
 
 
 def _concerns_contents(event: SeenEvent, container: str) -> bool:
@@ -223,7 +241,7 @@ def _far_ends(
     for event in mine:
         name = event.transformation
         for other in (event, *(other for other in others if name is not None and other.transformation == name)):
-            gap = other.view.occurred_at - event.occurred_at
+            gap = other.occurred_at - event.occurred_at
             if gap * (-1 if role is Role.OUTPUT else 1) >= 0:
                 found.update(mention.thing for mention in other.mentions if mention.role is far)
     return tuple(sorted(found))

@@ -43,6 +43,13 @@ class ProvenanceIndex(Protocol):
         """
         ...
 
+    def leavings(self, within: Mapping[str, Window]) -> Sequence[SeenEvent]:
+        """Return the events that count, concern one of these things in its window and may tie things together.
+
+        Events outside of the windows may be left out, unless they say more now that these things are named.
+        """
+        ...
+
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> Sequence[SeenEvent]:
         """Return what emptied parents first after an instant (µs UTC): the events that count and close everything.
 

@@ -10,15 +10,14 @@ the thing is inside, its own life is not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
-from traceability.supply_chain.readings import TEMPERATURE, Reading, readings
+from traceability.supply_chain.readings import TEMPERATURE, Reading
 from traceability.supply_chain.seen import OBJECT_EVENT, TRANSFORMATION_EVENT, Mention, Role, SeenEvent
 
 
@@ -113,92 +112,117 @@ class ItemState(msgspec.Struct, frozen=True):
 LAST_TEMPERATURES: Final = 8
 
 
-def state_of(thing: str, entries: Iterable[HistoryEntry]) -> ItemState:
-    """Fold a history, in order, into a state; what other things add (containers, contents) is not filled in."""
-    state = ItemState()
-    counted = [entry for entry in entries if entry.counts]
-    for entry in counted:
+def state_of(thing: str, entries: Iterable[HistoryEntry], measured: Iterable[Reading]) -> ItemState:
+    """Fold a history, in order, into a state; what other things add (containers, contents) is not filled in.
+
+    `measured` are the readings of the entries that count.
+    """
+    fold = _Fold(thing)
+    for entry in entries:
+        if not entry.counts:
+            continue
         if entry.via is not None:
-            state = _inherited(state, entry.event)
+            fold.inherit(entry.event)
         elif entry.mentions:
-            state = _own(state, thing, entry)
+            fold.live(entry)
         else:
-            state = _of_member(state, entry.event)
-    temperatures = [r for r in readings(entry.event for entry in counted) if r.kind == TEMPERATURE]
-    return replace(state, temperatures=tuple(temperatures[-LAST_TEMPERATURES:]))
+            fold.have_member(entry.event)
+    return fold.state([reading for reading in measured if reading.kind == TEMPERATURE])
 
 
-def _own(state: ItemState, thing: str, entry: HistoryEntry) -> ItemState:
-    event, view = entry.event, entry.event.view
-    named = [mention for mention in entry.mentions if not mention.class_level]
-    roles = {mention.role for mention in entry.mentions}
-    lifecycle = _lifecycle(state.lifecycle, event, named)
-    made = lifecycle is Lifecycle.ACTIVE and _makes(event, roles)
-    disposition = view.disposition
-    # The disposition of a transformation is that of its outputs (EPCIS 2.0 §7.4.6).
-    if view.type == TRANSFORMATION_EVENT and Role.OUTPUT not in roles:
-        disposition = None
-    facts = [
-        QuantityFact(view.occurred_at, m.role, view.action, m.quantity, m.uom, event.position)
-        for m in entry.mentions
-        if m.class_level
-    ]
-    return replace(
-        _placed(state, event),
-        lifecycle=lifecycle,
-        commissioned_at=view.occurred_at if made and state.commissioned_at is None else state.commissioned_at,
-        disposition=disposition or state.disposition,
-        persistent_dispositions=(state.persistent_dispositions | set(view.persistent_set)) - set(view.persistent_unset),
-        lot=event.lot_of(thing) or state.lot,
-        quantities=(*state.quantities, *facts),
-    )
+class _Fold:
+    """A state in the making."""
 
+    def __init__(self, thing: str) -> None:
+        self._thing = thing
+        self._lifecycle = Lifecycle.UNKNOWN
+        self._commissioned_at: int | None = None
+        self._disposition: str | None = None
+        self._persistent: frozenset[str] = frozenset()
+        self._place: str | None = None
+        self._place_since: int | None = None
+        self._last_step: str | None = None
+        self._last_seen_at: int | None = None
+        self._lot: str | None = None
+        self._quantities: list[QuantityFact] = []
 
-def _inherited(state: ItemState, event: SeenEvent) -> ItemState:
-    disposition = event.view.disposition
-    if disposition is None or disposition in _CONTAINER_ONLY or state.lifecycle in ENDED:
-        return _placed(state, event)
-    return replace(_placed(state, event), disposition=disposition)
+    def state(self, temperatures: Sequence[Reading]) -> ItemState:
+        """Return the state after what was told so far."""
+        return ItemState(
+            lifecycle=self._lifecycle,
+            commissioned_at=self._commissioned_at,
+            disposition=self._disposition,
+            persistent_dispositions=self._persistent,
+            place=self._place,
+            place_since=self._place_since,
+            last_step=self._last_step,
+            last_seen_at=self._last_seen_at,
+            lot=self._lot,
+            quantities=tuple(self._quantities),
+            temperatures=tuple(temperatures[-LAST_TEMPERATURES:]),
+        )
 
+    def live(self, entry: HistoryEntry) -> None:
+        """Tell an event of the thing itself."""
+        event, head = entry.event, entry.event.head
+        named = {mention.role for mention in entry.mentions if not mention.class_level}
+        roles = {mention.role for mention in entry.mentions}
+        self._lifecycle = _lifecycle(self._lifecycle, event, named)
+        if self._commissioned_at is None and self._lifecycle is Lifecycle.ACTIVE and _makes(event, roles):
+            self._commissioned_at = event.occurred_at
+        # The disposition of a transformation is that of its outputs (EPCIS 2.0 §7.4.6).
+        if event.type != TRANSFORMATION_EVENT or Role.OUTPUT in roles:
+            self._disposition = head.disposition or self._disposition
+        persistent = head.persistentDisposition
+        if persistent.set or persistent.unset:
+            self._persistent = self._persistent.union(persistent.set).difference(persistent.unset)
+        self._lot = event.lot_of(self._thing) or self._lot
+        self._quantities += [
+            QuantityFact(event.occurred_at, m.role, event.action, m.quantity, m.uom, event.position)
+            for m in entry.mentions
+            if m.class_level
+        ]
+        self._see(event)
 
-def _of_member(state: ItemState, event: SeenEvent) -> ItemState:
-    """Tell that a lot exists as soon as a member does; where one member is says nothing about the lot."""
-    made = state.commissioned_at is None and event.action == "ADD" and event.type == OBJECT_EVENT
-    return replace(
-        state,
-        lifecycle=Lifecycle.ACTIVE if state.lifecycle is Lifecycle.UNKNOWN else state.lifecycle,
-        commissioned_at=event.occurred_at if made else state.commissioned_at,
-        last_seen_at=event.occurred_at,
-    )
+    def inherit(self, event: SeenEvent) -> None:
+        """Tell an event of a container that the thing was in."""
+        disposition = event.head.disposition
+        if disposition is not None and disposition not in _CONTAINER_ONLY and self._lifecycle not in ENDED:
+            self._disposition = disposition
+        self._see(event)
 
+    def have_member(self, event: SeenEvent) -> None:
+        """Tell that a lot exists as soon as a member does; where one member is says nothing about the lot."""
+        if self._lifecycle is Lifecycle.UNKNOWN:
+            self._lifecycle = Lifecycle.ACTIVE
+        if self._commissioned_at is None and event.action == "ADD" and event.type == OBJECT_EVENT:
+            self._commissioned_at = event.occurred_at
+        self._last_seen_at = event.occurred_at
 
-def _placed(state: ItemState, event: SeenEvent) -> ItemState:
-    view = event.view
-    place = view.biz_location or view.read_point
-    seen = replace(state, last_seen_at=view.occurred_at, last_step=view.biz_step or state.last_step)
-    if place is None:
-        return seen
-    return replace(seen, place=place, place_since=state.place_since if place == state.place else view.occurred_at)
+    def _see(self, event: SeenEvent) -> None:
+        self._last_seen_at = event.occurred_at
+        self._last_step = event.head.bizStep or self._last_step
+        place = event.place
+        if place is not None and place != self._place:
+            self._place, self._place_since = place, event.occurred_at
 
 
 def _makes(event: SeenEvent, roles: Collection[Role]) -> bool:
-    view = event.view
-    return (view.type == OBJECT_EVENT and view.action == "ADD") or Role.OUTPUT in roles
+    return (event.type == OBJECT_EVENT and event.action == "ADD") or Role.OUTPUT in roles
 
 
-def _lifecycle(before: Lifecycle, event: SeenEvent, named: list[Mention]) -> Lifecycle:
-    """Return the lifecycle after an event; `named` are its mentions that mean this very thing and not a quantity."""
-    view = event.view
-    roles = {mention.role for mention in named}
+def _lifecycle(before: Lifecycle, event: SeenEvent, roles: Collection[Role]) -> Lifecycle:
+    """Return the lifecycle after an event; `roles` are those of this very thing and not of a quantity."""
+    head = event.head
     if _makes(event, roles):
         return Lifecycle.ACTIVE  # also again: a returnable asset, or a serial that was taken back into use
     if Role.INPUT in roles:
         return Lifecycle.CONSUMED
     if roles:
-        after = _ENDS_BY_DISPOSITION.get(view.disposition or "")
-        if after is None and view.disposition != "partially_dispensed":
-            after = _ENDS_BY_STEP.get(view.biz_step or "")
-        if after is None and view.type == OBJECT_EVENT and view.action == "DELETE":
+        after = _ENDS_BY_DISPOSITION.get(head.disposition or "")
+        if after is None and head.disposition != "partially_dispensed":
+            after = _ENDS_BY_STEP.get(head.bizStep or "")
+        if after is None and event.type == OBJECT_EVENT and event.action == "DELETE":
             after = Lifecycle.DECOMMISSIONED
         if after is not None:
             return after

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
+
+import msgspec
 
 from traceability.errors import InvalidInputError
 from traceability.ledger.event import microseconds
@@ -14,8 +15,7 @@ from traceability.supply_chain.seen import SeenEvent
 TEMPERATURE: Final = "Temperature"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """A quantity that a sensor reported: `kind` is GS1's measurement type, `uom` the UN/CEFACT Rec 20 code.
 
     `at` (µs UTC) is the report's time, else the sensor's, else the event's; `component` tells mean, minimum, maximum.
@@ -32,7 +32,7 @@ class Reading:
 
 def readings(events: Iterable[SeenEvent]) -> list[Reading]:
     """Return the numeric reports of events by time; a report without type or number is no reading."""
-    found = [reading for event in events for element in event.view.sensor_elements for reading in _of(element, event)]
+    found = [reading for event in events for element in event.sensor_elements for reading in _of(element, event)]
     return sorted(found, key=lambda r: (r.at, r.kind, r.component or "", r.value, r.uom or "", r.device or ""))
 
 

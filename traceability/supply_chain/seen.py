@@ -11,7 +11,16 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, overload
 from uuid import UUID
 
 from traceability.gs1.epcis import EpcisView, Item, content_digest, lot_numbers, view_of
-from traceability.gs1.epcis.view import read_event_id, read_head, read_ilmd, read_items
+from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.view import (
+    Head,
+    read_event_id,
+    read_head,
+    read_ilmd,
+    read_items,
+    read_place,
+    read_sensor_elements,
+)
 from traceability.ledger.access import ITEM, SHAREABLE_PARTS, open_item_indices
 from traceability.ledger.index import MarkKind
 from traceability.ledger.parts import Parts
@@ -195,6 +204,21 @@ class SeenEvent:
         return view_of(self.parts)
 
     @_once
+    def head(self) -> Head:
+        """Return what is always open."""
+        return read_head(self._visible.head)
+
+    @_once
+    def place(self) -> str | None:
+        """Return the business location, else the read point."""
+        return read_place(self._visible.where)
+
+    @_once
+    def sensor_elements(self) -> tuple[Mapping[str, JSON], ...]:
+        """Return what sensors reported."""
+        return read_sensor_elements(self._visible.how)
+
+    @_once
     def digest(self) -> bytes:
         """Return the content digest of what is visible; never shown, it only breaks ties."""
         return content_digest(self.parts)
@@ -286,6 +310,8 @@ class SeenEvent:
 
     def lot_of(self, thing: str) -> str | None:
         """Return the lot of one thing, if the event tells it."""
+        if b"/10/" not in self._visible.what and self._made_with is None:
+            return None
         lots = [lot for mention in self.of(thing) if (lot := self._lot_in(mention)) is not None]
         return lots[-1] if lots else None
 

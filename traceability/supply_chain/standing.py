@@ -6,6 +6,7 @@ The order is that of event time, then kind rank, then content digest; never that
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Final
 
 from traceability.ledger.event import microseconds
@@ -62,7 +63,11 @@ class FoldOrder:
 def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     """Return each event once, in the order of folds; position only separates events that say the same."""
     once = {event.position: event for event in events}.values()
-    return sorted(once, key=lambda event: (FoldOrder(event), event.position))
+    found = sorted(once, key=_time_and_kind)
+    # Few agree in time and kind, and only those have to be compared further.
+    if any(_time_and_kind(one) == _time_and_kind(next_) for one, next_ in pairwise(found)):
+        found.sort(key=lambda event: (FoldOrder(event), event.position))
+    return found
 
 
 def retractions(events: Iterable[SeenEvent]) -> dict[int, SeenEvent]:
@@ -112,6 +117,10 @@ def standing(events: Iterable[SeenEvent]) -> list[SeenEvent]:
 def _declaration_order(event: SeenEvent) -> tuple[int, FoldOrder, int]:
     declaration = event.view.declaration if event.declares else None
     return (0 if declaration is None else microseconds(declaration.time)), FoldOrder(event), event.position
+
+
+def _time_and_kind(event: SeenEvent) -> tuple[int, int]:
+    return event.occurred_at, _kind_rank(event)
 
 
 def _kind_rank(event: SeenEvent) -> int:

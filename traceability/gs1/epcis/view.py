@@ -72,12 +72,22 @@ class _More(msgspec.Struct):
     eventID: str | None = None  # noqa: N815
 
 
+class _Place(msgspec.Struct):
+    id: str | None = None
+
+
+class _Where(msgspec.Struct):
+    bizLocation: _Place | None = None  # noqa: N815
+    readPoint: _Place | None = None  # noqa: N815
+
+
 class _How(msgspec.Struct):
     ilmd: dict[str, msgspec.Raw] | None = None
 
 
 read_head: Final = msgspec.json.Decoder(Head).decode
 _decode_items: Final = msgspec.json.Decoder(tuple[Item, ...]).decode
+_decode_where: Final = msgspec.json.Decoder(_Where).decode
 _decode_how: Final = msgspec.json.Decoder(_How).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_more: Final = msgspec.json.Decoder(_More).decode
@@ -92,6 +102,19 @@ def read_items(what: bytes) -> tuple[Item, ...]:
 def read_event_id(more: bytes) -> str | None:
     """Return the eventID in a part `more`."""
     return _decode_more(more).eventID if more else None
+
+
+def read_place(where: bytes) -> str | None:
+    """Return the business location in a part `where`, else its read point."""
+    if not where:
+        return None
+    said = _decode_where(where)
+    return (said.bizLocation and said.bizLocation.id) or (said.readPoint and said.readPoint.id) or None
+
+
+def read_sensor_elements(how: bytes) -> tuple[Mapping[str, JSON], ...]:
+    """Return the sensor elements in a part `how`."""
+    return tuple(_opened(how).get("sensorElementList", ())) if b'"sensorElementList"' in how else ()
 
 
 def read_ilmd(how: bytes) -> dict[str, str]:
