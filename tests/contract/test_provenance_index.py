@@ -130,7 +130,7 @@ def _books(database: Database, hash_of: TagHash) -> Iterator[Books]:
 
 
 # The ledger grows from one example to the next, so a failing one cannot be made smaller.
-@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@settings(max_examples=600, deadline=None, phases=[Phase.generate])
 @given(
     worlds(max_size=4),
     st.lists(st.sampled_from([(), (STORE,)]), min_size=6, max_size=6),

@@ -206,17 +206,17 @@ class SeenEvent:
     @_once
     def head(self) -> Head:
         """Return what is always open."""
-        return read_head(self._visible.head)
+        return read_head(self._row[_HEAD])
 
     @_once
     def place(self) -> str | None:
         """Return the business location, else the read point."""
-        return read_place(self._visible.where)
+        return read_place(self._part(_WHERE))
 
     @_once
     def sensor_elements(self) -> tuple[Mapping[str, JSON], ...]:
         """Return what sensors reported."""
-        return read_sensor_elements(self._visible.how)
+        return read_sensor_elements(self._part(_HOW))
 
     @_once
     def digest(self) -> bytes:
@@ -310,7 +310,7 @@ class SeenEvent:
 
     def lot_of(self, thing: str) -> str | None:
         """Return the lot of one thing, if the event tells it."""
-        if b"/10/" not in self._visible.what and self._made_with is None:
+        if b"/10/" not in self._what and self._made_with is None:
             return None
         lots = [lot for mention in self.of(thing) if (lot := self._lot_in(mention)) is not None]
         return lots[-1] if lots else None
