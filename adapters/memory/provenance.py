@@ -57,6 +57,7 @@ class MemoryProvenance:
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""
+        self._asked.update(parent for parent, _ in after)
         emptyings = [event for event in counting(self.all()) if event.empties and MARK_KINDS[event.type] is kind]
         found: dict[int, SeenEvent] = {}
         for parent, instant in after:

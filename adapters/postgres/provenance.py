@@ -213,6 +213,7 @@ class PostgresProvenance:
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""
+        self._asked.update(parent for parent, _ in after)
         found: dict[int, SeenEvent] = {}
         unsettled = dict.fromkeys(after)
         while unsettled:

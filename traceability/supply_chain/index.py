@@ -53,6 +53,6 @@ class ProvenanceIndex(Protocol):
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> Sequence[SeenEvent]:
         """Return what emptied parents first after an instant (µs UTC): the events that count and close everything.
 
-        Of several at the first instant, all are given.
+        Of several at the first instant, all are given. Who asks was led to the parents, so it names them.
         """
         ...
