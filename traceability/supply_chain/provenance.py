@@ -200,25 +200,58 @@ class _Walk:
         at = passages["at"][here]
         # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
         led = (passages["is_input"][here] != back) & (first[which] <= at) & (at <= last[which])
-        which, here, at = which[led], here[led], at[led]
-        by, there = passages.find("transformation", passages["transformation"][here])
-        then = passages["at"][there]
+        here = np.unique(here[led])
+        met, via = np.unique(passages["transformation"][here], return_inverse=True)
+        of, there = passages.find("transformation", met)
+        far = passages["is_input"][there] == back
+        of, there = of[far], there[far]
+        # m inputs lead to n outputs in m + n steps: the one from which all is reached that is reached from any leads to
+        # all, each of the rest to the one that is reached whenever any is.
+        _, leader = self._first(via, here, latest=back)
+        turn = ~passages["at"] if back else passages["at"]
         # What goes in after something came out is not its origin.
-        in_time = then <= at[by] if back else then >= at[by]
-        far = (passages["is_input"][there] == back) & in_time
-        by, there, then = by[far], there[far], then[far]
+        in_time = turn[there] >= turn[here[leader]][of]
+        of, there = of[in_time], there[in_time]
+        reaching, final = self._first(of, there, latest=not back)
+        leads = np.zeros(len(here), np.bool_)
+        leads[leader[reaching]] = True
+        rest = np.flatnonzero(~leads)
+        to = np.full(len(met), NOTHING)
+        to[reaching] = there[final]
+        to = to[via[rest]]
         # A transformation of which nothing else is known is shown, too.
-        alone = np.setdiff1d(np.arange(len(here)), by)
-        by = np.concatenate([by, alone])
-        nothing = np.full(len(alone), NOTHING)
+        to[turn[to] < turn[here[rest]]] = NOTHING
+        here, there = np.concatenate([here[leader][of], here[rest]]), np.concatenate([there, to])
+        known, then = there != NOTHING, passages["at"][there]
         reached = Labels(
-            np.concatenate([passages["thing"][there], nothing]),
-            np.full(len(by), TRACED),
-            np.concatenate([then, nothing]),
-            np.concatenate([then if back else np.full(len(then), END), nothing]),
+            np.where(known, passages["thing"][there], NOTHING),
+            np.full(len(there), TRACED),
+            np.where(known, then, NOTHING),
+            np.where(known, then if back else END, NOTHING),
         )
-        via = passages["transformation"][here[by]]
-        return Steps.through(level.thing[which[by]], reached, via, here[by], np.concatenate([there, nothing]))
+        return Steps.through(passages["thing"][here], reached, passages["transformation"][here], here, there)
+
+    def _first(self, groups: Ints, rows: Ints, *, latest: bool) -> tuple[Ints, Ints]:
+        """Return the groups that have any of these passages, in order, and the place of the first (or latest) of each.
+
+        Of several at one instant, it is that of the first name: numbers depend on what arrived first.
+        """
+        passages, names = self._facts.passages, self._facts.things.names
+        at = passages["at"][rows]
+        order = np.lexsort((~at if latest else at, groups))
+        present, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+        places = order[starts]
+        tied = order[at[order] == np.repeat(at[places], counts)]
+        if len(tied) == len(places):
+            return present, places
+        named: dict[int, tuple[str, int]] = {}
+        for group, place, thing in zip(
+            groups[tied].tolist(), tied.tolist(), passages["thing"][rows[tied]].tolist(), strict=True
+        ):
+            name = names[thing]
+            if group not in named or name < named[group][0]:
+                named[group] = name, place
+        return present, ints(place for _, place in named.values())
 
     def _to_containers(self, level: Labels) -> Steps:
         found = intervals(self._facts, np.unique(level.thing))
