@@ -14,7 +14,7 @@ from tests.support.happenings import PALLET, Happening, index_of, pack, put, tra
 from tests.support.worlds import COUNTED, THINGS, worlds
 from traceability.errors import NotFoundError
 from traceability.supply_chain import seen
-from traceability.supply_chain.provenance import Direction, EdgeKind, Stop, Trace, TraceQuery, trace
+from traceability.supply_chain.provenance import Direction, EdgeKind, Stop, Trace, TraceQuery, trace, walk
 from traceability.supply_chain.seen import thing_of
 
 QUERIES = st.builds(
@@ -113,3 +113,14 @@ def test_of_a_transformation_over_time_only_what_is_in_time_is_told(direction: D
         assert answer is not None
         in_time = range(n, 4) if direction is Direction.FORWARD else range(n + 1)
         assert {name for name in answer.nodes if "/21/" in name} == {root, *(pack(f"{far}{m}") for m in in_time)}
+
+
+def test_a_thing_may_have_the_name_of_a_transformation() -> None:
+    named = "transformation:urn:batch:1"
+    world = [transform(1, [pack("A")], [named], joined="urn:batch:1"), transform(2, [named], [pack("B")])]
+    query = TraceQuery((pack("A"),), Direction.FORWARD)
+    answer = ask(world, query)
+    assert answer is not None
+    assert {pack("A"), named, pack("B")} <= answer.nodes.keys()
+    assert {(edge.source, edge.target) for edge in answer.edges} >= {(pack("A"), named), (named, named)}
+    assert {edge for found in walk(index_of(world), query) for edge in found.edges} == set(answer.edges)
