@@ -68,6 +68,8 @@ def one_by_one(events: list[SeenEvent]) -> list[Stay]:
 @settings(max_examples=400, deadline=None)
 @given(worlds(max_size=16))
 @example([put(1, PALLET, A), put(1, OTHER_PALLET, A), take(1, PALLET), put(2, PALLET, A), take(2, OTHER_PALLET)])
+@example([put(1, PALLET, A), take(3, PALLET, disposition="damaged"), take(3, PALLET), put(4, TOTE, A)])
+@example([put(1, PALLET, A), take(3, PALLET), take(3, PALLET, disposition="damaged"), put(4, TOTE, A)])
 @example([put(1, TOTE, PALLET), put(1, PALLET, TOTE), take(3, PALLET), put(3, PALLET, TOTE), end(4, TOTE)])
 @example([put(1, PALLET, counted=[lot("L1")]), put(2, TOTE, counted=[lot("L1")]), take(3, PALLET), end(4, lot("L1"))])
 def test_children_at_once_have_the_intervals_of_each(world: list[Happening]) -> None:

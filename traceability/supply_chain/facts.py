@@ -70,6 +70,7 @@ class Facts:
         self.objects = Containment()
         self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
         self._said: set[tuple[int, int, object]] = set()
+        self._emptyings: set[int] = set()
 
     def settle(self) -> None:
         """Take in what was added."""
@@ -172,7 +173,8 @@ class Facts:
                 self._put_ties(event, those, self.things[parent], _TIES[kind], counted=class_level)
             if event.action == "ADD":
                 self._opened[kind].add((parent, event.occurred_at))
-        elif event.empties:
+        elif event.position not in self._emptyings and event.empties:
+            self._emptyings.add(event.position)
             self.objects.add((event,), ())
             if kind is MarkKind.CONTAINMENT:
                 self.emptied.put([self.things[parent]], event.occurred_at, event.position)

@@ -107,11 +107,12 @@ def _next_emptyings(facts: Facts, parents: Ints, after: Ints) -> tuple[Ints, Int
     never = np.full(len(parents), END), np.full(len(parents), NOBODY)
     if not len(emptied):
         return never
-    order = np.lexsort((emptied["position"], emptied["at"], emptied["parent"]))
     instants = np.unique(emptied["at"])
     # Parent and instant as one number, for the instants are numbered too.
     width = len(instants) + 1
-    keys = emptied["parent"][order] * width + np.searchsorted(instants, emptied["at"][order])
+    keys = emptied["parent"] * width + np.searchsorted(instants, emptied["at"])
+    order = facts.first_told(keys, emptied["position"])
+    keys = keys[order]
     places = np.searchsorted(keys, parents * width + np.searchsorted(instants, after, side="right"))
     rows = order[np.minimum(places, len(order) - 1)]
     there = (places < len(order)) & (emptied["parent"][rows] == parents)
