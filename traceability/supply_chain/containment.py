@@ -204,7 +204,10 @@ class Containment:
         found: list[Interval] = []
         inside: dict[str, _Tie] = {}
         for tie in ties:
-            for parent, opened in [*inside.items()]:
+            # What is not alone in one container stays in the others, and whether those were emptied can wait.
+            touched = inside.keys() if _exclusive(tie) else inside.keys() & {tie.parent}
+            for parent in [*touched]:
+                opened = inside[parent]
                 emptied = self._next_emptying(kind, parent, opened.at)
                 closed: tuple[int, int, bool] | None = None
                 if emptied is not None and emptied[0] <= tie.at:
