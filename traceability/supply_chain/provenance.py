@@ -296,13 +296,21 @@ class _Walk:
         return Steps.along(origin.thing, reached, edges)
 
     def _to_attached(self, level: Labels) -> Steps:
-        steps = Steps.none()
+        number, rows = self._facts.things, list[tuple[int, ...]]()
         first, last = self._span(level)
         for thing, since, until in zip(level.thing.tolist(), first.tolist(), last.tolist(), strict=True):
-            for end, interval in self._attachments(thing):
-                if interval.opened_at <= until and since <= interval.last:
-                    steps = steps.and_then(self._attached(thing, end, interval))
-        return steps
+            for end, i in self._attachments(thing):
+                if i.opened_at <= until and since <= i.last:
+                    closed_at = END if i.closed_at is None else i.closed_at
+                    closed_by = NOTHING if i.closed_by is None else i.closed_by
+                    ends = number[i.child], number[i.parent]
+                    reached = number[end], ATTACHED, i.opened_at, i.last
+                    rows.append((thing, *reached, *ends, i.opened_at, closed_at, i.opened_by, closed_by))
+        if not rows:
+            return Steps.none()
+        columns = list(np.array(rows, np.int64).T)
+        kind = np.full(len(rows), EDGE_KINDS.index(EdgeKind.ASSOCIATION))
+        return Steps.along(columns[0], Labels(*columns[1:5]), Edges(kind, *columns[5:]))
 
     def _attachments(self, thing: int) -> Iterator[tuple[str, Interval]]:
         ties, name = self._facts.ties, self._facts.things.names[thing]
@@ -313,23 +321,6 @@ class _Walk:
                 if column == "child":
                     yield from ((i.parent, i) for i in objects.of_child(name, MarkKind.ASSOCIATION))
         yield from ((i.child, i) for i in self._facts.objects.of_parent(name, MarkKind.ASSOCIATION))
-
-    def _attached(self, thing: int, end: str, interval: Interval) -> Steps:
-        number = self._facts.things
-        last = END if interval.closed_at is None else interval.closed_at
-        until = NOTHING if interval.closed_by is None else interval.closed_by
-        kind = EDGE_KINDS.index(EdgeKind.ASSOCIATION)
-        row = (
-            kind,
-            number[interval.child],
-            number[interval.parent],
-            interval.opened_at,
-            last,
-            interval.opened_by,
-            until,
-        )
-        reached = (number[end], ATTACHED, interval.opened_at, interval.last)
-        return Steps.along(ints([thing]), Labels(*(ints([n]) for n in reached)), Edges(*(ints([n]) for n in row)))
 
 
 def _along_intervals(origin: Ints, reached: Labels, over: Intervals) -> Steps:
