@@ -70,6 +70,7 @@ class Facts:
         self.objects = Containment()
         self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
         self._said: set[tuple[int, int, object]] = set()
+        self._partly: set[int] = set()
         self._emptyings: set[int] = set()
 
     def settle(self) -> None:
@@ -187,8 +188,10 @@ class Facts:
         """Return those of which an event has not yet said something."""
         if len(things) > 1:
             things = list(dict.fromkeys(things))
-        # One is taken in again because of its size, or because more of it is seen.
-        if not (event.whole and event.small):
+        # One is taken in again because of its size, or because more of it is seen, in the end all.
+        if not event.whole:
+            self._partly.add(event.position)
+        if not event.small or event.position in self._partly:
             things = [thing for thing in things if (event.position, thing, said) not in self._said]
             self._said.update([(event.position, thing, said) for thing in things])
         return things

@@ -86,8 +86,9 @@ class Links:
             # the more to see with each name that the walk comes upon.
             if event.whole and not event.small:
                 self._take_about(event, asked)
-            elif not event.whole or event.position not in self._taken:
-                self._taken.add(event.position)
+            elif event.position not in self._taken:
+                if event.whole:
+                    self._taken.add(event.position)
                 self.facts.add(event)
 
     def _take_about(self, event: SeenEvent, asked: Subjects) -> None:
