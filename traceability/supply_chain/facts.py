@@ -92,9 +92,8 @@ class Facts:
         if event.type == TRANSFORMATION_EVENT:
             self.add_transformation(event)
         self._add_ties(event, event.mentions)
-        memberships = event.memberships
-        for lot in set(memberships.values()):
-            self.add_members(event, [thing for thing, of in memberships.items() if of == lot], lot)
+        for lot, things in event.members.items():
+            self.add_members(event, things, lot)
 
     def add_about(self, event: SeenEvent, thing: str) -> None:
         """Take in what an event that names many things says of one of them as a child, and of its lot."""

@@ -97,7 +97,7 @@ class Links:
             self.facts.add_about(event, thing)
             if event.action == "ADD" and thing in event.parents:
                 self._held.setdefault(thing, []).append(event)
-        for lot in event.lots & asked.lots if asked.lots else ():
-            self.facts.add_members(event, [member for member, of in event.memberships.items() if of == lot], lot)
+        for lot in event.members.keys() & asked.lots if asked.lots else ():
+            self.facts.add_members(event, event.members[lot], lot)
         if event.type == TRANSFORMATION_EVENT:
             self.facts.add_transformation(event)
