@@ -91,15 +91,42 @@ def test_many_inputs_and_outputs_take_no_more_than_their_sum() -> None:
     assert peak < 50_000_000
 
 
-def test_what_no_room_is_left_for_is_the_last_by_name() -> None:
+@pytest.mark.parametrize("turn", [1, -1])
+def test_what_no_room_is_left_for_is_the_last_by_name(turn: int) -> None:
     inputs, outputs = [pack(f"I{n}") for n in range(3)], [pack(f"O{n}") for n in range(3)]
-    world = [put(0, PALLET, *inputs), transform(1, inputs[:2], outputs), transform(2, inputs[2:], [pack("Z")])]
-    for max_nodes, there in ((5, []), (6, outputs[:1]), (7, outputs[:2]), (8, outputs)):
+    world = [
+        put(0, PALLET, *inputs[::turn]),
+        transform(1, inputs[:2][::turn], outputs[::turn]),
+        transform(2, inputs[2:], [pack("Z")]),
+    ]
+    first, second, third = inputs
+    for max_nodes, there, ended in (
+        (5, [], {first, second, third}),
+        (6, outputs[:1], {first, third}),
+        (7, outputs[:2], {first, third}),
+        (8, outputs, {third}),
+    ):
         answer = ask(world, TraceQuery((PALLET,), Direction.FORWARD, max_nodes=max_nodes))
         assert answer is not None
-        assert [name for name in answer.nodes if "/21/" in name] == [*inputs, *there]
+        assert {name for name in answer.nodes if "/21/" in name} == {*inputs, *there}
+        assert {node.id for node in answer.frontier if node.reason is Stop.LIMIT} == ended
+        # Where there is room for the transformation, both of its inputs are told.
         assert len(answer.nodes) == (max_nodes if there else 4)
-        assert any(node.reason is Stop.LIMIT for node in answer.frontier)
+        assert len(answer.edges) == 3 + (2 + len(there) if there else 0)
+
+
+def test_no_transformation_is_told_without_what_it_leads_to_unless_it_leads_to_nothing() -> None:
+    batch = "urn:batch:1"
+    parts = [put(0, PALLET, pack("I0"), pack("I2")), transform(1, [pack("I0")], joined=batch)]
+    outputs = [transform(2, [], [pack("O1")], joined=batch), transform(4, [], [pack("O3")], joined=batch)]
+    query = TraceQuery((PALLET,), Direction.FORWARD, max_nodes=4)
+    kept = ask([*parts, transform(3, [pack("I2")], joined=batch), *outputs], query)
+    assert kept is not None
+    assert kept.nodes.keys() == {PALLET, pack("I0"), pack("I2")}
+    late = ask([*parts, transform(5, [pack("I2")], joined=batch), *outputs], query)
+    assert late is not None
+    assert late.nodes.keys() == {PALLET, pack("I0"), pack("I2"), f"transformation:{batch}"}
+    assert [(node.id, node.reason) for node in late.frontier] == [(pack("I0"), Stop.LIMIT)]
 
 
 @pytest.mark.parametrize("direction", [Direction.BACK, Direction.FORWARD])
