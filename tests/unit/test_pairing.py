@@ -81,6 +81,21 @@ def test_children_at_once_have_the_intervals_of_each(world: list[Happening]) -> 
     assert paired(events, 1_000) == expected
 
 
+@settings(max_examples=200, deadline=None)
+@given(worlds(max_size=16), st.integers(0, 16), st.sampled_from([0, pairing._LONG]))
+def test_what_is_learnt_later_is_paired_with_what_was_known(world: list[Happening], first: int, long: int) -> None:
+    events = standing(index_of(world).all())
+    facts = facts_of(events[first:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairing, "_LONG", long)
+        intervals(facts, ints(range(len(facts.things))))
+        for event in events[:first]:
+            facts.add(event)
+        facts.settle()
+        found = intervals(facts, ints(range(len(facts.things))))
+    assert stays(facts, found) == one_by_one(events)
+
+
 # In a random world few things have many ties: here all are about two children.
 _CALM = st.lists(
     st.tuples(

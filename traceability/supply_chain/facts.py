@@ -6,6 +6,7 @@ positions; a flag is 0 or 1.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -53,7 +54,8 @@ class Facts:
     - `passages`: a thing goes into (`is_input`) or comes out of a transformation;
     - `ties`: a child goes into a parent (`opens`) or leaves it, see `containment`; `counted` children are many things;
     - `emptied`: all that is in a parent leaves it;
-    - `members`: a thing is of a lot.
+    - `members`: a thing is of a lot;
+    - `objects`: what was `told` of some children, by position, to be paired alone.
 
     A transformation is named by the tag of its transformationID, or by that of the one event that has none.
     """
@@ -68,6 +70,7 @@ class Facts:
         self.members = Table(("thing", "lot", "position"), ("thing", "lot"))
         self.joined: dict[int, str] = {}
         self.objects = Containment()
+        self.told: dict[int, dict[int, SeenEvent]] = defaultdict(dict)
         self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
         self._said: set[tuple[int, int, object]] = set()
         self._partly: set[int] = set()

@@ -144,6 +144,9 @@ def _alone(facts: Facts, children: Ints) -> list[Intervals]:
 def objects_of(facts: Facts, child: int) -> Containment:
     """Return the containment that knows all ties of a child."""
     _, rows = facts.ties.find("child", np.array([child]))
-    positions = dict.fromkeys(facts.ties["position"][rows].tolist())
-    facts.objects.add([facts.events[position] for position in positions], (facts.things.names[child],))
+    told = facts.told[child]
+    # A walk comes to a tote at every level: only what is new, or seen more of, is taken in again.
+    new = {p: facts.events[p] for p in facts.ties["position"][rows].tolist() if told.get(p) is not facts.events[p]}
+    told.update(new)
+    facts.objects.add(new.values(), (facts.things.names[child],))
     return facts.objects
