@@ -15,17 +15,31 @@ def settle() -> None:
     gc.set_threshold(200_000, 50, 100)
 
 
+_IN_A_ROW: Final = 50
+"""Pauses after which the next ones do without until the collector was on: else on a busy server it never is."""
+
+
 class _Pauses:
     def __init__(self) -> None:
         self._lock = Lock()
-        self._count = 0
+        self._begun = 0
+        self._under_way = 0
 
-    def change(self, by: int) -> None:
+    def begin(self) -> bool:
+        """Turn the collector off, and tell whether it is this pause that keeps it off."""
         with self._lock:
-            self._count += by
-            if self._count:
-                gc.disable()
-            else:
+            if self._begun == _IN_A_ROW:
+                return False
+            self._begun += 1
+            self._under_way += 1
+            gc.disable()
+            return True
+
+    def end(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+            if not self._under_way:
+                self._begun = 0
                 gc.enable()
 
 
@@ -35,8 +49,9 @@ _pauses: Final = _Pauses()
 @contextmanager
 def paused() -> Iterator[None]:
     """Look for no cycles, in all threads, until this ends: for seconds in which a million objects are made."""
-    _pauses.change(1)
+    keeps_off = _pauses.begin()
     try:
         yield
     finally:
-        _pauses.change(-1)
+        if keeps_off:
+            _pauses.end()

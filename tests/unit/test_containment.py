@@ -168,3 +168,22 @@ def test_a_child_is_paired_without_the_events_of_its_siblings() -> None:
     index = index_of([put(1, PALLET, A, B), take(5, PALLET, A), put(6, OTHER_PALLET, B)])
     events = index.events(Subjects({A, PALLET}))
     assert [i.closed_at for i in Containment(standing(events)).of_child(A)] == [hours(5)]
+
+
+@pytest.mark.parametrize("ways", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_of_two_emptyings_at_one_instant_the_same_closes_whichever_arrived_first(ways: tuple[int, ...]) -> None:
+    said = [put(1, PALLET, A), take(3, PALLET, disposition="damaged"), take(3, PALLET)]
+    events = standing(seen([said[way] for way in ways]))
+    (stay,) = Containment(reversed(events)).of_child(A)
+    first = next(event for event in events if event.empties)
+    assert (stay.closed_at, stay.closed_by) == (hours(3), first.position)
+
+
+def test_a_lot_counted_in_thousands_of_containers_stays_in_each_until_that_is_emptied() -> None:
+    parents = [pack(n) for n in range(3_000)]
+    said = [put(n, parent, counted=[lot("L1")]) for n, parent in enumerate(parents)]
+    said += [take(5_000, parents[0]), put(6_000, parents[0], counted=[lot("L1")]), take(7_000, parents[1])]
+    found = Containment(standing(seen(said))).of_child(lot("L1"))
+    closed = [(i.parent, _hour(i.opened_at), _hour(i.closed_at)) for i in found if i.closed_at is not None]
+    assert closed == [(parents[0], 0, 5_000), (parents[1], 1, 7_000)]
+    assert [i.parent for i in found if i.closed_at is None] == [*parents[2:], parents[0]]

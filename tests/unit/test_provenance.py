@@ -22,10 +22,11 @@ from tests.support.happenings import (
     take,
     transform,
 )
-from tests.support.naive import naive_trace
+from tests.support.naive import naive_intervals, naive_trace
 from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import PUBLIC, Grant, Reader
+from traceability.ledger.index import MarkKind
 from traceability.supply_chain import seen
 from traceability.supply_chain.provenance import (
     PROPAGATING,
@@ -323,6 +324,18 @@ def _agree_with_all_walks(world: list[Happening], roots: list[str]) -> None:
         assert {n.id: n.reach.value for n in answer.nodes.values() if n.reach} == strongest
         assert {(e.kind.value, e.source, e.target, e.begin or 0) for e in answer.edges} == arcs
         assert answer.complete
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds(), st.sampled_from(CONTAINERS), st.sampled_from([Direction.BACK, Direction.FORWARD]))
+def test_all_that_was_ever_attached_to_a_root_is_shown(world: list[Happening], root: str, direction: Direction) -> None:
+    index, query = index_of(world), TraceQuery((root,), direction, max_depth=1, edge_kinds=frozenset(EdgeKind))
+    if root not in index.known([root]):
+        return
+    expected = {i[1:] for i in naive_intervals(standing(index.all())) if i[0] is MarkKind.ASSOCIATION and root in i}
+    shown = [edge for edge in trace(index, query).edges if edge.kind is EdgeKind.ASSOCIATION]
+    assert {(e.source, e.target, e.begin, e.end) for e in shown} == expected
+    assert len(shown) == len(expected)
 
 
 @settings(max_examples=200, deadline=None)

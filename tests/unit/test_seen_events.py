@@ -107,6 +107,12 @@ def test_pieces_of_a_trade_item_belong_to_its_lot() -> None:
     assert event.lots == {lot("L1")}
 
 
+def test_the_members_of_each_lot_are_those_whose_lot_it_is() -> None:
+    beside = f"{GTIN}/10/L2/21/C"
+    (event,) = (seen(record) for record in records([commission(1, pack("A"), beside, pack("B"), number="L1")]))
+    assert event.members == {lot("L1"): [pack("A"), pack("B")], lot("L2"): [pack("C")]}
+
+
 def test_one_thing_has_one_name_with_and_without_its_lot_or_variant() -> None:
     assert thing_of(f"{GTIN}/22/2A/10/L1") == lot("L1")
     assert {thing_of(f"{GTIN}/10/L1/21/A"), thing_of(pack("A"))} == {pack("A")}

@@ -7,8 +7,8 @@ The rules, each total and independent of arrival:
 - A repeated ADD changes nothing. Nor does a DELETE of what is not inside: nothing says since when it was.
 - One thing is in one container at a time. When it is packed into another without being unpacked, the first interval
   ends where the second begins (`implied`): a pallet that forgot to be emptied must not widen a recall. Of two packings
-  at the same instant the later in fold order stands. Counted (class-level) children are many things, so they may be
-  in several containers.
+  at the same instant the later in fold order stands; of two emptyings the first is named. Counted (class-level)
+  children are many things, so they may be in several containers.
 - What is consumed by a transformation or ends (ObjectEvent DELETE) leaves its container (`implied`).
 - AssociationEvents have intervals of their own, with neither of the last two rules.
 
@@ -17,7 +17,7 @@ An interval holds from its opening up to, but not including, its closing.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
@@ -108,7 +108,7 @@ class Containment:
     def __init__(self, events: Iterable[SeenEvent] = ()) -> None:
         self._ties: dict[str, dict[int, _Tie]] = {}  # by position: an event says one thing of a child
         self._paired: dict[MarkKind, dict[str, list[Interval]]] = {kind: {} for kind in MarkKind}
-        self._emptied: dict[MarkKind, dict[str, list[tuple[int, int]]]] = {kind: {} for kind in MarkKind}
+        self._emptied: dict[MarkKind, dict[str, list[tuple[int, FoldOrder, int]]]] = {kind: {} for kind in MarkKind}
         self._children: dict[MarkKind, dict[str, set[str]]] = {kind: {} for kind in MarkKind}
         self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
         self.add(events)
@@ -180,9 +180,10 @@ class Containment:
                 self._opened[kind].add((parent, at))
                 self._children[kind].setdefault(parent, set()).update([child.thing for child in children])
             if event.empties:
-                emptied = self._emptied[kind].setdefault(parent, [])
-                if (entry := (at, position)) not in emptied:
-                    insort(emptied, entry)
+                emptied, entry = self._emptied[kind].setdefault(parent, []), (at, FoldOrder(event), position)
+                place = bisect_left(emptied, entry)
+                if emptied[place : place + 1] != [entry]:
+                    emptied.insert(place, entry)
                     self._paired[kind].clear()
 
     def _add_ends(self, event: SeenEvent, about: Collection[str] | None) -> None:
@@ -203,7 +204,10 @@ class Containment:
         found: list[Interval] = []
         inside: dict[str, _Tie] = {}
         for tie in ties:
-            for parent, opened in [*inside.items()]:
+            # What is not alone in one container stays in the others, and whether those were emptied can wait.
+            touched = inside.keys() if _exclusive(tie) else inside.keys() & {tie.parent}
+            for parent in [*touched]:
+                opened = inside[parent]
                 emptied = self._next_emptying(kind, parent, opened.at)
                 closed: tuple[int, int, bool] | None = None
                 if emptied is not None and emptied[0] <= tie.at:
@@ -229,7 +233,10 @@ class Containment:
         if emptied is None:
             return None
         following = bisect_right(emptied, after, key=lambda entry: entry[0])
-        return emptied[following] if following < len(emptied) else None
+        if following == len(emptied):
+            return None
+        closed_at, _, closed_by = emptied[following]
+        return closed_at, closed_by
 
 
 _BY_PARENT: Final = attrgetter("opened_at", "parent")

@@ -6,6 +6,7 @@ positions; a flag is 0 or 1.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -53,7 +54,8 @@ class Facts:
     - `passages`: a thing goes into (`is_input`) or comes out of a transformation;
     - `ties`: a child goes into a parent (`opens`) or leaves it, see `containment`; `counted` children are many things;
     - `emptied`: all that is in a parent leaves it;
-    - `members`: a thing is of a lot.
+    - `members`: a thing is of a lot;
+    - `objects`: what was `told` of some children, by position, to be paired alone.
 
     A transformation is named by the tag of its transformationID, or by that of the one event that has none.
     """
@@ -68,8 +70,11 @@ class Facts:
         self.members = Table(("thing", "lot", "position"), ("thing", "lot"))
         self.joined: dict[int, str] = {}
         self.objects = Containment()
+        self.told: dict[int, dict[int, SeenEvent]] = defaultdict(dict)
         self._opened: dict[MarkKind, set[tuple[str, int]]] = {kind: set() for kind in MarkKind}
         self._said: set[tuple[int, int, object]] = set()
+        self._partly: set[int] = set()
+        self._emptyings: set[int] = set()
 
     def settle(self) -> None:
         """Take in what was added."""
@@ -90,9 +95,8 @@ class Facts:
         if event.type == TRANSFORMATION_EVENT:
             self.add_transformation(event)
         self._add_ties(event, event.mentions)
-        memberships = event.memberships
-        for lot in set(memberships.values()):
-            self.add_members(event, [thing for thing, of in memberships.items() if of == lot], lot)
+        for lot, things in event.members.items():
+            self.add_members(event, things, lot)
 
     def add_about(self, event: SeenEvent, thing: str) -> None:
         """Take in what an event that names many things says of one of them as a child, and of its lot."""
@@ -172,7 +176,8 @@ class Facts:
                 self._put_ties(event, those, self.things[parent], _TIES[kind], counted=class_level)
             if event.action == "ADD":
                 self._opened[kind].add((parent, event.occurred_at))
-        elif event.empties:
+        elif event.position not in self._emptyings and event.empties:
+            self._emptyings.add(event.position)
             self.objects.add((event,), ())
             if kind is MarkKind.CONTAINMENT:
                 self.emptied.put([self.things[parent]], event.occurred_at, event.position)
@@ -185,8 +190,10 @@ class Facts:
         """Return those of which an event has not yet said something."""
         if len(things) > 1:
             things = list(dict.fromkeys(things))
-        # One is taken in again because of its size, or because more of it is seen.
-        if not (event.whole and event.small):
+        # One is taken in again because of its size, or because more of it is seen, in the end all.
+        if not event.whole:
+            self._partly.add(event.position)
+        if not event.small or event.position in self._partly:
             things = [thing for thing in things if (event.position, thing, said) not in self._said]
             self._said.update([(event.position, thing, said) for thing in things])
         return things

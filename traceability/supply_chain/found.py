@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ from traceability.supply_chain.windows import END
 
 EDGE_KINDS: Final = tuple(sorted(EdgeKind))
 _FAR: Final = np.iinfo(np.int64).max
+_NAME: Final = itemgetter(0)
 
 
 class _Nodes:
@@ -114,7 +116,7 @@ class Found:
 
     def progress(self) -> Progress:
         """Return what is new since this was asked last, nodes in the order of their names."""
-        nodes = sorted(self._nodes(*(ints(sorted(changed)) for changed in self._changed)))
+        nodes = sorted(self._nodes(*(ints(sorted(changed)) for changed in self._changed)), key=_NAME)
         for changed in self._changed:
             changed.clear()
         passages = np.concatenate([NONE, *self._new_passages])
@@ -134,12 +136,14 @@ class Found:
         numbers = self._things.there, self._transformations.there
         found = list(self._nodes(*numbers))
         order = sorted(range(len(found)), key=[name for name, _ in found].__getitem__)
+        names = [found[place][0] for place in order]
         # By their ranks, names compare as numbers; those of transformations follow those of things.
         first = len(self._things.depth)
         rank = np.zeros(first + len(self._transformations.depth), np.int64)
         rank[np.concatenate([numbers[0], numbers[1] + first])[order]] = np.arange(len(order))
         nodes = dict(found[place] for place in order)
-        columns, positions = self._columns(rank, first, list(nodes))
+        # Not those of `nodes`: a thing may have the name of a transformation.
+        columns, positions = self._columns(rank, first, names)
         return Trace(
             query=query,
             known_at=known_at,

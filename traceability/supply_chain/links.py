@@ -86,8 +86,9 @@ class Links:
             # the more to see with each name that the walk comes upon.
             if event.whole and not event.small:
                 self._take_about(event, asked)
-            elif not event.whole or event.position not in self._taken:
-                self._taken.add(event.position)
+            elif event.position not in self._taken:
+                if event.whole:
+                    self._taken.add(event.position)
                 self.facts.add(event)
 
     def _take_about(self, event: SeenEvent, asked: Subjects) -> None:
@@ -96,7 +97,7 @@ class Links:
             self.facts.add_about(event, thing)
             if event.action == "ADD" and thing in event.parents:
                 self._held.setdefault(thing, []).append(event)
-        for lot in event.lots & asked.lots if asked.lots else ():
-            self.facts.add_members(event, [member for member, of in event.memberships.items() if of == lot], lot)
+        for lot in event.members.keys() & asked.lots if asked.lots else ():
+            self.facts.add_members(event, event.members[lot], lot)
         if event.type == TRANSFORMATION_EVENT:
             self.facts.add_transformation(event)

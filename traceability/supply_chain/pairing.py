@@ -107,11 +107,12 @@ def _next_emptyings(facts: Facts, parents: Ints, after: Ints) -> tuple[Ints, Int
     never = np.full(len(parents), END), np.full(len(parents), NOBODY)
     if not len(emptied):
         return never
-    order = np.lexsort((emptied["position"], emptied["at"], emptied["parent"]))
     instants = np.unique(emptied["at"])
     # Parent and instant as one number, for the instants are numbered too.
     width = len(instants) + 1
-    keys = emptied["parent"][order] * width + np.searchsorted(instants, emptied["at"][order])
+    keys = emptied["parent"] * width + np.searchsorted(instants, emptied["at"])
+    order = facts.first_told(keys, emptied["position"])
+    keys = keys[order]
     places = np.searchsorted(keys, parents * width + np.searchsorted(instants, after, side="right"))
     rows = order[np.minimum(places, len(order) - 1)]
     there = (places < len(order)) & (emptied["parent"][rows] == parents)
@@ -143,6 +144,9 @@ def _alone(facts: Facts, children: Ints) -> list[Intervals]:
 def objects_of(facts: Facts, child: int) -> Containment:
     """Return the containment that knows all ties of a child."""
     _, rows = facts.ties.find("child", np.array([child]))
-    positions = dict.fromkeys(facts.ties["position"][rows].tolist())
-    facts.objects.add([facts.events[position] for position in positions], (facts.things.names[child],))
+    told = facts.told[child]
+    # A walk comes to a tote at every level: only what is new, or seen more of, is taken in again.
+    new = {p: facts.events[p] for p in facts.ties["position"][rows].tolist() if told.get(p) is not facts.events[p]}
+    told.update(new)
+    facts.objects.add(new.values(), (facts.things.names[child],))
     return facts.objects

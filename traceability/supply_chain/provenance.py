@@ -200,25 +200,58 @@ class _Walk:
         at = passages["at"][here]
         # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
         led = (passages["is_input"][here] != back) & (first[which] <= at) & (at <= last[which])
-        which, here, at = which[led], here[led], at[led]
-        by, there = passages.find("transformation", passages["transformation"][here])
-        then = passages["at"][there]
+        here = np.unique(here[led])
+        met, via = np.unique(passages["transformation"][here], return_inverse=True)
+        of, there = passages.find("transformation", met)
+        far = passages["is_input"][there] == back
+        of, there = of[far], there[far]
+        # m inputs lead to n outputs in m + n steps: the one from which all is reached that is reached from any leads to
+        # all, each of the rest to the one that is reached whenever any is.
+        _, leader = self._first(via, here, latest=back)
+        turn = ~passages["at"] if back else passages["at"]
         # What goes in after something came out is not its origin.
-        in_time = then <= at[by] if back else then >= at[by]
-        far = (passages["is_input"][there] == back) & in_time
-        by, there, then = by[far], there[far], then[far]
+        in_time = turn[there] >= turn[here[leader]][of]
+        of, there = of[in_time], there[in_time]
+        reaching, final = self._first(of, there, latest=not back)
+        leads = np.zeros(len(here), np.bool_)
+        leads[leader[reaching]] = True
+        rest = np.flatnonzero(~leads)
+        to = np.full(len(met), NOTHING)
+        to[reaching] = there[final]
+        to = to[via[rest]]
         # A transformation of which nothing else is known is shown, too.
-        alone = np.setdiff1d(np.arange(len(here)), by)
-        by = np.concatenate([by, alone])
-        nothing = np.full(len(alone), NOTHING)
+        to[turn[to] < turn[here[rest]]] = NOTHING
+        here, there = np.concatenate([here[leader][of], here[rest]]), np.concatenate([there, to])
+        known, then = there != NOTHING, passages["at"][there]
         reached = Labels(
-            np.concatenate([passages["thing"][there], nothing]),
-            np.full(len(by), TRACED),
-            np.concatenate([then, nothing]),
-            np.concatenate([then if back else np.full(len(then), END), nothing]),
+            np.where(known, passages["thing"][there], NOTHING),
+            np.full(len(there), TRACED),
+            np.where(known, then, NOTHING),
+            np.where(known, then if back else END, NOTHING),
         )
-        via = passages["transformation"][here[by]]
-        return Steps.through(level.thing[which[by]], reached, via, here[by], np.concatenate([there, nothing]))
+        return Steps.through(passages["thing"][here], reached, passages["transformation"][here], here, there)
+
+    def _first(self, groups: Ints, rows: Ints, *, latest: bool) -> tuple[Ints, Ints]:
+        """Return the groups that have any of these passages, in order, and the place of the first (or latest) of each.
+
+        Of several at one instant, it is that of the first name: numbers depend on what arrived first.
+        """
+        passages, names = self._facts.passages, self._facts.things.names
+        at = passages["at"][rows]
+        order = np.lexsort((~at if latest else at, groups))
+        present, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+        places = order[starts]
+        tied = order[at[order] == np.repeat(at[places], counts)]
+        if len(tied) == len(places):
+            return present, places
+        named: dict[int, tuple[str, int]] = {}
+        for group, place, thing in zip(
+            groups[tied].tolist(), tied.tolist(), passages["thing"][rows[tied]].tolist(), strict=True
+        ):
+            name = names[thing]
+            if group not in named or name < named[group][0]:
+                named[group] = name, place
+        return present, ints(place for _, place in named.values())
 
     def _to_containers(self, level: Labels) -> Steps:
         found = intervals(self._facts, np.unique(level.thing))
@@ -263,13 +296,21 @@ class _Walk:
         return Steps.along(origin.thing, reached, edges)
 
     def _to_attached(self, level: Labels) -> Steps:
-        steps = Steps.none()
+        number, rows = self._facts.things, list[tuple[int, ...]]()
         first, last = self._span(level)
         for thing, since, until in zip(level.thing.tolist(), first.tolist(), last.tolist(), strict=True):
-            for end, interval in self._attachments(thing):
-                if interval.opened_at <= until and since <= interval.last:
-                    steps = steps.and_then(self._attached(thing, end, interval))
-        return steps
+            for end, i in self._attachments(thing):
+                if i.opened_at <= until and since <= i.last:
+                    closed_at = END if i.closed_at is None else i.closed_at
+                    closed_by = NOTHING if i.closed_by is None else i.closed_by
+                    ends = number[i.child], number[i.parent]
+                    reached = number[end], ATTACHED, i.opened_at, i.last
+                    rows.append((thing, *reached, *ends, i.opened_at, closed_at, i.opened_by, closed_by))
+        if not rows:
+            return Steps.none()
+        columns = list(np.array(rows, np.int64).T)
+        kind = np.full(len(rows), EDGE_KINDS.index(EdgeKind.ASSOCIATION))
+        return Steps.along(columns[0], Labels(*columns[1:5]), Edges(kind, *columns[5:]))
 
     def _attachments(self, thing: int) -> Iterator[tuple[str, Interval]]:
         ties, name = self._facts.ties, self._facts.things.names[thing]
@@ -280,23 +321,6 @@ class _Walk:
                 if column == "child":
                     yield from ((i.parent, i) for i in objects.of_child(name, MarkKind.ASSOCIATION))
         yield from ((i.child, i) for i in self._facts.objects.of_parent(name, MarkKind.ASSOCIATION))
-
-    def _attached(self, thing: int, end: str, interval: Interval) -> Steps:
-        number = self._facts.things
-        last = END if interval.closed_at is None else interval.closed_at
-        until = NOTHING if interval.closed_by is None else interval.closed_by
-        kind = EDGE_KINDS.index(EdgeKind.ASSOCIATION)
-        row = (
-            kind,
-            number[interval.child],
-            number[interval.parent],
-            interval.opened_at,
-            last,
-            interval.opened_by,
-            until,
-        )
-        reached = (number[end], ATTACHED, interval.opened_at, interval.last)
-        return Steps.along(ints([thing]), Labels(*(ints([n]) for n in reached)), Edges(*(ints([n]) for n in row)))
 
 
 def _along_intervals(origin: Ints, reached: Labels, over: Intervals) -> Steps:

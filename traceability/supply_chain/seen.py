@@ -285,6 +285,14 @@ class SeenEvent:
         return {mention.thing: lot for mention in self.mentions if (lot := self._lot_in(mention)) is not None}
 
     @_once
+    def members(self) -> Mapping[str, Sequence[str]]:
+        """Return the things of each lot, as far as the event tells them."""
+        found: dict[str, list[str]] = {}
+        for thing, lot in self.memberships.items():
+            found.setdefault(lot, []).append(thing)
+        return found
+
+    @_once
     def small(self) -> bool:
         """Tell whether it is cheap to read all that the event says."""
         return len(self.items) <= FEW
