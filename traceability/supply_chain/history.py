@@ -201,7 +201,7 @@ def _entries(
     emptyings = {e.position for events in around.values() for e in counting(events.values()) if e.empties}
     entries = {event.position: HistoryEntry(event, event.of(thing)) for event in own}
     for stay in sorted(stays, key=lambda stay: stay.depth):
-        for event in around[stay.container].values():
+        for event in around.get(stay.container, {}).values():
             within = stay.window.first <= event.occurred_at <= stay.window.last
             # The emptying of a container names none of its children, and is how this one left.
             how_it_left = event.position in emptyings and (stay.container, event.occurred_at) in left
