@@ -143,17 +143,29 @@ class Facts:
         """Take in all that goes into or comes out of a transformation."""
         at, position = event.occurred_at, event.position
         self.events[position] = event
-        if event.transformation is None:
-            transformation = self.transformations[f"event:{event.event_id}"]
-        else:
-            transformation = self.transformations[f"transformation:{event.transformation}"]
-            self.joined[transformation] = event.transformation
+        transformation = self.transformation_of(event)
         inputs: list[int] = []
         outputs: list[int] = []
         for mention in event.mentions:
             (inputs if mention.role is Role.INPUT else outputs).append(self.things[mention.thing])
         for things, is_input in ((inputs, True), (outputs, False)):
             self.passages.put(self._once(event, things, is_input), is_input, transformation, at, position)
+
+    def transformation_of(self, event: SeenEvent) -> int:
+        """Return the number of the transformation that an event is part of."""
+        if event.transformation is None:
+            return self.transformations[f"event:{event.event_id}"]
+        number = self.transformations[f"transformation:{event.transformation}"]
+        self.joined[number] = event.transformation
+        return number
+
+    def note_opened(self, kind: MarkKind, opened: Iterable[tuple[str, int]]) -> None:
+        """Note into which parents something was put, and when."""
+        self._opened[kind].update(opened)
+
+    def partly(self, event: SeenEvent) -> bool:
+        """Tell whether an event was taken in when not all of it was seen."""
+        return event.position in self._partly
 
     def _add_ties(self, event: SeenEvent, mentions: Sequence[Mention]) -> None:
         kind = MARK_KINDS.get(event.type)
@@ -175,7 +187,7 @@ class Facts:
                 those = [child for child, level in counted.items() if level is class_level]
                 self._put_ties(event, those, self.things[parent], _TIES[kind], counted=class_level)
             if event.action == "ADD":
-                self._opened[kind].add((parent, event.occurred_at))
+                self.note_opened(kind, [(parent, event.occurred_at)])
         elif event.position not in self._emptyings and event.empties:
             self._emptyings.add(event.position)
             self.objects.add((event,), ())

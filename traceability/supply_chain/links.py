@@ -8,6 +8,7 @@ import numpy as np
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.facts import Facts
+from traceability.supply_chain.in_bulk import add_whole
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
 from traceability.supply_chain.tables import Ints
@@ -81,15 +82,22 @@ class Links:
         return [event for event in events if self._as_of is None or event.occurred_at <= self._as_of]
 
     def _take(self, events: Iterable[SeenEvent], asked: Subjects) -> None:
+        whole = []
         for event in events:
             # Of a small event it is cheaper to take in everything, once. Of one that is partly hidden, there is all
             # the more to see with each name that the walk comes upon.
             if event.whole and not event.small:
                 self._take_about(event, asked)
             elif event.position not in self._taken:
-                if event.whole:
-                    self._taken.add(event.position)
-                self.facts.add(event)
+                if not event.whole:
+                    self.facts.add(event)
+                    continue
+                self._taken.add(event.position)
+                if self.facts.partly(event):
+                    self.facts.add(event)
+                else:
+                    whole.append(event)
+        add_whole(self.facts, whole)
 
     def _take_about(self, event: SeenEvent, asked: Subjects) -> None:
         """Take in what an event that names many things says of those that are asked for."""

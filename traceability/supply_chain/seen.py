@@ -280,7 +280,7 @@ class SeenEvent:
     @_once
     def memberships(self) -> Mapping[str, str]:
         """Return the lot of each thing whose lot the event tells."""
-        if b"/10/" not in self._what and self._made_with is None:
+        if b"/10/" not in self._what and self.made_with is None:
             return _NO_LOTS
         return {mention.thing: lot for mention in self.mentions if (lot := self._lot_in(mention)) is not None}
 
@@ -318,7 +318,7 @@ class SeenEvent:
 
     def lot_of(self, thing: str) -> str | None:
         """Return the lot of one thing, if the event tells it."""
-        if b"/10/" not in self._what and self._made_with is None:
+        if b"/10/" not in self._what and self.made_with is None:
             return None
         lots = [lot for mention in self.of(thing) if (lot := self._lot_in(mention)) is not None]
         return lots[-1] if lots else None
@@ -332,8 +332,9 @@ class SeenEvent:
     def concerns(self, asked: Subjects) -> bool:
         """Tell whether the event names any of these things, a member of these lots, or these transformations."""
         if self.small:
-            for mention in self.mentions:
-                if mention.thing in asked.things:
+            for item in self.items:
+                # Most items are in themselves the names of things.
+                if (item.id in asked.things or thing_of(item.id) in asked.things) and item.list in ROLES:
                     return True
         elif self.among(asked.things):
             return True
@@ -342,16 +343,20 @@ class SeenEvent:
         return bool(asked.transformations) and self.transformation in asked.transformations
 
     @property
+    def names_lots_beside_serials(self) -> bool:
+        """Tell whether the event may name the lot of a thing with it; a canonical link is written in one way."""
+        return b"/10/" in self._what and (b"/21/" in self._what or b"/8006/" in self._what)
+
+    @property
     def ties(self) -> bool:
         """Tell whether the event may tie things together; one that only observes them may still tell their lots."""
         if self.type in (OBJECT_EVENT, TRANSACTION_EVENT):
             made_or_ended = self.type == OBJECT_EVENT and self.action != "OBSERVE"
-            what = self._what
-            return made_or_ended or (b"/10/" in what and (b"/21/" in what or b"/8006/" in what))
+            return made_or_ended or self.names_lots_beside_serials
         return True
 
     @_once
-    def _made_with(self) -> str | None:
+    def made_with(self) -> str | None:
         """Return the lot number in the ILMD of an event that makes things.
 
         ILMD describes what an ObjectEvent ADD commissions and what a transformation puts out (EPCIS 2.0 §7.3.8).
@@ -364,7 +369,7 @@ class SeenEvent:
         """Return the lot that a thing is of: beside its serial, else in the ILMD it is made with."""
         lot = mention.lot
         if lot is None:
-            number = self._made_with
+            number = self.made_with
             if number is None or mention.role not in _MADE or is_lot(mention.thing):
                 return None
             lot = lot_of(mention.thing, number)

@@ -124,6 +124,12 @@ def thing_of(uri: str) -> str:
     return uri if identifier is None else identifier.subject
 
 
+def things_of(uris: Iterable[str]) -> list[str]:
+    """Return the names of the things that identifiers mean."""
+    plain = _PLAIN
+    return [uri if plain(uri) is not None else thing_of(uri) for uri in uris]
+
+
 def lot_of(thing: str, number: str) -> str | None:
     """Return the URI of the lot `number` of a trade item; None when the thing has no GTIN."""
     if len(number) > _LOT_LENGTH:

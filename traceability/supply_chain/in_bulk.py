@@ -1,0 +1,138 @@
+"""What many small events say, taken in at once: the same as `Facts.add` of each, for a tenth of the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.facts import ATTACHED, CONTAINED, NOWHERE, Facts
+from traceability.supply_chain.seen import (
+    AGGREGATION_EVENT,
+    ASSOCIATION_EVENT,
+    OBJECT_EVENT,
+    TRANSFORMATION_EVENT,
+    Role,
+    SeenEvent,
+)
+from traceability.supply_chain.tables import Flags, Ints, ints
+from traceability.supply_chain.things import ROLES, is_lot, lot_of, things_of
+
+_ROLES: Final = tuple(Role)
+_OBJECT, _PARENT, _CHILD, _INPUT, _OUTPUT = map(_ROLES.index, Role)
+# The role of what stands in a list, and in the lowest bit whether the list counts it.
+_CODES: Final = {name: 2 * _ROLES.index(role) + counted for name, (role, counted) in ROLES.items()}
+_NO_CODE: Final = -1
+
+_NOTHING, _TRANSFORMS, _ENDS, _PUTS, _TAKES, _ATTACHES, _DETACHES = range(7)
+_ACTS: Final = {
+    (TRANSFORMATION_EVENT, None): _TRANSFORMS,
+    (OBJECT_EVENT, "DELETE"): _ENDS,
+    (AGGREGATION_EVENT, "ADD"): _PUTS,
+    (AGGREGATION_EVENT, "DELETE"): _TAKES,
+    (ASSOCIATION_EVENT, "ADD"): _ATTACHES,
+    (ASSOCIATION_EVENT, "DELETE"): _DETACHES,
+}
+_field: Final = attrgetter("list")
+_uri: Final = attrgetter("id")
+
+
+class _Batch:
+    """Events and their items in columns; `event` is the number of each item's event, `code` as in `_CODES`."""
+
+    def __init__(self, facts: Facts, events: Sequence[SeenEvent]) -> None:
+        items = list(chain.from_iterable([event.items for event in events]))
+        codes = ints(_CODES.get(field, _NO_CODE) for field in map(_field, items))
+        counts = ints(len(event.items) for event in events)
+        self.names = things_of(map(_uri, items))
+        self.code = codes
+        self.role = codes >> 1
+        self.counted = codes & 1
+        self.event = np.repeat(np.arange(len(events)), counts)
+        named = codes != _NO_CODE  # a transformationID names no thing
+        self.thing = np.full(len(items), NOWHERE)
+        things = (name for name, is_thing in zip(self.names, named.tolist(), strict=True) if is_thing)
+        self.thing[named] = ints(map(facts.things.__getitem__, things))
+        self.act = ints(
+            _TRANSFORMS if event.type == TRANSFORMATION_EVENT else _ACTS.get((event.type, event.action), _NOTHING)
+            for event in events
+        )
+        self.at = ints(map(attrgetter("occurred_at"), events))
+        self.position = ints(map(attrgetter("position"), events))
+
+    def last_said(self, rows: Ints) -> Ints:
+        """Return, of items of the same thing in the same event, the last."""
+        keys = self.event[rows] * (int(self.thing.max(initial=0)) + 1) + self.thing[rows]
+        _, places = np.unique(keys[::-1], return_index=True)
+        return rows[::-1][places]
+
+
+def add_whole(facts: Facts, events: Sequence[SeenEvent]) -> None:
+    """Take in all that events say that are small, seen whole, and taken in for the first time."""
+    if not events:
+        return
+    facts.events.update([(event.position, event) for event in events])
+    batch = _Batch(facts, events)
+    _add_passages(facts, events, batch)
+    act = batch.act[batch.event]
+    gone = (act == _TRANSFORMS) | (act == _ENDS)
+    gone &= (batch.code != _NO_CODE) & (batch.role != _OUTPUT) & (batch.counted == 0)
+    rows = batch.last_said(np.flatnonzero(gone))
+    _add_ties(facts, batch, rows, np.full(len(rows), NOWHERE), CONTAINED)
+    for acts, kind in (((_PUTS, _TAKES), MarkKind.CONTAINMENT), ((_ATTACHES, _DETACHES), MarkKind.ASSOCIATION)):
+        _add_containment(facts, events, batch, np.isin(act, acts), kind)
+    _add_members(facts, events, batch)
+
+
+def _add_passages(facts: Facts, events: Sequence[SeenEvent], batch: _Batch) -> None:
+    transforming = np.flatnonzero(batch.act == _TRANSFORMS)
+    transformation = np.full(len(events), NOWHERE)
+    transformation[transforming] = ints(facts.transformation_of(events[number]) for number in transforming.tolist())
+    here = (batch.act[batch.event] == _TRANSFORMS) & (batch.code != _NO_CODE)
+    for is_input in (False, True):
+        rows = batch.last_said(np.flatnonzero(here & ((batch.role == _INPUT) == is_input)))
+        event = batch.event[rows]
+        columns = (np.full(len(rows), int(is_input)), transformation[event], batch.at[event], batch.position[event])
+        facts.passages.extend(batch.thing[rows], *columns)
+
+
+def _add_containment(facts: Facts, events: Sequence[SeenEvent], batch: _Batch, here: Flags, kind: MarkKind) -> None:
+    parent = np.full(len(events), NOWHERE)
+    parents = here & (batch.code != _NO_CODE) & (batch.role == _PARENT)
+    parent[batch.event[parents]] = batch.thing[parents]
+    rows = np.flatnonzero(here & (batch.code != _NO_CODE) & (batch.role == _CHILD) & (parent[batch.event] != NOWHERE))
+    rows = batch.last_said(rows)
+    _add_ties(facts, batch, rows, parent[batch.event[rows]], CONTAINED if kind is MarkKind.CONTAINMENT else ATTACHED)
+    filled = np.zeros(len(events), np.bool_)
+    filled[batch.event[rows]] = True
+    opens = (batch.act == _PUTS) | (batch.act == _ATTACHES)
+    opened = np.flatnonzero(filled & opens)
+    facts.note_opened(kind, zip(facts.things.of(parent[opened]), batch.at[opened].tolist(), strict=True))
+    facts.add_emptyings(events[number] for number in np.flatnonzero((parent != NOWHERE) & ~filled & ~opens).tolist())
+
+
+def _add_ties(facts: Facts, batch: _Batch, rows: Ints, parent: Ints, kind: int) -> None:
+    event = batch.event[rows]
+    opens = np.isin(batch.act[event], (_PUTS, _ATTACHES)).astype(np.int64)
+    columns = (parent, batch.at[event], opens, batch.position[event], batch.counted[rows], np.full(len(rows), kind))
+    facts.ties.extend(batch.thing[rows], *columns)
+
+
+def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: _Batch) -> None:
+    made = (batch.code != _NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT))
+    made_by = np.split(np.flatnonzero(made), np.searchsorted(batch.event[made], np.arange(1, len(events))))
+    for event, rows in zip(events, made_by, strict=True):
+        if event.names_lots_beside_serials:
+            for lot, things in event.members.items():
+                facts.add_members(event, things, lot)
+        elif (number := event.made_with) is not None:
+            lots: dict[str, dict[str, None]] = {}
+            for name in [batch.names[row] for row in rows.tolist()]:
+                if not is_lot(name) and (of := lot_of(name, number)) is not None:
+                    lots.setdefault(of, {})[name] = None
+            for lot, named in lots.items():
+                facts.add_members(event, named, lot)
