@@ -7,8 +7,8 @@ and found there the next time. Who asks is one of the fifty organisations: every
 places and conditions to the public, as a profile would.
 
 - Item history is folded in this process, without HTTP, with Python's collector set as `traceability serve` sets it: 400
-  packs, cases, pallets and lots, each asked for the first time. Targets for p99: 5 ms (aim 2) at a million events, 10
-  ms (aim 4) at ten million.
+  packs, cases, pallets and lots, each asked for the first time since the server started, whose cache is empty, and then
+  again. Targets for p99: 5 ms (aim 2) at a million events, 10 ms (aim 4) at ten million.
 - Traces of about 1,000, 10,000 and 100,000 nodes are asked for over HTTP from a server on the loopback, as JSON and as
   NDJSON. Targets at a million events: JSON p95 50, 250 and 2,500 ms (aim 25, 120, 1,500); first byte of the largest as
   NDJSON 300 ms (aim 100).
