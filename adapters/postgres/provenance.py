@@ -8,8 +8,7 @@ nor a tag of a hidden part finds an event.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from itertools import chain
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 from adapters.postgres.arrays import bigints
 from adapters.postgres.ledger import PostgresLedger
@@ -132,11 +131,24 @@ def _records(hits: LiteralString, tying: LiteralString = "") -> LiteralString:
 
 
 _AT: Final = _RECORDS.format(positions="%(positions)s")
-_EVENTS: Final = _records(_TAGGED)
-_TIES: Final = _records(_TAGGED, _TYING)
+
+
+class _Statements(NamedTuple):
+    """For what is asked for by tags, in windows, and in both ways at once: each statement takes time of its own."""
+
+    tagged: LiteralString
+    within: LiteralString
+    both: LiteralString
+
+
+def _statements(within: LiteralString, tying: LiteralString = "") -> _Statements:
+    both: LiteralString = f"{_TAGGED} UNION ALL SELECT position FROM ({within}) within"
+    return _Statements(_records(_TAGGED, tying), _records(within, tying), _records(both, tying))
+
+
+_EVENTS: Final = _statements(_EVENTS_IN_WINDOWS)
+_TIES: Final = _statements(_TIES_IN_WINDOWS, _TYING)
 _TIES_WITHIN: Final = _records(_WITHIN, _TYING)
-_EVENTS_DURING: Final = _records(_EVENTS_IN_WINDOWS)
-_TIES_DURING: Final = _records(_TIES_IN_WINDOWS, _TYING)
 
 _EMPTIED: Final[LiteralString] = f"""
 WITH emptied AS MATERIALIZED (
@@ -179,11 +191,11 @@ class PostgresProvenance:
 
     def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
         """Return the events that concern what is asked for, and what retracts them."""
-        return self._with_declarations(self._concerning(asked, during or {}, _EVENTS, _EVENTS_DURING))
+        return self._with_declarations(self._concerning(asked, during or {}, _EVENTS))
 
     def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        found = self._concerning(asked, during or {}, _TIES, _TIES_DURING)
+        found = self._concerning(asked, during or {}, _TIES)
         return self._counting([event for event in found if event.ties])
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
@@ -232,17 +244,16 @@ class PostgresProvenance:
             unsettled = dict.fromkeys((asked[n - 1][0], at) for *_, n, at in rows if n not in settled)
         return list(found.values())
 
-    def _concerning(
-        self, asked: Subjects, during: Mapping[str, Window], tagged: LiteralString, within: LiteralString
-    ) -> list[SeenEvent]:
+    def _concerning(self, asked: Subjects, during: Mapping[str, Window], statements: _Statements) -> list[SeenEvent]:
         self._asked.update(asked.things, asked.lots, during)
-        rows: Iterable[tuple[Any, ...]] = ()
-        if any(asked):
-            rows = self._rows(tagged, tags=self._hashes(asked.tags))
-        if during:
-            rows = chain(rows, self._rows(within, **self._windows(during)))
-            asked = asked._replace(things=asked.things | during.keys())
-        return [event for event in self._see(rows) if event.concerns(asked)]
+        if not during:
+            rows = self._rows(statements.tagged, tags=self._hashes(asked.tags)) if any(asked) else []
+        elif not any(asked):
+            rows = self._rows(statements.within, **self._windows(during))
+        else:
+            rows = self._rows(statements.both, tags=self._hashes(asked.tags), **self._windows(during))
+        concerned = asked._replace(things=asked.things | during.keys())
+        return [event for event in self._see(rows) if event.concerns(concerned)]
 
     def _counting(self, events: list[SeenEvent]) -> list[SeenEvent]:
         if not self._declarations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
 from traceability.supply_chain.tables import Ints
 from traceability.supply_chain.windows import Window
+
+_MANY: Final = 128
+"""Events from which on it takes less time to take them in at once."""
 
 
 class Links:
@@ -97,7 +101,11 @@ class Links:
                     self.facts.add(event)
                 else:
                     whole.append(event)
-        add_whole(self.facts, whole)
+        if len(whole) < _MANY:
+            for event in whole:
+                self.facts.add(event)
+        else:
+            add_whole(self.facts, whole)
 
     def _take_about(self, event: SeenEvent, asked: Subjects) -> None:
         """Take in what an event that names many things says of those that are asked for."""
