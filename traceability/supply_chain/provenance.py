@@ -174,17 +174,16 @@ class _Walk:
     def _steps(self, level: Labels) -> Steps:
         kinds = self._query.edge_kinds
         traced = level.at(level.reach == TRACED)
-        steps = Steps.none()
+        found = []
         if EdgeKind.TRANSFORMATION in kinds:
-            steps = steps.and_then(self._through_transformations(level))
+            found.append(self._through_transformations(level))
         if EdgeKind.CONTAINMENT in kinds:
-            steps = steps.and_then(self._to_containers(level.at(level.reach != LOT)))
-            steps = steps.and_then(self._to_contents(traced))
+            found += [self._to_containers(level.at(level.reach != LOT)), self._to_contents(traced)]
         if EdgeKind.LOT in kinds:
-            steps = steps.and_then(self._over_lots(traced))
+            found += self._over_lots(traced)
         if EdgeKind.ASSOCIATION in kinds:
-            steps = steps.and_then(self._to_attached(traced))
-        return steps
+            found.append(self._to_attached(traced))
+        return Steps.together(found)
 
     def _span(self, level: Labels) -> tuple[Ints, Ints]:
         """Return from when to when something has to happen to a thing itself to belong to the trace."""
@@ -274,14 +273,11 @@ class _Walk:
         reached = Labels(over.child, np.where(over.counted, LOT, TRACED), since, until)
         return _along_intervals(level.thing[which], reached, over)
 
-    def _over_lots(self, level: Labels) -> Steps:
+    def _over_lots(self, level: Labels) -> Iterator[Steps]:
         members = self._facts.members
-        which, rows = members.find("lot", level.thing)
-        steps = self._over_memberships(level, which, rows, "thing", TRACED)
+        yield self._over_memberships(level, *members.find("lot", level.thing), "thing", TRACED)
         if self._back:
-            which, rows = members.find("thing", level.thing)
-            steps = steps.and_then(self._over_memberships(level, which, rows, "lot", LOT))
-        return steps
+            yield self._over_memberships(level, *members.find("thing", level.thing), "lot", LOT)
 
     def _over_memberships(self, level: Labels, which: Ints, rows: Ints, far: str, reach: int) -> Steps:
         members = self._facts.members

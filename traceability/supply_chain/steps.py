@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -57,17 +58,22 @@ class Steps(NamedTuple):
         nothing = np.full(len(origin), NOTHING)
         return cls(origin, reached, nothing, nothing, nothing, np.arange(len(origin)), edges)
 
-    def and_then(self, other: Steps) -> Steps:
-        """Return these steps and the others."""
-        moved = np.where(other.over == NOTHING, NOTHING, other.over + len(self.edges.kind))
-        return Steps(
-            np.concatenate([self.origin, other.origin]),
-            Labels(*map(np.concatenate, zip(self.reached, other.reached, strict=True))),
-            np.concatenate([self.via, other.via]),
-            np.concatenate([self.here, other.here]),
-            np.concatenate([self.there, other.there]),
-            np.concatenate([self.over, moved]),
-            Edges(*map(np.concatenate, zip(self.edges, other.edges, strict=True))),
+    @classmethod
+    def together(cls, several: Iterable[Steps]) -> Steps:
+        """Return all of several."""
+        some = [steps for steps in several if len(steps.origin)]
+        if len(some) < 2:  # noqa: PLR2004
+            return some[0] if some else cls.none()
+        before = np.cumsum([0, *[len(steps.edges.kind) for steps in some]])
+        moved = [np.where(s.over == NOTHING, NOTHING, s.over + edges) for s, edges in zip(some, before, strict=False)]
+        return cls(
+            np.concatenate([steps.origin for steps in some]),
+            Labels(*map(np.concatenate, zip(*[steps.reached for steps in some], strict=True))),
+            np.concatenate([steps.via for steps in some]),
+            np.concatenate([steps.here for steps in some]),
+            np.concatenate([steps.there for steps in some]),
+            np.concatenate(moved),
+            Edges(*map(np.concatenate, zip(*[steps.edges for steps in some], strict=True))),
         )
 
     def at(self, rows: Ints | Flags) -> Steps:
