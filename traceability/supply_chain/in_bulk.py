@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Final
@@ -29,7 +29,7 @@ _CODES: Final = {name: 2 * _ROLES.index(role) + counted for name, (role, counted
 _NO_CODE: Final = -1
 
 _NOTHING, _TRANSFORMS, _ENDS, _PUTS, _TAKES, _ATTACHES, _DETACHES = range(7)
-_ACTS: Final = {
+_ACTS: Final[Mapping[tuple[str, str | None], int]] = {
     (OBJECT_EVENT, "DELETE"): _ENDS,
     (AGGREGATION_EVENT, "ADD"): _PUTS,
     (AGGREGATION_EVENT, "DELETE"): _TAKES,
