@@ -11,10 +11,10 @@ from tests.support.worlds import worlds
 from traceability.supply_chain import pairing
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.facts import Facts
-from traceability.supply_chain.pairing import NOBODY, Intervals, intervals
+from traceability.supply_chain.pairing import Intervals, intervals
 from traceability.supply_chain.seen import SeenEvent
 from traceability.supply_chain.standing import standing
-from traceability.supply_chain.tables import NONE, ints
+from traceability.supply_chain.tables import NONE, NOTHING, ints
 from traceability.supply_chain.windows import END
 
 A, B = pack("A"), pack("B")
@@ -58,7 +58,7 @@ def one_by_one(events: list[SeenEvent]) -> list[Stay]:
             i.opened_at,
             END if i.closed_at is None else i.closed_at,
             i.opened_by,
-            NOBODY if i.closed_by is None else i.closed_by,
+            NOTHING if i.closed_by is None else i.closed_by,
             i.counted,
         )
         for child in {thing for event in events for thing in event.things}

@@ -10,8 +10,8 @@ import numpy as np
 
 from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.labels import REACHES, TRACED, Labels
-from traceability.supply_chain.steps import NOTHING, Edges, Steps
-from traceability.supply_chain.tables import NONE, Flags, Ints, ints
+from traceability.supply_chain.steps import Edges, Steps
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints
 from traceability.supply_chain.traced import (
     Direction,
     EdgeColumns,

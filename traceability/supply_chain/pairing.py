@@ -12,17 +12,16 @@ import numpy as np
 
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.facts import CONTAINED, NOWHERE, Facts
-from traceability.supply_chain.tables import NONE, Flags, Ints, ints
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints
 from traceability.supply_chain.windows import END
 
-NOBODY: Final = -1
 _LONG: Final = 8
 """Ties of a child from which on it is paired alone: side by side, each costs as much as for all children together."""
 
 
 class Intervals(NamedTuple):
     """`child` was in `parent` from `opened_at` until before `closed_at` (END: while it is), as events at two positions
-    say (`closed_by` NOBODY: none); `counted` children are many things. In order of `child`.
+    say (`closed_by` NOTHING: none); `counted` children are many things. In order of `child`.
     """  # noqa: D205 - one sentence
 
     child: Ints
@@ -83,11 +82,11 @@ def _side_by_side(facts: Facts, which: Ints, rows: Ints) -> list[Intervals]:
             )
         )
 
-    inside = np.full(len(starts), NOBODY)  # the tie that opened what each child is in
+    inside = np.full(len(starts), NOTHING)  # the tie that opened what each child is in
     for turn in range(int(counts.max())):
         here = np.flatnonzero(counts > turn)
         tie, opened = starts[here] + turn, inside[here]
-        was_in = opened != NOBODY
+        was_in = opened != NOTHING
         emptied = was_in & (emptied_at[opened] <= at[tie])
         left = (opens[tie] == 0) & ((parent[tie] == NOWHERE) | (parent[tie] == parent[opened]))
         moved = (opens[tie] == 1) & (parent[tie] != parent[opened])
@@ -95,16 +94,16 @@ def _side_by_side(facts: Facts, which: Ints, rows: Ints) -> list[Intervals]:
         close(opened[emptied], emptied_at[opened[emptied]], emptied_by[opened[emptied]])
         close(opened[stated], at[tie[stated]], position[tie[stated]])
         out = ~was_in | emptied | stated
-        inside[here] = np.where(out, np.where(opens[tie] == 1, tie, NOBODY), opened)
-    still = inside[inside != NOBODY]
+        inside[here] = np.where(out, np.where(opens[tie] == 1, tie, NOTHING), opened)
+    still = inside[inside != NOTHING]
     close(still, emptied_at[still], emptied_by[still])
     return found
 
 
 def _next_emptyings(facts: Facts, parents: Ints, after: Ints) -> tuple[Ints, Ints]:
-    """Return when each parent was emptied first after an instant, and by which event; END and NOBODY if never."""
+    """Return when each parent was emptied first after an instant, and by which event; END and NOTHING if never."""
     emptied = facts.emptied
-    never = np.full(len(parents), END), np.full(len(parents), NOBODY)
+    never = np.full(len(parents), END), np.full(len(parents), NOTHING)
     if not len(emptied):
         return never
     instants = np.unique(emptied["at"])
@@ -135,7 +134,7 @@ def _alone(facts: Facts, children: Ints) -> list[Intervals]:
             ints(i.opened_at for i in found),
             ints(END if i.closed_at is None else i.closed_at for i in found),
             ints(i.opened_by for i in found),
-            ints(NOBODY if i.closed_by is None else i.closed_by for i in found),
+            ints(NOTHING if i.closed_by is None else i.closed_by for i in found),
             ints(i.counted for i in found),
         )
     ]

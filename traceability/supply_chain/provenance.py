@@ -36,8 +36,8 @@ from traceability.supply_chain.labels import ATTACHED, CARRIER, LOT, TRACED, Kep
 from traceability.supply_chain.links import Links
 from traceability.supply_chain.pairing import Intervals, intervals, objects_of
 from traceability.supply_chain.seen import is_class
-from traceability.supply_chain.steps import NOTHING, Edges, Steps
-from traceability.supply_chain.tables import NONE, Flags, Ints, ints, joined
+from traceability.supply_chain.steps import Edges, Steps
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints, joined
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
     PROPAGATING,

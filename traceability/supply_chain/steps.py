@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from traceability.supply_chain.labels import Labels
-from traceability.supply_chain.tables import NONE, Flags, Ints
-
-NOTHING: Final = -1
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints
 
 
 class Edges(NamedTuple):

@@ -16,6 +16,8 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 NONE: Final[Ints] = np.empty(0, np.int64)
+NOTHING: Final = -1
+"""In a column of numbers or positions: there is none."""
 
 
 def ints(numbers: Iterable[int]) -> Ints:
