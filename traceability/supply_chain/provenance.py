@@ -52,7 +52,7 @@ from traceability.supply_chain.traced import (
     TraceNode,
     TraceQuery,
 )
-from traceability.supply_chain.windows import BEGIN, END, Window
+from traceability.supply_chain.windows import BEGIN, END, hulls
 
 __all__ = [
     "MAX_ROOTS",
@@ -162,13 +162,8 @@ class _Walk:
         opened = np.unique(level.thing[level.reach == TRACED])
         others = np.setdiff1d(level.thing[level.reach == LOT], opened)
         carriers = level.at((level.reach == CARRIER) & ~np.isin(level.thing, np.concatenate([opened, others])))
-        carriers = carriers.at(np.argsort(carriers.thing, kind="stable"))
-        things, starts = np.unique(carriers.thing, return_index=True)
-        windows = {}
-        if len(things):
-            firsts, lasts = np.minimum.reduceat(carriers.first, starts), np.maximum.reduceat(carriers.last, starts)
-            bounds = map(Window, firsts.tolist(), lasts.tolist())
-            windows = dict(zip(self._facts.things.of(things), bounds, strict=True))
+        names = self._facts.things.of(carriers.thing)
+        windows = hulls(zip(names, carriers.first.tolist(), carriers.last.tolist(), strict=True))
         self._links.load(opened, others, windows)
 
     def _steps(self, level: Labels) -> Steps:

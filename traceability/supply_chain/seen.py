@@ -160,7 +160,8 @@ class SeenEvent:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SeenEvent):
             return NotImplemented
-        return (self._row, self.parts, self.whole, self.joined) == (other._row, other.parts, other.whole, other.joined)
+        mine, theirs = ((e.position, e.event_id, e.recorded_at, e.parts, e.whole, e.joined) for e in (self, other))
+        return mine == theirs
 
     def __hash__(self) -> int:
         return hash(self.event_id)
