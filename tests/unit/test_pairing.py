@@ -73,6 +73,8 @@ def one_by_one(events: list[SeenEvent]) -> list[Stay]:
 @example([put(1, PALLET, A), take(3, PALLET), take(3, PALLET, disposition="damaged"), put(4, TOTE, A)])
 @example([put(1, TOTE, PALLET), put(1, PALLET, TOTE), take(3, PALLET), put(3, PALLET, TOTE), end(4, TOTE)])
 @example([put(1, PALLET, counted=[lot("L1")]), put(2, TOTE, counted=[lot("L1")]), take(3, PALLET), end(4, lot("L1"))])
+@example([put(n, pallet, counted=[lot("L1")]) for n, pallet in enumerate([PALLET, TOTE, OTHER_PALLET])])
+@example([put(1, PALLET, counted=[lot("L1")]), put(2, TOTE, lot("L1")), put(3, PALLET, A), put(4, TOTE, A)])
 def test_children_at_once_have_the_intervals_of_each(world: list[Happening]) -> None:
     events = standing(index_of(world).all())
     expected = one_by_one(events)

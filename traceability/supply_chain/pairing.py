@@ -1,7 +1,8 @@
 """Intervals of containment of many children at once, by the rules of `containment`.
 
-Nearly every child is in one container at a time and has few ties: such children are paired side by side, one tie of
-each after the other. The rest (counted things, ties of one instant, long lives) is left to `Containment`.
+Nearly every child is in one container at a time and has few ties, or is counted, and has few with each container: such
+are paired side by side, one tie of each after the other. The rest (ties of one instant, long lives, what is counted at
+one time and not at another) is left to `Containment`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints
 from traceability.supply_chain.windows import END
 
 _LONG: Final = 8
-"""Ties of a child from which on it is paired alone: side by side, each costs as much as for all children together."""
+"""Ties in a row above which a child is paired alone: side by side, each costs as much as for all children together."""
 
 
 class Intervals(NamedTuple):
@@ -47,40 +48,48 @@ def intervals(facts: Facts, children: Ints) -> Intervals:
     which, rows = facts.ties.find("child", children)
     contained = facts.ties["kind"][rows] == CONTAINED
     which, rows = which[contained], rows[contained]
-    at, opens = facts.ties["at"][rows], facts.ties["opens"][rows]
-    order = np.lexsort((opens, at, which))
-    which, rows, at, opens = which[order], rows[order], at[order], opens[order]
-    odd = np.bincount(which, minlength=len(children)) > _LONG
-    odd[which[facts.ties["counted"][rows] != 0]] = True
-    same = (which[1:] == which[:-1]) & (at[1:] == at[:-1]) & (opens[1:] == opens[:-1])
-    odd[which[1:][same]] = True
+    at, opens, counted = (facts.ties[column][rows] for column in ("at", "opens", "counted"))
+    # What is counted may be in several containers at once, so its ties with one have nothing to do with those with
+    # another.
+    row = which * (len(facts.things) + 1) + np.where(counted != 0, facts.ties["parent"][rows] + 1, 0)
+    order = np.lexsort((opens, at, row))
+    which, rows, at, opens, counted, row = (of[order] for of in (which, rows, at, opens, counted, row))
+    odd = np.zeros(len(children), np.bool_)
+    together = (which[1:] == which[:-1]) & (counted[1:] != counted[:-1])
+    same = (row[1:] == row[:-1]) & (at[1:] == at[:-1]) & (opens[1:] == opens[:-1])
+    odd[which[1:][together | same]] = True
+    starts, counts = _runs(row)
+    odd[which[starts[counts > _LONG]]] = True
     plain = ~odd[which]
-    found = [*_side_by_side(facts, which[plain], rows[plain]), *_alone(facts, children[odd])]
+    found = [*_side_by_side(facts, row[plain], rows[plain]), *_alone(facts, children[odd])]
     if not found:
         return Intervals(NONE, NONE, NONE, NONE, NONE, NONE, NONE)
     together = Intervals(*map(np.concatenate, zip(*found, strict=True)))
     return together.at(np.argsort(together.child, kind="stable"))
 
 
-def _side_by_side(facts: Facts, which: Ints, rows: Ints) -> list[Intervals]:
-    """Pair the ties in `rows`, of which those of one child stand together, in turn."""
+def _runs(numbers: Ints) -> tuple[Ints, Ints]:
+    """Return where each run of equal numbers starts, and how long it is."""
+    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    return starts, np.diff(starts, append=len(numbers))
+
+
+def _side_by_side(facts: Facts, row: Ints, rows: Ints) -> list[Intervals]:
+    """Pair the ties in `rows`, of which those in one `row` stand together, in turn."""
     if not len(rows):
         return []
-    child, parent, at, opens, position = (facts.ties[c][rows] for c in ("child", "parent", "at", "opens", "position"))
+    child, parent, at, opens, position, counted = (
+        facts.ties[column][rows] for column in ("child", "parent", "at", "opens", "position", "counted")
+    )
     emptied_at, emptied_by = _next_emptyings(facts, parent, at)
-    starts = np.flatnonzero(np.concatenate([[True], which[1:] != which[:-1]]))
-    counts = np.diff(np.append(starts, len(which)))
+    starts, counts = _runs(row)
     found: list[Intervals] = []
 
     def close(opened: Ints, closed_at: Ints, closed_by: Ints) -> None:
         lasted = closed_at > at[opened]
         opened = opened[lasted]
-        zeros = np.zeros(len(opened), np.int64)
-        found.append(
-            Intervals(
-                child[opened], parent[opened], at[opened], closed_at[lasted], position[opened], closed_by[lasted], zeros
-            )
-        )
+        closed = closed_at[lasted], position[opened], closed_by[lasted]
+        found.append(Intervals(child[opened], parent[opened], at[opened], *closed, counted[opened]))
 
     inside = np.full(len(starts), NOTHING)  # the tie that opened what each child is in
     for turn in range(int(counts.max())):
