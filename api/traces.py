@@ -20,7 +20,6 @@ from api.codes import read_code
 from api.provenance import ask, event_members, microseconds_of, published_tree
 from api.provenance_models import Include, TraceIn, TraceOut, TreeOut
 from api.wiring import Engine
-from traceability.gs1.identifiers import Kind
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.index import ProvenanceIndex
@@ -36,7 +35,8 @@ from traceability.supply_chain.provenance import (
     trace,
     walk,
 )
-from traceability.supply_chain.seen import SeenEvent, identify, thing_of
+from traceability.supply_chain.seen import SeenEvent, thing_of
+from traceability.supply_chain.things import kind_of
 from traceability.supply_chain.traced import EdgeColumns
 
 NDJSON: Final = "application/x-ndjson"
@@ -174,8 +174,7 @@ def _event_of(question: TraceIn, tree: TreeOut | None) -> Callable[[SeenEvent], 
 def _node(node: TraceNode) -> _Members:
     if node.reach is None:
         return _node_members("transformation", None, node.depth)
-    identifier = identify(node.id)
-    return _node_members(Kind.PRIVATE if identifier is None else identifier.kind, node.reach, node.depth)
+    return _node_members(kind_of(node.id), node.reach, node.depth)
 
 
 # Nodes differ by their names: of a hundred thousand, few have other members than the rest. Only read them.

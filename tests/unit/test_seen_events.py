@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.happenings import (
     GTIN,
@@ -21,17 +22,20 @@ from tests.support.happenings import (
     put,
     records,
     take,
+    transform,
 )
 from tests.support.worlds import worlds
 from traceability.gs1.epcis import index_rows, read_document
+from traceability.gs1.identifiers import Kind
 from traceability.ledger.access import ALL_PARTS
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.index import Edge, MarkKind
 from traceability.ledger.store import Record
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.facts import Facts
-from traceability.supply_chain.seen import Role, SeenEvent, Subjects, see, thing_of
+from traceability.supply_chain.seen import Role, SeenEvent, Subjects, identify, is_class, is_lot, see, thing_of
 from traceability.supply_chain.standing import FoldOrder, ordered
+from traceability.supply_chain.things import kind_of
 
 FIXTURES = Path(os.environ.get("TRACEABILITY_FIXTURES") or Path(__file__).parents[2] / "../shared/fixtures") / "epcis"
 
@@ -117,6 +121,36 @@ def test_one_thing_has_one_name_with_and_without_its_lot_or_variant() -> None:
     assert thing_of(f"{GTIN}/22/2A/10/L1") == lot("L1")
     assert {thing_of(f"{GTIN}/10/L1/21/A"), thing_of(pack("A"))} == {pack("A")}
     assert thing_of("https://id.gs1.org/01/09521234000014/21/A") == "https://id.gs1.org/01/09521234000014/21/A"
+
+
+def test_a_lot_is_named_beside_a_serial_only_in_one_item() -> None:
+    apart, together = f"{GTIN}/10/L1", f"{GTIN}/10/L1/21/A"
+    events = [seen(record) for record in records([transform(1, [apart], [pack("A")]), observe(1, apart, together)])]
+    assert [event.names_lots_beside_serials for event in events] == [False, True]
+    assert [event.memberships for event in events] == [{}, {pack("A"): apart}]
+
+
+_NAMES = st.one_of(
+    st.builds(
+        "https://id.gs1.org/01/{}/{}/{}".format,
+        st.sampled_from(["09521234000013", "09521234000014", "9521234000013"]),
+        st.sampled_from(["10", "21", "22", "11"]),
+        st.text("A1.-_%2F/", max_size=22),
+    ),
+    st.builds("https://id.gs1.org/00/{}".format, st.text("0123456789", min_size=17, max_size=19)),
+    st.sampled_from([GTIN, f"{GTIN}/10/L1/21/A", PALLET, "https://id.gs1.org/00/095212340000000014", "urn:x:10"]),
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_NAMES)
+def test_the_kind_of_a_thing_is_that_of_its_identifier(name: str) -> None:
+    identifier = identify(name)
+    kind = Kind.PRIVATE if identifier is None else identifier.kind
+    assert kind_of(name) is kind
+    assert is_lot(name) == (kind is Kind.LOT)
+    assert is_class(name) == (kind is Kind.CLASS)
+    assert thing_of(name) == (name if identifier is None else identifier.subject)
 
 
 @settings(max_examples=200, deadline=None)

@@ -122,16 +122,17 @@ def _add_ties(facts: Facts, batch: _Batch, rows: Ints, parent: Ints, kind: int) 
 
 
 def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: _Batch) -> None:
-    made = (batch.code != _NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT))
-    made_by = np.split(np.flatnonzero(made), np.searchsorted(batch.event[made], np.arange(1, len(events))))
-    for event, rows in zip(events, made_by, strict=True):
+    made = np.flatnonzero((batch.code != _NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT)))
+    starts = np.searchsorted(batch.event[made], np.arange(len(events) + 1)).tolist()
+    rows = made.tolist()
+    for number, event in enumerate(events):
         if event.names_lots_beside_serials:
             for lot, things in event.members.items():
                 facts.add_members(event, things, lot)
-        elif (number := event.made_with) is not None:
+        elif (made_with := event.made_with) is not None:
             lots: dict[str, dict[str, None]] = {}
-            for name in [batch.names[row] for row in rows.tolist()]:
-                if not is_lot(name) and (of := lot_of(name, number)) is not None:
+            for name in [batch.names[row] for row in rows[starts[number] : starts[number + 1]]]:
+                if not is_lot(name) and (of := lot_of(name, made_with)) is not None:
                     lots.setdefault(of, {})[name] = None
             for lot, named in lots.items():
                 facts.add_members(event, named, lot)

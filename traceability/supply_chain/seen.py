@@ -36,6 +36,7 @@ from traceability.supply_chain.things import (
     lot_of,
     mentions_in,
     thing_of,
+    things_of,
 )
 
 __all__ = [
@@ -86,6 +87,9 @@ FEW: Final = 50
 _SEARCHES: Final = 8  # of one thing each, before all are named
 # However an identifier writes a thing that is no class, it ends as the thing's name does.
 _ENDING: Final = re.compile(r"/[^/]*/[^/]*$").search
+
+# A piece of a trade item (AI 8006) may be of a lot without having a serial.
+_LOT_BESIDE_SERIAL: Final = re.compile(rb"/10/[^/\"]+/21/|/8006/").search
 
 _Value = TypeVar("_Value")
 
@@ -333,10 +337,10 @@ class SeenEvent:
     def concerns(self, asked: Subjects) -> bool:
         """Tell whether the event names any of these things, a member of these lots, or these transformations."""
         if self.small:
-            for item in self.items:
-                # Most items are in themselves the names of things.
-                if (item.id in asked.things or thing_of(item.id) in asked.things) and item.list in ROLES:
-                    return True
+            uris = [item.id for item in self.items if item.list in ROLES]
+            # Most items are in themselves the names of things.
+            if not (asked.things.isdisjoint(uris) and asked.things.isdisjoint(things_of(uris))):
+                return True
         elif self.among(asked.things):
             return True
         if asked.lots and not self.lots.isdisjoint(asked.lots):
@@ -346,7 +350,7 @@ class SeenEvent:
     @property
     def names_lots_beside_serials(self) -> bool:
         """Tell whether the event may name the lot of a thing with it; a canonical link is written in one way."""
-        return b"/10/" in self._what and (b"/21/" in self._what or b"/8006/" in self._what)
+        return b"/10/" in self._what and _LOT_BESIDE_SERIAL(self._what) is not None
 
     @property
     def ties(self) -> bool:

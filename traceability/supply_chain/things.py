@@ -44,12 +44,13 @@ ROLES: Final[Mapping[str, tuple[Role, bool]]] = {
 """The role of what stands in each list of the what dimension, and whether the list counts it."""
 
 _LOT_LENGTH: Final = 20  # characters that AI (10) may have
-# A serial or logistic unit with nothing to decode: even when it breaks GS1's rules, it is the name of the thing.
+# A serial, lot or logistic unit with nothing to decode: even when it breaks GS1's rules, it is the name of the thing.
 _PLAIN: Final = re.compile(
-    r"https://id\.gs1\.org/(?:01/[0-9]{14}/21/[A-Za-z0-9][A-Za-z0-9._-]{0,19}|00/[0-9]{18})"
+    r"https://id\.gs1\.org/(?:01/[0-9]{14}/(?:21|10)/[A-Za-z0-9][A-Za-z0-9._-]{0,19}|00/[0-9]{18})"
 ).fullmatch
 _TRADE_ITEM: Final = "https://id.gs1.org/01/"
 _GTIN: Final = slice(len(_TRADE_ITEM), len(_TRADE_ITEM) + 14)
+_QUALIFIED: Final = slice(_GTIN.stop + len("/21/"))
 
 
 class Mention(msgspec.Struct, frozen=True, gc=False):
@@ -90,7 +91,7 @@ def mentions_in(items: Iterable[Item]) -> list[Mention]:
         part, uri = ROLES.get(item.list), item.id
         if part is None:
             continue
-        # Most items are one serial of a product or one logistic unit, which are written in only one way.
+        # Most items are one serial or lot of a product or one logistic unit, which are written in only one way.
         if _PLAIN(uri) is not None:
             found.append(Mention(uri, part[0], part[1], None, item.quantity, item.uom))
         else:
@@ -151,17 +152,26 @@ def _lot_link(gtin: str, number: str) -> str | None:
         return None
 
 
+def kind_of(thing: str) -> Kind:
+    """Return what kind of thing a name means; what breaks GS1's rules is somebody's private name."""
+    if thing.startswith(_TRADE_ITEM) and _PLAIN(thing) is not None:
+        return _kind_under(thing[_QUALIFIED])
+    identifier = identify(thing)
+    return Kind.PRIVATE if identifier is None else identifier.kind
+
+
+@lru_cache(maxsize=1024)
+def _kind_under(qualified: str) -> Kind:
+    # Of a plain name all but the serial or lot decides, and of those there are few.
+    identifier = identify(f"{qualified}1")
+    return Kind.PRIVATE if identifier is None else identifier.kind
+
+
 def is_class(thing: str) -> bool:
     """Tell whether the thing is a mere class (a GTIN without lot or serial), which ties nothing together."""
-    if thing[_GTIN.stop :].startswith("/21/"):
-        return False
-    identifier = identify(thing)
-    return identifier is not None and identifier.kind is Kind.CLASS
+    return _PLAIN(thing) is None and kind_of(thing) is Kind.CLASS
 
 
 def is_lot(thing: str) -> bool:
     """Tell whether the thing is a batch of a trade item."""
-    if "/10/" not in thing:
-        return False
-    identifier = identify(thing)
-    return identifier is not None and identifier.kind is Kind.LOT
+    return "/10/" in thing and kind_of(thing) is Kind.LOT
