@@ -47,9 +47,11 @@ class MemoryProvenance:
         named = {name for event in told if as_of is None or event.occurred_at <= as_of for name in _named(event)}
         return named.intersection(things)
 
-    def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+    def ties(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        return [event for event in counting(self.events(asked, during)) if event.ties]
+        return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in but]
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""

@@ -168,7 +168,14 @@ def test_both_indexes_find_the_same(
             emptied = postgres.emptyings(kind, question.instants), memory.emptyings(kind, question.instants)
             assert _content(emptied[0]) == _content(emptied[1])
         assert postgres.known(asked.things) == memory.known(asked.things)
-        assert _content(postgres.ties(asked)) == _content(memory.ties(asked))
+        ties = _content(memory.ties(asked))
+        assert _content(postgres.ties(asked)) == ties
+        known = [position for position, *_ in ties[::2]]
+        for during in ({}, question.during):
+            others = postgres.ties(asked, during, known), memory.ties(asked, during, known)
+            assert not set(known).intersection(event.position for event in others[0])
+            if not during:
+                assert _content(others[0]) == _content(others[1])
         assert _content(postgres.leavings(question.during)) == _content(memory.leavings(question.during))
     folds: list[Callable[[ProvenanceIndex], object]] = [
         lambda index: item_history(index, question.thing),

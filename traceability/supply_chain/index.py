@@ -35,11 +35,14 @@ class ProvenanceIndex(Protocol):
         """Return those of these things that an event that counts names, or names a member of, as of an event time."""
         ...
 
-    def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+    def ties(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> Sequence[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together.
 
         They are neither retracted nor a retraction, and `SeenEvent.ties` is true of them. `during` as for `events`; of
-        those things, events may also be left out in which they are only the parent.
+        those things, events may also be left out in which they are only the parent. Nothing is said of the events at
+        the positions `but`.
         """
         ...
 

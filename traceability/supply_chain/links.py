@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -17,6 +18,8 @@ from traceability.supply_chain.windows import Window
 
 _MANY: Final = 128
 """Events from which on it takes less time to take them in at once."""
+_LATELY: Final = 2
+"""Fetches of which all that was taken in is not asked for again: a step of a walk. The list of all would grow long."""
 
 
 class Links:
@@ -35,6 +38,7 @@ class Links:
         self._transformations: set[str] = set()
         self._carried: dict[str, Window] = {}
         self._taken: set[int] = set()
+        self._lately: deque[list[int]] = deque(maxlen=_LATELY)
         self._held: dict[str, list[SeenEvent]] = {}
 
     def load(self, opened: Ints, others: Ints, carriers: Mapping[str, Window]) -> None:
@@ -78,7 +82,9 @@ class Links:
             if thing not in self._loaded and (known is None or not known.covers(window)):
                 windows[thing] = self._carried[thing] = window if known is None else known.join(window)
         if windows or any(missing):
-            found = self._until(self._index.ties(missing, windows))
+            # What took things in names what it made of them, too.
+            lately = [position for positions in self._lately for position in positions]
+            found = self._until(self._index.ties(missing, windows, lately))
             self._take(found, missing._replace(things={*missing.things, *windows}))
             self.facts.settle()
 
@@ -86,7 +92,8 @@ class Links:
         return [event for event in events if self._as_of is None or event.occurred_at <= self._as_of]
 
     def _take(self, events: Iterable[SeenEvent], asked: Subjects) -> None:
-        whole = []
+        whole, taken = [], list[int]()
+        self._lately.append(taken)
         for event in events:
             # Of a small event it is cheaper to take in everything, once. Of one that is partly hidden, there is all
             # the more to see with each name that the walk comes upon.
@@ -97,6 +104,7 @@ class Links:
                     self.facts.add(event)
                     continue
                 self._taken.add(event.position)
+                taken.append(event.position)
                 if self.facts.partly(event):
                     self.facts.add(event)
                 else:
