@@ -30,15 +30,10 @@ from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
 
 # The personal part and the bytes as received tell nothing about things, and may be long: they are left where they are.
-# Declarations are few and have an index of their own, so to look for those of every event costs next to nothing. The
-# positions are an array, whose length the planner does not know: it walks the primary key from one to the next, and
+# The positions are an array, whose length the planner does not know: it walks the primary key from one to the next, and
 # never the records.
 _RECORDS: Final[LiteralString] = """
-SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, r.how, r.more, r.type, r.visibility,
-       (SELECT array_agg(d.position)
-          FROM ledger.sighting s
-          JOIN ledger.sighting d ON d.ledger_id = s.ledger_id AND d.event = s.event AND d.retracts
-         WHERE s.ledger_id = r.ledger_id AND s.position = r.position AND s.event <> 0)
+SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, r.how, r.more, r.type, r.visibility
   FROM ledger.record r
  WHERE r.ledger_id = %(ledger)s AND r.position = ANY({positions})
 """
@@ -125,9 +120,15 @@ SELECT a.number, tagged.position
 """
 
 
-def _records(hits: LiteralString, tying: LiteralString = "") -> LiteralString:
-    # Distinct: every partition sorts the array.
-    return _RECORDS.format(positions=f"ARRAY(SELECT DISTINCT position FROM ({hits}) hit)") + tying
+# Each position once: every partition sorts the array.
+_ALL: Final[LiteralString] = "ARRAY(SELECT DISTINCT position FROM ({hits}) hit)"
+_OTHERS: Final[LiteralString] = (
+    "ARRAY(SELECT position FROM ({hits}) hit EXCEPT SELECT unnest((SELECT %(but)s::bigint[])))"
+)
+
+
+def _records(hits: LiteralString, tying: LiteralString = "", positions: LiteralString = _ALL) -> LiteralString:
+    return _RECORDS.format(positions=positions.format(hits=hits)) + tying
 
 
 _AT: Final = _RECORDS.format(positions="%(positions)s")
@@ -141,13 +142,13 @@ class _Statements(NamedTuple):
     both: LiteralString
 
 
-def _statements(within: LiteralString, tying: LiteralString = "") -> _Statements:
+def _statements(within: LiteralString, *more: LiteralString) -> _Statements:
     both: LiteralString = f"{_TAGGED} UNION ALL SELECT position FROM ({within}) within"
-    return _Statements(_records(_TAGGED, tying), _records(within, tying), _records(both, tying))
+    return _Statements(*(_records(hits, *more) for hits in (_TAGGED, within, both)))
 
 
 _EVENTS: Final = _statements(_EVENTS_IN_WINDOWS)
-_TIES: Final = _statements(_TIES_IN_WINDOWS, _TYING)
+_TIES: Final = _statements(_TIES_IN_WINDOWS, _TYING, _OTHERS)
 _TIES_WITHIN: Final = _records(_WITHIN, _TYING)
 
 _EMPTIED: Final[LiteralString] = f"""
@@ -170,7 +171,7 @@ class PostgresProvenance:
     def __init__(
         self, ledger: PostgresLedger, visibility: PostgresVisibility, *, reader: Reader, known_at: int | None = None
     ) -> None:
-        head, self._extents = visibility.head_and_extents(reader)
+        head, self._extents, self._declared = visibility.view(reader)
         if known_at is not None and not 0 <= known_at <= head:
             raise InvalidInputError(
                 f"The ledger has {head} events: nothing is known at position {known_at}.",
@@ -193,9 +194,11 @@ class PostgresProvenance:
         """Return the events that concern what is asked for, and what retracts them."""
         return self._with_declarations(self._concerning(asked, during or {}, _EVENTS))
 
-    def ties(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+    def ties(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        found = self._concerning(asked, during or {}, _TIES)
+        found = self._concerning(asked, during or {}, _TIES, but=bigints(but))
         return self._counting([event for event in found if event.ties])
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
@@ -244,14 +247,16 @@ class PostgresProvenance:
             unsettled = dict.fromkeys((asked[n - 1][0], at) for *_, n, at in rows if n not in settled)
         return list(found.values())
 
-    def _concerning(self, asked: Subjects, during: Mapping[str, Window], statements: _Statements) -> list[SeenEvent]:
+    def _concerning(
+        self, asked: Subjects, during: Mapping[str, Window], statements: _Statements, **more: object
+    ) -> list[SeenEvent]:
         self._asked.update(asked.things, asked.lots, during)
         if not during:
-            rows = self._rows(statements.tagged, tags=self._hashes(asked.tags)) if any(asked) else []
+            rows = self._rows(statements.tagged, tags=self._hashes(asked.tags), **more) if any(asked) else []
         elif not any(asked):
-            rows = self._rows(statements.within, **self._windows(during))
+            rows = self._rows(statements.within, **self._windows(during), **more)
         else:
-            rows = self._rows(statements.both, tags=self._hashes(asked.tags), **self._windows(during))
+            rows = self._rows(statements.both, tags=self._hashes(asked.tags), **self._windows(during), **more)
         concerned = asked._replace(things=asked.things | during.keys())
         return [event for event in self._see(rows) if event.concerns(concerned)]
 
@@ -300,15 +305,22 @@ class PostgresProvenance:
             if extent is None or row[_TYPE] not in EPCIS_TYPES:
                 seen[position] = None
                 continue
-            seen[position] = see_row(row, extent, self._asked)
+            seen[position] = event = see_row(row, extent, self._asked)
             if ITEM in extent and "what" not in extent:
                 self._partly_open[position] = row, extent
-            if row[_DECLARATIONS] is not None and (known := [p for p in row[_DECLARATIONS] if p <= self._known_at]):
+            if self._declared and (known := self._retracting(event)):
                 self._declarations[position] = known
                 declared.update(known)
         if declared:
             self._read(declared)
         return self._at(positions)
+
+    def _retracting(self, event: SeenEvent) -> list[int]:
+        """Return the positions of declarations that may retract an event: what they join on has one hash with it."""
+        if event.joined is None:
+            return []
+        declared = self._declared.get(self._ledger.rules.tag_hash(f"event:{event.joined[1]}"), ())
+        return [position for position in declared if position <= self._known_at]
 
     def _at(self, positions: Iterable[int]) -> list[SeenEvent]:
         """Return what is seen at positions, as far as anything is."""
@@ -324,4 +336,4 @@ class PostgresProvenance:
         return found
 
 
-_TYPE, _VISIBILITY, _DECLARATIONS = range(len(Column), len(Column) + 3)
+_TYPE, _VISIBILITY = range(len(Column), len(Column) + 2)

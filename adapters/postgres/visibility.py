@@ -1,12 +1,12 @@
-"""Which visibility ids a reader may read: the filter in every query that answers somebody."""
+"""What a process keeps of a ledger for its readers: the visibilities, and what error declarations join on."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -18,11 +18,16 @@ from traceability.ledger.index import Visibility
 _READERS: Final = 256
 # A row is committed with the event that used it first, and events are committed in order of position.
 _HEAD_AND_NEW: Final = """
-SELECT h.position, v.position, v.visibility, v.captured_by, v.parties, v.biz_step
+SELECT h.position, v.position, v.visibility, v.captured_by, v.parties, v.biz_step, NULL
   FROM ledger.head h
-  LEFT JOIN ledger.visibility v ON v.ledger_id = h.ledger_id AND v.position > (SELECT %s::bigint)
- WHERE h.ledger_id = %s
- ORDER BY v.position
+  LEFT JOIN ledger.visibility v ON v.ledger_id = h.ledger_id AND v.position > (SELECT %(visibilities)s::bigint)
+ WHERE h.ledger_id = %(ledger)s
+ UNION ALL
+SELECT h.position, d.position, NULL, NULL, NULL, NULL, d.event
+  FROM ledger.head h
+  JOIN ledger.sighting d ON d.ledger_id = h.ledger_id AND d.retracts AND d.position > (SELECT %(declared)s::bigint)
+ WHERE h.ledger_id = %(ledger)s
+ ORDER BY 2
 """
 
 
@@ -33,6 +38,18 @@ class Opened:
     id: int
     visibility: Visibility
     extent: frozenset[str]
+
+
+class View(NamedTuple):
+    """A ledger as a reader may see it now: its last position, and how much of the events of each visibility is open.
+
+    `declared` has the positions of error declarations under the hash of the `event:` tag that they join on; it goes on
+    growing, so some may come after `head`.
+    """
+
+    head: int
+    extents: Mapping[int, frozenset[str]]
+    declared: Mapping[int, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,8 @@ class PostgresVisibility:
 
     Each answer asks the database for the rows after those known, so a reader never misses an event that was committed
     before its question; the judgements of the last 256 readers are kept. A reader whose grants changed is another
-    reader. Safe to share between threads.
+    reader. Declarations are one event in a thousand: to keep what they join on costs less than to look for those of
+    every event that is read. Safe to share between threads.
     """
 
     def __init__(self, pool: ConnectionPool[Connection[TupleRow]], ledger_id: int) -> None:
@@ -56,15 +74,14 @@ class PostgresVisibility:
         self._lock = Lock()
         self._known: list[tuple[int, Visibility]] = []
         self._position = 0
+        self._declared: dict[int, list[int]] = {}
+        self._last_declared = 0
         self._allowed: OrderedDict[Reader, _Judged] = OrderedDict()
 
-    def head_and_extents(self, reader: Reader) -> tuple[int, Mapping[int, frozenset[str]]]:
-        """Return the ledger's last position, and `extents` as they were when it was that.
-
-        Whatever was committed up to this position has its visibility there.
-        """
+    def view(self, reader: Reader) -> View:
+        """Return what the reader may see: whatever was committed up to its `head` has its visibility there."""
         head, judged = self._judge(reader)
-        return head, judged.extents
+        return View(head, judged.extents, self._declared)
 
     def allowed(self, reader: Reader) -> list[int]:
         """Return the ids of the visibilities that the reader may see, for `visibility = ANY(%s)`."""
@@ -79,13 +96,17 @@ class PostgresVisibility:
         return self._judge(reader)[1].extents
 
     def _judge(self, reader: Reader) -> tuple[int, _Judged]:
+        known = {"ledger": self._ledger_id, "visibilities": self._position, "declared": self._last_declared}
         with self._pool.connection() as connection:
-            rows = connection.execute(_HEAD_AND_NEW, [self._position, self._ledger_id], prepare=True).fetchall()
+            rows = connection.execute(_HEAD_AND_NEW, known, prepare=True).fetchall()
         with self._lock:
-            for _, position, visibility, captured_by, parties, biz_step in rows:
-                if position is not None and position > self._position:
+            for _, position, visibility, captured_by, parties, biz_step, declares in rows:
+                if visibility is not None and position > self._position:
                     self._position = position
                     self._known.append((visibility, Visibility(captured_by, tuple(parties), biz_step)))
+                elif declares is not None and position > self._last_declared:
+                    self._last_declared = position
+                    self._declared.setdefault(declares, []).append(position)
             judged = self._allowed.pop(reader, _Judged())
             if judged.count < len(self._known):
                 fresh = [
