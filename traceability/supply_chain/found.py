@@ -11,7 +11,7 @@ import numpy as np
 from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.labels import REACHES, TRACED, Labels
 from traceability.supply_chain.steps import Edges, Steps
-from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints
 from traceability.supply_chain.traced import (
     Direction,
     EdgeColumns,
@@ -47,11 +47,11 @@ class _Nodes:
 
     def fresh(self, numbers: Ints) -> Ints:
         """Return those that are not there yet, each once."""
-        return np.unique(numbers[self.depth[numbers] == _FAR])
+        return distinct(numbers[self.depth[numbers] == _FAR])
 
     def add(self, numbers: Ints, reach: Ints | int, depth: int) -> Ints:
         """Add nodes; return those that changed."""
-        met = np.unique(numbers)
+        met = distinct(numbers)
         before = self.depth[met], self.reach[met]
         np.minimum.at(self.reach, numbers, reach)
         self.depth[met] = np.minimum(self.depth[met], depth)
@@ -111,7 +111,7 @@ class Found:
 
     def stop(self, things: Ints, direction: Direction, reason: Stop) -> None:
         """Note where the walk ended."""
-        for name in self._facts.things.of(np.unique(things)):
+        for name in self._facts.things.of(distinct(things)):
             self._frontier[FrontierNode(name, direction, reason)] = None
 
     def progress(self) -> Progress:
@@ -192,7 +192,7 @@ class Found:
         self._changed[0].update(self._things.add(things, reach, depth).tolist())
 
     def _add_passages(self, rows: Ints) -> None:
-        rows = np.unique(rows[rows != NOTHING])
+        rows = distinct(rows[rows != NOTHING])
         new = rows[~self._passed[rows]]
         self._passed[new] = True
         self._new_passages.append(new)

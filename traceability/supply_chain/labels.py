@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from traceability.supply_chain.tables import NONE, Flags, Ints, Table
+from traceability.supply_chain.tables import NONE, Flags, Ints, Table, distinct
 from traceability.supply_chain.traced import Reach
 
 REACHES: Final = tuple(Reach)
@@ -39,7 +39,7 @@ class Kept:
         One covers another of the same thing if it was reached in the same way, or traced, and every instant that
         matters to the other matters to it.
         """
-        things = np.unique(labels.thing)
+        things = distinct(labels.thing)
         _, rows = self._kept.find("thing", things)
         known = Labels(*(self._kept[column][rows] for column in Labels._fields))
         both = Labels(*map(np.concatenate, zip(known, labels, strict=True)))

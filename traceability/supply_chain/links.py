@@ -13,7 +13,7 @@ from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.in_bulk import add_whole
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
-from traceability.supply_chain.tables import Ints
+from traceability.supply_chain.tables import Ints, distinct
 from traceability.supply_chain.windows import Window
 
 _MANY: Final = 128
@@ -54,7 +54,7 @@ class Links:
         if facts.joined:
             carried = np.array([facts.things[thing] for thing in carriers], np.int64)
             _, rows = facts.passages.find("thing", np.concatenate([opened, others, carried]))
-            met = np.unique(facts.passages["transformation"][rows]).tolist()
+            met = distinct(facts.passages["transformation"][rows]).tolist()
             self._fetch(Subjects(transformations={facts.joined[one] for one in met if one in facts.joined}))
         for thing in self._held.keys() & names:
             for event in self._held.pop(thing):
@@ -62,7 +62,7 @@ class Links:
         facts.settle()
         # An interval ends when its child is packed elsewhere, so contents need the children's own events.
         _, rows = facts.ties.find("parent", opened)
-        contents = np.unique(facts.ties["child"][rows[facts.ties["opens"][rows] == 1]])
+        contents = distinct(facts.ties["child"][rows[facts.ties["opens"][rows] == 1]])
         self._fetch(Subjects(set(facts.things.of(contents))))
         for kind in MarkKind:
             if instants := facts.newly_opened(kind):

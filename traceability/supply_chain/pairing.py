@@ -13,7 +13,7 @@ import numpy as np
 
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.facts import CONTAINED, NOWHERE, Facts
-from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints
 from traceability.supply_chain.windows import END
 
 _LONG: Final = 8
@@ -115,7 +115,7 @@ def _next_emptyings(facts: Facts, parents: Ints, after: Ints) -> tuple[Ints, Int
     never = np.full(len(parents), END), np.full(len(parents), NOTHING)
     if not len(emptied):
         return never
-    instants = np.unique(emptied["at"])
+    instants = distinct(emptied["at"])
     # Parent and instant as one number, for the instants are numbered too.
     width = len(instants) + 1
     keys = emptied["parent"] * width + np.searchsorted(instants, emptied["at"])

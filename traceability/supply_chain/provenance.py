@@ -37,7 +37,7 @@ from traceability.supply_chain.links import Links
 from traceability.supply_chain.pairing import Intervals, intervals, objects_of
 from traceability.supply_chain.seen import is_class
 from traceability.supply_chain.steps import Edges, Steps
-from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, ints, joined
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints, joined
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
     PROPAGATING,
@@ -159,7 +159,7 @@ class _Walk:
         self._found.stop(things, self._direction, reason)
 
     def _load(self, level: Labels) -> None:
-        opened = np.unique(level.thing[level.reach == TRACED])
+        opened = distinct(level.thing[level.reach == TRACED])
         others = np.setdiff1d(level.thing[level.reach == LOT], opened)
         carriers = level.at((level.reach == CARRIER) & ~np.isin(level.thing, np.concatenate([opened, others])))
         names = self._facts.things.of(carriers.thing)
@@ -194,7 +194,7 @@ class _Walk:
         at = passages["at"][here]
         # Forward leads from inputs, back from outputs; a carrier only matters while it carries.
         led = (passages["is_input"][here] != back) & (first[which] <= at) & (at <= last[which])
-        here = np.unique(here[led])
+        here = distinct(here[led])
         met, via = np.unique(passages["transformation"][here], return_inverse=True)
         of, there = passages.find("transformation", met)
         far = passages["is_input"][there] == back
@@ -248,7 +248,7 @@ class _Walk:
         return present, ints(place for _, place in named.values())
 
     def _to_containers(self, level: Labels) -> Steps:
-        found = intervals(self._facts, np.unique(level.thing))
+        found = intervals(self._facts, distinct(level.thing))
         which, rows = joined(level.thing, found.child)
         over = found.at(rows)
         first, last = self._span(level)
@@ -258,9 +258,9 @@ class _Walk:
 
     def _to_contents(self, level: Labels) -> Steps:
         ties = self._facts.ties
-        _, rows = ties.find("parent", np.unique(level.thing))
+        _, rows = ties.find("parent", distinct(level.thing))
         rows = rows[(ties["opens"][rows] == 1) & (ties["kind"][rows] == CONTAINED)]
-        found = intervals(self._facts, np.unique(ties["child"][rows]))
+        found = intervals(self._facts, distinct(ties["child"][rows]))
         found = found.at(np.argsort(found.parent, kind="stable"))
         which, rows = joined(level.thing, found.parent)
         over = found.at(rows)
@@ -307,7 +307,7 @@ class _Walk:
         ties, name = self._facts.ties, self._facts.things.names[thing]
         for column in ("child", "parent"):
             _, rows = ties.find(column, np.array([thing]))
-            for child in np.unique(ties["child"][rows[ties["kind"][rows] != CONTAINED]]).tolist():
+            for child in distinct(ties["child"][rows[ties["kind"][rows] != CONTAINED]]).tolist():
                 objects = objects_of(self._facts, child)
                 if column == "child":
                     yield from ((i.parent, i) for i in objects.of_child(name, MarkKind.ASSOCIATION))
