@@ -17,7 +17,7 @@ from traceability.ledger.index import Visibility
 
 _READERS: Final = 256
 # A row is committed with the event that used it first, and events are committed in order of position.
-_HEAD_AND_NEW: Final = """
+HEAD_AND_NEW: Final = """
 SELECT h.position, v.position, v.visibility, v.captured_by, v.parties, v.biz_step, NULL
   FROM ledger.head h
   LEFT JOIN ledger.visibility v ON v.ledger_id = h.ledger_id AND v.position > (SELECT %(visibilities)s::bigint)
@@ -98,7 +98,7 @@ class PostgresVisibility:
     def _judge(self, reader: Reader) -> tuple[int, _Judged]:
         known = {"ledger": self._ledger_id, "visibilities": self._position, "declared": self._last_declared}
         with self._pool.connection() as connection:
-            rows = connection.execute(_HEAD_AND_NEW, known, prepare=True).fetchall()
+            rows = connection.execute(HEAD_AND_NEW, known, prepare=True).fetchall()
         with self._lock:
             for _, position, visibility, captured_by, parties, biz_step, declares in rows:
                 if visibility is not None and position > self._position:

@@ -13,12 +13,14 @@ from psycopg_pool import ConnectionPool
 
 from adapters.postgres.connection import open_pool
 from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.visibility import PostgresVisibility
+from adapters.postgres.visibility import HEAD_AND_NEW, PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from tests.conftest import Database
+from tests.ledgers import epcis_ledger
+from tests.support.happenings import PALLET, observe, records
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.event import LedgerEvent, opaque_index
-from traceability.ledger.index import IndexRows, Visibility, visibility_id
+from traceability.ledger.index import IndexRows, Visibility, tag_hash, visibility_id
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import LedgerRules
 
@@ -91,6 +93,37 @@ def test_the_stored_filter_is_the_rule_of_every_event(
         allowed = stored.allowed(reader)
         assert set(allowed) == expected
         assert len(set(allowed)) == len(allowed)
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_what_is_new_is_found_by_the_indexes(database: Database, *, analysed: bool) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("""
+            INSERT INTO ledger.sighting SELECT 1, n, n, 1, n, n % 1000 = 0, NULL, NULL FROM generate_series(1, 30000) n;
+            INSERT INTO ledger.visibility SELECT 1, n, n, 'maker.example', '{}', NULL FROM generate_series(1, 3000) n
+        """)
+        if analysed:
+            owner.execute("VACUUM ANALYZE ledger.sighting, ledger.visibility")
+        known = {"ledger": 1, "visibilities": 2_990, "declared": 29_500}
+        plan = "\n".join(line for (line,) in owner.execute(f"EXPLAIN {HEAD_AND_NEW}", known))
+    assert "sighting_declaring" in plan
+    assert "visibility_position" in plan
+    assert "Seq Scan on sighting" not in plan
+
+
+def test_every_process_knows_what_declarations_join_on(database: Database) -> None:
+    reader = Reader(PUBLIC)
+    seen = observe(1, PALLET, event_id="urn:uuid:1")
+    made, taken_back = (record.event for record in records([seen, seen.retracted()]))
+    declared = {tag_hash("event:urn:uuid:1"): [1]}
+    with epcis_ledger(database.runtime_url, organisation="maker.example") as ledger:
+        early = PostgresVisibility(ledger.pool, ledger.ledger_id)
+        assert early.view(reader) == (0, {}, {})
+        ledger.append([taken_back])
+        assert early.view(reader) == (1, {}, declared)
+        ledger.append([made])
+        late = PostgresVisibility(ledger.pool, ledger.ledger_id)
+        assert early.view(reader) == late.view(reader) == (2, {}, declared)
 
 
 def test_decision_events_name_their_parties_by_tags() -> None:

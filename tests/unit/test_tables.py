@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traceability.supply_chain.tables import Lookup, Table, ints, joined, ranges
+from traceability.supply_chain.tables import Lookup, Table, distinct, ints, joined, ranges
 from traceability.supply_chain.windows import BEGIN, END
 
 KEYS = st.one_of(st.integers(-2, 3), st.sampled_from([BEGIN, END]))
@@ -19,6 +19,11 @@ SOME = st.lists(KEYS, max_size=8)
 def test_ranges_run_one_after_the_other(runs: list[tuple[int, int]]) -> None:
     starts, counts = ints(start for start, _ in runs), ints(count for _, count in runs)
     assert ranges(starts, counts).tolist() == [start + n for start, count in runs for n in range(count)]
+
+
+@given(SOME)
+def test_distinct_numbers_are_in_order_and_each_once(numbers: list[int]) -> None:
+    assert distinct(ints(numbers)).tolist() == sorted(set(numbers))
 
 
 @given(SOME, SOME)
