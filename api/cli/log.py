@@ -25,8 +25,7 @@ from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
-from traceability.notary.note import VerifierKey
-from traceability.notary.verify import verify_receipt
+from traceability.notary.verify import chosen_policy, verify_receipt_by_policy
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
@@ -98,23 +97,37 @@ def prove(
 def verify(
     file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
     *,
-    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="VKEY", help="The log's public key; replaces the policy's logs.")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="A tlog-policy file: whom you trust."),
+    ] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to report; may be repeated.")
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Check a receipt with the log's public key alone; exit 1 if it does not hold.
+    """Check a receipt with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
-    Needs no database and no network; `python -m traceability.notary.verify` is the same without this program's
-    dependencies. Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    With a policy the quorum of its witnesses must have signed the checkpoint too. Needs no database and no network;
+    `python -m traceability.notary.verify` is the same without this program's dependencies. Examples:
+
+    - `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    - `traceability log verify pack.tlog-proof --policy dairy.policy`
     """
     try:
-        verifier = VerifierKey.parse(key)
+        trusted = chosen_policy(policy.read_bytes() if policy else None, key, witness or ())
     except VerificationError as error:
-        raise typer.BadParameter(error.message, param_hint="--key") from error
+        raise typer.BadParameter(error.message, param_hint="--key, --policy, --witness") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{policy} cannot be read: {error.strerror}", param_hint="--policy") from error
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    verified = verify_receipt(data, verifier)
+    verified = verify_receipt_by_policy(data, trusted)
     opening = verified.opening
     if json:
         shown = opening.shown()
@@ -129,6 +142,8 @@ def verify(
                 "head": shown.head.decode(),
                 "items": [content.decode() for content in shown.what],
                 "withheld": opening.closed(),
+                "quorum": verified.quorum,
+                "cosignatures": [{"witness": name, "time": seconds} for name, seconds in verified.cosignatures],
             }
         )
     else:
