@@ -32,3 +32,20 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Put a file in its place, wholly or not at all, durable on return; the caller sees to it that it is alone.
+
+    What a writer that died has left beside it is overwritten.
+    """
+    changed = make_folders(path.parent) | {path.parent}
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    for folder in changed:
+        sync_folder(folder)

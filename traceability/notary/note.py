@@ -216,18 +216,27 @@ def open_note(data: bytes, keys: Iterable[VerifierKey]) -> Note:
 
 def split_note(data: bytes) -> tuple[str, list[Signature]]:
     """Split a note at its last blank line, checking form only."""
-    if len(data) > MAX_SIZE:
-        raise VerificationError(f"a note has at most {MAX_SIZE} bytes")
-    whole = text_of(data, "the note")
-    text, blank, lines = whole.rpartition("\n\n")
-    if not blank or not lines.endswith("\n"):
-        raise VerificationError("the note has no signatures")
-    text += "\n"
-    _check_text(text)
+    text, lines = _halves(data)
     signatures = [_signature(line) for line in lines[:-1].split("\n")]
     if len(signatures) > MAX_SIGNATURES:
         raise VerificationError(f"a note has at most {MAX_SIGNATURES} signatures")
     return text, signatures
+
+
+def text_of_note(data: bytes) -> str:
+    """Return the text of a note whose signatures are not looked at, not even for their form."""
+    return _halves(data)[0]
+
+
+def _halves(data: bytes) -> tuple[str, str]:
+    if len(data) > MAX_SIZE:
+        raise VerificationError(f"a note has at most {MAX_SIZE} bytes")
+    text, blank, lines = text_of(data, "the note").rpartition("\n\n")
+    if not blank or not lines.endswith("\n"):
+        raise VerificationError("the note has no signatures")
+    text += "\n"
+    _check_text(text)
+    return text, lines
 
 
 def _cosigned(text: str, seconds: int) -> bytes:
