@@ -14,9 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.durable import replace_file
-from adapters.signing import cosigning_key
 from adapters.system import SystemClock, SystemEntropy
-from adapters.witness import FileWitnessStore
+from adapters.witness import FileWitnessStore, cosigning_key
 from api.settings import Settings
 from traceability.errors import ConflictError, TraceabilityError, UnavailableError
 from traceability.notary.errors import VerificationError

@@ -25,7 +25,10 @@ from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
-from traceability.notary.verify import chosen_policy, verify_receipt_by_policy
+from traceability.notary.note import VerifierKey
+from traceability.notary.policy import Policy
+from traceability.notary.trust import Trust
+from traceability.notary.verify import verify as verify_proof
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
@@ -98,36 +101,43 @@ def verify(
     file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
     *,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="VKEY", help="The log's public key; replaces the policy's logs.")
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option("--policy", metavar="FILE", help="A tlog-policy file: whom you trust."),
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's public key; may be repeated.")
     ] = None,
     witness: Annotated[
-        list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to report; may be repeated.")
+        list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to tell of; may be repeated.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="Logs, witnesses and quorum (C2SP tlog-policy).")
     ] = None,
     json: JSON = False,
 ) -> None:
     """Check a receipt with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
-    With a policy the quorum of its witnesses must have signed the checkpoint too. Needs no database and no network;
-    `python -m traceability.notary.verify` is the same without this program's dependencies. Examples:
+    With a policy, its quorum of witnesses must have signed the checkpoint. Needs no database and no network;
+    `python -m traceability.notary.verify` is the same without this program's dependencies.
+
+    For example:
 
     - `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
     - `traceability log verify pack.tlog-proof --policy dairy.policy`
     """
+    if not key and policy is None:
+        raise typer.BadParameter("give the log's key, or a policy that names it", param_hint="--key, --policy")
     try:
-        trusted = chosen_policy(policy.read_bytes() if policy else None, key, witness or ())
+        trust = Trust(
+            tuple(map(VerifierKey.parse, key or ())),
+            tuple(map(VerifierKey.parse, witness or ())),
+            Policy.parse(policy.read_bytes()) if policy else None,
+        )
     except VerificationError as error:
-        raise typer.BadParameter(error.message, param_hint="--key, --policy, --witness") from error
+        raise typer.BadParameter(error.message, param_hint="--key, --witness, --policy") from error
     except OSError as error:
         raise typer.BadParameter(f"{policy} cannot be read: {error.strerror}", param_hint="--policy") from error
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    verified = verify_receipt_by_policy(data, trusted)
+    verified = verify_proof(data, trust)
     opening = verified.opening
     if json:
         shown = opening.shown()
@@ -142,7 +152,7 @@ def verify(
                 "head": shown.head.decode(),
                 "items": [content.decode() for content in shown.what],
                 "withheld": opening.closed(),
-                "quorum": verified.quorum,
+                "quorum": verified.signed.quorum,
                 "cosignatures": [{"witness": name, "time": seconds} for name, seconds in verified.cosignatures],
             }
         )

@@ -48,7 +48,10 @@ def key(
 
     Example: `traceability witness key --name witness.example/w1`
     """
-    verifier = witness_key(settings_for(), name).verifier
+    try:
+        verifier = witness_key(settings_for(), name).verifier
+    except VerificationError as error:
+        raise typer.BadParameter(error.message, param_hint="--name") from error
     if json:
         print_json({"name": verifier.name, "vkey": verifier.text})
     else:

@@ -47,7 +47,7 @@ def test_a_witness_is_named_once(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_bad_name_is_refused(run: Run) -> None:
-    assert run("witness", "key", "--name", "two words").code == 3
+    assert run("witness", "key", "--name", "two words").code == 2
 
 
 def test_logs_are_added_and_listed(named: Run, tmp_path: Path) -> None:

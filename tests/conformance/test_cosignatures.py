@@ -16,7 +16,8 @@ from traceability.notary.errors import VerificationError
 from traceability.notary.note import CosigningKey, SigningKey
 from traceability.notary.policy import Policy, PolicyLog
 from traceability.notary.proof import LogProof
-from traceability.notary.verify import verify_receipt_by_policy
+from traceability.notary.trust import Trust
+from traceability.notary.verify import verify
 
 
 def cosigned(receipt: str, *numbers: int) -> str:
@@ -41,18 +42,18 @@ def test_a_policy_asks_for_its_quorum_and_says_who_signed_when() -> None:
     policy = Policy.parse(TWO_OF_THREE.encode())
     for numbers in ((), (1,)):
         with pytest.raises(VerificationError) as caught:
-            verify_receipt_by_policy(cosigned(ONE_PACK, *numbers).encode(), policy)
+            verify(cosigned(ONE_PACK, *numbers).encode(), Trust(policy=policy))
         assert caught.value.code == "log.quorum"
-        assert ("w1 signed at 1772352902" in caught.value.message) == (1 in numbers)
-        assert "w2 did not sign" in caught.value.message
-    verified = verify_receipt_by_policy(cosigned(ONE_PACK, 0, 2).encode(), policy)
+        assert ("'w1' signed at 1772352902" in caught.value.message) == (1 in numbers)
+        assert "'w2' did not sign" in caught.value.message
+    verified = verify(cosigned(ONE_PACK, 0, 2).encode(), Trust(policy=policy))
     assert verified.cosignatures == (("witness.example/w0", TIME), ("witness.example/w2", TIME + 2))
-    assert "proven: these witnesses are the quorum two of the policy" in verified.lines()
+    assert "proven: as many witnesses signed as your policy asks for" in verified.lines()
     other = replace(policy, logs=(PolicyLog(SigningKey("other.example", KEY.seed).verifier),))
     for untrusted in (other, replace(policy, logs=())):
         with pytest.raises(VerificationError) as caught:
-            verify_receipt_by_policy(cosigned(ONE_PACK, 0, 2).encode(), untrusted)
-        assert caught.value.code == "log.unverified_note"
+            verify(cosigned(ONE_PACK, 0, 2).encode(), Trust(policy=untrusted))
+        assert caught.value.code == "log.untrusted_key"
 
 
 def test_a_cosignature_is_of_one_text_one_time_and_one_key() -> None:
@@ -92,10 +93,11 @@ def test_the_command_checks_a_policy(tmp_path: Path) -> None:
     assert f"witness witness.example/w0 signed this checkpoint, as it says at {TIME} s" in good.stdout
     bad = run(lacking, "--policy", str(policy))
     assert (bad.returncode, bad.stdout) == (1, "")
-    assert f"w1 signed at {TIME + 1} s" in bad.stderr
+    assert f"'w1' signed at {TIME + 1} s" in bad.stderr
     assert run(file, "--policy", str(policy), "--key", VKEY).returncode == 0
-    assert run(file, "--policy", str(policy), "--key", SigningKey(ORIGIN, bytes(32)).verifier.text).returncode == 1
-    assert run(file, "--policy", str(policy), "--witness", WITNESSES[0].verifier.text).returncode == 2
+    policy.write_text(TWO_OF_THREE.replace(VKEY, SigningKey(ORIGIN, bytes(32)).verifier.text), encoding="utf-8")
+    assert run(file, "--policy", str(policy)).returncode == 1
+    assert run(file).returncode == 2
     assert run(file, "--policy", str(file)).returncode == 2
     reported = run(file, "--key", VKEY, "--witness", WITNESSES[0].verifier.text)
     assert UNWITNESSED not in reported.stdout

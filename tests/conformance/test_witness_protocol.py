@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.signing import cosigning_key
 from adapters.system import SystemEntropy
+from adapters.witness import cosigning_key
 from api.settings import Settings
 from api.witness import KnownLogs, add_log, create_witness, create_witness_app, witness_folder
 from tests.api.conftest import serving

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.signing import cosigning_key
 from adapters.system import SystemEntropy
+from adapters.witness import cosigning_key
 from api.settings import Settings
 from api.witness import add_log, witness_folder
 from tests.support.logs import KEY

@@ -71,8 +71,3 @@ def text_of(data: bytes, what: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise VerificationError(f"{what} is not UTF-8") from error
-
-
-def printable(text: str) -> str:
-    """Escape what could write lines of a verdict, or move the cursor of the terminal that shows it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from traceability.notary.checkpoint import Checkpoint, open_checkpoint
-from traceability.notary.encoding import number_of, printable
+from traceability.notary.encoding import number_of
 from traceability.notary.errors import VerificationError
-from traceability.notary.note import Algorithm, Note, VerifierKey, split_note
+from traceability.notary.note import Algorithm, VerifierKey
 
 MAX_SIZE: Final = 1_000_000
 NONE: Final = "none"
@@ -88,11 +87,6 @@ class Policy:
         lines.append(_line("quorum", self.quorum))
         return "".join(lines).encode("utf-8", "surrogateescape")
 
-    @classmethod
-    def trusting(cls, log: VerifierKey, witnesses: Iterable[VerifierKey] = ()) -> Self:
-        """Make the policy of one log, and of witnesses that are told of and not asked for."""
-        return cls((PolicyLog(log),), tuple(PolicyWitness(key.name, key) for key in witnesses))
-
     @property
     def witness_keys(self) -> list[VerifierKey]:
         """The keys of all witnesses."""
@@ -106,37 +100,6 @@ class Policy:
             if sum(member in witnessed for member in group.members) >= group.threshold:
                 witnessed.add(group.name)
         return self.quorum == NONE or self.quorum in witnessed
-
-
-def open_by_policy(data: bytes, policy: Policy) -> tuple[Checkpoint, Note]:
-    """Check a signed checkpoint against a policy: one of its logs signed it, and its quorum of witnesses cosigned it.
-
-    Raises `VerificationError`: `log.unverified_note` when none of the logs signed, `log.quorum` when too few witnesses
-    did; its message says who did, and when.
-    """
-    text, signatures = split_note(data)
-    origin = Checkpoint.parse(text).origin
-    signers = {(signature.name, signature.key_id) for signature in signatures}
-    keys = [log.key for log in policy.logs if log.key.name == origin and (origin, log.key.key_id) in signers]
-    if not keys:
-        raise VerificationError("no log of the policy signed the checkpoint", code="log.unverified_note")
-    checkpoint, note = open_checkpoint(data, keys[0], policy.witness_keys)
-    if not policy.satisfied_by(key for key, _ in note.verified):
-        raise VerificationError(
-            f"the quorum {printable(policy.quorum)} has not signed this checkpoint: {_signers(note, policy)}",
-            code="log.quorum",
-        )
-    return checkpoint, note
-
-
-def _signers(note: Note, policy: Policy) -> str:
-    signed = {key: key.timestamp(signature) for key, signature in note.verified}
-    return "; ".join(
-        f"{printable(witness.name)} signed at {signed[witness.key]} s since 1970 (UTC)"
-        if witness.key in signed
-        else f"{printable(witness.name)} did not sign"
-        for witness in policy.witnesses
-    )
 
 
 @dataclass

@@ -8,35 +8,39 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from traceability.ledger.parts import PART_NAMES, WHAT
 from traceability.merkle import root_from_path
 from traceability.notary.checkpoint import Checkpoint
-from traceability.notary.encoding import printable
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import VerifierKey
-from traceability.notary.policy import NONE, Policy, PolicyLog, PolicyWitness, open_by_policy
+from traceability.notary.policy import Policy
 from traceability.notary.proof import LogProof
 from traceability.notary.receipt import Opening, OpenPart, OpenWhat
+from traceability.notary.trust import Trust, TrustedCheckpoint
 
 EXIT_TRUE, EXIT_FALSE, EXIT_USAGE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedReceipt:
-    """What a receipt proves: this opening is leaf `index` of the tree of `checkpoint`.
-
-    `cosignatures` are the witnesses that signed the checkpoint, with the POSIX seconds at which each did; `quorum` is
-    the name of a policy's quorum that they are, `none` when nothing was asked for.
-    """
+    """What a receipt proves: this opening is leaf `index` of the tree of `checkpoint`."""
 
     opening: Opening
     index: int
-    checkpoint: Checkpoint
-    cosignatures: tuple[tuple[str, int], ...]
-    quorum: str = NONE
+    signed: TrustedCheckpoint
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The signed tree head."""
+        return self.signed.checkpoint
+
+    @property
+    def cosignatures(self) -> tuple[tuple[str, int], ...]:
+        """The witnesses that signed the checkpoint, with the POSIX seconds at which each says it did."""
+        return self.signed.cosignatures
 
     def lines(self) -> list[str]:
         """Say in plain words what is proven, what is withheld and what is not proven."""
@@ -46,12 +50,6 @@ class VerifiedReceipt:
             "proven: what is shown of it is what the log signed",
             f"said by the log: it was recorded at {opening.recorded_at} µs since 1970 (UTC)",
         ]
-        lines += [
-            f"proven: witness {printable(name)} signed this checkpoint, as it says at {seconds} s since 1970 (UTC)"
-            for name, seconds in self.cosignatures
-        ]
-        if self.quorum != NONE:
-            lines.append(f"proven: these witnesses are the quorum {printable(self.quorum)} of the policy")
         for name, part in zip(PART_NAMES, opening.parts, strict=True):
             if isinstance(part, OpenPart):
                 lines.append(f"{name}: {_on_one_line(part.content) or '(the event has none)'}")
@@ -64,70 +62,55 @@ class VerifiedReceipt:
             withheld.insert(0, f"{what.count - len(what.items)} items")
         lines.append(f"withheld, if it exists: {', '.join(withheld) or 'nothing'}")
         lines.append("not proven: that no other event about the same things was left out")
-        if not self.cosignatures:
-            lines.append("not proven: that everybody is shown this tree; no witness that you named has signed it")
-        return lines
+        return lines + self.signed.lines()
 
 
 def verify_receipt(data: bytes, key: VerifierKey, witnesses: Iterable[VerifierKey] = ()) -> VerifiedReceipt:
     """Check a receipt against the log's key; raises `VerificationError`, whatever the bytes are."""
-    return verify_receipt_by_policy(data, Policy.trusting(key, witnesses))
+    return verify(data, Trust((key,), tuple(witnesses)))
 
 
-def verify_receipt_by_policy(data: bytes, policy: Policy) -> VerifiedReceipt:
-    """Check a receipt against a policy; raises `VerificationError`, with `log.quorum` when too few witnesses signed."""
+def verify(data: bytes, trust: Trust) -> VerifiedReceipt:
+    """Check a receipt; raises `VerificationError`, whatever the bytes are."""
     proof = LogProof.parse(data)
     if proof.extra is None:
         raise VerificationError("the proof opens no event")
-    checkpoint, note = open_by_policy(proof.checkpoint.encode(), policy)
+    signed = trust.open(proof.checkpoint.encode())
     opening = Opening.parse(proof.extra)
+    checkpoint = signed.checkpoint
     if root_from_path(opening.leaf_hash(), proof.index, checkpoint.size, proof.path) != checkpoint.root:
         raise VerificationError("what is shown is not in the log's tree", code="log.inclusion")
-    cosignatures = tuple(
-        (witness.name, seconds)
-        for witness, signature in note.verified
-        if (seconds := witness.timestamp(signature)) is not None
-    )
-    return VerifiedReceipt(opening, proof.index, checkpoint, cosignatures, policy.quorum)
-
-
-def chosen_policy(file: bytes | None, key: str | None, witnesses: Sequence[str]) -> Policy:
-    """Return the policy that a command line chooses: a file's, whose logs `key` replaces, or that of a key alone.
-
-    Raises `VerificationError` for what is malformed, and when it says not enough or too much.
-    """
-    if file is None and key is None:
-        raise VerificationError("nothing says which log to trust: give --key or --policy")
-    if file is not None and witnesses:
-        raise VerificationError("with --policy its witnesses count: --witness goes with --key")
-    policy = Policy() if file is None else Policy.parse(file)
-    if key is not None:
-        policy = replace(policy, logs=(PolicyLog(VerifierKey.parse(key)),))
-    cosigners = map(VerifierKey.parse, witnesses)
-    return replace(policy, witnesses=(*policy.witnesses, *(PolicyWitness(one.name, one) for one in cosigners)))
+    return VerifiedReceipt(opening, proof.index, signed)
 
 
 def _on_one_line(content: bytes) -> str:
-    return printable(content.decode(errors="replace"))
+    # Whoever wrote an event must not write lines of the verdict, or move the cursor of the terminal that shows it.
+    text = content.decode(errors="replace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when the receipt holds, 1 when it does not, 2 when the command is wrong."""
     parser = argparse.ArgumentParser(prog="python -m traceability.notary.verify", description=__doc__)
     parser.add_argument("receipt", help="file of the receipt, - for standard input")
-    parser.add_argument("--key", metavar="VKEY", help="the log's verifier key: origin+id+key")
+    parser.add_argument("--key", action="append", default=[], metavar="VKEY", help="a log's key: origin+id+key")
     parser.add_argument("--witness", action="append", default=[], metavar="VKEY", help="a witness that you trust")
-    parser.add_argument("--policy", metavar="FILE", help="a tlog-policy file: the logs and the quorum that you trust")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="logs, witnesses and quorum (C2SP tlog-policy)")
     options = parser.parse_args(arguments)
+    if not options.key and options.policy is None:
+        parser.error("give the log's key with --key, or a policy that names it with --policy")
     try:
-        file = Path(options.policy).read_bytes() if options.policy else None
-        policy = chosen_policy(file, options.key, options.witness)
+        trust = Trust(
+            tuple(map(VerifierKey.parse, options.key)),
+            tuple(map(VerifierKey.parse, options.witness)),
+            Policy.parse(options.policy.read_bytes()) if options.policy else None,
+        )
         data = sys.stdin.buffer.read() if options.receipt == "-" else Path(options.receipt).read_bytes()
     except (VerificationError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     try:
-        verified = verify_receipt_by_policy(data, policy)
+        verified = verify(data, trust)
     except VerificationError as error:
         sys.stderr.write(f"false: {error.diagnostics()}\n")
         return EXIT_FALSE
