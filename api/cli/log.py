@@ -21,6 +21,7 @@ from api.cli.context import (
     print_json,
 )
 from api.notary import integrate_all, published_log, receipt
+from api.policy import verifiers_policy
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
@@ -69,6 +70,21 @@ def key(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> Non
         print_json({"name": identity.name, "origin": identity.origin, "vkey": identity.vkey})
     else:
         typer.echo(identity.vkey)
+
+
+@app.command()
+def policy(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+    """Print the policy with which anyone verifies the log's receipts: its key, its witnesses, their quorum.
+
+    Example: `traceability log policy > dairy.policy`
+    """
+    with opened(ledger, as_) as engine:
+        log = published_log(engine)
+        data = verifiers_policy(engine.settings, log.name, log.key).encode()
+    if json:
+        print_json({"name": log.name, "policy": data.decode("utf-8", "replace")})
+    else:
+        typer.echo(data, nl=False)
 
 
 @app.command()

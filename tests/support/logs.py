@@ -17,6 +17,7 @@ from adapters.memory.notary import MemoryLogDatabase
 from adapters.tiles import MemoryTileStore
 from traceability.ledger.commitment import commit, entry_of, leaf_hash
 from traceability.ledger.parts import Parts
+from traceability.notary.cosigning import Witnesses
 from traceability.notary.log import Log
 from traceability.notary.note import SigningKey
 from traceability.notary.ports import LogIdentity, StoredEvent
@@ -69,6 +70,7 @@ class MadeUpLog:
 
     records: list[StoredEvent] = field(default_factory=list)
     tiles: MemoryTileStore = field(default_factory=MemoryTileStore)
+    witnesses: Witnesses | None = None
 
     def __post_init__(self) -> None:
         identity = LogIdentity("main", ORIGIN, KEY.verifier.text, FIRST_POSITION)
@@ -78,7 +80,7 @@ class MadeUpLog:
         self.records.extend(stored_event(i) for i in range(len(self.records), size))
 
     def log(self) -> Log:
-        return Log(self.database, self.tiles, KEY, StoppedClock())
+        return Log(self.database, self.tiles, KEY, StoppedClock(), self.witnesses)
 
     def integrate(self, most: int = 16_384) -> None:
         log = self.log()

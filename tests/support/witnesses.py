@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 
+from adapters.durable import create_secret
+from api.settings import Settings
+from api.witness import add_log, witness_folder
 from tests.support.logs import KEY
 from traceability.merkle import root_of
 from traceability.notary.checkpoint import Checkpoint
-from traceability.notary.note import CosigningKey, SigningKey
+from traceability.notary.log_list import ListedLog
+from traceability.notary.note import CosigningKey, SigningKey, VerifierKey
 from traceability.notary.witness import AddCheckpoint
 
 WITNESS_KEYS = [CosigningKey(f"witness.example/w{number}", bytes((number + 40,)) * 32) for number in range(3)]
@@ -42,3 +47,20 @@ def _subproof(old: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
     if old <= middle:
         return [*_subproof(old, leaves[:middle], whole=whole), root_of(leaves[middle:])]
     return [*_subproof(old - middle, leaves[middle:], whole=False), root_of(leaves[:middle])]
+
+
+def witness_settings(folder: Path, number: int, log: VerifierKey = KEY.verifier) -> Settings:
+    """Set up witness `number` for a log in a folder of its own."""
+    settings = Settings(data=folder / f"w{number}")
+    create_secret(witness_folder(settings) / "key", WITNESS_KEYS[number].text.encode())
+    add_log(settings, ListedLog(log, log.name))
+    return settings
+
+
+def policy_text(quorum: str, addresses: Mapping[int, str]) -> bytes:
+    """Write a policy of witnesses at these addresses; the quorum is `none`, `all`, `any` or a number."""
+    lines = [f"witness w{number} {WITNESS_KEYS[number].verifier.text} {url}" for number, url in addresses.items()]
+    if quorum != "none":
+        lines.append(f"group ours {quorum} " + " ".join(f"w{number}" for number in addresses))
+    lines.append(f"quorum {'none' if quorum == 'none' else 'ours'}")
+    return "".join(f"{line}\n" for line in lines).encode()
