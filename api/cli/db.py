@@ -103,6 +103,8 @@ def reindex(
 ) -> None:
     """Rebuild the index from the records and mend what differs, as the owner role; appends wait at the end.
 
+    Servers that run keep some of what they have read: start them again when something was mended.
+
     For example:
 
     - `traceability db reindex --verify` checks that the index is exactly what the records say
@@ -117,6 +119,8 @@ def reindex(
     for difference in found:
         note(f"{difference.table}: {counted(difference.missing, 'row')} missing, {difference.surplus} too many")
     note("The index is what the records say." if not found else "It differs." if verify else "Mended.")
+    if found and not verify:
+        note("Start the servers of this ledger again: they keep some of what they have read.")
     if found and verify:
         raise typer.Exit(EXIT_FALSE)
 
