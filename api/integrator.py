@@ -16,6 +16,7 @@ from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
 from traceability.notary.errors import StaleCheckpointError
 from traceability.notary.log import Log
+from traceability.notary.ports import LogDatabase
 
 POLL_SECONDS: Final = 0.2
 FOLLOW_SECONDS: Final = 2.0
@@ -67,16 +68,18 @@ class Integrator:
         database, log = writable_log(self._engine)
         with database.leadership() as leads:
             if leads:
-                self._integrate(log)
+                self._integrate(database, log)
                 return
             self.problem = None
         self._stopping.wait(FOLLOW_SECONDS)
 
-    def _integrate(self, log: Log) -> None:
+    def _integrate(self, database: LogDatabase, log: Log) -> None:
         while not self._stopping.is_set():
             checkpoint = log.integrate()
             self.problem = None
             if checkpoint is None:
+                if database.identity.last_position is not None:
+                    return  # closed, and published to its end: the next log is this ledger's now
                 self._stopping.wait(POLL_SECONDS)
 
 

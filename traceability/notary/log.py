@@ -23,8 +23,8 @@ from traceability.merkle import root_from_path
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.errors import DamagedLogError, NotPublishedError, RolledBackError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile, load_frontier
-from traceability.notary.note import SigningKey, VerifierKey
-from traceability.notary.ports import LogDatabase, SignedCheckpoint, TileStore
+from traceability.notary.note import VerifierKey
+from traceability.notary.ports import LogDatabase, SignedCheckpoint, Signer, TileStore
 from traceability.notary.proof import LogProof
 from traceability.notary.receipt import Opening
 from traceability.notary.tiles import WIDTH, Tile
@@ -37,7 +37,7 @@ ROUND: Final = 16_384
 class Log:
     """The writing side of a log. Raises `RolledBackError` rather than sign against what was published."""
 
-    def __init__(self, database: LogDatabase, tiles: TileStore, key: SigningKey, clock: Clock) -> None:
+    def __init__(self, database: LogDatabase, tiles: TileStore, key: Signer, clock: Clock) -> None:
         if key.verifier.text != database.identity.vkey:
             raise RolledBackError(
                 f"the signing key is not that of the log {database.identity.name}",
@@ -126,7 +126,8 @@ def check_not_ahead(database: LogDatabase, published: Checkpoint) -> None:
         raise RolledBackError(
             f"the published checkpoint of {published.origin} has size {published.size}, "
             + ("and another root than the database" if known else f"the database ends at {_size(last)}"),
-            hint="The database was restored from an older state. Close this log and open a new one under a new origin.",
+            hint="The database was restored from an older state. This log cannot go on: close it with `traceability log"
+            " close --abandon`, which opens a new one under a new origin.",
         )
 
 
