@@ -27,6 +27,7 @@ from tests.api.test_logs_http import observation, record, size_of, wait_until
 from tests.conformance.verifier import verify as independent
 from tests.conftest import Database
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
+from traceability.ledger.access import Grant
 from traceability.notary.errors import VerificationError
 from traceability.notary.fsck import check_database, check_files
 from traceability.notary.note import SigningKey
@@ -332,3 +333,26 @@ def test_the_commands_of_the_chain(imported: Run, tmp_path: Path, monkeypatch: p
     assert imported("log", "integrate", "--json").json["size"] == 1
     monkeypatch.delenv("TRACEABILITY_LOG_KEY_PASSPHRASE")
     assert imported("log", "integrate").code == 3
+
+
+def test_answers_and_pages_tell_the_log_that_holds_each_event(engine: Engine, app: FastAPI) -> None:
+    engine.organisations.set_grant(Grant("dairy.example", "public", None, frozenset({"what", "where", "why", "how"})))
+    seen = {**observation(1), "bizStep": "shipping"}
+    record(engine, seen)
+    integrate_all(engine)
+    close_log(engine, name="main-2", origin="dairy.example/2")
+    record(engine, {**seen, "eventTime": "2026-03-02T09:00:00Z"})
+    with serving(app) as client:
+        item = "/01/09521234000013/21/1"
+
+        def told() -> list[tuple[str | None, int | None]]:
+            history = client.get(f"/provenance/items{item}").json()["history"]
+            return [(entry["log"], entry["leaf_index"]) for entry in history]
+
+        assert told() == [("main", 0), (None, None)]
+        integrate_all(engine)
+        assert told() == [("main", 0), ("main-2", 0)]
+        page = client.get(item, headers={"Accept": "text/html"}).text
+        assert "leaf index 0 of a log of size 1" in page
+        assert published_log(engine, "main-2").key.text in page
+        assert "/logs/main-2/checkpoint" in page
