@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from api import reference
+from api.backlog import Backlog
 from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
@@ -35,6 +36,7 @@ def create_app(engine: Engine) -> FastAPI:
         responses=documented_problems(),
     )
     app.state.engine = engine
+    app.state.backlog = Backlog(engine)
     app.state.log_names = LogNames(engine)
     install_problems(app)
     # The last one added is the outermost.

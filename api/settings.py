@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         pattern=ORIGIN,
         description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
     )
+    log_max_behind: int = Field(
+        default=100_000,
+        ge=1,
+        description="Events not published yet, beyond which writers over HTTP have to come again.",
+    )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
     operator: _OrganisationName = Field(
