@@ -63,6 +63,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Events not published yet, beyond which writers over HTTP have to come again.",
     )
+    log_meta_ledger: _LedgerName | None = Field(
+        default=None, description="The ledger that records this ledger's published checkpoints; unset: none does."
+    )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
     operator: _OrganisationName = Field(
