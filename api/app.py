@@ -8,6 +8,8 @@ from typing import Final
 from fastapi import FastAPI
 
 from api import reference
+from api.backlog import Backlog
+from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
 from api.routers import capture, epcis_events, evidence, findings, health, logs, organisations, provenance
@@ -34,6 +36,8 @@ def create_app(engine: Engine) -> FastAPI:
         responses=documented_problems(),
     )
     app.state.engine = engine
+    app.state.backlog = Backlog(engine)
+    app.state.log_names = LogNames(engine)
     install_problems(app)
     # The last one added is the outermost.
     settings = engine.settings

@@ -31,10 +31,10 @@ from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from adapters.tiles.copy import copy_log
 from api.erasures import erase_again, erasures_of, folder_of, keep_erasures, write_erasures
-from api.notary import published_log, tiles_of
+from api.notary import published_logs, tiles_of
 from api.settings import Settings
 from api.wiring import Engine, database_settings, open_engine
-from traceability.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.event import utc_text
 from traceability.notary.errors import RolledBackError
 from traceability.notary.fsck import Finding, check_database, check_files
@@ -175,35 +175,28 @@ def _copy_beside(engine: Engine, target: Path) -> LedgerBackup:
     keep_erasures(engine)
     write_erasures(target / "erasures", engine.ledger.name, erasures_of(folder_of(engine.settings), engine.ledger.name))
     published = 0
-    try:
-        log = published_log(engine)
-    except NotFoundError:
-        log = None
-    if log is not None:
+    for log in published_logs(engine):
         copy_log(log.tiles, target / "logs" / log.name)
         served = log.served()
-        published = 0 if served is None else served[0].size
+        published += 0 if served is None else served[0].size
     return LedgerBackup(engine.ledger.name, engine.ledger.head(), published)
 
 
 def _checked(engine: Engine, erased: list[int]) -> Restored:
-    position, ahead, findings = engine.ledger.head(), None, list[Finding]()
-    try:
-        log = published_log(engine)
-    except NotFoundError:
-        if tiles_of(engine.settings, engine.ledger.name).checkpoint() is not None:
-            ahead = "this ledger's log was published first after the backup"
-        return Restored(engine.ledger.name, position, erased, ahead, [])
-    served = log.served()
-    if served is not None:
+    ahead, findings, logs = None, list[Finding](), published_logs(engine)
+    if not logs and tiles_of(engine.settings, engine.ledger.name).checkpoint() is not None:
+        ahead = "this ledger's log was published first after the backup"
+    for log in logs:
+        findings += check_database(log.database).findings
+        served = log.served()
         try:
-            check_not_ahead(log.database, served[0])
+            if served is not None:
+                check_not_ahead(log.database, served[0])
         except RolledBackError as error:
             ahead = error.message
-    findings += check_database(log.database).findings
-    if ahead is None:
-        findings += check_files(log.database, log.tiles).findings
-    return Restored(engine.ledger.name, position, erased, ahead, findings)
+        else:
+            findings += check_files(log.database, log.tiles).findings
+    return Restored(engine.ledger.name, engine.ledger.head(), erased, ahead, findings)
 
 
 def _say(target: Path, backup: Backup) -> None:

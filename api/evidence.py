@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from adapters.barcode import qr
 from adapters.documents.certificate import certificate_pdf
-from api.notary import published_log
+from api.notary import log_holding
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
@@ -124,14 +124,14 @@ def receipt_of(engine: Engine, record: Record) -> LogProof:
     opening = open_event(
         event.event_id, event.recorded_at, event.parts, event.salt, event.personal_salt, extent=_OPENED, items=()
     )
-    log = published_log(engine)
+    log = log_holding(engine, record.position)
     return prove(log.tiles, log.key, record.position - log.database.identity.first_position, opening)
 
 
 def certificate(engine: Engine, record: Record, base: str) -> bytes:
     """Return the certificate as PDF; raises `NotPublishedError` before its receipt can be made."""
     shown, proof = describe(engine, record, base), receipt_of(engine, record)
-    key = published_log(engine).key
+    key = log_holding(engine, record.position).key
     checkpoint, _ = open_checkpoint(proof.checkpoint.encode(), key)
     name, who = shown.registered_by_name, shown.registered_by
     return certificate_pdf(
