@@ -31,10 +31,11 @@ _log: Final = structlog.stdlib.get_logger("api.witness")
 
 
 class KnownLogs:
-    """The logs of these files, read again when one has changed; a file that does not exist has none."""
+    """The logs of the witness's own list, which may not be there yet, and of other files, read again after changes."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
+    def __init__(self, own: Path, others: Sequence[Path] = ()) -> None:
+        self._own = own
+        self._files = (own, *others)
         self._seen: list[tuple[int, int] | None] = []
         self._keys: Mapping[str, tuple[VerifierKey, ...]] = {}
 
@@ -55,10 +56,10 @@ class KnownLogs:
         """Read the files; raises `UnavailableError` (`witness.logs`)."""
         logs = []
         for file in self._files:
+            if file == self._own and not file.exists():
+                continue
             try:
                 logs += read_log_list(file.read_bytes())
-            except FileNotFoundError:
-                continue
             except (OSError, VerificationError) as error:
                 raise UnavailableError(
                     f"{file} is no list of logs: {error}",
@@ -98,7 +99,7 @@ def list_file(settings: Settings) -> Path:
 def add_log(settings: Settings, log: ListedLog) -> bool:
     """Add a log to the witness's list; False when it is there already."""
     file = list_file(settings)
-    logs = KnownLogs([file]).listed()
+    logs = KnownLogs(file).listed()
     if any((log.origin, log.key) == (known.origin, known.key) for known in logs):
         return False
     replace_file(file, encode_log_list([*logs, log]))
@@ -107,7 +108,7 @@ def add_log(settings: Settings, log: ListedLog) -> bool:
 
 def create_witness(settings: Settings, files: Sequence[Path] = ()) -> Witness:
     """Return the witness of this machine, for the logs of its own list and of `files`."""
-    logs = KnownLogs([list_file(settings), *files])
+    logs = KnownLogs(list_file(settings), files)
     logs()
     return Witness(witness_key(settings), logs, witness_store(settings), SystemClock())
 

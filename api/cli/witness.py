@@ -90,7 +90,7 @@ def list_(*, logs: Lists = None, json: JSON = False) -> None:
     settings = settings_for()
     store, own = witness_store(settings), witness_key(settings).verifier
     rows = []
-    for log in KnownLogs([list_file(settings), *(logs or ())]).listed():
+    for log in KnownLogs(list_file(settings), logs or ()).listed():
         size, cosigned_at = _latest(store.served(origin_hash(log.origin)), own)
         rows.append({"origin": log.origin, "vkey": log.key.text, "size": size, "cosigned_at": cosigned_at})
     if json:

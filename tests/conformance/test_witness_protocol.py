@@ -133,14 +133,22 @@ def test_what_is_no_list_of_logs(tmp_path: Path, lines: list[str]) -> None:
     file = tmp_path / "list"
     file.write_text("\n".join(["logs/v0", "", *lines]))
     with pytest.raises(UnavailableError) as caught:
-        KnownLogs([file])()
+        KnownLogs(file)()
     assert caught.value.code == "witness.logs"
 
 
 def test_a_list_that_became_unreadable_does_not_make_a_witness_forget(tmp_path: Path) -> None:
     file = tmp_path / "list"
     file.write_bytes(encode_log_list([ListedLog(KEY.verifier, KEY.name)]))
-    logs = KnownLogs([file])
+    logs = KnownLogs(file)
     assert KEY.name in logs()
     file.write_text("logs/v0\nnonsense\n")
     assert KEY.name in logs()
+    file.unlink()
+    assert logs() == {}
+
+
+def test_a_list_that_was_named_has_to_be_there(tmp_path: Path) -> None:
+    assert KnownLogs(tmp_path / "own")() == {}
+    with pytest.raises(UnavailableError):
+        KnownLogs(tmp_path / "own", [tmp_path / "absent"])()
