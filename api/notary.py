@@ -15,7 +15,7 @@ from adapters.postgres.log_chain import close_log as close
 from adapters.postgres.notary import PostgresLog, find_logs
 from adapters.tiles import FileTileStore
 from api.codes import read_code
-from api.log_keys import NoKey, new_key, signer_of
+from api.log_keys import NoKey, new_key, signer_of, with_ml_dsa
 from api.settings import LOG_NAME, ORIGIN, Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
@@ -137,8 +137,7 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
         raise _other_origin(settings, origins[0])
     for log in logs:
         if not log.finished():
-            key = _signer(settings, log.database)
-            return log.database, Log(log.database, log.tiles, key, engine.clock)
+            return log.database, _log(engine, log.database, _signer(settings, log.database))
     first = new_key(
         settings,
         engine.entropy,
@@ -156,7 +155,17 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
         vkey=first.verifier.text,
         clock=engine.clock,
     )
-    return database, Log(database, tiles_of(settings, database.identity.name), first, engine.clock)
+    return database, _log(engine, database, first)
+
+
+def _log(engine: Engine, database: PostgresLog, signer: Signer) -> Log:
+    settings, name = engine.settings, database.identity.name
+    if settings.log_ml_dsa and not isinstance(signer, NoKey):
+        both = with_ml_dsa(settings, engine.entropy, name, signer)
+        signer, vkey = both, both.more.verifier.text
+        if vkey not in database.identity.additional_vkeys:
+            database.add_key(vkey, engine.clock.now_us())
+    return Log(database, tiles_of(settings, name), signer, engine.clock)
 
 
 def close_log(
