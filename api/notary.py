@@ -138,7 +138,7 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
     for log in logs:
         if not log.finished():
             key = _signer(settings, log.database)
-            return log.database, Log(log.database, log.tiles, key, engine.clock)
+            return log.database, Log(log.database, log.tiles, key, engine.clock, engine.witnesses)
     first = new_key(
         settings,
         engine.entropy,
@@ -156,7 +156,8 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
         vkey=first.verifier.text,
         clock=engine.clock,
     )
-    return database, Log(database, tiles_of(settings, database.identity.name), first, engine.clock)
+    tiles = tiles_of(settings, database.identity.name)
+    return database, Log(database, tiles, first, engine.clock, engine.witnesses)
 
 
 def close_log(

@@ -29,6 +29,7 @@ from api.cli import (
     organisation,
     serve,
     trace,
+    witness,
 )
 from api.cli.context import exit_code, note, report
 from traceability.errors import TraceabilityError, UnavailableError
@@ -53,6 +54,7 @@ app.add_typer(db.app)
 app.add_typer(ledger.app)
 app.add_typer(log_chain.app)
 app.add_typer(evidence.app)
+app.add_typer(witness.app)
 app.add_typer(organisation.app)
 app.add_typer(key.app)
 
