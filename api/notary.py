@@ -165,7 +165,7 @@ def _log(engine: Engine, database: PostgresLog, signer: Signer) -> Log:
         signer, vkey = both, both.more.verifier.text
         if vkey not in database.identity.additional_vkeys:
             database.add_key(vkey, engine.clock.now_us())
-    return Log(database, tiles_of(settings, name), signer, engine.clock)
+    return Log(database, tiles_of(settings, name), signer, engine.clock, engine.witnesses)
 
 
 def close_log(

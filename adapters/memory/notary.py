@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from traceability.ledger.commitment import entry_of
 from traceability.notary.errors import ClosedLogError
-from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
 
 
 class MemoryLogDatabase:
@@ -19,6 +19,7 @@ class MemoryLogDatabase:
         self.identity = identity
         self.records = records
         self.signed: dict[int, SignedCheckpoint] = {}
+        self.cosigned: dict[int, dict[str, Cosignature]] = {}
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -67,6 +68,15 @@ class MemoryLogDatabase:
         if final is not None and signed.checkpoint.size > final:
             raise ClosedLogError(f"the log {self.identity.name} was closed at size {final}")
         return self.signed.setdefault(signed.checkpoint.size, signed)
+
+    def cosignatures(self, size: int) -> Sequence[Cosignature]:
+        """Return the cosignatures of the checkpoint of this tree size."""
+        return list(self.cosigned.get(size, {}).values())
+
+    def keep_cosignatures(self, size: int, cosignatures: Sequence[Cosignature]) -> None:
+        """Store cosignatures; of two by one key, the first stays."""
+        for cosignature in cosignatures:
+            self.cosigned.setdefault(size, {}).setdefault(cosignature.vkey, cosignature)
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
         """Yield every signed checkpoint, in order of size."""

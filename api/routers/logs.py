@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field
 
 from adapters.tiles import FileTileStore
 from api.log_names import LogNames
-from api.notary import MEDIA_TYPE, LogState, PublishedLog, published_logs, receipt, tiles_of
+from api.notary import MEDIA_TYPE, LogState, PublishedLog, published_log, published_logs, receipt, tiles_of
+from api.policy import verifiers_policy
 from api.security import EngineDep, ReaderDep
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -64,6 +65,17 @@ def checkpoint(request: Request, engine: EngineDep, name: str) -> Response:
     if served is None:
         raise NotPublishedError("nothing of this log is published yet")
     return Response(served, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
+
+
+@router.get("/logs/{name}/policy", summary="What verifies the log's receipts", response_class=PlainTextResponse)
+def policy(engine: EngineDep, name: str) -> Response:
+    """Return a trust policy (C2SP tlog-policy): the log's key, its witnesses, and how many of them must have signed.
+
+    Take it from somebody whom you trust: it is no proof of itself.
+    """
+    log = published_log(engine, name)
+    text = verifiers_policy(engine.settings, name, log.key).encode()
+    return Response(text, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
 
 
 @router.head("/logs/{name}/tile/{path:path}", include_in_schema=False)

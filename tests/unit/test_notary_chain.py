@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests.support.crashes import Crash
 from tests.support.logs import FIRST_POSITION, MadeUpLog, stored_event
-from tests.unit.test_notary_log import Crash, assert_good, crash_points, rounds
+from tests.unit.test_notary_log import assert_good, crash_points, rounds
 from traceability.errors import ConflictError
 from traceability.notary.chain import abandonment
 

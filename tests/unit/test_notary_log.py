@@ -11,6 +11,7 @@ import pytest
 
 from adapters.memory.notary import MemoryLogDatabase
 from adapters.tiles import MemoryTileStore
+from tests.support.crashes import Crash, Crashing
 from tests.support.logs import KEY, MadeUpLog, StoppedClock, stored_event
 from traceability.merkle import root_of
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
@@ -20,34 +21,6 @@ from traceability.notary.log import GRACE_US, Log, prove
 from traceability.notary.note import SigningKey
 from traceability.notary.ports import SignedCheckpoint, StoredEvent
 from traceability.notary.receipt import open_event
-
-
-class Crash(BaseException):
-    """Stands for a kill: nothing may catch it."""
-
-
-class Crashing:
-    """Passes every call on, and dies before or after the one whose number is given."""
-
-    def __init__(self, inner: object, calls: list[str], die_at: int, *, after: bool) -> None:
-        self._inner, self._calls, self._die_at, self._after = inner, calls, die_at, after
-
-    def __getattr__(self, name: str) -> Any:
-        attribute = getattr(self._inner, name)
-        if not callable(attribute):
-            return attribute
-
-        def call(*arguments: object) -> object:
-            self._calls.append(name)
-            dies = len(self._calls) == self._die_at
-            if dies and not self._after:
-                raise Crash
-            result = attribute(*arguments)
-            if dies:
-                raise Crash
-            return result
-
-        return call
 
 
 def published(made_up: MadeUpLog) -> Checkpoint:

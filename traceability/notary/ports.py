@@ -51,6 +51,14 @@ class SignedCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Cosignature:
+    """A signature line of a witness, with its newline, under the key that it verifies with."""
+
+    vkey: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class SequencedEntry:
     """A leaf as the ledger stores it: the 57 bytes of its entry, and the hash that the append computed."""
 
@@ -125,6 +133,14 @@ class LogDatabase(Protocol):
 
         Raises `ClosedLogError` for a tree that is larger than the log, which was closed meanwhile.
         """
+        ...
+
+    def cosignatures(self, size: int) -> Sequence[Cosignature]:
+        """Return the cosignatures of the checkpoint of this tree size."""
+        ...
+
+    def keep_cosignatures(self, size: int, cosignatures: Sequence[Cosignature]) -> None:
+        """Store cosignatures of a stored checkpoint durably; of two by one key, the first stays."""
         ...
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
