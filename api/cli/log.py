@@ -78,13 +78,13 @@ def key(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json
 
 
 @app.command()
-def policy(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def policy(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the policy with which anyone verifies the log's receipts: its key, its witnesses, their quorum.
 
     Example: `traceability log policy > dairy.policy`
     """
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         data = verifiers_policy(engine.settings, log.name, log.key).encode()
     if json:
         print_json({"name": log.name, "policy": data.decode("utf-8", "replace")})
