@@ -27,12 +27,17 @@ FIRST_POSITION = 11
 PALLET = 1_000
 
 
-def fixture(name: str) -> Any:
-    """Read a shared fixture of the notary as JSON, or skip."""
+def fixture_bytes(name: str) -> bytes:
+    """Read a shared fixture of the notary, or skip."""
     folder = Path(os.environ.get("TRACEABILITY_FIXTURES") or Path(__file__).parents[2] / "../shared/fixtures")
     if not folder.is_dir():
         pytest.skip("shared fixtures absent")
-    return json.loads((folder / "notary" / name).read_text(encoding="utf-8"))
+    return (folder / "notary" / name).read_bytes()
+
+
+def fixture(name: str) -> Any:
+    """Read a shared fixture of the notary as JSON, or skip."""
+    return json.loads(fixture_bytes(name))
 
 
 def fixtures(folder: str) -> Iterator[tuple[str, Any]]:
