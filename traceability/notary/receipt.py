@@ -29,13 +29,14 @@ from traceability.ledger.commitment import (
 )
 from traceability.ledger.parts import HEAD, PART_NAMES, PERSONAL, WHAT, Parts
 from traceability.merkle import root_from_path, root_of
-from traceability.notary.content import check_item, check_part, decode_json
+from traceability.notary.content import check_item, check_part, decode_json, same_again
 from traceability.notary.encoding import base64_of, bytes_of_base64, bytes_of_hex, hash_of_hex, number_of, text_of
 from traceability.notary.errors import VerificationError
 
 VERSION: Final = "trace-opening/1"
 MAX_ITEMS: Final = 2**32 - 1
 _ID_SIZE: Final = 16
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Opened(Protocol):
@@ -152,12 +153,23 @@ class Opening:
             "recorded_at": str(self.recorded_at),
             "parts": [part.members() for part in self.parts],
         }
-        return json.dumps(members, separators=(",", ":")).encode()
+        return _encode(members).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read an `extra`; raises `VerificationError`."""
-        value = decode_json(text_of(data, "the opening"), "the opening", number=_count)
+        return cls._of(decode_json(text_of(data, "the opening"), "the opening", number=_count))
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Self:
+        """Read a line of a bundle's events, which has one spelling; raises `VerificationError`."""
+        value = same_again(text_of(line, "an opening"), _encode)
+        if value is None:
+            raise VerificationError("an opening is not JSON in its only spelling")
+        return cls._of(value)
+
+    @classmethod
+    def _of(cls, value: object) -> Self:
         version, event_id, recorded_at, parts = _members(value, "v", "event_id", "recorded_at", "parts")
         if version != VERSION:
             raise VerificationError(f"this is not a {VERSION}")
@@ -221,8 +233,8 @@ def _open_what(salt: str, count: object, root: str, items: object) -> OpenWhat:
     indices = [opening.index for opening in openings]
     if any(after <= before for before, after in pairwise(indices)):
         raise VerificationError("the items are not in order")
-    if indices and indices[-1] >= count:
-        raise VerificationError("an item has an index beyond the number of items")
+    if indices and not 0 <= indices[0] <= indices[-1] < count:
+        raise VerificationError("an item has an index outside the number of items")
     return OpenWhat(hash_of_hex(salt, "a salt"), count, hash_of_hex(root, "the root of the items"), openings)
 
 
