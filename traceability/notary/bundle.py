@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, NoReturn, Self
+from typing import Any, BinaryIO, Final, NoReturn, Self
 
+from traceability.notary.archive import write_archive
+from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.content import decode_json
 from traceability.notary.encoding import number_of, text_of
-from traceability.notary.errors import VerificationError
+from traceability.notary.errors import DamagedLogError, VerificationError
+from traceability.notary.frontier import ReadTile
+from traceability.notary.multiproof import prove_leaves
 from traceability.notary.note import VerifierKey
+from traceability.notary.policy import Policy
+from traceability.notary.receipt import Opening
+from traceability.notary.tree import TiledTree
 
 VERSION: Final = "trace-bundle/1"
 KINDS: Final = ("item", "trace")
@@ -147,6 +154,68 @@ def lines_of(events: bytes) -> Iterator[bytes]:
     if not events.endswith(b"\n"):
         raise VerificationError(f"{EVENTS} is cut off")
     yield from events[:-1].split(b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class LogShare:
+    """The leaves `indices` of a log, to be proven in the tree of a signed checkpoint (`note`, byte for byte)."""
+
+    log: BundledLog
+    checkpoint: Checkpoint
+    note: bytes
+    read: ReadTile
+    indices: Sequence[int]
+
+
+def write_bundle(
+    out: BinaryIO,
+    manifest: Manifest,
+    answer: bytes,
+    *,
+    policy: Policy,
+    shares: Sequence[LogShare],
+    openings: Iterable[Opening],
+) -> None:
+    """Write a bundle of an answer into `out`, which is empty and seekable.
+
+    `openings` are of the leaves of all shares, in order of position; one is in memory at a time. Raises
+    `DamagedLogError` when tiles and openings do not prove what they should, and then `out` holds nothing of use: a
+    bundle that does not verify must not be handed out.
+    """
+    leaf_hashes: list[bytes] = []
+    sizes = [share.checkpoint.size for share in shares]
+    try:
+        write_archive(
+            out,
+            [
+                (README, [readme(manifest, sizes)]),
+                (MANIFEST, [manifest.encode()]),
+                (ANSWER, [answer]),
+                (POLICY, [policy.encode()]),
+                (EVENTS, _lines(openings, leaf_hashes)),
+            ]
+            + [(checkpoint_name(number), [share.note]) for number, share in enumerate(shares, start=1)]
+            + [(proof_name(number), _proof(share, leaf_hashes)) for number, share in enumerate(shares, start=1)],
+        )
+    except VerificationError as error:
+        raise DamagedLogError(f"the records or tiles behind the answer are not as they must be: {error}") from error
+    if leaf_hashes:
+        raise DamagedLogError("the openings of a bundle are not those of its leaves")
+
+
+def _lines(openings: Iterable[Opening], leaf_hashes: list[bytes]) -> Iterator[bytes]:
+    for opening in openings:
+        leaf_hashes.append(opening.leaf_hash())
+        yield opening.encode() + b"\n"
+
+
+def _proof(share: LogShare, leaf_hashes: list[bytes]) -> Iterator[bytes]:
+    """Yield the proof of a share, and take the hashes of its leaves away."""
+    own, leaf_hashes[:] = leaf_hashes[: len(share.indices)], leaf_hashes[len(share.indices) :]
+    proof = prove_leaves(TiledTree(share.checkpoint.size, share.read), share.indices)
+    if proof.root(own) != share.checkpoint.root:
+        raise VerificationError("events cannot be proven from the published tiles")
+    yield proof.encode()
 
 
 def readme(manifest: Manifest, sizes: Iterable[int]) -> bytes:
