@@ -256,9 +256,12 @@ def _item(value: object, *, bare: bool) -> ItemOpening:
 
 
 def _members(value: object, *names: str) -> list[Any]:
-    if not isinstance(value, dict) or value.keys() != set(names):
-        raise VerificationError(f"an opening has here the members {', '.join(names)} and no others")
-    return [value[name] for name in names]
+    if isinstance(value, dict) and len(value) == len(names):
+        try:
+            return [value[name] for name in names]
+        except KeyError:
+            pass
+    raise VerificationError(f"an opening has here the members {', '.join(names)} and no others")
 
 
 def _is_number(value: object) -> TypeGuard[int]:
