@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.postgres.provenance import PostgresProvenance
-from api.notary import published_log
+from api.notary import PublishedLog, published_log
 from api.provenance_models import (
     USUAL_HISTORY,
     EntryOut,
@@ -51,9 +51,16 @@ def describe_item(
     `as_of` has an offset; raises `InvalidInputError` for one that UTC has no date for (`provenance.as_of`), and for a
     position yet to come (`provenance.known_at`).
     """
-    thing = thing_of(identifier.uri)
-    found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else microseconds_of(as_of))
-    return _item(found, identifier, published_tree(engine), limit)
+    found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
+    return describe_history(found, identifier, published_tree(engine), limit)
+
+
+def history_of(
+    engine: Engine, reader: Reader, identifier: Identifier, *, as_of: datetime | None, known_at: int | None
+) -> ItemHistory:
+    """Find all that happened to a thing; raises as `describe_item` does."""
+    at = None if as_of is None else microseconds_of(as_of)
+    return item_history(ask(engine, reader, known_at), thing_of(identifier.uri), at)
 
 
 def published_tree(engine: Engine) -> TreeOut | None:
@@ -65,13 +72,17 @@ def published_tree(engine: Engine) -> TreeOut | None:
     served = log.served()
     if served is None:
         return None
+    return tree_of(log, served[0].size)
+
+
+def tree_of(log: PublishedLog, size: int) -> TreeOut:
+    """Describe the tree of a log at a size that is published."""
     known = log.database.identity
-    return TreeOut(
-        name=log.name, origin=known.origin, vkey=known.vkey, first_position=known.first_position, size=served[0].size
-    )
+    return TreeOut(name=log.name, origin=known.origin, vkey=known.vkey, first_position=known.first_position, size=size)
 
 
-def _item(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limit: int) -> ItemOut:
+def describe_history(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limit: int) -> ItemOut:
+    """Tell what a history says; `tree` is the published one."""
     return ItemOut(
         id=found.thing,
         kind=identifier.kind,

@@ -69,16 +69,16 @@ def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOu
     return TraceOut.model_validate_json(trace_json(engine, reader, question))
 
 
-def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
-    """Trace, as `describe_trace` does; return the JSON of a `TraceOut`."""
+def trace_json(engine: Engine, reader: Reader, question: TraceIn, tree: TreeOut | None = None) -> bytes:
+    """Trace, as `describe_trace` does; return the JSON of a `TraceOut`, with the published tree or the one given."""
     with collector.paused():
-        return _json(engine, reader, question)
+        return _json(engine, reader, question, tree)
 
 
-def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
+def _json(engine: Engine, reader: Reader, question: TraceIn, tree: TreeOut | None) -> bytes:
     query = _query(question)
     found = trace(ask(engine, reader, question.known_at), query)
-    tree = published_tree(engine)
+    tree = tree or published_tree(engine)
     time_of, event_of = _Times(), _event_of(question, tree)
     return _encoder.encode(
         {

@@ -51,7 +51,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-_scan: Final = json.JSONDecoder(parse_constant=_refuse).scan_once
+_raw_decode: Final = json.JSONDecoder(parse_constant=_refuse).raw_decode
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -110,20 +110,13 @@ def json_object(content: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def _read(text: str) -> Any:  # noqa: ANN401 - JSON is anything
-    # `JSONDecoder.decode` without the white space around, which would not come back.
-    value, end = _scan(text, 0)
-    if end != len(text):
-        raise ValueError(end)
-    return value
-
-
 def same_again(text: str, encode: Callable[[Any], str]) -> Any:  # noqa: ANN401 - JSON is anything
     """Return the value of a JSON text that `encode` gives again, None for any other text (and for `null`)."""
     try:
-        value = _read(text)
+        # Not `decode`, which looks for white space around: that would not come back.
+        value, _ = _raw_decode(text)
         return value if encode(value) == text else None
-    except (ValueError, RecursionError, StopIteration):
+    except (ValueError, RecursionError):
         return None
 
 
