@@ -52,7 +52,7 @@ Bundle = Annotated[
 def save_bundle(bundle: BinaryIO, file: Path, vkey: str) -> None:
     """Write a bundle to a file and say how it is checked."""
     try:
-        with file.open("wb") as out:
+        with bundle, file.open("wb") as out:
             out.writelines(pieces(bundle))
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--bundle") from error

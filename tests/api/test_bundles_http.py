@@ -16,8 +16,8 @@ from tests.api.test_hidden_events import Asking
 from tests.api.test_one_pack_of_a_pallet import EVENT_ID, MINE, PACKS, PARTY, SERIALS, capture
 from tests.api.test_one_pack_of_a_pallet import PALLET as FULL_PALLET
 from tests.api.test_provenance_http import DAIRY, dairy, record
-from tests.conformance.verifier import unzip
-from tests.conformance.verifier import verify_bundle as independent
+from tests.conformance.bundle_verifier import unzip
+from tests.conformance.bundle_verifier import verify_bundle as independent
 from tests.support.happenings import PALLET, PLANT, TOTE, commission, observe, pack, put, take
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import VerifierKey

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conformance.verifier import verify_bundle as independent
+from tests.conformance.bundle_verifier import verify_bundle as independent
 from tests.support.bundles import answer_over, bundle_of, opening_of, share_of
 from tests.support.logs import FIRST_POSITION, KEY, MadeUpLog, pallet_parts, stored_event
 from traceability.ledger.access import SHAREABLE_PARTS
