@@ -33,6 +33,8 @@ class Integrator:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._stopping = threading.Event()
+        self.wake = threading.Event()
+        """To be set when something was recorded, so that it is integrated now and not at the next poll."""
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
 
@@ -43,6 +45,7 @@ class Integrator:
     def stop(self) -> None:
         """Finish the round in progress and end; what it leaves undone the next leader does."""
         self._stopping.set()
+        self.wake.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -77,7 +80,8 @@ class Integrator:
             checkpoint = log.integrate()
             self.problem = None
             if checkpoint is None:
-                self._stopping.wait(POLL_SECONDS)
+                self.wake.wait(POLL_SECONDS)
+                self.wake.clear()
 
 
 @contextmanager
