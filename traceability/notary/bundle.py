@@ -27,6 +27,7 @@ README, MANIFEST, ANSWER, EVENTS, POLICY = "README.txt", "bundle.json", "answer.
 _MEMBERS: Final = ("v", "kind", "reader", "question", "known_at", "logs")
 _LOG_MEMBERS: Final = ("vkey", "first_position")
 _POSITION_MEMBERS: Final = ("position", "opened_by", "closed_by")
+_NAMING: Final = frozenset({*_POSITION_MEMBERS, "positions", "retracted_by"})
 
 
 def checkpoint_name(number: int) -> str:
@@ -101,6 +102,8 @@ class Named:
         value = dict(pairs)
         if len(value) != len(pairs):
             raise VerificationError(f"{ANSWER} repeats a member", code="log.repeated_member")
+        if _NAMING.isdisjoint(value):
+            return value
         for name in _POSITION_MEMBERS:
             if (position := value.get(name)) is not None:
                 self.positions.add(_number(position))

@@ -2,6 +2,7 @@
 
 The decoders of the standard library accept several spellings (unused bits, white space, signs, underscores). A proof
 that can be spelled in two ways can be changed without anyone noticing, so everything but the one spelling is refused.
+Values may come as they were in JSON: what is no text where base64 or hexadecimal belongs is refused like the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def bytes_of_base64(text: str, what: str) -> bytes:
     """Decode standard base64; `what` names the value in the error."""
     try:
         data = a2b_base64(text)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise VerificationError(f"{what} is not base64") from error
     # Whatever the decoder has skipped or guessed does not come back.
     if base64_of(data) != text:
@@ -43,7 +44,7 @@ def bytes_of_hex(text: str, what: str) -> bytes:
     """Decode lower-case hexadecimal."""
     try:
         data = bytes.fromhex(text)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise VerificationError(f"{what} is not hexadecimal") from error
     if data.hex() != text:
         raise VerificationError(f"{what} is not lower-case hexadecimal")

@@ -175,7 +175,7 @@ class Opening:
             raise VerificationError(f"this is not a {VERSION}")
         if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
             raise VerificationError(f"an opening has {len(PART_NAMES)} parts")
-        identifier = bytes_of_hex(_text(event_id), "the event id")
+        identifier = bytes_of_hex(event_id, "the event id")
         if len(identifier) != _ID_SIZE:
             raise VerificationError("an event id has 16 bytes")
         opened = tuple(_opened(i, part) for i, part in enumerate(parts))
@@ -218,12 +218,12 @@ def open_event(
 def _opened(part: int, value: object) -> Opened:
     if isinstance(value, dict) and "c" in value:
         (digest,) = _members(value, "c")
-        return ClosedPart(hash_of_hex(_text(digest), "a commitment"))
+        return ClosedPart(hash_of_hex(digest, "a commitment"))
     if part == WHAT:
         salt, count, root, items = _members(value, "s", "n", "root", "items")
-        return _open_what(_text(salt), count, _text(root), items)
+        return _open_what(salt, count, root, items)
     salt, content = _members(value, "s", "bytes")
-    return OpenPart(hash_of_hex(_text(salt), "a salt"), bytes_of_base64(_text(content), "the bytes of a part"))
+    return OpenPart(hash_of_hex(salt, "a salt"), bytes_of_base64(content, "the bytes of a part"))
 
 
 def _open_what(salt: str, count: object, root: str, items: object) -> OpenWhat:
@@ -246,11 +246,11 @@ def _item(value: object, *, bare: bool) -> ItemOpening:
         index, salt, content, path = _members(value, "j", "t", "bytes", "path")
     if not _is_number(index) or not isinstance(path, list):
         raise VerificationError("an item has an index and a path")
-    nodes = tuple(hash_of_hex(_text(node), "a hash of an item's path") for node in path)
+    nodes = tuple(hash_of_hex(node, "a hash of an item's path") for node in path)
     return ItemOpening(
         index,
-        hash_of_hex(_text(salt), "the salt of an item"),
-        bytes_of_base64(_text(content), "the bytes of an item"),
+        hash_of_hex(salt, "the salt of an item"),
+        bytes_of_base64(content, "the bytes of an item"),
         nodes,
     )
 
