@@ -14,8 +14,8 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from api import collector
-from api.notary import PublishedLog, published_log
-from api.provenance import ask, describe_history, history_of, tree_of
+from api.notary import PublishedLog, published_log, published_logs
+from api.provenance import ask, describe_history, history_of
 from api.provenance_models import TraceIn
 from api.traces import trace_json
 from api.wiring import Engine
@@ -61,8 +61,13 @@ class _Published:
 
     @property
     def last(self) -> int:
-        """The position of its last published leaf."""
-        return self.first + self.checkpoint.size - 1
+        """The position of its last published leaf.
+
+        What an abandoned log has published beyond its end is not of this ledger.
+        """
+        end = self.log.database.identity.last_position
+        last = self.first + self.checkpoint.size - 1
+        return last if end is None else min(last, end)
 
 
 def item_bundle(
@@ -83,8 +88,7 @@ def item_bundle(
     published = _published(engine)
     known_at = _known_at(engine, reader, published, known_at)
     found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
-    tree = tree_of(published[-1].log, published[-1].checkpoint.size)
-    answer = describe_history(found, identifier, tree, limit).model_dump_json().encode()
+    answer = describe_history(engine, found, identifier, limit).model_dump_json().encode()
     question = {"id": identifier.uri, "as_of": None if as_of is None else as_of.isoformat(), "limit": limit}
     behind = [entry.event.position for entry in found.entries]
     manifest = Manifest("item", reader.organisation, question, known_at, ())
@@ -100,8 +104,7 @@ def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
     published = _published(engine)
     known_at = _known_at(engine, reader, published, question.known_at)
     question = question.model_copy(update={"known_at": known_at})
-    tree = tree_of(published[-1].log, published[-1].checkpoint.size)
-    answer = trace_json(engine, reader, question, tree)
+    answer = trace_json(engine, reader, question)
     asked = question.model_dump(mode="json")
     for name in ("edge_kinds", "include"):  # sets, which have no order of their own
         asked[name] = sorted(asked[name])
@@ -117,13 +120,17 @@ def pieces(bundle: BinaryIO) -> Iterator[bytes]:
 
 
 def _published(engine: Engine) -> list[_Published]:
-    """Return the ledger's logs in order of position."""
-    # One log a ledger, until a ledger can close one and open the next: the format and all below take several.
-    log = published_log(engine)
-    served = log.served()
-    if served is None or not served[0].size:
+    """Return the ledger's logs in order of position, up to the first that is not published to its end."""
+    found: list[_Published] = []
+    for log in published_logs(engine) or [published_log(engine)]:
+        if (served := log.served()) is not None and served[0].size:
+            found.append(_Published(log, *served))
+        end = log.database.identity.last_position
+        if end is None or end > (found[-1].last if found else 0):
+            break
+    if not found:
         raise NotPublishedError("nothing of this log is published yet")
-    return [_Published(log, *served)]
+    return found
 
 
 def _known_at(engine: Engine, reader: Reader, published: Sequence[_Published], known_at: int | None) -> int:

@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 
 from api.capture.run import Dealt
-from api.notary import published_log, receipt_of
+from api.notary import log_holding, receipt_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader
@@ -113,7 +113,7 @@ async def _until_ended(engine: Engine, job: CaptureJob, watch: Watch, deadline: 
 
 def _is_published(engine: Engine, position: int) -> bool:
     try:
-        log = published_log(engine)
+        log = log_holding(engine, position)
     except NotFoundError:
         return False
     served = log.served()

@@ -35,6 +35,11 @@ from traceability.notary.verify_bundle import VerifiedBundle
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
+LogName = Annotated[
+    str | None,
+    typer.Option("--log", metavar="NAME", help="Of this log of the ledger.", show_default="the one that is added to"),
+]
+
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
 
 
@@ -49,10 +54,10 @@ def integrate(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) 
 
 
 @app.command()
-def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def checkpoint(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the published checkpoint, as it is signed."""
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         served = log.served()
     if served is None:
         raise NotPublishedError("nothing of this log is published yet", hint="Run: traceability log integrate")
@@ -64,10 +69,10 @@ def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False)
 
 
 @app.command()
-def key(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def key(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the log's public key, with which anyone verifies its receipts."""
     with opened(ledger, as_) as engine:
-        identity = published_log(engine).database.identity
+        identity = published_log(engine, name).database.identity
     if json:
         print_json({"name": identity.name, "origin": identity.origin, "vkey": identity.vkey})
     else:
@@ -141,13 +146,13 @@ def verify(
 
 
 @app.command()
-def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def fsck(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Rebuild every leaf, tile and signed root and compare; exit 1 and name what is bad.
 
     Reads the whole log. Lawful erasure is told from tampering by the event that names it.
     """
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         note("Reading the records …")
         database = check_database(log.database)
         note("Reading the files …")
@@ -159,6 +164,11 @@ def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> No
         note(f"{leaf}{finding.message} ({finding.code})")
     if not (database.clean and files.clean):
         raise typer.Exit(EXIT_FALSE)
+    if log.database.identity.abandoned_note is not None:
+        note(
+            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {database.leaves}."
+            " The others are beyond it."
+        )
     note(
         f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"
         f" {counted(files.files, 'tile')}, {counted(database.erased, 'lawful erasure')}."

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from adapters.feeds.spool import Upload
+from api.backlog import KeepingUp
 from api.capture.published import Receipt, Watch, Watches, receipts, until_published
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
@@ -129,6 +130,7 @@ async def capture(
     response: Response,
     engine: EngineDep,
     caller: CaptureDep,
+    _: KeepingUp,
     behaviour: Annotated[
         ErrorBehaviour,
         Header(alias="GS1-Capture-Error-Behaviour", description="What one malformed event does to the others."),
@@ -149,7 +151,8 @@ async def capture(
     """Take an EPCISDocument or EPCISQueryDocument in JSON or JSON-LD, of any length, plain, gzip or a zip of several.
 
     It is on disk when this answers 202; `Location` is the job. Validation and recording follow. 429 with `Retry-After`
-    when too many of your documents, or too many bytes of anybody's, are waiting.
+    when too many of your documents, or too many bytes of anybody's, are waiting; 503 with `Retry-After` and the code
+    `log.behind` while the log cannot keep up.
 
     With `wait=published` it answers 200 once the job has ended and its events are in a published checkpoint, with their
     receipts; after ten seconds without that 202 as usual.
