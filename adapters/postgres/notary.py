@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import DamagedLogError
-from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent, StoredRow
 from traceability.ports import Clock
 
 Pool = ConnectionPool[psycopg.Connection]
@@ -21,6 +21,7 @@ Pool = ConnectionPool[psycopg.Connection]
 _LEADER: Final = 0x6E6F7461  # "nota", the first half of an advisory lock; the second is the ledger
 _EVENTS: Final = 200  # records with all their parts, an item list of which may be megabytes
 _CHECKPOINTS: Final = 1_000
+_WINDOW: Final = 1_000_000  # positions that one statement looks through for events of a type
 _SIGNED: Final = "SELECT size, root, note, signed_at FROM notary.checkpoint WHERE ledger_id = %s AND log_id = %s"
 
 SignedRow = tuple[int, bytes, str, int]
@@ -90,11 +91,7 @@ class PostgresLog:
     def sequenced(self) -> int:
         """Return the number of leaves that are committed in the ledger."""
         with self._connection() as connection:
-            row = connection.execute(
-                "SELECT position FROM ledger.head WHERE ledger_id = %s", [self._ledger_id]
-            ).fetchone()
-        assert row is not None
-        return max(0, int(row[0]) + 1 - self._identity.first_position)
+            return max(0, self._head(connection) + 1 - self._identity.first_position)
 
     def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
         """Return leaves start … end−1; positions up to a head that was read are all committed."""
@@ -135,10 +132,10 @@ class PostgresLog:
             raise DamagedLogError(f"the checkpoint of size {checkpoint.size} was stored and is not there")
         return stored
 
-    def all_signed(self) -> Iterator[SignedCheckpoint]:
-        """Yield every checkpoint that was signed up to now, in order of size."""
+    def all_signed(self, start: int = 0) -> Iterator[SignedCheckpoint]:
+        """Yield every checkpoint of at least `start` leaves that was signed up to now, in order of size."""
         last = self.last_signed()
-        size = -1
+        size = start - 1
         while last is not None and size < last.checkpoint.size:
             with self._connection() as connection:
                 rows = connection.execute(
@@ -167,6 +164,53 @@ class PostgresLog:
             if len(rows) < _EVENTS:
                 return
             position = rows[-1][0]
+
+    def rows(self, start: int, end: int) -> Iterator[StoredRow]:
+        """Yield those of leaves start … end−1 that are there, in order; a few at a time are in memory."""
+        first = self._identity.first_position
+        with self._connection() as connection, connection.cursor(binary=True) as cursor:
+            yield from cursor.stream(
+                "SELECT position, uuid_send(event_id), recorded_at, type, visibility, leaf_hash, commitment, salt,"
+                ' personal_salt, head, what, "where", why, how, more, personal, source FROM ledger.record'
+                " WHERE ledger_id = %s AND position >= %s AND position < %s ORDER BY position",
+                [self._ledger_id, first + start, first + end],
+                size=_EVENTS,
+            )
+
+    def redactions_after(self, position: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what redactions after a position say; asked window by window, since no index leads to them."""
+        with self._connection() as connection:
+            last = self._head(connection)
+            while position < last:
+                yield from connection.execute(
+                    "SELECT head, more FROM ledger.record WHERE ledger_id = %s AND position > %s AND position <= %s"
+                    " AND type = 'ledger.redacted.v1'",
+                    [self._ledger_id, position, position + _WINDOW],
+                    binary=True,
+                ).fetchall()
+                position += _WINDOW
+
+    def stray_position(self) -> int | None:
+        """Return the position of a record before the ledger's first or beyond its head, None when there is none."""
+        with self._connection() as connection:
+            # In one statement: an append between two would look like a record beyond the head.
+            row = connection.execute(
+                "SELECT min(position) FROM ("
+                "(SELECT position FROM ledger.record WHERE ledger_id = %(ledger)s AND position < 1"
+                " ORDER BY position LIMIT 1) UNION ALL"
+                " (SELECT position FROM ledger.record WHERE ledger_id = %(ledger)s AND position >"
+                " (SELECT h.position FROM ledger.head h WHERE h.ledger_id = %(ledger)s)"
+                " ORDER BY position LIMIT 1)) stray",
+                {"ledger": self._ledger_id},
+            ).fetchone()
+        assert row is not None
+        stray: int | None = row[0]
+        return stray
+
+    def _head(self, connection: psycopg.Connection) -> int:
+        row = connection.execute("SELECT position FROM ledger.head WHERE ledger_id = %s", [self._ledger_id]).fetchone()
+        assert row is not None
+        return int(row[0])
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:

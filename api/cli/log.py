@@ -24,8 +24,9 @@ from api.notary import integrate_all, published_log, receipt
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
-from traceability.notary.fsck import Report, check_database, check_files
+from traceability.notary.fsck import check_database, check_files
 from traceability.notary.note import VerifierKey
+from traceability.notary.report import Report
 from traceability.notary.verify import verify_receipt
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
