@@ -71,6 +71,11 @@ class PostgresLog:
         """The log as it was created."""
         return self._identity
 
+    @property
+    def ids(self) -> tuple[int, int]:
+        """The numbers of its ledger and of itself, with which another process finds it."""
+        return self._ledger_id, self._log_id
+
     @contextlib.contextmanager
     def leadership(self) -> Iterator[bool]:
         """Give True to one caller of all processes, for as long as it stays in the context and connected."""

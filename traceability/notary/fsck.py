@@ -61,7 +61,6 @@ class DatabaseCheck:
         self._erased: set[int] = set(trusted.erased)
         self._redactions: dict[int, int] = {}
         self.report = Report()
-        self.confirmed: Confirmed | None = None
 
     def blocks(self) -> Iterator[Block]:
         """Yield what is to be checked."""
@@ -124,7 +123,7 @@ class DatabaseCheck:
             self._good, self._lost = size, False
             if report.clean:
                 erased = tuple(sorted(self._erased - self._redactions.keys()))
-                self.confirmed = Confirmed(signed.note, Trusted(size, self._tree.peaks, erased))
+                report.confirmed = Confirmed(signed.note, Trusted(size, self._tree.peaks, erased))
 
     def _note_root(self, signed: Checkpoint, root: bytes) -> None:
         """Name the first leaf that is not the published one, if files tell; else the leaves among which it is."""
@@ -219,6 +218,9 @@ def check_files(
         report.add("log.root", "the entry bundles do not give the root of the served checkpoint")
     if not trusted.size:
         _check_paths(database, tiles, checkpoint.size, report)
+    if report.clean:
+        peaks = tuple(TiledTree(checkpoint.size, tile_reader(tiles)).peaks(checkpoint.size))
+        report.confirmed = Confirmed(published.decode(), Trusted(checkpoint.size, peaks))
     return report
 
 

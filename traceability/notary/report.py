@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from traceability.notary.confirmed import Confirmed
+
 MAX_FINDINGS: Final = 20
 
 
@@ -20,7 +22,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What was checked, and what was found, first things first; at most `MAX_FINDINGS` of the `found` are kept."""
+    """What was checked, and what was found, first things first; at most `MAX_FINDINGS` of the `found` are kept.
+
+    `confirmed` is the largest signed tree that was seen to be good before anything was found.
+    """
 
     leaves: int = 0
     checkpoints: int = 0
@@ -28,6 +33,7 @@ class Report:
     erased: int = 0
     found: int = 0
     findings: list[Finding] = field(default_factory=list)
+    confirmed: Confirmed | None = None
 
     @property
     def clean(self) -> bool:

@@ -1,0 +1,293 @@
+"""The stored index against the one that the records give: which position is the first whose rows differ.
+
+Most index tables have no order by position, so neither side is sorted. Each row is mixed with a key of this run into 64
+bits and added to the sum of its position: two sets of rows with the same sum are the same, but for a chance of one in
+2^64. The key is drawn anew each time, so that nobody can make up rows that add up to what is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from adapters.postgres.binary_copy import SIGNATURE, TRAILER
+from adapters.postgres.packed import COLUMNS, ROWS, Array, Packed, pack
+from adapters.postgres.rows import rows_of
+from traceability.ledger.event import LedgerEvent
+from traceability.ledger.index import Indexer, IndexRows, TagHash, Visibility, tag_hash
+from traceability.ledger.parts import Parts
+from traceability.ledger.store import Prepared
+from traceability.notary.ports import StoredRow
+
+WINDOW: Final = 1 << 20
+"""Positions that are compared at once: 8 bytes each for every table."""
+
+TABLES: Final = ("posting", "mark", "edge", "sighting")
+_MIXED: Final = {
+    "posting": ("tag", "visibility"),
+    "mark": ("child", "parent", "kind", "opens", "occurred_at", "visibility"),
+    "edge": ("node", "via", "is_input", "occurred_at", "visibility"),
+    "sighting": ("occurred_at", "visibility", "event", "retracts", "words"),
+}
+_PIECE: Final = 1 << 22  # bytes of rows that are mixed at once
+_PAGES: Final = 1 << 16  # of a table without order that one statement reads: half a gigabyte
+_SIGHTINGS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedIndex:
+    """What records give: for each table the sums of n positions from `first` on, as n little-endian u64.
+
+    `visibilities` are those that occur, with the first position of each; `misfiled` the positions whose record is
+    stored under a visibility that is not its own.
+    """
+
+    first: int
+    sums: Mapping[str, bytes]
+    visibilities: Mapping[int, tuple[int, Visibility]]
+    misfiled: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFault:
+    """The first position of a window whose rows of a table are not what its record says."""
+
+    table: str
+    position: int
+
+
+class IndexExpectation:
+    """Adds up what the records at positions from `first` on give; the rows come in any portions."""
+
+    def __init__(self, first: int, count: int, indexer: Indexer, key: bytes, hash_of: TagHash = tag_hash) -> None:
+        self._first = first
+        self._indexer = indexer
+        self._key = key
+        self._hash_of = hash_of
+        self._sums = {table: np.zeros(count, np.uint64) for table in TABLES}
+        self._visibilities: dict[int, tuple[int, Visibility]] = {}
+        self._misfiled: list[int] = []
+
+    def add(self, rows: Sequence[StoredRow]) -> None:
+        """Take in records, in order of position."""
+        kept, prepared = [], []
+        for row in rows:
+            parts = _parts(row)
+            try:
+                index = self._indexer(parts)
+            except Exception:  # noqa: BLE001, S112 - bytes that were tampered with may be anything
+                continue  # it has no rows then, and those that are stored are too many
+            kept.append(row)
+            prepared.append(_prepared(row, parts, index))
+        if not kept:
+            return
+        packed = pack(rows_of(prepared, self._hash_of), records=False)
+        positions = np.array([row[0] for row in kept], np.int64) - self._first
+        for table in TABLES:
+            values = _values(packed, table)
+            np.add.at(self._sums[table], positions[packed.tables[table]["ordinal"]], _mixed(self._key, table, values))
+        for row, visibility in zip(kept, packed.visibilities.tolist(), strict=True):
+            if visibility not in self._visibilities:
+                self._visibilities[visibility] = row[0], packed.meanings[visibility]
+            if row[4] != visibility:
+                self._misfiled.append(row[0])
+
+    def given(self) -> ExpectedIndex:
+        """Return what has come together."""
+        sums = {table: array.astype("<u8").tobytes() for table, array in self._sums.items()}
+        return ExpectedIndex(self._first, sums, self._visibilities, self._misfiled)
+
+
+class IndexCheck:
+    """Compares a ledger's stored index with what its records give, window by window from `first` on."""
+
+    def __init__(self, pool: ConnectionPool[psycopg.Connection], ledger_id: int, first: int, key: bytes) -> None:
+        self._pool = pool
+        self._ledger_id = ledger_id
+        self._start = self._first = first
+        self._key = key
+        self._expected: dict[str, Array] = {}
+        self._visibilities: dict[int, tuple[int, Visibility]] = {}
+
+    def expect(self, part: ExpectedIndex) -> None:
+        """Take in what a block's records give; blocks come in order."""
+        for table in TABLES:
+            expected = self._expected.setdefault(table, np.zeros(0, np.uint64))
+            self._expected[table] = np.concatenate([expected, np.frombuffer(part.sums[table], "<u8")])
+        for visibility, known in part.visibilities.items():
+            self._visibilities.setdefault(visibility, known)
+
+    def compare(self, *, last: bool) -> list[IndexFault]:
+        """Compare what was expected since the last call, and what is beyond the head with the `last` one."""
+        faults = []
+        count = len(self._expected.get("posting", ()))
+        for table in TABLES:
+            found = np.zeros(count, np.uint64)
+            stray: int | None = None
+            for positions, mixed in self._stored(table, self._first + count, last=last):
+                at = positions - self._first
+                inside = (at >= 0) & (at < count)
+                np.add.at(found, at[inside], mixed[inside])
+                if not inside.all():
+                    outside = int(positions[~inside].min())
+                    stray = outside if stray is None else min(stray, outside)
+            expected = self._expected.get(table, found)
+            wrong = np.flatnonzero(found != expected)
+            places = [] if stray is None else [stray]
+            if len(wrong):
+                places.append(self._first + int(wrong[0]))
+            if places:
+                faults.append(IndexFault(table, min(places)))
+        self._expected = {}
+        self._first += count
+        if last and (position := self._wrong_visibility()) is not None:
+            faults.append(IndexFault("visibility", position))
+        return faults
+
+    def _stored(self, table: str, end: int, *, last: bool) -> Iterator[tuple[Array, Array]]:
+        """Yield positions and mixed rows of the window, and of what lies outside of the ledger's positions."""
+        window = "position < %(end)s" if self._first == 1 else "position >= %(first)s AND position < %(end)s"
+        if last:
+            window = f"({window} OR position > (SELECT position FROM ledger.head WHERE ledger_id = %(ledger)s))"
+        where = f"ledger_id = %(ledger)s AND {window}"
+        numbers = {"ledger": self._ledger_id, "first": self._first, "end": end}
+        with self._pool.connection() as connection:
+            if table == "sighting":
+                yield from self._sightings(connection, where, numbers)
+                return
+            for pages in _pages(connection, table):
+                query = (
+                    f"COPY (SELECT {COLUMNS[table]} FROM ledger.{table} WHERE {where}{pages}) TO STDOUT (FORMAT binary)"
+                )
+                for rows in _copied(connection, table, query, numbers):
+                    values = [rows[column] for column in _MIXED[table]]
+                    yield rows["position"].astype(np.int64), _mixed(self._key, table, values)
+
+    def _sightings(
+        self, connection: psycopg.Connection, where: str, numbers: Mapping[str, int]
+    ) -> Iterator[tuple[Array, Array]]:
+        query = (
+            "SELECT position, occurred_at, visibility, event, retracts, biz_step, disposition FROM ledger.sighting"
+            f" WHERE {where}"
+        )
+        rows: list[tuple[Any, ...]] = []
+        with connection.cursor(binary=True) as cursor:
+            for row in cursor.stream(query.encode(), numbers, size=_SIGHTINGS):
+                rows.append(row)
+                if len(rows) == _SIGHTINGS:
+                    yield self._mixed_sightings(rows)
+                    rows = []
+        if rows:
+            yield self._mixed_sightings(rows)
+
+    def _mixed_sightings(self, rows: list[tuple[Any, ...]]) -> tuple[Array, Array]:
+        position, occurred_at, visibility, event, retracts, steps, dispositions = zip(*rows, strict=True)
+        words = [_word(*pair) for pair in zip(steps, dispositions, strict=True)]
+        numbers = [np.array(column, np.int64) for column in (occurred_at, visibility, event, retracts, words)]
+        return np.array(position, np.int64), _mixed(self._key, "sighting", numbers)
+
+    def _wrong_visibility(self) -> int | None:
+        """Return the first position at which the list of visibilities is wrong."""
+        with self._pool.connection() as connection:
+            rows = connection.execute(
+                "SELECT position, visibility, captured_by, parties, biz_step, position < 1 OR position >"
+                " (SELECT h.position FROM ledger.head h WHERE h.ledger_id = v.ledger_id) FROM ledger.visibility v"
+                " WHERE ledger_id = %s",
+                [self._ledger_id],
+            ).fetchall()
+        wrong = []
+        stored = {row[1]: row for row in rows}
+        for visibility, (position, meaning) in self._visibilities.items():
+            row = stored.get(visibility)
+            if row is None or Visibility(row[2], tuple(row[3]), row[4]) != meaning:
+                wrong.append(position)
+            elif row[0] >= self._start and row[0] != position:
+                wrong.append(min(position, row[0]))
+        for position, visibility, *_, stray in rows:
+            if stray or (visibility not in self._visibilities and self._start <= position < self._first):
+                wrong.append(position)
+        return min(wrong, default=None)
+
+
+def _copied(connection: psycopg.Connection, table: str, query: str, numbers: Mapping[str, int]) -> Iterator[Array]:
+    """Yield the rows of a binary COPY as arrays."""
+    with connection.cursor() as cursor, cursor.copy(query.encode(), numbers) as copy:
+        size, pieces, held = ROWS[table].itemsize, [], -len(SIGNATURE)
+        for piece in copy:
+            pieces.append(bytes(piece))
+            held += len(piece)
+            if held >= _PIECE:
+                data = b"".join(pieces)[-held:]
+                whole = held - held % size
+                yield np.frombuffer(data[:whole], ROWS[table])
+                pieces, held = [data[whole:]], held - whole
+        data = b"".join(pieces)[-held:] if held else b""
+        yield np.frombuffer(data.removesuffix(TRAILER), ROWS[table])
+
+
+def _pages(connection: psycopg.Connection, table: str) -> Iterator[str]:
+    """Cut a table without partitions by its pages, so that no statement runs for long, however large it is."""
+    if table == "posting":
+        yield ""  # its partition is what a statement reads
+        return
+    row = connection.execute(
+        "SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::bigint", [f"ledger.{table}"]
+    ).fetchone()
+    assert row is not None
+    start = 0
+    while start + _PAGES < row[0]:
+        yield f" AND ctid >= '({start},0)' AND ctid < '({start + _PAGES},0)'"
+        start += _PAGES
+    # Open at its end: the table may have grown.
+    yield f" AND ctid >= '({start},0)'"
+
+
+def _values(packed: Packed, table: str) -> list[Array]:
+    rows = packed.tables[table]
+    columns = {name: rows[name] for name in rows.dtype.names or ()}
+    columns["visibility"] = packed.visibilities[rows["ordinal"]]
+    if table == "sighting":
+        words = np.array([_word(*pair) for pair in packed.words], np.int64)
+        columns["words"] = words[rows["words"]] if len(rows) else words
+    return [columns[name] for name in _MIXED[table]]
+
+
+def _mixed(key: bytes, table: str, columns: Iterable[Array]) -> Array:
+    """Mix the columns of each row into 64 bits (the finaliser of SplitMix64 after every column)."""
+    seed = int.from_bytes(blake2b(table.encode(), key=key, digest_size=8).digest(), "big")
+    mixed: Array | None = None
+    for column in columns:
+        numbers = column.view("u1") if column.dtype.kind == "S" else column
+        numbers = numbers.astype(np.int64).view(np.uint64)
+        mixed = numbers ^ np.uint64(seed) if mixed is None else mixed ^ numbers
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+        # Another constant for each further column: equal columns must not cancel each other out.
+        mixed += np.uint64(seed | 1)
+    assert mixed is not None
+    return mixed
+
+
+@lru_cache(maxsize=4096)
+def _word(step: str | None, disposition: str | None) -> int:
+    digest = blake2b(repr((step, disposition)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _parts(row: StoredRow) -> Parts:
+    head, what, where, why, how, more = row[9:15]
+    return Parts(head, tuple(what.split(b"\n")) if what else (), where, why, how, more)
+
+
+def _prepared(row: StoredRow, parts: Parts, index: IndexRows) -> Prepared:
+    event = LedgerEvent(type=row[3], data=b"", captured_by="", parts=parts)
+    return Prepared(event, index, UUID(bytes=row[1]), salt=b"", personal_salt=b"", commitment=b"")

@@ -1,0 +1,123 @@
+"""Blocks of records, checked in worker processes when there are many: each reads its own from the database."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain, islice
+from types import TracebackType
+from typing import Final, Self
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from adapters.postgres.connection import open_pool
+from adapters.postgres.index_check import ExpectedIndex, IndexExpectation
+from adapters.postgres.notary import PostgresLog
+from api.capture.processes import Processes
+from api.wiring import INDEXER
+from traceability.notary.ports import LogIdentity, StoredRow
+from traceability.notary.records import Block, CheckedBlock, check_block
+
+_MOST_WORKERS: Final = 8
+_FEW: Final = 8  # blocks that are checked before a process has started
+_ROWS: Final = 1_000  # records of which the index is made at once
+_BYTES: Final = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTask:
+    """A block of a log of a database; `key` is that of the index sums, None to check records alone."""
+
+    url: str = field(repr=False)
+    ids: tuple[int, int]
+    identity: LogIdentity
+    block: Block
+    key: bytes | None
+
+
+Answer = tuple[CheckedBlock, ExpectedIndex | None]
+
+
+def check_task(pool: ConnectionPool[psycopg.Connection], task: BlockTask) -> Answer:
+    """Check the records of a block, and say what their index is if that is asked for."""
+    block = task.block
+    rows = PostgresLog(pool, *task.ids, task.identity).rows(block.start, block.end)
+    if task.key is None:
+        return check_block(block, rows), None
+    index = IndexExpectation(block.first_position + block.start, block.end - block.start, INDEXER, task.key)
+    checked = check_block(block, _shown(rows, index))
+    return checked, index.given()
+
+
+def _shown(rows: Iterable[StoredRow], index: IndexExpectation) -> Iterator[StoredRow]:
+    """Pass rows on, and show them to the index a few at a time: one row may be megabytes."""
+    held: list[StoredRow] = []
+    size = 0
+    for row in rows:
+        held.append(row)
+        size += len(row[10])
+        if len(held) == _ROWS or size > _BYTES:
+            index.add(held)
+            held, size = [], 0
+        yield row
+    index.add(held)
+
+
+class BlockCheckers:
+    """Checks blocks with up to `count` processes, one a core (at most 8) if None; few blocks need none.
+
+    A context manager; the processes end with it.
+    """
+
+    def __init__(self, pool: ConnectionPool[psycopg.Connection], count: int | None) -> None:
+        self._pool = pool
+        self._count = count or min(_MOST_WORKERS, os.cpu_count() or 1)
+        self._processes: Processes[BlockTask, Answer] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._processes is not None:
+            self._processes.end()
+
+    def checked(self, tasks: Iterable[BlockTask]) -> Iterator[Answer]:
+        """Yield the answers in the order of the tasks, a few of which are ahead of whoever takes them.
+
+        Raises `UnavailableError` (`capture.workers`) when processes die over one block again and again.
+        """
+        tasks = iter(tasks)
+        first = list(islice(tasks, _FEW))
+        waiting = chain(first, tasks)
+        if self._count == 1 or len(first) < _FEW:
+            for task in waiting:
+                yield check_task(self._pool, task)
+            return
+        processes = self._processes = Processes(self._count, _in_worker)
+        ahead: deque[Future[Answer]] = deque()
+        while True:
+            while len(ahead) < 2 * self._count + 1 and (following := next(waiting, None)) is not None:
+                ahead.append(processes.submit(following))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+
+
+def _in_worker(task: BlockTask) -> Answer:
+    return check_task(_pool(task.url), task)
+
+
+@lru_cache(maxsize=1)
+def _pool(url: str) -> ConnectionPool[psycopg.Connection]:
+    # Here because it is done once: keep the collector from walking the program again and again.
+    gc.collect()
+    gc.freeze()
+    return open_pool(url, max_size=1)
