@@ -38,6 +38,7 @@ class KeptChecks:
     def __init__(self, path: Path, key: VerifierKey) -> None:
         self._path = path
         self._key = key
+        self._frozen = False
         self.problem: str | None = None
         try:
             self._file = msgspec.json.decode(path.read_bytes(), type=_File)
@@ -76,6 +77,10 @@ class KeptChecks:
             self._file.unfinished = None
             self._save()
 
+    def freeze(self) -> None:
+        """Change nothing from now on."""
+        self._frozen = True
+
     def _open(self, kept: _Kept | None) -> Confirmed | None:
         if kept is None:
             return None
@@ -88,6 +93,8 @@ class KeptChecks:
         return None
 
     def _save(self) -> None:
+        if self._frozen:
+            return
         unfinished = self._path.with_name(f"{self._path.name}.unfinished")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from api.fsck_blocks import BlockCheckers, BlockTask
 from api.notary import PublishedLog
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.notary.confirmed import NOTHING, Confirmed, Trusted
+from traceability.notary.confirmed import NOTHING, Trusted
 from traceability.notary.fsck import DatabaseCheck, check_files
 from traceability.notary.outside import check_copy, check_kept
 from traceability.notary.report import Report
@@ -92,15 +92,15 @@ class LogCheck:
         was good before, `VerificationError` when that one had not come so far, `DamagedLogError` when the files cannot
         prove that position.
         """
-        earlier = self._kept.last()  # before this run keeps anything
         trusted, resumed = self._start()
         checked = Checked(self._first + trusted.size, resumed)
+        self._check_earlier(checked)
         if self._asked.scopes - {FILES}:
             self._check_records(trusted, checked)
         if FILES in self._asked.scopes:
             # Quick to check: after an interruption all of them are looked at again.
             checked.scopes[FILES] = self._check_files(NOTHING if resumed else trusted)
-        self._check_outside(earlier, checked)
+        self._check_outside(checked)
         if self._asked.since is None and self._asked.scopes - {FILES}:
             self._kept.finish()
         checked.problem = self._kept.problem
@@ -183,11 +183,18 @@ class LogCheck:
             self._kept.confirm(FILES, report.confirmed, self._engine.clock.now_us())
         return report
 
-    def _check_outside(self, earlier: Confirmed | None, checked: Checked) -> None:
-        database, tiles = self._log.database, self._log.tiles
-        if earlier is not None:
+    def _check_earlier(self, checked: Checked) -> None:
+        """See whether what an earlier check confirmed is still on the history."""
+        if (earlier := self._kept.last()) is not None:
             name = "an earlier check"
-            checked.outside[name] = check_kept(database, tiles, earlier.note.encode(), name)
+            report = check_kept(self._log.database, self._log.tiles, earlier.note.encode(), name)
+            checked.outside[name] = report
+            if not report.clean:
+                # A log that was rolled back is good in itself: the memory of what it was must outlive this run.
+                self._kept.freeze()
+
+    def _check_outside(self, checked: Checked) -> None:
+        database, tiles = self._log.database, self._log.tiles
         for folder in self._asked.copies:
             progress = self._show(f"Comparing {folder}")
             checked.outside[str(folder)] = check_copy(database, tiles, FileTileStore(folder), str(folder), progress)

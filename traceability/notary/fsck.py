@@ -84,13 +84,13 @@ class DatabaseCheck:
         """Say what is left to say when every block was added."""
         report = self.report
         self._grow([], Block(self._first, self.end, self.end))
-        self._check_erasures()
         if (stray := self._database.stray_position()) is not None:
             report.add("log.stray", f"position {stray} is stored, and the ledger has no such position")
         if self._due is not None:
             self._note_lost(f"a checkpoint of size {self._due.checkpoint.size} is signed")
         elif self.end < self._start:
             self._note_lost(f"{self._start} were confirmed")
+        self._check_erasures()
         return report
 
     def _note_lost(self, known: str) -> None:
