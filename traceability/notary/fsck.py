@@ -14,7 +14,7 @@ from traceability.merkle import CompactRange
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.confirmed import NOTHING, Confirmed, Trusted
 from traceability.notary.errors import DamagedLogError, VerificationError
-from traceability.notary.frontier import Frontier, load_frontier
+from traceability.notary.frontier import Frontier, ReadTile, load_frontier
 from traceability.notary.log import tile_reader
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import LogDatabase, SignedCheckpoint, TileStore
@@ -234,8 +234,8 @@ def _check_tiles(
     """Compare every tile that the checkpoint's tree has; return its frontier, None when an entry is unreadable."""
     read = tile_reader(tiles)
     try:
-        frontier = load_frontier(trusted.size, trusted.root, read)
-    except DamagedLogError as error:
+        frontier = load_frontier(trusted.size, trusted.root, _cutter(tiles, checkpoint.size))
+    except (DamagedLogError, VerificationError) as error:
         report.add("log.tile", error.message)
         return None
     bundles = -(-checkpoint.size // WIDTH)
@@ -263,6 +263,18 @@ def _check_tiles(
         report.leaves = frontier.size - trusted.size
         progress(frontier.size, checkpoint.size)
     return frontier
+
+
+def _cutter(tiles: TileStore, size: int) -> ReadTile:
+    """Read tiles of a tree that was never published, from those of a published one of `size` leaves that extends it."""
+    read = tile_reader(tiles)
+
+    def cut(tile: Tile) -> bytes | None:
+        wider = tile_of(tile.level, tile.index, size)
+        data = read(wider)
+        return None if data is None else tile.cut(data, wider.width)
+
+    return cut
 
 
 def _check_paths(database: LogDatabase, tiles: TileStore, size: int, report: Report) -> None:

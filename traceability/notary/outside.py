@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from traceability.merkle import consistency_holds
+from traceability.merkle import consistency_holds, join_peaks
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.log import tile_reader
@@ -62,7 +62,7 @@ def check_copy(
             report.add("log.copy", f"{tile.path} of {name} is not ours", _leaf(tile))
         if not tile.shift:
             progress(min(_leaf(tile) + tile.width, checkpoint.size), checkpoint.size)
-    _check_partials(tiles, copy, name, report)
+    _check_others(database, tiles, copy, name, report)
     return report
 
 
@@ -101,16 +101,18 @@ def _published_root(tiles: TileStore, key: VerifierKey, size: int) -> bytes | No
         whole, _ = open_checkpoint(served, key)
         if not 0 < size <= whole.size:
             return None
-        read = tile_reader(tiles)
-        root, path = TiledTree(size, read).root(), TiledTree(whole.size, read).consistency_path(size)
+        tree = TiledTree(whole.size, tile_reader(tiles))
+        root, path = join_peaks(tree.peaks(size)), tree.consistency_path(size)
     except (VerificationError, DamagedLogError):
         return None
     return root if consistency_holds(size, whole.size, root, whole.root, path) else None
 
 
-def _check_partials(tiles: TileStore, copy: TileStore, name: str, report: Report) -> None:
+def _check_others(database: LogDatabase, tiles: TileStore, copy: TileStore, name: str, report: Report) -> None:
     """Look at whatever else the copy has: partial tiles of older trees, or of a newer one that is on its way."""
     ours = tile_reader(tiles)
+    last = database.last_signed()
+    size = last.checkpoint.size if last is not None else 0
     for path in copy.paths():
         try:
             tile = Tile.parse(path)
@@ -118,7 +120,9 @@ def _check_partials(tiles: TileStore, copy: TileStore, name: str, report: Report
             report.add("log.stranger", f"{path} of {name} is not a file of a log")
             continue
         expected, found = ours(tile), copy.read(path)
-        if found is not None and expected is not None and found != expected:
+        if expected is None and not tile.is_of(size):
+            report.add("log.stranger", f"{path} of {name} is beyond every signed tree")
+        elif expected is not None and found is not None and found != expected:
             report.add("log.copy", f"{path} of {name} is not ours", _leaf(tile))
 
 
