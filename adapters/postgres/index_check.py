@@ -22,7 +22,7 @@ from adapters.postgres.binary_copy import SIGNATURE, TRAILER
 from adapters.postgres.packed import COLUMNS, ROWS, Array, Packed, pack
 from adapters.postgres.rows import rows_of
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.index import Indexer, IndexRows, TagHash, Visibility, tag_hash
+from traceability.ledger.index import Indexer, TagHash, Visibility, tag_hash
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 from traceability.notary.ports import StoredRow
@@ -77,24 +77,22 @@ class IndexExpectation:
         self._misfiled: list[int] = []
 
     def add(self, rows: Sequence[StoredRow]) -> None:
-        """Take in records, in order of position."""
-        kept, prepared = [], []
-        for row in rows:
-            parts = _parts(row)
-            try:
-                index = self._indexer(parts)
-            except Exception:  # noqa: BLE001, S112 - bytes that were tampered with may be anything
-                continue  # it has no rows then, and those that are stored are too many
-            kept.append(row)
-            prepared.append(_prepared(row, parts, index))
-        if not kept:
+        """Take in records, in order of position.
+
+        One whose parts cannot be indexed, because they were tampered with, has no rows: what is stored is too much.
+        """
+        try:
+            packed = pack(rows_of([_prepared(row, self._indexer) for row in rows], self._hash_of), records=False)
+        except Exception:  # noqa: BLE001 - such parts may be anything, and any code may stumble over them
+            half = len(rows) // 2
+            for some in (rows[:half], rows[half:]) if half else ():
+                self.add(some)
             return
-        packed = pack(rows_of(prepared, self._hash_of), records=False)
-        positions = np.array([row[0] for row in kept], np.int64) - self._first
+        positions = np.array([row[0] for row in rows], np.int64) - self._first
         for table in TABLES:
             values = _values(packed, table)
             np.add.at(self._sums[table], positions[packed.tables[table]["ordinal"]], _mixed(self._key, table, values))
-        for row, visibility in zip(kept, packed.visibilities.tolist(), strict=True):
+        for row, visibility in zip(rows, packed.visibilities.tolist(), strict=True):
             if visibility not in self._visibilities:
                 self._visibilities[visibility] = row[0], packed.meanings[visibility]
             if row[4] != visibility:
@@ -283,11 +281,8 @@ def _word(step: str | None, disposition: str | None) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _parts(row: StoredRow) -> Parts:
+def _prepared(row: StoredRow, indexer: Indexer) -> Prepared:
     head, what, where, why, how, more = row[9:15]
-    return Parts(head, tuple(what.split(b"\n")) if what else (), where, why, how, more)
-
-
-def _prepared(row: StoredRow, parts: Parts, index: IndexRows) -> Prepared:
+    parts = Parts(head, tuple(what.split(b"\n")) if what else (), where, why, how, more)
     event = LedgerEvent(type=row[3], data=b"", captured_by="", parts=parts)
-    return Prepared(event, index, UUID(bytes=row[1]), salt=b"", personal_salt=b"", commitment=b"")
+    return Prepared(event, indexer(parts), UUID(bytes=row[1]), salt=b"", personal_salt=b"", commitment=b"")
