@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from adapters.postgres.index_check import WINDOW, IndexCheck, IndexFault
+from adapters.postgres.index_check import TABLES, WINDOW, IndexCheck, IndexFault, StoredSums, TableWindow
 from adapters.tiles import FileTileStore
 from api.confirmed import KeptChecks
-from api.fsck_blocks import BlockCheckers, BlockTask
+from api.fsck_tasks import Checkers, Task
 from api.notary import PublishedLog
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.notary.confirmed import NOTHING, Trusted
 from traceability.notary.fsck import DatabaseCheck, check_files
 from traceability.notary.outside import check_copy, check_kept
+from traceability.notary.records import Block, windows_of
 from traceability.notary.report import Report
 
 RECORDS: Final = "records"
@@ -129,36 +130,59 @@ class LogCheck:
         engine, log = self._engine, self._log.database
         check = DatabaseCheck(log, self._log.tiles, trusted)
         checked.scopes["database"] = check.report
-        index, key, index_report = None, None, Report()
-        if INDEX in self._asked.scopes:
-            key = engine.entropy.token(_KEY_SIZE)
-            index = IndexCheck(engine.pool, log.ids[0], self._first + trusted.size, key)
+        index_report = Report()
+        index = IndexCheck(engine.pool, log.ids[0], self._first + trusted.size) if INDEX in self._asked.scopes else None
+        if index is not None:
             checked.scopes[INDEX] = index_report
         progress = self._show("Reading records")
-        tasks = (BlockTask(engine.urls.runtime, log.ids, log.identity, block, key) for block in check.blocks())
         kept = trusted.size
-        with BlockCheckers(engine.pool, self._workers) as checkers:
-            for block, expected in checkers.checked(tasks):
+        with Checkers(engine.pool, self._workers) as checkers:
+            for answer in checkers.done(self._tasks(check, with_index=index is not None)):
+                if isinstance(answer, StoredSums):
+                    assert index is not None
+                    index.take(answer)
+                    continue
+                block, expected = answer
                 check.add(block)
-                if index is not None and expected is not None:
-                    index.expect(expected)
-                    self._note_misfiled(expected.misfiled, index_report)
                 done = block.block.end
-                index_report.leaves = done - trusted.size
                 progress(done, check.end)
-                if done - kept >= self._window and done < check.end:
+                complete = done - kept >= self._window
+                if index is not None and expected is not None:
+                    self._note_misfiled(expected.misfiled, index_report)
+                    index_report.leaves += done - block.block.start
+                    if complete := index.expect(expected):
+                        self._note_faults(index.compare(), index_report)
+                if complete:
                     kept = done
-                    if index is not None:
-                        self._note_faults(index.compare(last=False), index_report)
                     self._keep(check, index_report)
         if index is not None:
-            self._note_faults(index.compare(last=True), index_report)
+            self._note_faults([*index.compare(), *index.compare_visibilities()], index_report)
         report = check.finished()
         if report.confirmed is not None and report.clean:
             now = engine.clock.now_us()
             self._kept.confirm(RECORDS, report.confirmed, now)
             if index is not None and index_report.clean:
                 self._kept.confirm(INDEX, report.confirmed, now)
+
+    def _tasks(self, check: DatabaseCheck, *, with_index: bool) -> Iterator[Task]:
+        """Yield what is to be done: for each window what the index holds in it, then its blocks."""
+        log = self._log.database
+        key = self._engine.entropy.token(_KEY_SIZE) if with_index else None
+
+        def task(work: Block | TableWindow) -> Task:
+            return Task(self._engine.urls.runtime, log.ids, log.identity, work, key)
+
+        def tables(start: int, end: int) -> list[Task]:
+            places = self._first + start, self._first + end, end == check.end
+            return [] if key is None else [task(TableWindow(table, *places, key)) for table in TABLES]
+
+        window = None
+        for window in windows_of(check.blocks(), self._window):
+            yield from tables(window[0].start, window[-1].end)
+            yield from map(task, window)
+        if window is None:
+            # Nothing is new; what is beyond the head still may not be there.
+            yield from tables(check.end, check.end)
 
     def _keep(self, check: DatabaseCheck, index_report: Report) -> None:
         """Keep how far a run of everything came, unless something was found: then the next one finds it again."""

@@ -8,10 +8,11 @@ bits and added to the sum of its position: two sets of rows with the same sum ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from itertools import islice
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -27,8 +28,10 @@ from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 from traceability.notary.ports import StoredRow
 
-WINDOW: Final = 1 << 20
-"""Positions that are compared at once: 8 bytes each for every table."""
+Pool = ConnectionPool[psycopg.Connection]
+
+WINDOW: Final = 1 << 18
+"""Positions that are compared at once: 8 bytes each for every table, and seconds for the statement that reads them."""
 
 TABLES: Final = ("posting", "mark", "edge", "sighting")
 _MIXED: Final = {
@@ -37,6 +40,7 @@ _MIXED: Final = {
     "edge": ("node", "via", "is_input", "occurred_at", "visibility"),
     "sighting": ("occurred_at", "visibility", "event", "retracts", "words"),
 }
+_SUM: Final = np.dtype("<u8")
 _PIECE: Final = 1 << 22  # bytes of rows that are mixed at once
 _PAGES: Final = 1 << 16  # of a table without order that one statement reads: half a gigabyte
 _SIGHTINGS: Final = 2_000
@@ -54,6 +58,29 @@ class ExpectedIndex:
     sums: Mapping[str, bytes]
     visibilities: Mapping[int, tuple[int, Visibility]]
     misfiled: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TableWindow:
+    """Positions first … end−1 of a table, in sums with a `key`.
+
+    The `last` window has what is beyond the ledger's head too, that from 1 what is before its beginning.
+    """
+
+    table: str
+    first: int
+    end: int
+    last: bool
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSums:
+    """What a table holds in a window: a sum for each position, and the first position that no ledger may have."""
+
+    window: TableWindow
+    sums: bytes
+    stray: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,100 +127,50 @@ class IndexExpectation:
 
     def given(self) -> ExpectedIndex:
         """Return what has come together."""
-        sums = {table: array.astype("<u8").tobytes() for table, array in self._sums.items()}
+        sums = {table: array.astype(_SUM).tobytes() for table, array in self._sums.items()}
         return ExpectedIndex(self._first, sums, self._visibilities, self._misfiled)
 
 
 class IndexCheck:
-    """Compares a ledger's stored index with what its records give, window by window from `first` on."""
+    """Compares a ledger's stored index with what its records give, window by window from position `first` on."""
 
-    def __init__(self, pool: ConnectionPool[psycopg.Connection], ledger_id: int, first: int, key: bytes) -> None:
+    def __init__(self, pool: Pool, ledger_id: int, first: int) -> None:
         self._pool = pool
         self._ledger_id = ledger_id
-        self._start = self._first = first
-        self._key = key
-        self._expected: dict[str, Array] = {}
+        self._start = self._end = first
+        self._stored: list[StoredSums] = []
+        self._expected: list[ExpectedIndex] = []
         self._visibilities: dict[int, tuple[int, Visibility]] = {}
 
-    def expect(self, part: ExpectedIndex) -> None:
-        """Take in what a block's records give; blocks come in order."""
-        for table in TABLES:
-            expected = self._expected.setdefault(table, np.zeros(0, np.uint64))
-            self._expected[table] = np.concatenate([expected, np.frombuffer(part.sums[table], "<u8")])
+    def take(self, stored: StoredSums) -> None:
+        """Take in what a table holds in the present window."""
+        self._stored.append(stored)
+
+    def expect(self, part: ExpectedIndex) -> bool:
+        """Take in what a block's records give, in order; tell whether the window is complete."""
+        self._expected.append(part)
         for visibility, known in part.visibilities.items():
             self._visibilities.setdefault(visibility, known)
+        self._end = part.first + len(part.sums["posting"]) // _SUM.itemsize
+        return self._end == self._stored[0].window.end
 
-    def compare(self, *, last: bool) -> list[IndexFault]:
-        """Compare what was expected since the last call, and what is beyond the head with the `last` one."""
+    def compare(self) -> list[IndexFault]:
+        """Compare the window, and go on to the next one."""
         faults = []
-        count = len(self._expected.get("posting", ()))
-        for table in TABLES:
-            found = np.zeros(count, np.uint64)
-            stray: int | None = None
-            for positions, mixed in self._stored(table, self._first + count, last=last):
-                at = positions - self._first
-                inside = (at >= 0) & (at < count)
-                np.add.at(found, at[inside], mixed[inside])
-                if not inside.all():
-                    outside = int(positions[~inside].min())
-                    stray = outside if stray is None else min(stray, outside)
-            expected = self._expected.get(table, found)
-            wrong = np.flatnonzero(found != expected)
-            places = [] if stray is None else [stray]
+        for stored in self._stored:
+            table = stored.window.table
+            expected = np.frombuffer(b"".join([part.sums[table] for part in self._expected]), _SUM)
+            wrong = np.flatnonzero(np.frombuffer(stored.sums, _SUM) != expected)
+            places = [] if stored.stray is None else [stored.stray]
             if len(wrong):
-                places.append(self._first + int(wrong[0]))
+                places.append(stored.window.first + int(wrong[0]))
             if places:
                 faults.append(IndexFault(table, min(places)))
-        self._expected = {}
-        self._first += count
-        if last and (position := self._wrong_visibility()) is not None:
-            faults.append(IndexFault("visibility", position))
+        self._stored, self._expected = [], []
         return faults
 
-    def _stored(self, table: str, end: int, *, last: bool) -> Iterator[tuple[Array, Array]]:
-        """Yield positions and mixed rows of the window, and of what lies outside of the ledger's positions."""
-        window = "position < %(end)s" if self._first == 1 else "position >= %(first)s AND position < %(end)s"
-        if last:
-            window = f"({window} OR position > (SELECT position FROM ledger.head WHERE ledger_id = %(ledger)s))"
-        where = f"ledger_id = %(ledger)s AND {window}"
-        numbers = {"ledger": self._ledger_id, "first": self._first, "end": end}
-        with self._pool.connection() as connection:
-            if table == "sighting":
-                yield from self._sightings(connection, where, numbers)
-                return
-            for pages in _pages(connection, table):
-                query = (
-                    f"COPY (SELECT {COLUMNS[table]} FROM ledger.{table} WHERE {where}{pages}) TO STDOUT (FORMAT binary)"
-                )
-                for rows in _copied(connection, table, query, numbers):
-                    values = [rows[column] for column in _MIXED[table]]
-                    yield rows["position"].astype(np.int64), _mixed(self._key, table, values)
-
-    def _sightings(
-        self, connection: psycopg.Connection, where: str, numbers: Mapping[str, int]
-    ) -> Iterator[tuple[Array, Array]]:
-        query = (
-            "SELECT position, occurred_at, visibility, event, retracts, biz_step, disposition FROM ledger.sighting"
-            f" WHERE {where}"
-        )
-        rows: list[tuple[Any, ...]] = []
-        with connection.cursor(binary=True) as cursor:
-            for row in cursor.stream(query.encode(), numbers, size=_SIGHTINGS):
-                rows.append(row)
-                if len(rows) == _SIGHTINGS:
-                    yield self._mixed_sightings(rows)
-                    rows = []
-        if rows:
-            yield self._mixed_sightings(rows)
-
-    def _mixed_sightings(self, rows: list[tuple[Any, ...]]) -> tuple[Array, Array]:
-        position, occurred_at, visibility, event, retracts, steps, dispositions = zip(*rows, strict=True)
-        words = [_word(*pair) for pair in zip(steps, dispositions, strict=True)]
-        numbers = [np.array(column, np.int64) for column in (occurred_at, visibility, event, retracts, words)]
-        return np.array(position, np.int64), _mixed(self._key, "sighting", numbers)
-
-    def _wrong_visibility(self) -> int | None:
-        """Return the first position at which the list of visibilities is wrong."""
+    def compare_visibilities(self) -> list[IndexFault]:
+        """Compare the list of visibilities, after every window."""
         with self._pool.connection() as connection:
             rows = connection.execute(
                 "SELECT position, visibility, captured_by, parties, biz_step, position < 1 OR position >"
@@ -210,9 +187,58 @@ class IndexCheck:
             elif row[0] >= self._start and row[0] != position:
                 wrong.append(min(position, row[0]))
         for position, visibility, *_, stray in rows:
-            if stray or (visibility not in self._visibilities and self._start <= position < self._first):
+            if stray or (visibility not in self._visibilities and self._start <= position < self._end):
                 wrong.append(position)
-        return min(wrong, default=None)
+        return [IndexFault("visibility", min(wrong))] if wrong else []
+
+
+def stored_sums(pool: Pool, ledger_id: int, window: TableWindow) -> StoredSums:
+    """Add up what a table holds in a window."""
+    count = window.end - window.first
+    sums, stray = np.zeros(count, np.uint64), None
+    with pool.connection() as connection:
+        for positions, mixed in _read(connection, ledger_id, window):
+            at = positions - window.first
+            inside = (at >= 0) & (at < count)
+            np.add.at(sums, at[inside], mixed[inside])
+            if not inside.all():
+                outside = int(positions[~inside].min())
+                stray = outside if stray is None else min(stray, outside)
+    return StoredSums(window, sums.astype(_SUM).tobytes(), stray)
+
+
+def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -> Iterator[tuple[Array, Array]]:
+    """Yield positions and mixed rows of a window, and of what lies outside of the ledger's positions."""
+    where = "position < %(end)s" if window.first == 1 else "position >= %(first)s AND position < %(end)s"
+    if window.last:
+        where = f"({where} OR position > (SELECT position FROM ledger.head WHERE ledger_id = %(ledger)s))"
+    where = f"ledger_id = %(ledger)s AND {where}"
+    numbers = {"ledger": ledger_id, "first": window.first, "end": window.end}
+    table = window.table
+    if table == "sighting":
+        yield from _sightings(connection, where, numbers, window.key)
+        return
+    for pages in _pages(connection, table):
+        query = f"COPY (SELECT {COLUMNS[table]} FROM ledger.{table} WHERE {where}{pages}) TO STDOUT (FORMAT binary)"
+        for rows in _copied(connection, table, query, numbers):
+            values = [rows[column] for column in _MIXED[table]]
+            yield rows["position"].astype(np.int64), _mixed(window.key, table, values)
+
+
+def _sightings(
+    connection: psycopg.Connection, where: str, numbers: Mapping[str, int], key: bytes
+) -> Iterator[tuple[Array, Array]]:
+    query = (
+        "SELECT position, occurred_at, visibility, event, retracts, biz_step, disposition FROM ledger.sighting"
+        f" WHERE {where}"
+    )
+    with connection.cursor(binary=True) as cursor:
+        stream = cursor.stream(query.encode(), numbers, size=_SIGHTINGS)
+        while rows := list(islice(stream, _SIGHTINGS)):
+            position, occurred_at, visibility, event, retracts, steps, dispositions = zip(*rows, strict=True)
+            words = [_word(*pair) for pair in zip(steps, dispositions, strict=True)]
+            values = [np.array(column, np.int64) for column in (occurred_at, visibility, event, retracts, words)]
+            yield np.array(position, np.int64), _mixed(key, "sighting", values)
 
 
 def _copied(connection: psycopg.Connection, table: str, query: str, numbers: Mapping[str, int]) -> Iterator[Array]:

@@ -56,6 +56,18 @@ def blocks_between(first_position: int, start: int, end: int) -> Iterator[Block]
         start = stop
 
 
+def windows_of(blocks: Iterable[Block], size: int) -> Iterator[list[Block]]:
+    """Put adjacent blocks together until they have `size` leaves."""
+    window: list[Block] = []
+    for block in blocks:
+        window.append(block)
+        if block.end - window[0].start >= size:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
 def check_block(block: Block, rows: Iterable[StoredRow]) -> CheckedBlock:
     """Check the records of a block against themselves; `rows` come in order of position."""
     checked = CheckedBlock(block, [], None, [], [], Report())

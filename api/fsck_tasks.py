@@ -1,4 +1,4 @@
-"""Blocks of records, checked in worker processes when there are many: each reads its own from the database."""
+"""The pieces of a check, done in worker processes when there are many: each reads its own from the database."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Final, Self
 
-import psycopg
-from psycopg_pool import ConnectionPool
-
 from adapters.postgres.connection import open_pool
-from adapters.postgres.index_check import ExpectedIndex, IndexExpectation
+from adapters.postgres.index_check import (
+    ExpectedIndex,
+    IndexExpectation,
+    Pool,
+    StoredSums,
+    TableWindow,
+    stored_sums,
+)
 from adapters.postgres.notary import PostgresLog
 from api.capture.processes import Processes
 from api.wiring import INDEXER
@@ -25,28 +29,34 @@ from traceability.notary.ports import LogIdentity, StoredRow
 from traceability.notary.records import Block, CheckedBlock, check_block
 
 _MOST_WORKERS: Final = 8
-_FEW: Final = 8  # blocks that are checked before a process has started
+_FEW: Final = 16  # pieces that are done before a process has started
+_AHEAD: Final = 64  # pieces that are done before the one that is waited for: a window takes as long as many blocks
 _ROWS: Final = 1_000  # records of which the index is made at once
 _BYTES: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class BlockTask:
-    """A block of a log of a database; `key` is that of the index sums, None to check records alone."""
+class Task:
+    """A piece of work on a log of a database: a block of records, or a window of an index table.
+
+    `key` is that of the index sums; None to check records alone.
+    """
 
     url: str = field(repr=False)
     ids: tuple[int, int]
     identity: LogIdentity
-    block: Block
-    key: bytes | None
+    work: Block | TableWindow
+    key: bytes | None = field(default=None, repr=False)
 
 
-Answer = tuple[CheckedBlock, ExpectedIndex | None]
+Answer = tuple[CheckedBlock, ExpectedIndex | None] | StoredSums
 
 
-def check_task(pool: ConnectionPool[psycopg.Connection], task: BlockTask) -> Answer:
-    """Check the records of a block, and say what their index is if that is asked for."""
-    block = task.block
+def done(pool: Pool, task: Task) -> Answer:
+    """Check the records of a block, and say what their index is if that is asked for; or add up a window."""
+    block = task.work
+    if isinstance(block, TableWindow):
+        return stored_sums(pool, task.ids[0], block)
     rows = PostgresLog(pool, *task.ids, task.identity).rows(block.start, block.end)
     if task.key is None:
         return check_block(block, rows), None
@@ -69,16 +79,16 @@ def _shown(rows: Iterable[StoredRow], index: IndexExpectation) -> Iterator[Store
     index.add(held)
 
 
-class BlockCheckers:
-    """Checks blocks with up to `count` processes, one a core (at most 8) if None; few blocks need none.
+class Checkers:
+    """Does tasks with up to `count` processes, one a core (at most 8) if None; few tasks need none.
 
     A context manager; the processes end with it.
     """
 
-    def __init__(self, pool: ConnectionPool[psycopg.Connection], count: int | None) -> None:
+    def __init__(self, pool: Pool, count: int | None) -> None:
         self._pool = pool
         self._count = count or min(_MOST_WORKERS, os.cpu_count() or 1)
-        self._processes: Processes[BlockTask, Answer] | None = None
+        self._processes: Processes[Task, Answer] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -89,34 +99,34 @@ class BlockCheckers:
         if self._processes is not None:
             self._processes.end()
 
-    def checked(self, tasks: Iterable[BlockTask]) -> Iterator[Answer]:
+    def done(self, tasks: Iterable[Task]) -> Iterator[Answer]:
         """Yield the answers in the order of the tasks, a few of which are ahead of whoever takes them.
 
-        Raises `UnavailableError` (`capture.workers`) when processes die over one block again and again.
+        Raises `UnavailableError` (`capture.workers`) when processes die over one task again and again.
         """
         tasks = iter(tasks)
         first = list(islice(tasks, _FEW))
         waiting = chain(first, tasks)
         if self._count == 1 or len(first) < _FEW:
             for task in waiting:
-                yield check_task(self._pool, task)
+                yield done(self._pool, task)
             return
         processes = self._processes = Processes(self._count, _in_worker)
         ahead: deque[Future[Answer]] = deque()
         while True:
-            while len(ahead) < 2 * self._count + 1 and (following := next(waiting, None)) is not None:
+            while len(ahead) < _AHEAD and (following := next(waiting, None)) is not None:
                 ahead.append(processes.submit(following))
             if not ahead:
                 return
             yield ahead.popleft().result()
 
 
-def _in_worker(task: BlockTask) -> Answer:
-    return check_task(_pool(task.url), task)
+def _in_worker(task: Task) -> Answer:
+    return done(_pool(task.url), task)
 
 
 @lru_cache(maxsize=1)
-def _pool(url: str) -> ConnectionPool[psycopg.Connection]:
+def _pool(url: str) -> Pool:
     # Here because it is done once: keep the collector from walking the program again and again.
     gc.collect()
     gc.freeze()
