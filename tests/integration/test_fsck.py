@@ -39,6 +39,16 @@ def test_the_damage_of_each_case_is_done_to_a_sound_ledger(world: World) -> None
         assert world.check(*scopes).clean
 
 
+def test_rows_of_another_ledger_are_its_own_business(world: World) -> None:
+    for table in ("posting", "mark", "edge", "sighting"):
+        world.sql(
+            f"CREATE TEMPORARY TABLE copied AS SELECT * FROM ledger.{table} WHERE position < 10",
+            "UPDATE copied SET ledger_id = 2",
+            f"INSERT INTO ledger.{table} SELECT * FROM copied",
+        )
+    assert world.check(INDEX).clean
+
+
 def test_worker_processes_find_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("traceability.notary.records.BLOCK", 32)
     with open_engine(world.settings) as engine:
@@ -156,8 +166,7 @@ def test_an_erasure_and_the_event_that_says_so_may_be_far_apart(world: World, mo
 
             return progress
 
-        run = LogCheck(engine, published_log(engine), Asked(), show, workers=1)
-        checked = run.run()
+        checked = LogCheck(engine, published_log(engine), Asked(), show, workers=1, window=100).run()
         assert (checked.clean, checked.scopes["database"].erased) == (True, 2), checked
 
 

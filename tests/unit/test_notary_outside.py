@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 import pytest
@@ -19,7 +20,7 @@ from traceability.notary.errors import VerificationError
 from traceability.notary.fsck import DatabaseCheck, check_database, check_files
 from traceability.notary.note import SigningKey
 from traceability.notary.outside import check_copy, check_kept
-from traceability.notary.ports import StoredRow
+from traceability.notary.ports import SignedCheckpoint, StoredRow
 from traceability.notary.records import check_block
 
 SIZE = 600
@@ -217,6 +218,47 @@ def test_fewer_records_than_were_confirmed_are_a_ledger_that_was_rolled_back(mad
     assert [finding.code for finding in check.finished().findings] == ["log.rolled_back"]
     assert check_database(made_up.database).clean
     assert NOTHING.root == root_of([])
+
+
+def test_a_log_that_grows_during_the_check_is_good() -> None:
+    """After every answer of the database more is recorded, signed and published."""
+    made_up = MadeUpLog()
+    made_up.grow(10)
+    made_up.integrate()
+
+    class Growing:
+        identity = made_up.database.identity
+
+        def __getattr__(self, name: str) -> Any:
+            def call(*arguments: object) -> object:
+                answer: object = getattr(made_up.database, name)(*arguments)
+                if isinstance(answer, Iterator):
+                    # As far as it is read at once; what comes later is read later.
+                    first = next(answer, None)
+                    answer = chain([] if first is None else [first], answer)
+                made_up.grow(len(made_up.records) + 7)
+                made_up.integrate()
+                return answer
+
+            return call
+
+    database: Any = Growing()
+    for _ in range(5):
+        assert check_database(database, made_up.tiles).findings == []
+        assert check_files(database, made_up.tiles).findings == []
+
+
+def test_a_forged_checkpoint_does_not_hide_a_bad_record_behind_it(made_up: MadeUpLog) -> None:
+    forged = Checkpoint(KEY.name, 300, bytes(32))
+    made_up.database.signed[300] = SignedCheckpoint(forged, KEY.sign(forged.text()), 0)
+    one, other = made_up.records[520], made_up.records[521]
+    made_up.records[520] = replace(other, position=one.position, recorded_at=other.recorded_at)
+    made_up.records[521] = replace(one, position=other.position)
+    for tiles, leaf in ((None, None), (made_up.tiles, 520)):
+        roots = [finding for finding in check_database(made_up.database, tiles).findings if finding.code == "log.root"]
+        assert [root.leaf for root in roots] == [None, leaf]
+        assert "size 300" in roots[0].message
+        assert "size 600" in roots[1].message
 
 
 def test_two_records_swapped_are_named_by_the_tiles(made_up: MadeUpLog) -> None:

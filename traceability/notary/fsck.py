@@ -50,11 +50,12 @@ class DatabaseCheck:
         self._key = VerifierKey.parse(database.identity.vkey)
         self._first = database.identity.first_position
         self._start = trusted.size
-        # Read before any record: what is appended from now on is for the next check.
-        self.end = database.sequenced()
         self._tree = CompactRange(trusted.size, trusted.peaks)
+        # The signed checkpoints first: one that is signed later may be of records beyond the end. What is appended from
+        # now on is for the next check.
         self._signed = database.all_signed(trusted.size)
         self._due = next(self._signed, None)
+        self.end = database.sequenced()
         self._good = trusted.size  # leaves whose root is that of a signed checkpoint
         self._lost = False  # a signed root was not met, and records are to blame
         self._recorded_at: int | None = None
