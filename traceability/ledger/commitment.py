@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256, shake_256
+from struct import Struct
 from uuid import UUID
 
 from traceability.ledger.parts import WHAT, Parts
@@ -17,21 +18,23 @@ from traceability.merkle import EMPTY_ROOT, inclusion_path, levels_of, root_of
 SALT_SIZE = 32
 ENTRY_SIZE = 57
 ERASED_SIZE = 64  # c₆ ‖ c₇, which stands where personal_salt stood
+_SIX, _TWO = Struct("32s" * 6).unpack, Struct("32s" * 2).unpack  # twice as fast as slices
 
 
 def part_salts(salt: bytes) -> list[bytes]:
     """Derive s₀ … s₅, the salts of the six parts that are never erased."""
-    return _blocks(b"\x04" + salt, 6)
+    return list(_SIX(shake_256(b"\x04" + salt).digest(192)))
 
 
 def personal_salts(personal_salt: bytes) -> list[bytes]:
     """Derive s₆ and s₇, the salts of `personal` and `source`."""
-    return _blocks(b"\x07" + personal_salt, 2)
+    return list(_TWO(shake_256(b"\x07" + personal_salt).digest(64)))
 
 
 def item_salts(salt: bytes, count: int) -> list[bytes]:
     """Derive t₀, t₁ …: one salt an item of `what`."""
-    return _blocks(b"\x06" + salt, count)
+    stream = shake_256(b"\x06" + salt).digest(32 * count)
+    return [stream[i : i + 32] for i in range(0, 32 * count, 32)]
 
 
 def part_commitment(index: int, salt: bytes, content: bytes) -> bytes:
@@ -147,8 +150,3 @@ def what_salt(salt: bytes) -> bytes:
 def _item_hashes(items: Sequence[bytes], salt: bytes) -> list[bytes]:
     # item_hash written out, as in part_commitments.
     return [sha256(b"\x05" + t + item).digest() for t, item in zip(item_salts(salt, len(items)), items, strict=True)]
-
-
-def _blocks(seed: bytes, count: int) -> list[bytes]:
-    stream = shake_256(seed).digest(32 * count)
-    return [stream[i : i + 32] for i in range(0, 32 * count, 32)]
