@@ -24,7 +24,7 @@ from adapters.postgres.index_check import (
 )
 from adapters.postgres.notary import PostgresLog
 from api.capture.processes import Processes
-from api.wiring import INDEXER
+from traceability.gs1.epcis import index_rows
 from traceability.notary.ports import LogIdentity, StoredRow
 from traceability.notary.records import Block, CheckedBlock, check_block
 
@@ -60,7 +60,7 @@ def done(pool: Pool, task: Task) -> Answer:
     rows = PostgresLog(pool, *task.ids, task.identity).rows(block.start, block.end)
     if task.key is None:
         return check_block(block, rows), None
-    index = IndexExpectation(block.first_position + block.start, block.end - block.start, INDEXER, task.key)
+    index = IndexExpectation(block.first_position + block.start, block.end - block.start, index_rows, task.key)
     checked = check_block(block, _shown(rows, index))
     return checked, index.given()
 
