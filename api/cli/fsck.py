@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from api import fsck as checks
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, note, opened, print_json, progress_bar
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, LogName, counted, note, opened, print_json, progress_bar
 from api.notary import published_log
 from traceability.notary.report import Report
 
@@ -28,6 +28,7 @@ class Scope(StrEnum):
 
 def fsck(
     *,
+    name: LogName = None,
     scope: Annotated[
         list[Scope] | None,
         typer.Option("--scope", help="Only this; may be repeated. `index` reads the records too.", show_default="all"),
@@ -79,7 +80,8 @@ def fsck(
         restart=restart,
     )
     with opened(ledger, as_) as engine, _bars() as show:
-        checked = checks.LogCheck(engine, published_log(engine), asked, show).run()
+        log = published_log(engine, name)
+        checked = checks.LogCheck(engine, log, asked, show).run()
     if json:
         print_json(
             {
@@ -93,6 +95,12 @@ def fsck(
     _tell(checked)
     if not checked.clean:
         raise typer.Exit(EXIT_FALSE)
+    records, files = checked.scopes.get("database"), checked.scopes.get(checks.FILES)
+    if log.database.identity.abandoned_note is not None and records is not None and files is not None:
+        note(
+            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {records.leaves}."
+            " The others are beyond it."
+        )
 
 
 def _tell(checked: checks.Checked) -> None:

@@ -53,8 +53,10 @@ def test_a_copy_may_be_behind(made_up: MadeUpLog) -> None:
     made_up.grow(900)
     made_up.integrate()
     assert codes(made_up, copy) == []
-    # Our own partial tiles went when the full ones came, and its are the beginnings of those.
+    # Our own partial tiles go some time after the full ones came, and its are the beginnings of those.
+    made_up.tiles.discard_partials(["tile/0/002", "tile/entries/002"])
     assert "tile/0/002.p/88" not in made_up.tiles.files
+    assert codes(made_up, copy) == []
 
 
 @pytest.mark.parametrize(
