@@ -11,7 +11,7 @@ import pytest
 from adapters.postgres.erasure import erase
 from adapters.postgres.reindex import TABLES
 from api.fsck import FILES, INDEX, LAST, RECORDS, Asked, LogCheck
-from api.notary import published_log
+from api.notary import close_log, integrate_all, published_log
 from api.wiring import open_engine
 from tests.support.logged import BAD, EVENTS, LEAF, STRANGER, World, first_finding, flip, sound, world
 from traceability.errors import NotFoundError
@@ -37,6 +37,25 @@ def test_the_damage_of_each_case_is_done_to_a_sound_ledger(world: World) -> None
     """Without damage nothing is found, by whichever scopes."""
     for scopes in ((), (RECORDS,), (INDEX,), (FILES,)):
         assert world.check(*scopes).clean
+
+
+def test_each_log_of_a_chain_is_checked_by_itself(world: World) -> None:
+    with open_engine(world.settings) as engine:
+        old, new = close_log(engine, name="main-b", origin="dairy.example/b")
+        integrate_all(engine)
+        world.grow(engine, *range(1_000, 1_100))
+        # What names this erasure is in the next log, and so are the last rows of the index.
+        erase(world.database.owner_url, engine.ledger, 5, reason="asked", authority="court")
+        integrate_all(engine)
+        for log, leaves, erased in ((old, EVENTS + 1, 2), (new, 101, 0)):
+            checked = LogCheck(engine, log, Asked(), workers=1, window=200).run()
+            assert checked.clean, checked
+            assert (checked.scopes["database"].leaves, checked.scopes["database"].erased) == (leaves, erased)
+            assert checked.scopes[INDEX].leaves == checked.scopes[FILES].leaves == leaves
+        world.sql(f"UPDATE ledger.posting SET tag = tag # 1 WHERE position = {EVENTS + 11}")
+        assert LogCheck(engine, old, Asked(), workers=1).run().clean
+        assert first_finding(LogCheck(engine, new, Asked(), workers=1).run()) == (INDEX, "log.index", 9)
+        assert LogCheck(engine, new, Asked(since=EVENTS + 12), workers=1).run().clean
 
 
 def test_rows_of_another_ledger_are_its_own_business(world: World) -> None:
