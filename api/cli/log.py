@@ -11,22 +11,21 @@ import typer
 
 from api import collector
 from api.cli.context import (
-    EXIT_FALSE,
     JSON,
     As,
     LedgerName,
-    counted,
+    LogName,
     group,
     note,
     opened,
     print_json,
 )
+from api.cli.fsck import fsck
 from api.notary import integrate_all, published_log, receipt
 from api.policy import verifiers_policy
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
-from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
 from traceability.notary.policy import Policy
 from traceability.notary.trust import Trust, TrustedCheckpoint
@@ -36,12 +35,8 @@ from traceability.notary.verify_bundle import VerifiedBundle
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
-LogName = Annotated[
-    str | None,
-    typer.Option("--log", metavar="NAME", help="Of this log of the ledger.", show_default="the one that is added to"),
-]
-
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
+app.command()(fsck)
 
 
 @app.command()
@@ -169,36 +164,6 @@ def verify(
         typer.echo("\n".join(verified.lines()))
 
 
-@app.command()
-def fsck(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
-    """Rebuild every leaf, tile and signed root and compare; exit 1 and name what is bad.
-
-    Reads the whole log. Lawful erasure is told from tampering by the event that names it.
-    """
-    with opened(ledger, as_) as engine:
-        log = published_log(engine, name)
-        note("Reading the records …")
-        database = check_database(log.database)
-        note("Reading the files …")
-        files = check_files(log.database, log.tiles)
-    if json:
-        print_json({"clean": database.clean and files.clean, "database": _data(database), "files": _data(files)})
-    for finding in (*database.findings, *files.findings):
-        leaf = "" if finding.leaf is None else f"leaf {finding.leaf}: "
-        note(f"{leaf}{finding.message} ({finding.code})")
-    if not (database.clean and files.clean):
-        raise typer.Exit(EXIT_FALSE)
-    if log.database.identity.abandoned_note is not None:
-        note(
-            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {database.leaves}."
-            " The others are beyond it."
-        )
-    note(
-        f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"
-        f" {counted(files.files, 'tile')}, {counted(database.erased, 'lawful erasure')}."
-    )
-
-
 def _event_id(ledger: Ledger, text: str) -> UUID:
     if not (text.isascii() and text.isdecimal() and len(text) < _DIGITS):
         try:
@@ -209,10 +174,6 @@ def _event_id(ledger: Ledger, text: str) -> UUID:
         assert record.event.event_id is not None
         return record.event.event_id
     raise NotFoundError("There is no such event", code="ledger.unknown_event")
-
-
-def _data(report: Report) -> dict[str, object]:
-    return {name: getattr(report, name) for name in ("leaves", "checkpoints", "files", "erased", "findings")}
 
 
 def _receipt_data(verified: VerifiedReceipt) -> dict[str, object]:

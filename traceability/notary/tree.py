@@ -53,6 +53,12 @@ class TiledTree:
             path.append(self._range(start, end))
         return path[::-1]
 
+    def peaks(self, size: int) -> list[bytes]:
+        """Return the roots of the complete subtrees of the first `size` leaves, largest first."""
+        if not 0 <= size <= self.size:
+            raise IndexError(size)
+        return self._peaks(0, size)
+
     def entry(self, index: int) -> bytes:
         """Return an entry from its bundle."""
         return read_tile(tile_of(ENTRIES, index // WIDTH, self.size), self._read)[index % WIDTH]
@@ -72,12 +78,15 @@ class TiledTree:
 
     def _range(self, start: int, end: int) -> bytes:
         """Return the tree hash of leaves start … end−1; `start` is a multiple of the power of two that covers them."""
+        return join_peaks(self._peaks(start, end))
+
+    def _peaks(self, start: int, end: int) -> list[bytes]:
         peaks = []
         while start < end:
             height = (end - start).bit_length() - 1
             peaks.append(self._subtree(height, start >> height))
             start += 1 << height
-        return join_peaks(peaks)
+        return peaks
 
     def _subtree(self, height: int, number: int) -> bytes:
         """Return the hash of the complete subtree `number` of 2^height leaves."""
