@@ -12,10 +12,11 @@ import typer
 from api.bundles import item_bundle, pieces
 from api.cli.context import JSON, As, LedgerName, note, opened, print_json, print_table
 from api.codes import human_readable, read_code
-from api.notary import published_log
+from api.notary import published_logs
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, EntryOut, IntervalOut, ItemOut
 from api.web import words
+from api.wiring import Engine
 from traceability.supply_chain.seen import identify
 
 _LISTED = 12
@@ -49,14 +50,15 @@ Bundle = Annotated[
 ]
 
 
-def save_bundle(bundle: BinaryIO, file: Path, vkey: str) -> None:
+def save_bundle(engine: Engine, bundle: BinaryIO, file: Path) -> None:
     """Write a bundle to a file and say how it is checked."""
     try:
         with bundle, file.open("wb") as out:
             out.writelines(pieces(bundle))
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--bundle") from error
-    note(f"Wrote {file}. Anyone checks it with: python -m traceability.notary.verify {file} --key '{vkey}'")
+    keys = " ".join(f"--key '{log.key.text}'" for log in published_logs(engine))
+    note(f"Wrote {file}. Anyone checks it with: python -m traceability.notary.verify {file} {keys}")
 
 
 def item(
@@ -87,7 +89,7 @@ def item(
         reader = engine.organisations.reader(engine.settings.organisation)
         if bundle is not None:
             made = item_bundle(engine, reader, thing, as_of=as_of, known_at=known_at, limit=limit)
-            save_bundle(made, bundle, published_log(engine).key.text)
+            save_bundle(engine, made, bundle)
             return
         found = describe_item(engine, reader, thing, as_of=as_of, known_at=known_at, limit=limit)
     if json:

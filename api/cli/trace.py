@@ -14,7 +14,6 @@ from rich.tree import Tree
 from api.bundles import trace_bundle
 from api.cli.context import EXIT_OK, JSON, As, LedgerName, note, opened, print_json
 from api.cli.item import AsOf, Bundle, KnownAt, named, save_bundle
-from api.notary import published_log
 from api.provenance_models import MAX_NODES, EdgeOut, Include, NodeOut, TraceIn, TraceOut
 from api.traces import describe_trace, trace_lines
 from traceability.supply_chain.provenance import PROPAGATING, Direction, EdgeKind, Reach, Stop
@@ -74,7 +73,7 @@ def trace(
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         if bundle is not None:
-            save_bundle(trace_bundle(engine, reader, question), bundle, published_log(engine).key.text)
+            save_bundle(engine, trace_bundle(engine, reader, question), bundle)
             raise typer.Exit(EXIT_OK)
         if ndjson:
             for lines in trace_lines(engine, reader, question):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.notary import integrate_all, published_log
+from api.notary import close_log, integrate_all, published_log, published_logs
 from api.wiring import Engine
 from tests.api.conftest import serving
 from tests.api.test_hidden_events import Asking
@@ -32,8 +32,8 @@ ZIP = {"Accept": "application/zip"}
 
 def verified(engine: Engine, data: bytes) -> VerifiedBundle:
     """Check a bundle with both verifiers, who must tell the same."""
-    key = published_log(engine).key
-    ours, theirs = verify_bundle(data, Trust((key,))), independent(data, [key.text])
+    keys = [log.key for log in published_logs(engine)]
+    ours, theirs = verify_bundle(data, Trust(tuple(keys))), independent(data, [key.text for key in keys])
     assert [position for log in ours.logs for position in log.positions] == theirs["positions"]
     assert json.loads(ours.answer) == theirs["answer"]
     return ours
@@ -127,6 +127,23 @@ def test_it_is_as_known_at_the_last_published_position(engine: Engine, packed: h
     past = verified(engine, packed.get(item_url(A), params={"known_at": 3}, headers=ZIP).content)
     assert past.manifest.known_at == 3
     assert max(past.logs[0].positions) <= 3
+
+
+def test_events_in_two_logs_of_the_ledger_are_proven_together(engine: Engine, packed: httpx.Client) -> None:
+    first = packed.get(item_url(A), headers=ZIP).content
+    close_log(engine, name="main-2", origin="dairy.example/2")
+    record(engine, observe(9, A, place=PLANT, step="storing", by=DAIRY))
+    # The new log is not published yet, nor is the closing event: the answer is as known at the end of what is.
+    between = verified(engine, packed.get(item_url(A), headers=ZIP).content)
+    assert [len(log.indices) for log in between.logs] == [len(verified(engine, first).logs[0].indices)]
+    while published_logs(engine)[-1].served() is None:
+        integrate_all(engine)
+    bundle = verified(engine, packed.get(item_url(A), headers=ZIP).content)
+    assert [log.signed.checkpoint.origin for log in bundle.logs] == ["traceability.local/main", "dairy.example/2"]
+    assert bundle.manifest.known_at == engine.ledger.head()
+    assert json.loads(bundle.answer) == packed.get(item_url(A)).json()
+    with pytest.raises(VerificationError, match="trust no key"):
+        verify_bundle(packed.get(item_url(A), headers=ZIP).content, Trust((published_log(engine).key,)))
 
 
 def test_without_a_published_log_there_is_no_bundle(engine: Engine, dairy: httpx.Client) -> None:
