@@ -7,6 +7,7 @@
 const [ROUND, START] = constants();
 
 const words = new Int32Array(64);
+const state = new Int32Array(8);
 
 /** Hash the bytes of all pieces, one after the other. */
 export function sha256(...pieces) {
@@ -20,19 +21,20 @@ export function sha256(...pieces) {
     at += piece.length;
   }
   padded[size] = 0x80;
-  const view = new DataView(padded.buffer);
-  view.setUint32(padded.length - 8, Math.floor(size / 0x20000000));
-  view.setUint32(padded.length - 4, size << 3);
-  const state = START.slice();
-  for (let block = 0; block < padded.length; block += 64) compress(state, view, block);
-  const digest = new DataView(new ArrayBuffer(32));
-  state.forEach((word, i) => digest.setInt32(4 * i, word));
-  return new Uint8Array(digest.buffer);
+  const end = padded.length;
+  for (let i = 0, left = 8 * size; left; i++, left = Math.floor(left / 256)) padded[end - 1 - i] = left % 256;
+  state.set(START);
+  for (let block = 0; block < end; block += 64) compress(padded, block);
+  const digest = new Uint8Array(32);
+  for (let i = 0; i < 32; i++) digest[i] = state[i >> 2] >>> (24 - 8 * (i & 3));
+  return digest;
 }
 
-/** Section 6.2.2. */
-function compress(state, view, block) {
-  for (let t = 0; t < 16; t++) words[t] = view.getInt32(block + 4 * t);
+/** Section 6.2.2. Written out without iterators, which take longer than the arithmetic until they are compiled. */
+function compress(bytes, block) {
+  for (let t = 0, i = block; t < 16; t++, i += 4) {
+    words[t] = (bytes[i] << 24) | (bytes[i + 1] << 16) | (bytes[i + 2] << 8) | bytes[i + 3];
+  }
   for (let t = 16; t < 64; t++) {
     const x = words[t - 15];
     const y = words[t - 2];
@@ -40,7 +42,14 @@ function compress(state, view, block) {
     const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
     words[t] = (words[t - 16] + s0 + words[t - 7] + s1) | 0;
   }
-  let [a, b, c, d, e, f, g, h] = state;
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
+  let e = state[4];
+  let f = state[5];
+  let g = state[6];
+  let h = state[7];
   for (let t = 0; t < 64; t++) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
     const t1 = (h + s1 + ((e & f) ^ (~e & g)) + ROUND[t] + words[t]) | 0;
@@ -55,9 +64,14 @@ function compress(state, view, block) {
     b = a;
     a = (t1 + t2) | 0;
   }
-  [a, b, c, d, e, f, g, h].forEach((word, i) => {
-    state[i] += word;
-  });
+  state[0] += a;
+  state[1] += b;
+  state[2] += c;
+  state[3] += d;
+  state[4] += e;
+  state[5] += f;
+  state[6] += g;
+  state[7] += h;
 }
 
 /** The constants from their definition, in whole numbers: a table of 72 words is hard to read and easy to mistype. */
