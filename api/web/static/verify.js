@@ -36,7 +36,7 @@ async function check(data) {
   const mine = ++run;
   last = data;
   const kind = isZip(data) ? "bundle" : "receipt";
-  const suggested = trust.value.trim() === suggestion.trim();
+  const suggested = Boolean(suggestion) && trust.value.includes(suggestion); // with or without more beside it
   status.textContent = `Checking the ${kind} …`;
   let report;
   try {
