@@ -58,12 +58,8 @@ class Settings(BaseSettings):
         pattern=ORIGIN,
         description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
     )
-    log_policy: Path | None = Field(
-        default=None,
-        description="File (C2SP tlog-policy) of the witnesses that cosign the log, and how many must; unset: none.",
-    )
-    witness_timeout_ms: int = Field(
-        default=1000, ge=10, le=60_000, description="How long witnesses may take to cosign a checkpoint."
+    log_ml_dsa: bool = Field(
+        default=False, description="Also sign checkpoints with ML-DSA-44, which quantum computers cannot forge."
     )
     log_max_behind: int = Field(
         default=100_000,
@@ -72,6 +68,13 @@ class Settings(BaseSettings):
     )
     log_meta_ledger: _LedgerName | None = Field(
         default=None, description="The ledger that records this ledger's published checkpoints; unset: none does."
+    )
+    log_policy: Path | None = Field(
+        default=None,
+        description="File (C2SP tlog-policy) of the witnesses that cosign the log, and how many must; unset: none.",
+    )
+    witness_timeout_ms: int = Field(
+        default=1000, ge=10, le=60_000, description="How long witnesses may take to cosign a checkpoint."
     )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")

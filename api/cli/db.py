@@ -190,7 +190,7 @@ def _tell(restored: Iterator[Restored]) -> list[Restored]:
             note(f"  {leaf}{finding.message} ({finding.code})")
         if ledger.ahead is not None:
             note(f"  {ledger.ahead}")
-            note("  To go on, close this log and open another under a new origin: see docs/guide/backup.md.")
+            note("  To go on, give this log up and open another: traceability log close --abandon --help")
     return done
 
 
