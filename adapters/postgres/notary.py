@@ -27,8 +27,10 @@ _CHECKPOINTS: Final = 1_000
 _PATIENCE: Final = 10.0  # seconds that one statement gives records for
 _WINDOW: Final = 1_000_000  # positions that one statement looks through for events of a type
 _LOGS: Final = (
-    "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note"
-    " FROM notary.log LEFT JOIN notary.closing USING (ledger_id, log_id)"
+    "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note,"
+    " ARRAY(SELECT k.vkey FROM notary.additional_key k WHERE k.ledger_id = l.ledger_id AND k.log_id = l.log_id"
+    " ORDER BY added_at)"
+    " FROM notary.log l LEFT JOIN notary.closing USING (ledger_id, log_id)"
 )
 _CLOSED_AT: Final = "(SELECT last_position FROM notary.closing WHERE ledger_id = %s AND log_id = %s)"
 _SIGNED: Final = "SELECT size, root, note, signed_at FROM notary.checkpoint WHERE ledger_id = %s AND log_id = %s"
@@ -52,7 +54,10 @@ def find_logs(pool: Pool, ledger_id: int) -> list[PostgresLog]:
     """Return the ledger's logs in the order of their positions; all but the last are closed."""
     with pool.connection() as connection:
         rows = connection.execute(f"{_LOGS} WHERE ledger_id = %s ORDER BY log_id", [ledger_id]).fetchall()
-    return [PostgresLog(pool, ledger_id, log_id, LogIdentity(*row)) for log_id, *row in rows]
+    return [
+        PostgresLog(pool, ledger_id, log_id, replace(LogIdentity(*row), additional_vkeys=tuple(more)))
+        for log_id, *row, more in rows
+    ]
 
 
 def find_log(pool: Pool, ledger_id: int) -> PostgresLog | None:
@@ -79,6 +84,16 @@ class PostgresLog:
     def identity(self) -> LogIdentity:
         """The log; that it was closed is known once `sequenced` has seen it."""
         return self._identity
+
+    def add_key(self, vkey: str, added_at: int) -> None:
+        """Record a key that signs this log's checkpoints beside its own; one that is recorded stays as it is."""
+        with self._connection() as connection:
+            connection.execute(
+                "INSERT INTO notary.additional_key (ledger_id, log_id, vkey, added_at) VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [self._ledger_id, self.log_id, vkey, added_at],
+            )
+        self._identity = replace(self._identity, additional_vkeys=(*self._identity.additional_vkeys, vkey))
 
     @property
     def ids(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from api import collector
 from api.cli.context import (
     JSON,
     As,
@@ -27,8 +28,10 @@ from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.note import VerifierKey
 from traceability.notary.policy import Policy
-from traceability.notary.trust import Trust
-from traceability.notary.verify import verify as verify_proof
+from traceability.notary.trust import Trust, TrustedCheckpoint
+from traceability.notary.verify import VerifiedReceipt
+from traceability.notary.verify import verify as check
+from traceability.notary.verify_bundle import VerifiedBundle
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
@@ -73,13 +76,13 @@ def key(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json
 
 
 @app.command()
-def policy(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def policy(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the policy with which anyone verifies the log's receipts: its key, its witnesses, their quorum.
 
     Example: `traceability log policy > dairy.policy`
     """
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         data = verifiers_policy(engine.settings, log.name, log.key).encode()
     if json:
         print_json({"name": log.name, "policy": data.decode("utf-8", "replace")})
@@ -114,10 +117,10 @@ def prove(
 
 @app.command()
 def verify(
-    file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The receipt or bundle, - for standard input.")],
     *,
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's public key; may be repeated.")
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="A log's public key; may be repeated.")
     ] = None,
     witness: Annotated[
         list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to tell of; may be repeated.")
@@ -127,7 +130,7 @@ def verify(
     ] = None,
     json: JSON = False,
 ) -> None:
-    """Check a receipt with the log's public key, or a policy, alone; exit 1 if it does not hold.
+    """Check a receipt or a bundle with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
     With a policy, its quorum of witnesses must have signed the checkpoint. Needs no database and no network;
     `python -m traceability.notary.verify` is the same without this program's dependencies.
@@ -152,26 +155,11 @@ def verify(
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    verified = verify_proof(data, trust)
-    opening = verified.opening
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
+    with collector.paused():
+        verified = check(data, trust)
     if json:
-        shown = opening.shown()
-        print_json(
-            {
-                "verified": True,
-                "origin": verified.checkpoint.origin,
-                "size": verified.checkpoint.size,
-                "index": verified.index,
-                "event_id": opening.event_id,
-                "recorded_at": opening.recorded_at,
-                "head": shown.head.decode(),
-                "items": [content.decode() for content in shown.what],
-                "withheld": opening.closed(),
-                "quorum": verified.signed.quorum,
-                "cosignatures": [{"witness": name, "time": seconds} for name, seconds in verified.cosignatures],
-            }
-        )
+        print_json(_bundle_data(verified) if isinstance(verified, VerifiedBundle) else _receipt_data(verified))
     else:
         typer.echo("\n".join(verified.lines()))
 
@@ -186,3 +174,44 @@ def _event_id(ledger: Ledger, text: str) -> UUID:
         assert record.event.event_id is not None
         return record.event.event_id
     raise NotFoundError("There is no such event", code="ledger.unknown_event")
+
+
+def _receipt_data(verified: VerifiedReceipt) -> dict[str, object]:
+    opening, shown = verified.opening, verified.opening.shown()
+    return {
+        "verified": True,
+        "origin": verified.checkpoint.origin,
+        "size": verified.checkpoint.size,
+        "index": verified.index,
+        "event_id": opening.event_id,
+        "recorded_at": opening.recorded_at,
+        "head": shown.head.decode(),
+        "items": [content.decode() for content in shown.what],
+        "withheld": opening.closed(),
+        "quorum": verified.signed.quorum,
+        "cosignatures": _cosignatures(verified.signed),
+    }
+
+
+def _bundle_data(verified: VerifiedBundle) -> dict[str, object]:
+    return {
+        "verified": True,
+        "kind": verified.manifest.kind,
+        "reader": verified.manifest.reader,
+        "known_at": verified.manifest.known_at,
+        "logs": [
+            {
+                "origin": log.signed.checkpoint.origin,
+                "size": log.signed.checkpoint.size,
+                "positions": log.positions,
+                "cosignatures": _cosignatures(log.signed),
+            }
+            for log in verified.logs
+        ],
+        "withheld": verified.withheld(),
+        "not_checked": verified.unchecked,
+    }
+
+
+def _cosignatures(signed: TrustedCheckpoint) -> list[dict[str, object]]:
+    return [{"witness": name, "time": seconds} for name, seconds in signed.cosignatures]

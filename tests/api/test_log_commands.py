@@ -168,3 +168,32 @@ def test_files_that_cannot_be_used_are_unreachable(imported: Run, tmp_path: Path
     ran = imported("log", "checkpoint", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (3, "system.file")
     assert str(checkpoint.relative_to(tmp_path)) in ran.json["error"]["message"]
+
+
+def test_bundles_of_the_command_line_verify(imported: Run, tmp_path: Path) -> None:
+    pack = "https://id.gs1.org/01/09521234000013/21/3"
+    assert imported("item", pack, "--bundle", "pack.zip").code == 4
+    assert imported("log", "integrate").code == 0
+    key = imported("log", "key").out.strip()
+    unfounded = imported("trace", pack, "--bundle", "trace.zip")
+    assert unfounded.code == 4
+    assert "bundle.no_events" in unfounded.err
+    done = imported("item", pack, "--bundle", "pack.zip")
+    assert (done.code, done.out) == (0, "")
+    assert f"python -m traceability.notary.verify pack.zip --key '{key}'" in done.err
+    verified = imported("log", "verify", "pack.zip", "--key", key)
+    assert verified.code == 0
+    assert "proven: 1 event in traceability.local/main of 5" in verified.out
+    told = imported("log", "verify", "pack.zip", "--key", key, "--json").json
+    assert (told["verified"], told["kind"], told["reader"]) == (True, "item", "dairy.example")
+    assert told["logs"][0] == {"origin": "traceability.local/main", "size": 5, "positions": [3], "cosignatures": []}
+    (tmp_path / "policy").write_text(f"log {key}\nquorum none\n", encoding="utf-8")
+    assert imported("log", "verify", "pack.zip", "--policy", "policy").out == verified.out
+    assert imported("log", "verify", "pack.zip").code == 2
+    assert imported("log", "verify", "pack.zip", "--policy", "absent").code == 2
+    assert imported("log", "verify", "pack.zip", "--policy", "pack.zip").code == 2
+    assert imported("item", pack, "--bundle", "no/such/folder.zip").code == 2
+    (tmp_path / "bad.zip").write_bytes((tmp_path / "pack.zip").read_bytes()[:-1])
+    bad = imported("log", "verify", "bad.zip", "--key", key)
+    assert (bad.code, bad.out) == (1, "")
+    assert "bundle.zip" in bad.err

@@ -20,7 +20,7 @@ class LogIdentity:
     `name` is its name in URLs, `origin` that of its key and checkpoints, `first_position` the ledger's position that
     is leaf 0. `last_position` is that of the last leaf, None while the log is open, `first_position` − 1 when it was
     closed without leaves. `abandoned_note` is the published checkpoint that the database did not know when the log was
-    given up after a restore, None in all other cases.
+    given up after a restore, None in all other cases. `additional_vkeys` are keys that sign its checkpoints too.
     """
 
     name: str
@@ -29,6 +29,7 @@ class LogIdentity:
     first_position: int
     last_position: int | None = None
     abandoned_note: str | None = None
+    additional_vkeys: tuple[str, ...] = ()
 
     @property
     def final_size(self) -> int | None:
