@@ -137,7 +137,7 @@ class LogCheck:
         progress = self._show("Reading records")
         kept = trusted.size
         with Checkers(engine.pool, self._workers) as checkers:
-            for answer in checkers.done(self._tasks(check, with_index=index is not None)):
+            for answer in checkers.answers(self._tasks(check, with_index=index is not None)):
                 if isinstance(answer, StoredSums):
                     assert index is not None
                     index.take(answer)
@@ -155,8 +155,8 @@ class LogCheck:
                 if complete:
                     kept = done
                     self._keep(check, index_report)
-        if index is not None:
-            self._note_faults([*index.compare(), *index.compare_visibilities()], index_report)
+        if index is not None and check.end <= trusted.size:
+            self._note_faults(index.compare(), index_report)
         report = check.finished()
         if report.confirmed is not None and report.clean:
             now = engine.clock.now_us()
@@ -181,7 +181,7 @@ class LogCheck:
             yield from tables(window[0].start, window[-1].end)
             yield from map(task, window)
         if window is None:
-            # Nothing is new; what is beyond the head still may not be there.
+            # Nothing is new, and still nothing may be beyond the head.
             yield from tables(check.end, check.end)
 
     def _keep(self, check: DatabaseCheck, index_report: Report) -> None:

@@ -52,7 +52,7 @@ class Task:
 Answer = tuple[CheckedBlock, ExpectedIndex | None] | StoredSums
 
 
-def done(pool: Pool, task: Task) -> Answer:
+def answer_to(pool: Pool, task: Task) -> Answer:
     """Check the records of a block, and say what their index is if that is asked for; or add up a window."""
     block = task.work
     if isinstance(block, TableWindow):
@@ -71,7 +71,7 @@ def _shown(rows: Iterable[StoredRow], index: IndexExpectation) -> Iterator[Store
     size = 0
     for row in rows:
         held.append(row)
-        size += len(row[10])
+        size += len(row[10]) + len(row[16])
         if len(held) == _ROWS or size > _BYTES:
             index.add(held)
             held, size = [], 0
@@ -99,7 +99,7 @@ class Checkers:
         if self._processes is not None:
             self._processes.end()
 
-    def done(self, tasks: Iterable[Task]) -> Iterator[Answer]:
+    def answers(self, tasks: Iterable[Task]) -> Iterator[Answer]:
         """Yield the answers in the order of the tasks, a few of which are ahead of whoever takes them.
 
         Raises `UnavailableError` (`capture.workers`) when processes die over one task again and again.
@@ -109,7 +109,7 @@ class Checkers:
         waiting = chain(first, tasks)
         if self._count == 1 or len(first) < _FEW:
             for task in waiting:
-                yield done(self._pool, task)
+                yield answer_to(self._pool, task)
             return
         processes = self._processes = Processes(self._count, _in_worker)
         ahead: deque[Future[Answer]] = deque()
@@ -122,7 +122,7 @@ class Checkers:
 
 
 def _in_worker(task: Task) -> Answer:
-    return done(_pool(task.url), task)
+    return answer_to(_pool(task.url), task)
 
 
 @lru_cache(maxsize=1)

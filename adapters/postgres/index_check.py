@@ -141,9 +141,10 @@ class IndexCheck:
         self._stored: list[StoredSums] = []
         self._expected: list[ExpectedIndex] = []
         self._visibilities: dict[int, tuple[int, Visibility]] = {}
+        self._told = False  # that the list of visibilities is wrong
 
     def take(self, stored: StoredSums) -> None:
-        """Take in what a table holds in the present window."""
+        """Take in what a table holds in the present window; all tables come before the first block."""
         self._stored.append(stored)
 
     def expect(self, part: ExpectedIndex) -> bool:
@@ -167,10 +168,13 @@ class IndexCheck:
             if places:
                 faults.append(IndexFault(table, min(places)))
         self._stored, self._expected = [], []
+        if not self._told and (position := self._wrong_visibility()) is not None:
+            self._told = True
+            faults.append(IndexFault("visibility", position))
         return faults
 
-    def compare_visibilities(self) -> list[IndexFault]:
-        """Compare the list of visibilities, after every window."""
+    def _wrong_visibility(self) -> int | None:
+        """Return the first position of those so far at which the list of visibilities is wrong."""
         with self._pool.connection() as connection:
             rows = connection.execute(
                 "SELECT position, visibility, captured_by, parties, biz_step, position < 1 OR position >"
@@ -189,7 +193,7 @@ class IndexCheck:
         for position, visibility, *_, stray in rows:
             if stray or (visibility not in self._visibilities and self._start <= position < self._end):
                 wrong.append(position)
-        return [IndexFault("visibility", min(wrong))] if wrong else []
+        return min(wrong, default=None)
 
 
 def stored_sums(pool: Pool, ledger_id: int, window: TableWindow) -> StoredSums:

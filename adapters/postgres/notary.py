@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 import psycopg
@@ -23,6 +24,7 @@ _LEADER: Final = 0x6E6F7461  # "nota", the first half of an advisory lock; the s
 CLOSING: Final = 0x6E6F7463  # "notc", likewise: no checkpoint is stored while the end of its log is being decided
 _EVENTS: Final = 200  # records with all their parts, an item list of which may be megabytes
 _CHECKPOINTS: Final = 1_000
+_PATIENCE: Final = 10.0  # seconds that one statement gives records for
 _WINDOW: Final = 1_000_000  # positions that one statement looks through for events of a type
 _LOGS: Final = (
     "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note,"
@@ -36,6 +38,12 @@ _SIGNED: Final = "SELECT size, root, note, signed_at FROM notary.checkpoint WHER
 _EVENT: Final = (
     "SELECT position, event_id, recorded_at, leaf_hash, commitment, salt, personal_salt, head, what,"
     ' "where", why, how, more, personal, source FROM ledger.record'
+)
+
+_ROWS: Final = (
+    "SELECT position, uuid_send(event_id), recorded_at, type, visibility, leaf_hash, commitment, salt, personal_salt,"
+    ' head, what, "where", why, how, more, personal, source FROM ledger.record'
+    " WHERE ledger_id = %s AND position >= %s AND position < %s ORDER BY position"
 )
 
 SignedRow = tuple[int, bytes, str, int]
@@ -230,15 +238,20 @@ class PostgresLog:
 
     def rows(self, start: int, end: int) -> Iterator[StoredRow]:
         """Yield those of leaves start … end−1 that are there, in order; a few at a time are in memory."""
-        first = self._identity.first_position
-        with self._connection() as connection, connection.cursor(binary=True) as cursor:
-            yield from cursor.stream(
-                "SELECT position, uuid_send(event_id), recorded_at, type, visibility, leaf_hash, commitment, salt,"
-                ' personal_salt, head, what, "where", why, how, more, personal, source FROM ledger.record'
-                " WHERE ledger_id = %s AND position >= %s AND position < %s ORDER BY position",
-                [self._ledger_id, first + start, first + end],
-                size=_EVENTS,
-            )
+        position, beyond = self._identity.first_position + start, self._identity.first_position + end
+        while True:
+            begun = time.monotonic()
+            with self._connection() as connection, connection.cursor(binary=True) as cursor:
+                found = cursor.stream(_ROWS, [self._ledger_id, position, beyond], size=_EVENTS)
+                with contextlib.closing(cast("Generator[StoredRow]", found)) as rows:
+                    for row in rows:
+                        yield row
+                        # Whoever takes events of megabytes may be slow, and no statement may run for long.
+                        if time.monotonic() - begun > _PATIENCE:
+                            position = row[0] + 1
+                            break
+                    else:
+                        return
 
     def redactions_after(self, position: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield what redactions after a position say; asked window by window, since no index leads to them."""

@@ -148,6 +148,19 @@ def test_a_check_that_was_interrupted_goes_on(world: World, monkeypatch: pytest.
         assert first_finding(again) == ("database", "log.commitment", LEAF)
 
 
+def test_visibilities_are_compared_before_an_interruption_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first events see theirs compared by the run that was interrupted: no later one looks at them again."""
+    monkeypatch.setattr("traceability.notary.records.BLOCK", 32)
+    world.sql("UPDATE ledger.visibility SET parties = '{}' WHERE position = 1")
+    with open_engine(world.settings) as engine:
+        with pytest.raises(Interrupted):
+            LogCheck(engine, published_log(engine), Asked(), _interrupting(500), workers=1, window=100).run()
+        again = world.check_with(engine)
+        assert not again.resumed  # nothing was good, so nothing was kept
+        assert first_finding(again) == (INDEX, "log.index", 0)
+        assert len(again.scopes[INDEX].findings) == 1
+
+
 def test_restarting_forgets_an_interrupted_check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("traceability.notary.records.BLOCK", 32)
     with open_engine(world.settings) as engine:

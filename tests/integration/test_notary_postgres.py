@@ -239,6 +239,8 @@ def test_records_are_read_by_leaf(world: World, monkeypatch: pytest.MonkeyPatch)
         assert row[5:9] == (stored.leaf_hash, stored.commitment, stored.salt, stored.personal_salt)
         assert row[9:] == (head, b"\n".join(stored.parts.what), *others)
     assert list(world.database.rows(30, 40)) == []
+    monkeypatch.setattr("adapters.postgres.notary._PATIENCE", 0.0)  # a statement for each
+    assert list(world.database.rows(3, 25)) == rows
     assert [signed.checkpoint.size for signed in world.database.all_signed(20)] == [20, 24, 28, 30]
 
 
