@@ -1,34 +1,113 @@
-"""Folders that are there after a power cut: what a folder gains is durable once the folder itself was synced."""
+"""What is there after a power cut: a file's bytes once the file was synced, its name once its folder was.
+
+Whatever must outlast a crash is written through a `Disk`, so that a test can let any one call fail, kill the process
+at it, or take back everything that was not synced.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import Final
+
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC
 
 
-def make_folders(folder: Path) -> set[Path]:
-    """Make a folder and those above it that are missing, and return every folder that gained one: sync them."""
-    gained, ancestor = set(), folder
-    while not ancestor.is_dir():
-        ancestor = ancestor.parent
-        gained.add(ancestor)
-    folder.mkdir(parents=True, exist_ok=True)
-    return gained
+class Disk:
+    """The system calls that change what is on a disk, with the names, arguments and errors that they have in `os`."""
+
+    def open(self, path: Path, flags: int, mode: int = 0o777) -> int:
+        """Return a descriptor."""
+        return os.open(path, flags, mode)
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        """Write the beginning of `data` and return how many bytes that was."""
+        return os.write(descriptor, data)
+
+    def fsync(self, descriptor: int) -> None:
+        """Return when the file or folder is durable."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Give a descriptor back."""
+        os.close(descriptor)
+
+    def flock(self, descriptor: int) -> None:
+        """Wait for the only lock on a file; it goes with the descriptor, and so with the process."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def mkdir(self, path: Path) -> None:
+        """Make one folder, or leave the one that is there."""
+        path.mkdir(exist_ok=True)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a file another name, whatever had that name before."""
+        source.rename(target)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name; raises `FileExistsError`."""
+        target.hardlink_to(source)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file's name."""
+        path.unlink()
+
+    def rmdir(self, path: Path) -> None:
+        """Remove an empty folder."""
+        path.rmdir()
 
 
-def sync_folder(folder: Path) -> None:
+DISK: Final = Disk()
+
+
+def make_folders(folder: Path, disk: Disk = DISK) -> set[Path]:
+    """Make a folder and those above it that are missing, and return the folder that must be synced for it to last.
+
+    Nothing is made in a folder whose own name is not durable. So what a process that dies leaves undone is one sync,
+    that of the last folder's parent; the next process cannot see whether it was done, and does it again.
+    """
+    missing = [] if folder.is_dir() else [folder]
+    while missing and not missing[-1].parent.is_dir():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        for above in folder_to_sync(path.parent):
+            sync_folder(above, disk)
+        disk.mkdir(path)
+    return folder_to_sync(folder)
+
+
+def folder_to_sync(path: Path) -> set[Path]:
+    """Return the folder whose sync makes the name of `path` last; none where this account cannot have made the name."""
+    return {path.parent} if os.access(path.parent, os.R_OK | os.W_OK) else set()
+
+
+def write_new(path: Path, content: bytes, mode: int, disk: Disk = DISK) -> int:
+    """Write a file that does not exist and return its descriptor: only the descriptor's sync tells of every failure."""
+    descriptor = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[disk.write(descriptor, view) :]
+    except BaseException:
+        disk.close(descriptor)
+        raise
+    return descriptor
+
+
+def sync_folder(folder: Path, disk: Disk = DISK) -> None:
     """Return when everything that the folder names is durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(folder, _READ | os.O_DIRECTORY, disk)
 
 
-def sync_file(path: Path) -> None:
+def sync_file(path: Path, disk: Disk = DISK) -> None:
     """Return when a file's bytes are durable; its name is when its folder was synced."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    _sync(path, _READ, disk)
+
+
+def _sync(path: Path, flags: int, disk: Disk) -> None:
+    descriptor = disk.open(path, flags)
     try:
-        os.fsync(descriptor)
+        disk.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        disk.close(descriptor)
