@@ -15,7 +15,7 @@ from traceability.notary.errors import VerificationError
 
 MAX_NUMBER: Final = 2**63 - 1
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
+_HEX: Final = re.compile(r"[0-9a-f]*", re.ASCII)
 
 
 def base64_of(data: bytes) -> str:
@@ -41,7 +41,7 @@ def hash_of_base64(text: str, what: str) -> bytes:
 
 def bytes_of_hex(text: str, what: str) -> bytes:
     """Decode lower-case hexadecimal."""
-    if not _HEX.fullmatch(text):
+    if len(text) % 2 or not _HEX.fullmatch(text):
         raise VerificationError(f"{what} is not lower-case hexadecimal")
     return bytes.fromhex(text)
 

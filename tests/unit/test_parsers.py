@@ -1,0 +1,192 @@
+"""Everything that reads other people's bytes: whatever they are, it takes them in their one spelling or says our error.
+
+A parser is one line of `PARSERS`. FUZZ_COUNT is how many inputs each is given.
+"""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.logs import KEY, MadeUpLog, pallet_parts, stored_event
+from tests.support.mutants import mutants_of_bytes, mutants_of_text
+from traceability.ledger.parts import HEAD, HOW, MORE, PART_NAMES, PERSONAL
+from traceability.notary.checkpoint import Checkpoint, open_checkpoint
+from traceability.notary.content import check_item, check_part
+from traceability.notary.encoding import (
+    base64_of,
+    bytes_of_base64,
+    bytes_of_hex,
+    hash_of_base64,
+    hash_of_hex,
+    number_of,
+)
+from traceability.notary.errors import VerificationError
+from traceability.notary.log import prove
+from traceability.notary.note import Algorithm, Signature, SigningKey, VerifierKey, open_note, split_note
+from traceability.notary.proof import LogProof
+from traceability.notary.receipt import Opening, open_event
+from traceability.notary.tiles import Tile, decode_bundle, decode_hashes, encode_bundle, encode_hashes
+from traceability.notary.verify import verify_receipt
+
+EXAMPLES = int(os.environ.get("FUZZ_COUNT", "200"))
+WITNESS = VerifierKey("witness.example/w", Algorithm.COSIGNATURE, KEY.verifier.public_key)
+CHECKPOINT = Checkpoint(KEY.name, 20_852_163, bytes(range(32)))
+NOTE = KEY.sign(CHECKPOINT.text())
+SECONDS = 1_772_352_900
+COSIGNATURE = Ed25519PrivateKey.from_private_bytes(KEY.seed).sign(
+    f"cosignature/v1\ntime {SECONDS}\n{CHECKPOINT.text()}".encode()
+)
+COSIGNED = NOTE + Signature(WITNESS.name, WITNESS.key_id, SECONDS.to_bytes(8, "big") + COSIGNATURE).line()
+
+
+def _receipts() -> list[bytes]:
+    made_up = MadeUpLog()
+    made_up.records.extend([stored_event(0), stored_event(1, pallet_parts(4)), stored_event(2)])
+    made_up.integrate()
+    event = made_up.records[1]
+    salts = event.salt, event.personal_salt
+    return [
+        prove(
+            made_up.tiles,
+            KEY.verifier,
+            1,
+            open_event(event.event_id, event.recorded_at, event.parts, *salts, extent=extent, items=items),
+        )
+        .text()
+        .encode()
+        for extent, items in (((), ()), (PART_NAMES, range(5)), (["where"], [0, 3]))
+    ]
+
+
+RECEIPTS = _receipts()
+OPENINGS = [extra for receipt in RECEIPTS if (extra := LogProof.parse(receipt).extra) is not None]
+PARTS = pallet_parts(2)
+ENTRIES = encode_bundle([bytes(57), b"", b"abc"])
+
+
+def _note(data: bytes) -> bytes:
+    text, signatures = split_note(data)
+    return (text + "\n" + "".join(signature.line() for signature in signatures)).encode()
+
+
+def _opened(data: bytes, read: Callable[..., object]) -> bytes:
+    read(data)
+    return data
+
+
+def _opening(data: bytes) -> None:
+    """JSON has many spellings of one opening, so what is compared is what it says."""
+    opening = Opening.parse(data)
+    assert Opening.parse(opening.encode()) == opening
+    opening.shown()
+    opening.leaf_hash()
+
+
+def _receipt(data: bytes) -> None:
+    verify_receipt(data, KEY.verifier, [WITNESS]).lines()
+
+
+@dataclass(frozen=True)
+class Parser:
+    """What a parser takes, and how what it accepts is spelled again: None when it has no one spelling."""
+
+    respell: Callable[[Any], object]
+    valid: Sequence[Any]
+
+    def mutants(self) -> st.SearchStrategy[Any]:
+        return mutants_of_text(self.valid) if isinstance(self.valid[0], str) else mutants_of_bytes(self.valid)
+
+
+PARSERS: dict[str, Parser] = {
+    "number": Parser(lambda x: str(number_of(x, "it")), ["0", "17", str(2**63 - 1)]),
+    "base64": Parser(lambda x: base64_of(bytes_of_base64(x, "it")), ["", "AAEC", "AA==", "+/8="]),
+    "base64 hash": Parser(lambda x: base64_of(hash_of_base64(x, "it")), [base64_of(bytes(range(32)))]),
+    "hexadecimal": Parser(lambda x: bytes_of_hex(x, "it").hex(), ["", "00ff", "0a"]),
+    "hexadecimal hash": Parser(lambda x: hash_of_hex(x, "it").hex(), [bytes(range(32)).hex()]),
+    "note": Parser(_note, [NOTE.encode(), COSIGNED.encode()]),
+    "note with keys": Parser(
+        partial(_opened, read=lambda x: open_note(x, [KEY.verifier, WITNESS])), [NOTE.encode(), COSIGNED.encode()]
+    ),
+    "checkpoint": Parser(lambda x: Checkpoint.parse(x).text(), [CHECKPOINT.text(), CHECKPOINT.text() + "more\n"]),
+    "signed checkpoint": Parser(
+        partial(_opened, read=lambda x: open_checkpoint(x, KEY.verifier, [WITNESS])), [NOTE.encode(), COSIGNED.encode()]
+    ),
+    "verifier key": Parser(lambda x: VerifierKey.parse(x).text, [KEY.verifier.text, WITNESS.text]),
+    "signing key": Parser(lambda x: SigningKey.parse(x).text, [KEY.text]),
+    "proof": Parser(lambda x: LogProof.parse(x).text().encode(), RECEIPTS),
+    "opening": Parser(_opening, OPENINGS),
+    "receipt": Parser(_receipt, RECEIPTS),
+    "head": Parser(partial(check_part, HEAD), [PARTS.head]),
+    "how": Parser(partial(check_part, HOW), [PARTS.how]),
+    "more": Parser(partial(check_part, MORE), [PARTS.more]),
+    "personal": Parser(partial(check_part, PERSONAL), [PARTS.personal]),
+    "item": Parser(check_item, PARTS.what),
+    "tile path": Parser(
+        lambda x: Tile.parse(x).path, ["tile/0/x001/x234/067", "tile/entries/000.p/255", "tile/63/999.p/1"]
+    ),
+    "tile": Parser(lambda x: encode_hashes(decode_hashes(x, 2)), [bytes(64)]),
+    "entry bundle": Parser(lambda x: encode_bundle(decode_bundle(x, 3)), [ENTRIES]),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_what_is_valid_is_accepted(name: str) -> None:
+    parser = PARSERS[name]
+    for value in parser.valid:
+        assert parser.respell(value) in (None, value)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+@given(data=st.data())
+@settings(max_examples=EXAMPLES)
+def test_other_peoples_bytes_are_refused_with_our_error(name: str, data: st.DataObject) -> None:
+    parser = PARSERS[name]
+    value = data.draw(parser.mutants())
+    try:
+        spelled = parser.respell(value)
+    except VerificationError as error:
+        error.diagnostics().encode()  # can be shown, whatever the bytes were
+    else:
+        assert spelled in (None, value)
+
+
+MEGABYTE = 1 << 20
+LARGE = {
+    "one byte": b"A" * MEGABYTE,
+    "newlines": b"\n" * MEGABYTE,
+    "brackets": b"[" * MEGABYTE,
+    "digits": b"9" * MEGABYTE,
+    "lines of base64": (base64_of(bytes(32)) + "\n").encode() * (MEGABYTE // 45),
+    "empty entries": bytes(MEGABYTE),
+    "members": b"{" + b'"a":1,' * (MEGABYTE // 6) + b'"b":1}',
+    "signatures": NOTE.encode() + "— a AAAAAAA=\n".encode() * (MEGABYTE // 15),
+    "path": b"tile/0/" + b"x001/" * (MEGABYTE // 5) + b"001",
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_megabyte_of_anything_takes_memory_in_proportion(name: str) -> None:
+    parser = PARSERS[name]
+    for what, content in LARGE.items():
+        beginning = parser.valid[0]
+        large = content.decode() if isinstance(beginning, str) else content
+        for value in (large, beginning + large):
+            tracemalloc.start()
+            try:
+                with suppress(VerificationError):
+                    parser.respell(value)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert peak < 40 * MEGABYTE, what
