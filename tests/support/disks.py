@@ -126,6 +126,20 @@ def _lay_out(path: Path, left: Any) -> None:
         _lay_out(path / name, child)
 
 
+class WatchedDisk(Disk):
+    """A disk that tells of each call before it is made: its name and its number, from 1."""
+
+    def __init__(self, before: Callable[[str, int], object]) -> None:
+        self.calls: list[str] = []
+        self._before = before
+
+    def call(self, name: str, do: Callable[..., Any], *arguments: Any) -> Any:
+        """Tell, and do it."""
+        self.calls.append(name)
+        self._before(name, len(self.calls))
+        return do(*arguments)
+
+
 class FaultyDisk(Disk):
     """A disk over a platter whose call number `at`, from 1, meets a fault; nothing is really synced."""
 
@@ -205,14 +219,15 @@ def _path_of(descriptor: int) -> Path:
     return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 
-def _intercept(name: str) -> None:
-    method = getattr(FaultyDisk, name)
+def _intercept(disk: type[WatchedDisk | FaultyDisk], name: str) -> None:
+    method = getattr(disk, name)
 
-    def call(self: FaultyDisk, *arguments: Any) -> Any:
+    def call(self: WatchedDisk | FaultyDisk, *arguments: Any) -> Any:
         return self.call(name, lambda *given: method(self, *given), *arguments)
 
-    setattr(FaultyDisk, name, call)
+    setattr(disk, name, call)
 
 
 for _name in _CALLS:
-    _intercept(_name)
+    _intercept(WatchedDisk, _name)
+    _intercept(FaultyDisk, _name)

@@ -37,6 +37,11 @@ class Reader:
         assert TiledTree(checkpoint.size, read).root() == checkpoint.root
         self.seen[checkpoint.size] = checkpoint
 
+    def size(self) -> int:
+        """Return the largest size that was seen up to now, -1 before the first."""
+        self.look()
+        return max(self.seen, default=-1)
+
     def check(self, database: LogDatabase) -> None:
         """Compare the log as it is now with everything that was seen of it."""
         self.look()
