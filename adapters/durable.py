@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -86,28 +88,79 @@ def write_new(path: Path, content: bytes, mode: int, disk: Disk = DISK) -> int:
     """Write a file that does not exist and return its descriptor: only the descriptor's sync tells of every failure."""
     descriptor = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[disk.write(descriptor, view) :]
+        _write_all(descriptor, content, disk)
     except BaseException:
         disk.close(descriptor)
         raise
     return descriptor
 
 
+def replace_file(path: Path, content: bytes, disk: Disk = DISK) -> None:
+    """Put a file in its place, wholly or not at all, durable on return; the caller sees to it that it is alone.
+
+    What a writer that died has left beside it is removed.
+    """
+    _sync_all(make_folders(path.parent, disk), disk)
+    temporary = path.with_name(f".{path.name}.new")
+    with suppress(FileNotFoundError):
+        disk.unlink(temporary)
+    _finish(write_new(temporary, content, 0o644, disk), disk)
+    disk.rename(temporary, path)
+    sync_folder(path.parent, disk)
+
+
+def create_secret(path: Path, content: bytes, disk: Disk = DISK) -> None:
+    """Make a file that only its owner may read, durable on return, unless another process has made it meanwhile."""
+    _sync_all(make_folders(path.parent, disk), disk)
+    temporary, descriptor = _write_beside(path, content, disk)
+    try:
+        _finish(descriptor, disk)
+        # A link, unlike a rename, does not replace what is there.
+        with suppress(FileExistsError):
+            disk.link(temporary, path)
+    finally:
+        disk.unlink(temporary)
+    make_name_last(path, disk)
+
+
+def make_name_last(path: Path, disk: Disk = DISK) -> None:
+    """Return when the name of a file that is there is durable: whoever made it may have died before that."""
+    _sync_all(folder_to_sync(path), disk)
+
+
 def sync_folder(folder: Path, disk: Disk = DISK) -> None:
     """Return when everything that the folder names is durable."""
-    _sync(folder, _READ | os.O_DIRECTORY, disk)
+    _finish(disk.open(folder, _READ | os.O_DIRECTORY), disk)
 
 
 def sync_file(path: Path, disk: Disk = DISK) -> None:
     """Return when a file's bytes are durable; its name is when its folder was synced."""
-    _sync(path, _READ, disk)
+    _finish(disk.open(path, _READ), disk)
 
 
-def _sync(path: Path, flags: int, disk: Disk) -> None:
-    descriptor = disk.open(path, flags)
+def _write_beside(path: Path, content: bytes, disk: Disk) -> tuple[Path, int]:
+    # Not named after the process: in containers that share the folder all are number 1, and one would write its secret
+    # over that of the other after it was read.
+    for number in count():
+        temporary = path.with_name(f".{path.name}.{number}")
+        with suppress(FileExistsError):
+            return temporary, write_new(temporary, content, 0o600, disk)
+    raise AssertionError
+
+
+def _write_all(descriptor: int, content: bytes, disk: Disk) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[disk.write(descriptor, view) :]
+
+
+def _finish(descriptor: int, disk: Disk) -> None:
     try:
         disk.fsync(descriptor)
     finally:
         disk.close(descriptor)
+
+
+def _sync_all(folders: set[Path], disk: Disk) -> None:
+    for folder in folders:
+        sync_folder(folder, disk)

@@ -14,25 +14,29 @@ from psycopg_pool import PoolTimeout
 from api.notary import writable_log
 from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
+from traceability.notary.cosigning import UnmetQuorumError
 from traceability.notary.errors import StaleCheckpointError
 from traceability.notary.log import Log
 
 POLL_SECONDS: Final = 0.2
 FOLLOW_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 5.0
+QUORUM_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _log: Final = structlog.stdlib.get_logger("api.integrator")
 
 
 class Integrator:
     """Leads when no other process does, else stands by.
 
-    A database or disk that fails is tried again. A log that was rolled back or damaged is not, nor after an error that
-    nobody expected: nothing is signed, and `problem` says why until the server is started again.
+    A database or disk that fails is tried again, and so are witnesses, after longer and longer pauses. A log that was
+    rolled back or damaged is not, nor after an error that nobody expected: nothing is signed, and `problem` says why
+    until the server is started again.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._stopping = threading.Event()
+        self._unmet = 0
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
 
@@ -49,6 +53,11 @@ class Integrator:
         while not self._stopping.is_set():
             try:
                 self._lead()
+            except UnmetQuorumError as error:
+                self.problem = error
+                _log.warning("checkpoint not cosigned", code=error.code, reason=error.message)
+                self._stopping.wait(QUORUM_SECONDS[min(self._unmet, len(QUORUM_SECONDS) - 1)])
+                self._unmet += 1
             except (psycopg.Error, PoolTimeout, UnavailableError, StaleCheckpointError, OSError) as error:
                 self.problem = _unavailable(error)
                 _log.warning("log not integrated", code=self.problem.code, reason=self.problem.message)
@@ -75,7 +84,7 @@ class Integrator:
     def _integrate(self, log: Log) -> None:
         while not self._stopping.is_set():
             checkpoint = log.integrate()
-            self.problem = None
+            self.problem, self._unmet = None, 0
             if checkpoint is None:
                 self._stopping.wait(POLL_SECONDS)
 

@@ -101,7 +101,7 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
             vkey=key.verifier.text,
             clock=engine.clock,
         )
-    return database, Log(database, tiles_of(settings, database.identity.name), key, engine.clock)
+    return database, Log(database, tiles_of(settings, database.identity.name), key, engine.clock, engine.witnesses)
 
 
 def key_path(settings: Settings) -> Path:

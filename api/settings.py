@@ -48,6 +48,13 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*$",
         description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
     )
+    log_policy: Path | None = Field(
+        default=None,
+        description="File (C2SP tlog-policy) of the witnesses that cosign the log, and how many must; unset: none.",
+    )
+    witness_timeout_ms: int = Field(
+        default=1000, ge=10, le=60_000, description="How long witnesses may take to cosign a checkpoint."
+    )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
     operator: _OrganisationName = Field(

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from traceability.ledger.commitment import entry_of
-from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
 
 
 class MemoryLogDatabase:
@@ -17,6 +17,7 @@ class MemoryLogDatabase:
         self.identity = identity
         self.records = records
         self.signed: dict[int, SignedCheckpoint] = {}
+        self.cosigned: dict[int, dict[str, Cosignature]] = {}
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -57,6 +58,15 @@ class MemoryLogDatabase:
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         """Store a checkpoint and return what is stored for its size."""
         return self.signed.setdefault(signed.checkpoint.size, signed)
+
+    def cosignatures(self, size: int) -> Sequence[Cosignature]:
+        """Return the cosignatures of the checkpoint of this tree size."""
+        return list(self.cosigned.get(size, {}).values())
+
+    def keep_cosignatures(self, size: int, cosignatures: Sequence[Cosignature]) -> None:
+        """Store cosignatures; of two by one key, the first stays."""
+        for cosignature in cosignatures:
+            self.cosigned.setdefault(size, {}).setdefault(cosignature.vkey, cosignature)
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
         """Yield every signed checkpoint, in order of size."""

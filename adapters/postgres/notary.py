@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import DamagedLogError
-from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
 from traceability.ports import Clock
 
 Pool = ConnectionPool[psycopg.Connection]
@@ -134,6 +134,25 @@ class PostgresLog:
         if stored is None:
             raise DamagedLogError(f"the checkpoint of size {checkpoint.size} was stored and is not there")
         return stored
+
+    def cosignatures(self, size: int) -> Sequence[Cosignature]:
+        """Return the cosignatures of the checkpoint of this tree size."""
+        with self._connection() as connection:
+            rows = connection.execute(
+                "SELECT vkey, line FROM notary.cosignature WHERE ledger_id = %s AND log_id = %s AND size = %s",
+                [self._ledger_id, self._log_id, size],
+            ).fetchall()
+        return [Cosignature(*row) for row in rows]
+
+    def keep_cosignatures(self, size: int, cosignatures: Sequence[Cosignature]) -> None:
+        """Store cosignatures durably; of two by one key, the first stays."""
+        with self._connection() as connection:
+            for one in cosignatures:
+                connection.execute(
+                    "INSERT INTO notary.cosignature (ledger_id, log_id, size, vkey, line) VALUES (%s, %s, %s, %s, %s)"
+                    " ON CONFLICT DO NOTHING",
+                    [self._ledger_id, self._log_id, size, one.vkey, one.line],
+                )
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
         """Yield every checkpoint that was signed up to now, in order of size."""

@@ -21,12 +21,15 @@ from api.cli.context import (
     print_json,
 )
 from api.notary import integrate_all, published_log, receipt
+from api.policy import verifiers_policy
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
-from traceability.notary.verify import verify_receipt
+from traceability.notary.policy import Policy
+from traceability.notary.trust import Trust
+from traceability.notary.verify import verify as verify_proof
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
@@ -70,6 +73,21 @@ def key(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> Non
 
 
 @app.command()
+def policy(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+    """Print the policy with which anyone verifies the log's receipts: its key, its witnesses, their quorum.
+
+    Example: `traceability log policy > dairy.policy`
+    """
+    with opened(ledger, as_) as engine:
+        log = published_log(engine)
+        data = verifiers_policy(engine.settings, log.name, log.key).encode()
+    if json:
+        print_json({"name": log.name, "policy": data.decode("utf-8", "replace")})
+    else:
+        typer.echo(data, nl=False)
+
+
+@app.command()
 def prove(
     event: Annotated[str, typer.Argument(metavar="EVENT", help="Its event id, or its position.")],
     *,
@@ -98,23 +116,44 @@ def prove(
 def verify(
     file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
     *,
-    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's public key; may be repeated.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to tell of; may be repeated.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="Logs, witnesses and quorum (C2SP tlog-policy).")
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Check a receipt with the log's public key alone; exit 1 if it does not hold.
+    """Check a receipt with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
-    Needs no database and no network; `python -m traceability.notary.verify` is the same without this program's
-    dependencies. Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    With a policy, its quorum of witnesses must have signed the checkpoint. Needs no database and no network;
+    `python -m traceability.notary.verify` is the same without this program's dependencies.
+
+    For example:
+
+    - `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    - `traceability log verify pack.tlog-proof --policy dairy.policy`
     """
+    if not key and policy is None:
+        raise typer.BadParameter("give the log's key, or a policy that names it", param_hint="--key, --policy")
     try:
-        verifier = VerifierKey.parse(key)
+        trust = Trust(
+            tuple(map(VerifierKey.parse, key or ())),
+            tuple(map(VerifierKey.parse, witness or ())),
+            Policy.parse(policy.read_bytes()) if policy else None,
+        )
     except VerificationError as error:
-        raise typer.BadParameter(error.message, param_hint="--key") from error
+        raise typer.BadParameter(error.message, param_hint="--key, --witness, --policy") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{policy} cannot be read: {error.strerror}", param_hint="--policy") from error
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    verified = verify_receipt(data, verifier)
+    verified = verify_proof(data, trust)
     opening = verified.opening
     if json:
         shown = opening.shown()
@@ -129,6 +168,8 @@ def verify(
                 "head": shown.head.decode(),
                 "items": [content.decode() for content in shown.what],
                 "withheld": opening.closed(),
+                "quorum": verified.signed.quorum,
+                "cosignatures": [{"witness": name, "time": seconds} for name, seconds in verified.cosignatures],
             }
         )
     else:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from adapters.tiles import FileTileStore
 from api.notary import MEDIA_TYPE, published_log, receipt, tiles_of
+from api.policy import verifiers_policy
 from api.security import EngineDep, ReaderDep
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -58,6 +59,19 @@ def checkpoint(engine: EngineDep, name: str) -> Response:
     if served is None:
         raise NotPublishedError("nothing of this log is published yet")
     return Response(served, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
+
+
+@router.get("/logs/{name}/policy", summary="What verifies the log's receipts", response_class=PlainTextResponse)
+def policy(engine: EngineDep, name: str) -> Response:
+    """Return a trust policy (C2SP tlog-policy): the log's key, its witnesses, and how many of them must have signed.
+
+    Take it from somebody whom you trust: it is no proof of itself.
+    """
+    log = published_log(engine)
+    if name != log.name:
+        raise NotFoundError("There is no such log", code="log.unknown")
+    text = verifiers_policy(engine.settings, name, log.key).encode()
+    return Response(text, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
 
 
 @router.head("/logs/{name}/tile/{path:path}", include_in_schema=False)

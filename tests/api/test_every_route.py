@@ -60,6 +60,7 @@ ROUTES = {
         f"{method} /logs/{{name}}/checkpoint": Expected(503, 503, 503, 503, path="/logs/main/checkpoint")
         for method in ("GET", "HEAD")
     },
+    "GET /logs/{name}/policy": Expected(404, 404, 404, 404, path="/logs/main/policy"),
     **{
         f"{method} /logs/{{name}}/tile/{{path:path}}": Expected(404, 404, 404, 404, path="/logs/main/tile/0/000")
         for method in ("GET", "HEAD")

@@ -36,6 +36,14 @@ class SignedCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Cosignature:
+    """A signature line of a witness, with its newline, under the key that it verifies with."""
+
+    vkey: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class SequencedEntry:
     """A leaf as the ledger stores it: the 57 bytes of its entry, and the hash that the append computed."""
 
@@ -91,6 +99,14 @@ class LogDatabase(Protocol):
 
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         """Store a checkpoint durably and return what is stored for its size: of two, the first stays."""
+        ...
+
+    def cosignatures(self, size: int) -> Sequence[Cosignature]:
+        """Return the cosignatures of the checkpoint of this tree size."""
+        ...
+
+    def keep_cosignatures(self, size: int, cosignatures: Sequence[Cosignature]) -> None:
+        """Store cosignatures of a stored checkpoint durably; of two by one key, the first stays."""
         ...
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
