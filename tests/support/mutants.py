@@ -27,6 +27,8 @@ _STRANGE: Final = (
 _SURROGATES: Final = ("\ud800", "\udc80")
 _JSON: Final = (
     b'"\\ud800"',
+    b"\\ud800",
+    b"\\u0000",
     b"null",
     b"true",
     b"[]",
@@ -80,7 +82,7 @@ def mutants_of_bytes(valid: Sequence[bytes]) -> st.SearchStrategy[bytes]:
             if kind == "flip" and at < len(value):
                 value = value[:at] + bytes((value[at] ^ 1 << j % 8,)) + value[at + 1 :]
             elif kind == "json":
-                value = _instead(value, draw(st.sampled_from(_JSON)), i, b'":{}[],')
+                value = _instead(value, draw(st.sampled_from(_JSON)), i, draw(st.sampled_from([b'":{}[],', b""])))
             elif kind == "text":
                 value = _text(draw, value.decode("latin-1"), i, surrogates=()).encode("utf-8", "surrogatepass")
             elif kind in _CHANGES:

@@ -9,12 +9,11 @@ import os
 import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,22 +31,35 @@ from traceability.notary.encoding import (
     number_of,
 )
 from traceability.notary.errors import VerificationError
+from traceability.notary.evidence import Contradiction, Evidence
 from traceability.notary.log import prove
-from traceability.notary.note import Algorithm, Signature, SigningKey, VerifierKey, open_note, split_note
+from traceability.notary.log_list import ListedLog, encode_log_list, read_log_list
+from traceability.notary.note import CosigningKey, SigningKey, VerifierKey, open_note, split_note
+from traceability.notary.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
 from traceability.notary.proof import LogProof
 from traceability.notary.receipt import Opening, open_event
 from traceability.notary.tiles import Tile, decode_bundle, decode_hashes, encode_bundle, encode_hashes
 from traceability.notary.verify import verify_receipt
+from traceability.notary.witness import AddCheckpoint
 
 EXAMPLES = int(os.environ.get("FUZZ_COUNT", "200"))
-WITNESS = VerifierKey("witness.example/w", Algorithm.COSIGNATURE, KEY.verifier.public_key)
 CHECKPOINT = Checkpoint(KEY.name, 20_852_163, bytes(range(32)))
 NOTE = KEY.sign(CHECKPOINT.text())
-SECONDS = 1_772_352_900
-COSIGNATURE = Ed25519PrivateKey.from_private_bytes(KEY.seed).sign(
-    f"cosignature/v1\ntime {SECONDS}\n{CHECKPOINT.text()}".encode()
+COSIGNING = CosigningKey("witness.example/w", bytes(32))
+WITNESS = COSIGNING.verifier
+COSIGNED = NOTE + COSIGNING.cosign(CHECKPOINT.text(), 1_772_352_900).line()
+POLICY = Policy(
+    (PolicyLog(KEY.verifier, "https://dairy.example/log"),),
+    (
+        PolicyWitness("w1", WITNESS, "https://witness.example"),
+        PolicyWitness("w2", CosigningKey("w2.example", bytes(range(32))).verifier),
+    ),
+    (PolicyGroup("both", 2, ("w1", "w2")),),
+    "both",
 )
-COSIGNED = NOTE + Signature(WITNESS.name, WITNESS.key_id, SECONDS.to_bytes(8, "big") + COSIGNATURE).line()
+LISTED = ListedLog(KEY.verifier, KEY.name)
+REQUEST = AddCheckpoint(20, (bytes(32), bytes(range(32))), NOTE.encode())
+EVIDENCE = Evidence(Contradiction.UNPROVEN, NOTE.encode(), COSIGNED.encode(), REQUEST.proof, 1_772_352_900_000_000)
 
 
 def _receipts() -> list[bytes]:
@@ -97,6 +109,22 @@ def _receipt(data: bytes) -> None:
     verify_receipt(data, KEY.verifier, [WITNESS]).lines()
 
 
+def _policy(data: bytes) -> None:
+    """Comments and white space have no one spelling."""
+    policy = Policy.parse(data)
+    assert Policy.parse(policy.encode()) == policy
+
+
+def _log_list(data: bytes) -> None:
+    logs = read_log_list(data)
+    assert read_log_list(encode_log_list(logs)) == logs
+
+
+def _evidence(data: bytes) -> None:
+    evidence = Evidence.parse(data)
+    assert Evidence.parse(evidence.encode()) == evidence
+
+
 @dataclass(frozen=True)
 class Parser:
     """What a parser takes, and how what it accepts is spelled again: None when it has no one spelling."""
@@ -132,6 +160,11 @@ PARSERS: dict[str, Parser] = {
     "more": Parser(partial(check_part, MORE), [PARTS.more]),
     "personal": Parser(partial(check_part, PERSONAL), [PARTS.personal]),
     "item": Parser(check_item, PARTS.what),
+    "cosigning key": Parser(lambda x: CosigningKey.parse(x).text, [COSIGNING.text]),
+    "policy": Parser(_policy, [POLICY.encode(), POLICY.encode() + b"# why\n"]),
+    "list of logs": Parser(_log_list, [encode_log_list([LISTED, replace(LISTED, origin="dairy.example/other")])]),
+    "request to a witness": Parser(lambda x: AddCheckpoint.parse(x).encode(), [REQUEST.encode()]),
+    "evidence": Parser(_evidence, [EVIDENCE.encode()]),
     "tile path": Parser(
         lambda x: Tile.parse(x).path, ["tile/0/x001/x234/067", "tile/entries/000.p/255", "tile/63/999.p/1"]
     ),
