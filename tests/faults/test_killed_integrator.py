@@ -22,7 +22,7 @@ from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.conftest import Database, database_of
 from tests.faults.test_killed_imports import kill_database, own_server
-from tests.faults.test_log_on_faulty_disks import COUNT, SEED, hits
+from tests.faults.test_log_on_faulty_disks import COUNT, FEW, SEED, hits
 from tests.ledgers import event, postgres_ledger
 from tests.support.captures import wait_until
 from tests.support.disks import WatchedDisk
@@ -122,7 +122,7 @@ def test_the_next_integrator_takes_over_from_one_that_is_killed_while_it_leads(
         append(ledger, 600)
         leading, waiting = first, second
         order(leading, 0, 2)
-        for _ in range(max(3, COUNT // 3)):
+        for _ in range(FEW or 20):
             leader = int(said(leading).removeprefix("leads "))
             order(waiting, 0, 2)
             size = reader.size() + chance.randrange(1, 30)
@@ -146,7 +146,7 @@ def test_a_log_goes_on_after_its_database_was_killed_between_any_two_steps(tmp_p
         with postgres_ledger(url) as ledger:
             append(ledger, 300)
             integrate(log_of(ledger), tiles)
-        for at in hits(CALLS // 2, max(3, COUNT // 3), "database"):
+        for at in hits(CALLS // 2, FEW, "database"):
             with postgres_ledger(url) as ledger:
                 append(ledger, 100)
                 log = log_of(ledger)
