@@ -85,12 +85,17 @@ def folder_to_sync(path: Path) -> set[Path]:
 
 
 def write_new(path: Path, content: bytes, mode: int, disk: Disk = DISK) -> int:
-    """Write a file that does not exist and return its descriptor: only the descriptor's sync tells of every failure."""
+    """Write a file that does not exist and return its descriptor: only the descriptor's sync tells of every failure.
+
+    Nothing stays of a file that cannot be written.
+    """
     descriptor = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         _write_all(descriptor, content, disk)
     except BaseException:
         disk.close(descriptor)
+        with suppress(OSError):
+            disk.unlink(path)
         raise
     return descriptor
 
