@@ -100,7 +100,7 @@ def write_new(path: Path, content: bytes, mode: int, disk: Disk = DISK) -> int:
     return descriptor
 
 
-def replace_file(path: Path, content: bytes, disk: Disk = DISK) -> None:
+def replace_file(path: Path, content: bytes, disk: Disk = DISK, *, mode: int = 0o644) -> None:
     """Put a file in its place, wholly or not at all, durable on return; the caller sees to it that it is alone.
 
     What a writer that died has left beside it is removed.
@@ -109,7 +109,7 @@ def replace_file(path: Path, content: bytes, disk: Disk = DISK) -> None:
     temporary = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
         disk.unlink(temporary)
-    _finish(write_new(temporary, content, 0o644, disk), disk)
+    _finish(write_new(temporary, content, mode, disk), disk)
     disk.rename(temporary, path)
     sync_folder(path.parent, disk)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import orjson
 
 from traceability.ledger.commitment import entry_of
-from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.errors import ClosedLogError
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent, StoredRow
 
 
 class MemoryLogDatabase:
@@ -31,8 +35,13 @@ class MemoryLogDatabase:
                 self._lock.release()
 
     def sequenced(self) -> int:
-        """Return the number of leaves."""
-        return len(self.records)
+        """Return the number of leaves: of a closed log no more than it has."""
+        final = self.identity.final_size
+        return len(self.records) if final is None else min(final, len(self.records))
+
+    def close(self) -> None:
+        """Close the log after its last record."""
+        self.identity = replace(self.identity, last_position=self.identity.first_position + len(self.records) - 1)
 
     def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
         """Return leaves start … end−1."""
@@ -57,6 +66,9 @@ class MemoryLogDatabase:
 
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         """Store a checkpoint and return what is stored for its size."""
+        final = self.identity.final_size
+        if final is not None and signed.checkpoint.size > final:
+            raise ClosedLogError(f"the log {self.identity.name} was closed at size {final}")
         return self.signed.setdefault(signed.checkpoint.size, signed)
 
     def cosignatures(self, size: int) -> Sequence[Cosignature]:
@@ -68,11 +80,42 @@ class MemoryLogDatabase:
         for cosignature in cosignatures:
             self.cosigned.setdefault(size, {}).setdefault(cosignature.vkey, cosignature)
 
-    def all_signed(self) -> Iterator[SignedCheckpoint]:
-        """Yield every signed checkpoint, in order of size."""
+    def all_signed(self, start: int = 0) -> Iterator[SignedCheckpoint]:
+        """Yield every signed checkpoint of at least `start` leaves, in order of size."""
         for size in sorted(self.signed):
-            yield self.signed[size]
+            if size >= start:
+                yield self.signed[size]
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order of position."""
-        yield from list(self.records)
+        yield from list(self.records)[: self.identity.final_size]
+
+    def rows(self, start: int, end: int) -> Iterator[StoredRow]:
+        """Yield the records of leaves start … end−1."""
+        first = self.identity.first_position
+        for record in list(self.records):
+            if first + start <= record.position < first + end:
+                yield _row(record)
+
+    def redactions_after(self, position: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what redactions after a position say."""
+        for record in list(self.records):
+            if record.position > position and _type(record) == "ledger.redacted.v1":
+                yield record.parts.head, record.parts.more
+
+    def stray_position(self) -> int | None:
+        """Return None: a list has no head beside it."""
+        return None
+
+
+def _row(record: StoredEvent) -> StoredRow:
+    head, *others = record.parts.flat()
+    what = b"\n".join(record.parts.what)
+    hashes = record.leaf_hash, record.commitment, record.salt, record.personal_salt
+    where, why, how, more, personal, source = others
+    parts = head, what, where, why, how, more, personal, source
+    return record.position, record.event_id.bytes, record.recorded_at, _type(record), 0, *hashes, *parts
+
+
+def _type(record: StoredEvent) -> str:
+    return str(orjson.loads(record.parts.head)["type"])

@@ -70,6 +70,10 @@ class FileTileStore:
                 self._disk.rmdir(partials)
             self._lasting.discard(partials)
 
+    def unchanging(self) -> contextlib.AbstractContextManager[None]:
+        """Keep writers away, for as long as the context lasts."""
+        return self._exclusively()
+
     def paths(self) -> Iterator[str]:
         """Yield the path of every file under `tile/`."""
         for folder, _, names in os.walk(self.folder / "tile"):

@@ -17,9 +17,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from api.codes import read_code
 from api.demo.story import Story
-from api.provenance import ask, describe_item, published_tree
+from api.provenance import ask, describe_item, published_trees
 from api.security import EngineDep, ReaderDep
-from api.web.history_section import Log
+from api.web import verify_page
+from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.negotiation import HTML, JSON, preferred
 from api.web.page import ItemPage
@@ -104,14 +105,15 @@ def static(request: Request, name: str) -> Response:
 def install_pages(app: FastAPI) -> None:
     """Add the pages, and answer errors as pages to those who prefer HTML; call it after all that handles errors."""
     app.include_router(router)
+    app.include_router(verify_page.router)
     for kind in (TraceabilityError, HTTPException):
         app.add_exception_handler(kind, _as_page_or(app.exception_handlers[kind]))
 
 
 def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
-    tree = published_tree(engine)
-    log = None if tree is None else Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey)
-    return item_page(identifier, ask(engine, reader), engine.organisations.all(), log)
+    trees = published_trees(engine).chain
+    logs = Logs(tuple(Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey) for tree in trees))
+    return item_page(identifier, ask(engine, reader), engine.organisations.all(), logs)
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

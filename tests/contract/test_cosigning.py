@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,20 +16,21 @@ from adapters.tiles import MemoryTileStore
 from adapters.witness import HttpWitnesses
 from api.witness import create_witness, create_witness_app
 from tests.api.conftest import serving
+from tests.support.crashes import Crash, Crashing
 from tests.support.logs import KEY, MadeUpLog, StoppedClock, stored_event
 from tests.support.witnesses import WITNESS_KEYS, policy_text, witness_settings
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.cosigning import UnmetQuorumError, Witnesses
 from traceability.notary.errors import RolledBackError
 from traceability.notary.fsck import check_database, check_files
-from traceability.notary.log import prove
+from traceability.notary.log import Log, prove
 from traceability.notary.note import CosigningKey, VerifierKey
 from traceability.notary.policy import Policy
 from traceability.notary.ports import Cosignature
 from traceability.notary.receipt import open_event
 from traceability.notary.trust import Trust
-from traceability.notary.verify import verify
-from traceability.notary.witness import Witness
+from traceability.notary.verify import VerifiedReceipt, verify
+from traceability.notary.witness import Witness, WitnessStore
 
 NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
 COSIGNERS = [key.verifier for key in WITNESS_KEYS]
@@ -43,14 +45,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         stores = [MemoryWitnessStore() for _ in WITNESS_KEYS]
 
         def in_memory(quorum: str, count: int = 2, down: tuple[int, ...] = ()) -> Witnesses:
-            policy = Policy.parse(policy_text(quorum, dict.fromkeys(range(count), NOBODY)))
-            logs = {KEY.name: (KEY.verifier,)}
-            up = [number for number in range(count) if number not in down]
-            witnesses = {
-                f"w{number}": Witness(WITNESS_KEYS[number], lambda: logs, stores[number], StoppedClock())
-                for number in up
-            }
-            return MemoryWitnesses(policy, witnesses)
+            return _in_memory(quorum, stores[:count], down)
 
         def over_http(quorum: str, count: int = 2, down: tuple[int, ...] = ()) -> Witnesses:
             for number in range(count):
@@ -62,6 +57,17 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
             return stack.enter_context(HttpWitnesses(policy, timeout=20))
 
         yield in_memory if request.param == "memory" else over_http
+
+
+def _in_memory(quorum: str, stores: Sequence[WitnessStore], down: tuple[int, ...] = ()) -> Witnesses:
+    policy = Policy.parse(policy_text(quorum, dict.fromkeys(range(len(stores)), NOBODY)))
+    logs = {KEY.name: (KEY.verifier,)}
+    witnesses = {
+        f"w{number}": Witness(WITNESS_KEYS[number], lambda: logs, store, StoppedClock())
+        for number, store in enumerate(stores)
+        if number not in down
+    }
+    return MemoryWitnesses(policy, witnesses)
 
 
 def served(made_up: MadeUpLog) -> tuple[Checkpoint, set[VerifierKey]]:
@@ -103,6 +109,7 @@ def test_receipts_carry_the_cosignatures(make: Make) -> None:
     )
     receipt = prove(made_up.tiles, KEY.verifier, 2, opening).text().encode()
     verified = verify(receipt, Trust((KEY.verifier,), policy=witnesses.policy))
+    assert isinstance(verified, VerifiedReceipt)
     assert [name for name, _ in verified.cosignatures] == ["witness.example/w0", "witness.example/w1"]
 
 
@@ -169,8 +176,10 @@ def test_a_restored_database_is_found_out_before_anything_is_signed(make: Make) 
     with pytest.raises(RolledBackError):
         restored.integrate()
     assert list(restored.database.signed) == [5]
+    forgotten = MadeUpLog(restored.records, witnesses=make("all"))
     with pytest.raises(RolledBackError):
-        MadeUpLog(restored.records, witnesses=make("all")).integrate()
+        forgotten.integrate()
+    assert forgotten.database.signed == {}
 
 
 def test_a_witness_that_goes_ahead_of_a_running_log_stops_it(make: Make) -> None:
@@ -210,6 +219,33 @@ def test_a_stored_line_that_was_damaged_is_asked_for_again(make: Make) -> None:
         made_up.tiles = MemoryTileStore()
         made_up.integrate()
         assert served(made_up)[1] == set(COSIGNERS[:2])
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_call_leaves_a_cosigned_log_that_goes_on(*, after: bool) -> None:
+    die_at, died, calls = 0, True, list[str]()
+    while died:
+        die_at += 1
+        stores = [MemoryWitnessStore() for _ in range(2)]
+        made_up = MadeUpLog(witnesses=_in_memory("all", stores))
+        made_up.grow(300)
+        calls = []
+        parts: list[Any] = [
+            Crashing(part, calls, die_at, after=after) for part in (made_up.database, made_up.tiles, made_up.witnesses)
+        ]
+        log = Log(parts[0], parts[1], KEY, StoppedClock(), parts[2])
+        try:
+            while log.integrate(150):
+                pass
+            died = False
+        except Crash:
+            pass
+        made_up.grow(320)
+        made_up.integrate(97)
+        assert (served(made_up)[0].size, served(made_up)[1]) == (320, set(COSIGNERS[:2]))
+        assert_good(made_up)
+        assert [store.evidence() for store in stores] == [[], []]
+    assert {"ask", "keep_cosignatures", "replace_checkpoint"} <= set(calls)
 
 
 def test_the_first_of_two_cosignatures_of_a_key_stays() -> None:

@@ -17,7 +17,8 @@ from psycopg_pool import PoolTimeout
 
 from adapters.postgres.embedded import embedded_server
 from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.notary import PostgresLog, create_log
+from adapters.postgres.log_chain import create_log
+from adapters.postgres.notary import PostgresLog
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.conftest import Database, database_of

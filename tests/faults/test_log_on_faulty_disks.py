@@ -23,13 +23,14 @@ from adapters.memory.notary import MemoryLogDatabase
 from adapters.signing import signing_key
 from adapters.system import SystemEntropy
 from adapters.tiles import FileTileStore
-from tests.support.disks import Crash, Fault, FaultyDisk, Platter
-from tests.support.logs import FIRST_POSITION, KEY, ORIGIN, StoppedClock, stored_event
+from tests.support.crashes import Crash
+from tests.support.disks import Fault, FaultyDisk, Platter
+from tests.support.logs import FIRST_POSITION, KEY, ORIGIN, stored_event
 from tests.support.readers import Reader
 from traceability.errors import UnavailableError
 from traceability.merkle import root_of
 from traceability.notary.fsck import check_database, check_files
-from traceability.notary.log import Log
+from traceability.notary.log import GRACE_US, Log
 from traceability.notary.ports import LogIdentity, StoredEvent
 
 SEED = int(os.environ.get("FAULT_SEED", "6962"))
@@ -52,18 +53,31 @@ def records(count: int) -> list[StoredEvent]:
     return [stored_event(index) for index in range(count)]
 
 
+class HurriedClock:
+    """A clock by which every few rounds partial tiles are old enough to be removed."""
+
+    def __init__(self) -> None:
+        self._now = 1_772_352_900_000_000
+
+    def now_us(self) -> int:
+        self._now += GRACE_US // 2
+        return self._now
+
+
 @dataclass
 class World:
     """A log on a disk that may fail; the database is in memory and loses nothing."""
 
     root: Path
     events: list[StoredEvent]
+    clock: HurriedClock = field(init=False)
     database: MemoryLogDatabase = field(init=False)
     platter: Platter = field(init=False)
     reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:
         self.root.mkdir(exist_ok=True)
+        self.clock = HurriedClock()
         self.database = MemoryLogDatabase(LogIdentity("main", ORIGIN, KEY.verifier.text, FIRST_POSITION), [])
         self.platter = Platter(self.root)
         self.reader = Reader(self.store(self.disk()))
@@ -76,7 +90,7 @@ class World:
 
     def grow(self, disk: FaultyDisk, sizes: list[int], most: int) -> None:
         """Integrate to each size; of an error that the disk reports, integrate again when it is over."""
-        log = Log(self.database, self.store(disk), KEY, StoppedClock())
+        log = Log(self.database, self.store(disk), KEY, self.clock)
         for size in sizes:
             self.database.records = self.events[: max(size, len(self.database.records))]
             while True:
@@ -212,15 +226,15 @@ def test_a_key_that_was_used_is_never_lost(tmp_path: Path, fault: Fault) -> None
     whole = tmp_path / "whole"
     whole.mkdir()
     disk = FaultyDisk(Platter(whole))
-    signing_key(whole / "data" / "keys" / "main.key", ORIGIN, SystemEntropy(), disk)
+    signing_key(whole / "data" / "keys" / "main.key", ORIGIN, SystemEntropy(), disk=disk)
     for at in range(1, len(disk.calls) + 1):
         root = tmp_path / str(at)
         root.mkdir()
         platter, path = Platter(root), root / "data" / "keys" / "main.key"
         with suppress(Crash, UnavailableError):
-            signing_key(path, ORIGIN, SystemEntropy(), FaultyDisk(platter, fault, at))
+            signing_key(path, ORIGIN, SystemEntropy(), disk=FaultyDisk(platter, fault, at))
         if fault is Fault.CUT:
             platter.cut(Random(at))
-        used = signing_key(path, ORIGIN, SystemEntropy(), FaultyDisk(platter))
+        used = signing_key(path, ORIGIN, SystemEntropy(), disk=FaultyDisk(platter))
         platter.cut(None)
-        assert signing_key(path, ORIGIN, SystemEntropy(), FaultyDisk(platter)) == used
+        assert signing_key(path, ORIGIN, SystemEntropy(), disk=FaultyDisk(platter)) == used

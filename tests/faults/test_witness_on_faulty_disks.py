@@ -11,7 +11,8 @@ import pytest
 from adapters.system import SystemEntropy
 from adapters.witness import FileWitnessStore, cosigning_key
 from tests.faults.test_log_on_faulty_disks import INJECTED, SEED
-from tests.support.disks import Crash, Fault, FaultyDisk, Platter
+from tests.support.crashes import Crash
+from tests.support.disks import Fault, FaultyDisk, Platter
 from traceability.errors import UnavailableError
 from traceability.notary.witness import origin_hash
 

@@ -16,10 +16,7 @@ from random import Random
 from typing import Any, Final, NoReturn
 
 from adapters.durable import Disk
-
-
-class Crash(BaseException):
-    """The process is no more: nothing may catch it."""
+from tests.support.crashes import Crash
 
 
 class Fault(Enum):

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from adapters.feeds.spool import Received, Spool
 from adapters.feeds.unpack import Limits, is_packed, unpacked
-from tests.support.disks import Crash, Fault, FaultyDisk, Platter
+from tests.support.crashes import Crash
+from tests.support.disks import Fault, FaultyDisk, Platter
 from tests.support.epcis_events import document, event
 from traceability.errors import BusyError, InvalidInputError, TooLargeError, UnavailableError
 
