@@ -11,15 +11,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.bundles import bundle_of
 from tests.support.logs import KEY, MadeUpLog, pallet_parts, stored_event
 from tests.support.mutants import mutants_of_bytes, mutants_of_text
 from traceability.ledger.parts import HEAD, HOW, MORE, PART_NAMES, PERSONAL
+from traceability.notary.archive import read_archive, write_archive
+from traceability.notary.bundle import MANIFEST, Manifest
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.content import check_item, check_part
 from traceability.notary.encoding import (
@@ -34,15 +38,17 @@ from traceability.notary.errors import VerificationError
 from traceability.notary.evidence import Contradiction, Evidence
 from traceability.notary.log import prove
 from traceability.notary.log_list import ListedLog, encode_log_list, read_log_list
+from traceability.notary.multiproof import MultiProof
 from traceability.notary.note import CosigningKey, SigningKey, VerifierKey, open_note, split_note
 from traceability.notary.policy import Policy, PolicyGroup, PolicyLog, PolicyWitness
 from traceability.notary.proof import LogProof
 from traceability.notary.receipt import Opening, open_event
 from traceability.notary.tiles import Tile, decode_bundle, decode_hashes, encode_bundle, encode_hashes
-from traceability.notary.verify import verify_receipt
+from traceability.notary.trust import Trust
+from traceability.notary.verify import verify, verify_receipt
 from traceability.notary.witness import AddCheckpoint
 
-EXAMPLES = int(os.environ.get("FUZZ_COUNT", "200"))
+EXAMPLES = int(os.environ.get("FUZZ_COUNT", "100"))
 CHECKPOINT = Checkpoint(KEY.name, 20_852_163, bytes(range(32)))
 NOTE = KEY.sign(CHECKPOINT.text())
 COSIGNING = CosigningKey("witness.example/w", bytes(32))
@@ -81,6 +87,15 @@ def _receipts() -> list[bytes]:
     ]
 
 
+def _bundle_of_two() -> bytes:
+    made_up = MadeUpLog()
+    made_up.records.extend([stored_event(0), stored_event(1, pallet_parts(4)), stored_event(2)])
+    made_up.integrate()
+    return bundle_of(made_up, [0, 1], extent=frozenset({"what", "where", "more"}))
+
+
+BUNDLE = _bundle_of_two()
+FILES = read_archive(BUNDLE)
 RECEIPTS = _receipts()
 OPENINGS = [extra for receipt in RECEIPTS if (extra := LogProof.parse(receipt).extra) is not None]
 PARTS = pallet_parts(2)
@@ -125,6 +140,29 @@ def _evidence(data: bytes) -> None:
     assert Evidence.parse(evidence.encode()) == evidence
 
 
+def _bundle(data: bytes) -> None:
+    verify(data, Trust((KEY.verifier,))).lines()
+
+
+def _bundle_with(name: str, data: bytes) -> None:
+    """Read a bundle whose zip is sound and one of whose files is not."""
+    out = BytesIO()
+    write_archive(out, [(one, [data if one == name else content]) for one, content in FILES.items()])
+    _bundle(out.getvalue())
+
+
+def _manifest(data: bytes) -> None:
+    manifest = Manifest.parse(data)
+    assert Manifest.parse(manifest.encode()) == manifest
+
+
+def _multiproof(data: bytes) -> bytes:
+    proof = MultiProof.parse(data)
+    with suppress(VerificationError):
+        proof.root([bytes(32)] * len(proof.indices))
+    return proof.encode()
+
+
 @dataclass(frozen=True)
 class Parser:
     """What a parser takes, and how what it accepts is spelled again: None when it has no one spelling."""
@@ -165,6 +203,11 @@ PARSERS: dict[str, Parser] = {
     "list of logs": Parser(_log_list, [encode_log_list([LISTED, replace(LISTED, origin="dairy.example/other")])]),
     "request to a witness": Parser(lambda x: AddCheckpoint.parse(x).encode(), [REQUEST.encode()]),
     "evidence": Parser(_evidence, [EVIDENCE.encode()]),
+    "zip of a bundle": Parser(partial(_opened, read=read_archive), [BUNDLE]),
+    "bundle": Parser(_bundle, [BUNDLE]),
+    "manifest of a bundle": Parser(_manifest, [FILES[MANIFEST]]),
+    "multi-proof": Parser(_multiproof, [content for name, content in FILES.items() if name.endswith(".proof")]),
+    **{f"{name} in a bundle": Parser(partial(_bundle_with, name), [content]) for name, content in FILES.items()},
     "tile path": Parser(
         lambda x: Tile.parse(x).path, ["tile/0/x001/x234/067", "tile/entries/000.p/255", "tile/63/999.p/1"]
     ),
