@@ -1,13 +1,16 @@
 # Every target makes .venv when it is missing or older than what it is made from. PYTHON=python3.12 picks an interpreter.
 PYTHON ?=
+SEED   ?= 6962
+ROUNDS ?= 400
+FUZZ   ?= 3000
 VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench lint lock clean
+.PHONY: help install demo test faults bench bench-long lint lock clean
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Make .venv with everything of requirements.lock and this project
 
@@ -17,6 +20,10 @@ demo: $(VENV)/.installed ## Import a story, publish its log and serve it on 127.
 test: lint ## Lint, types, import contracts and every test (ARGS="tests/unit -k tile")
 	$(BIN)/python -m pytest $(ARGS)
 
+faults: $(VENV)/.installed ## Inject a fault at every call and fuzz for minutes (SEED=1 ROUNDS=1000 FUZZ=10000)
+	FAULT_COUNT=0 FAULT_SEED=$(SEED) FAULT_ROUNDS=$(ROUNDS) FUZZ_COUNT=$(FUZZ) \
+	  $(BIN)/python -m pytest tests/faults tests/unit/test_parsers.py $(ARGS)
+
 lint: $(VENV)/.installed ## Lint, types and import contracts only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -25,6 +32,9 @@ lint: $(VENV)/.installed ## Lint, types and import contracts only
 
 bench: $(VENV)/.installed ## Run the benchmarks; each prints JSON lines (ARGS="append" runs one)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-long: $(VENV)/.installed ## Integrate 10,000,000 leaves; goes on where it was stopped (ARGS="--leaves 100000000")
+	@$(BIN)/python -m tests.benchmarks.long_log $(ARGS)
 
 lock: ## Resolve requirements.lock again (needs uv)
 	uv pip compile pyproject.toml --extra embedded --group dev --universal --python-version 3.11 \

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 from uuid import UUID
 
-from adapters.durable import make_folders, sync_file, sync_folder
+from adapters.durable import DISK, Disk, make_folders, sync_file, sync_folder
 from adapters.feeds.unpack import Limits, unpacked
 from traceability.errors import BusyError, TooLargeError, UnavailableError
 
@@ -40,10 +40,14 @@ class Spool:
     What is no job's and has not changed for `stray_seconds` is what a crash left: no upload is silent that long.
     """
 
-    def __init__(self, folder: Path, limits: Limits, *, stray_seconds: float = _STRAY_SECONDS) -> None:
+    def __init__(
+        self, folder: Path, limits: Limits, *, stray_seconds: float = _STRAY_SECONDS, disk: Disk = DISK
+    ) -> None:
         self.folder = folder
         self.limits = limits
         self._stray_seconds = stray_seconds
+        self._disk = disk
+        self._lasting = False  # whether this process knows the folder's own name to be durable
         self._announced: dict[UUID, int] = {}  # bytes of the uploads of this process
 
     def document(self, job_id: UUID, number: int) -> Path:
@@ -66,13 +70,12 @@ class Spool:
         upload = None
         self._announced[job_id] = announced
         try:
-            gained = make_folders(self.folder)
-            self.folder.chmod(0o700)
+            self._make()
             folder = self._job(job_id)
             folder.mkdir(mode=0o700)
             left = _Room(room, announced)
             left.take(0)
-            upload = Upload(folder, self.limits, {*gained, self.folder}, left)
+            upload = Upload(folder, self.limits, left, self._disk)
             yield upload
         except OSError as error:
             raise UnavailableError(
@@ -118,6 +121,13 @@ class Spool:
         """Tell whether so many bytes more would leave as many free."""
         return shutil.disk_usage(self.folder).free > 2 * size
 
+    def _make(self) -> None:
+        above = set() if self._lasting and self.folder.is_dir() else make_folders(self.folder, self._disk)
+        self.folder.chmod(0o700)
+        for folder in above:
+            sync_folder(folder, self._disk)
+        self._lasting = True
+
     def _job(self, job_id: UUID) -> Path:
         return self.folder / str(job_id)
 
@@ -125,10 +135,10 @@ class Spool:
 class Upload:
     """A job's documents as they come in; they stay when they are `kept`, whatever happens then."""
 
-    def __init__(self, folder: Path, limits: Limits, gained: Collection[Path], room: _Room) -> None:
+    def __init__(self, folder: Path, limits: Limits, room: _Room, disk: Disk) -> None:
         self.kept = False
         self._folder = folder
-        self._gained = gained  # the folders that name this one, or one above it, for the first time
+        self._disk = disk
         self._limits = limits
         self._room = room
         self._digest = sha256()
@@ -147,15 +157,15 @@ class Upload:
         for document in unpacked(path, name, self._limits):
             kept = self._folder / str(len(self._documents))
             document.save(kept, self._room.take)
-            sync_file(kept)
+            sync_file(kept, self._disk)
             self._documents.append(document.name)
             self._size += kept.stat().st_size
         path.unlink(missing_ok=True)
 
     def done(self) -> Received:
         """Return what there is; it is on disk."""
-        for folder in (self._folder, *self._gained):
-            sync_folder(folder)
+        for folder in (self._folder, self._folder.parent):
+            sync_folder(folder, self._disk)
         return Received(tuple(self._documents), self._size, self._digest.digest())
 
 

@@ -6,7 +6,6 @@ whose key it is without the passphrase, and then the key as encrypted PKCS#8.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from adapters.durable import make_folders, sync_folder
+from adapters.durable import DISK, Disk, create_secret, make_name_last, replace_file
 from adapters.signing.pkcs8 import encrypted
 from traceability.errors import UnavailableError
 from traceability.notary import mldsa
@@ -33,12 +32,14 @@ from traceability.ports import Entropy
 Key = TypeVar("Key", SigningKey, MLDSAKey)
 
 
-def signing_key(path: Path, origin: str, entropy: Entropy, passphrase: str | None = None) -> SigningKey:
+def signing_key(
+    path: Path, origin: str, entropy: Entropy, passphrase: str | None = None, *, disk: Disk = DISK
+) -> SigningKey:
     """Read the key file, or make it for `origin` at first use: encrypted if there is a passphrase.
 
     Raises `UnavailableError` (`log.key_file`) as `read_key` does, and when the file cannot be written.
     """
-    return _kept(SigningKey, path, origin, entropy, passphrase)
+    return _kept(SigningKey, path, origin, entropy, passphrase, disk=disk)
 
 
 def ml_dsa_key(path: Path, origin: str, entropy: Entropy, passphrase: str | None = None) -> MLDSAKey:
@@ -62,18 +63,20 @@ def encrypt_key(path: Path, passphrase: str, entropy: Entropy) -> SigningKey:
     """
     key = read_key(path, passphrase)
     with _usable(path):
-        _place(path, _text_of(key, passphrase, entropy), entropy, replace=True)
+        replace_file(path, _text_of(key, passphrase, entropy).encode(), mode=0o600)
     return key
 
 
-def _kept(kind: type[Key], path: Path, name: str, entropy: Entropy, passphrase: str | None) -> Key:
+def _kept(
+    kind: type[Key], path: Path, name: str, entropy: Entropy, passphrase: str | None, *, disk: Disk = DISK
+) -> Key:
     with _usable(path):
         if not path.exists():
-            _place(path, _text_of(kind.generate(name, entropy), passphrase, entropy), entropy, replace=False)
-    return _read(kind, path, passphrase)
+            create_secret(path, _text_of(kind.generate(name, entropy), passphrase, entropy).encode(), disk)
+    return _read(kind, path, passphrase, disk)
 
 
-def _read(kind: type[Key], path: Path, passphrase: str | None) -> Key:
+def _read(kind: type[Key], path: Path, passphrase: str | None, disk: Disk = DISK) -> Key:
     with _usable(path):
         if path.stat().st_mode & 0o077:
             raise UnavailableError(
@@ -82,6 +85,7 @@ def _read(kind: type[Key], path: Path, passphrase: str | None) -> Key:
                 hint=f"If nobody did, run: chmod 600 {path}",
             )
         text = path.read_text(encoding="utf-8")
+        make_name_last(path, disk)  # nothing may be signed with a key that a power cut can take
         if "\n-----BEGIN ENCRYPTED PRIVATE KEY-----" not in text:
             return kind.parse(text.strip())
         if not passphrase:
@@ -123,27 +127,3 @@ def _decrypted(kind: type[Key], text: str, passphrase: str) -> Key:
     if not same:
         raise VerificationError("the file holds another key than its first line says")
     return key
-
-
-def _place(path: Path, text: str, entropy: Entropy, *, replace: bool) -> None:
-    changed = make_folders(path.parent) | {path.parent}
-    # Not named after the process: in containers that share the folder all are number 1, and one would write its key
-    # over that of the other after it was read.
-    temporary = path.with_name(f".{path.name}.{entropy.token(8).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    if replace:
-        temporary.rename(path)
-    else:
-        try:
-            # A link, unlike a rename, does not replace the key that another process has made meanwhile.
-            path.hardlink_to(temporary)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    for folder in changed:
-        sync_folder(folder)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from adapters.durable import make_folders, sync_folder
+from adapters.durable import DISK, Disk, make_folders, sync_folder, write_new
 from traceability.errors import UnavailableError
 from traceability.notary.errors import DamagedLogError, StaleCheckpointError
 
@@ -26,8 +24,10 @@ class FileTileStore:
     wholly or not at all. Writers of one folder take turns by a lock on it, which a killed process gives up.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self.folder = folder
+        self._disk = disk
+        self._lasting: set[Path] = set()  # folders whose own name this process knows to be durable
 
     def read(self, path: str) -> bytes | None:
         """Return a file, None when it does not exist."""
@@ -63,7 +63,12 @@ class FileTileStore:
     def discard_partials(self, paths: Iterable[str]) -> None:
         """Remove the partial tiles of full ones; what cannot be removed stays."""
         for path in paths:
-            shutil.rmtree(self.folder / f"{path}.p", ignore_errors=True)
+            partials = self.folder / f"{path}.p"
+            with contextlib.suppress(OSError):
+                for partial in list(partials.iterdir()):
+                    self._disk.unlink(partial)
+                self._disk.rmdir(partials)
+            self._lasting.discard(partials)
 
     def unchanging(self) -> contextlib.AbstractContextManager[None]:
         """Keep writers away, for as long as the context lasts."""
@@ -76,48 +81,52 @@ class FileTileStore:
             yield from ((relative / name).as_posix() for name in names)
 
     def _put(self, files: Mapping[str, bytes], also_sync: Iterable[str] = ()) -> None:
+        disk = self._disk
         staged = [(self.folder / _STAGING / str(number), self.folder / path) for number, path in enumerate(files)]
         # All are written before the first is synced: a journalling file system commits what waits together at once.
         with contextlib.ExitStack() as opened:
-            pairs = zip(staged, files.values(), strict=True)
-            for descriptor in [_write(temporary, content, opened) for (temporary, _), content in pairs]:
-                os.fsync(descriptor)
-        changed = {self.folder / Path(path).parent for path in also_sync}
-        for _, target in staged:
-            changed |= make_folders(target.parent)
-            changed.add(target.parent)
+            descriptors = []
+            for (temporary, _), content in zip(staged, files.values(), strict=True):
+                descriptors.append(write_new(temporary, content, 0o644, disk))
+                opened.callback(disk.close, descriptors[-1])
+            for descriptor in descriptors:
+                disk.fsync(descriptor)
+        folders = {self.folder / Path(path).parent for path in also_sync} | {target.parent for _, target in staged}
+        changed = folders | self._make(folders)
         for temporary, target in staged:
-            temporary.rename(target)
+            disk.rename(temporary, target)
         for folder in changed:
-            sync_folder(folder)
+            sync_folder(folder, disk)
+        self._lasting |= folders
+
+    def _make(self, folders: Iterable[Path]) -> set[Path]:
+        """Make folders and return those that must be synced for these to last.
+
+        One that is there may have been made by a process that died before it was durable. Then a power cut would take
+        it with all its tiles, and leave the checkpoint that promises them.
+        """
+        unknown = (folder for folder in folders if folder not in self._lasting or not folder.is_dir())
+        return {parent for folder in unknown for parent in make_folders(folder, self._disk)}
 
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
+        disk, staging = self._disk, self.folder / _STAGING
         try:
-            for folder in make_folders(self.folder / _STAGING):
-                sync_folder(folder)
-            lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            for folder in self._make([self.folder, staging]):
+                sync_folder(folder, disk)
+            self._lasting |= {self.folder, staging}
+            lock = disk.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                disk.flock(lock)
                 # Under the lock, what is staged can only be left over from a writer that died.
-                for leftover in (self.folder / _STAGING).iterdir():
-                    leftover.unlink()
+                for leftover in staging.iterdir():
+                    disk.unlink(leftover)
                 yield
             finally:
-                os.close(lock)
+                disk.close(lock)
         except OSError as error:
             raise UnavailableError(
                 f"the log's files cannot be written: {error}",
                 code="log.storage",
                 hint=f"Check the space and the permissions of {self.folder}.",
             ) from error
-
-
-def _write(path: Path, content: bytes, opened: contextlib.ExitStack) -> int:
-    """Write a new file and return its descriptor, which stays open so that its sync reports every write's failure."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    opened.callback(os.close, descriptor)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    return descriptor

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.durable import create_secret
+from adapters.durable import DISK, Disk, create_secret, make_name_last
 from traceability.errors import UnavailableError
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import CosigningKey
 from traceability.ports import Entropy
 
 
-def cosigning_key(path: Path, name: str | None, entropy: Entropy) -> CosigningKey:
+def cosigning_key(path: Path, name: str | None, entropy: Entropy, disk: Disk = DISK) -> CosigningKey:
     """Read the key file, or make it for the witness `name`, without which it must be there.
 
     Raises `VerificationError` when the name cannot be one, `UnavailableError`: `witness.no_key`, and `witness.key_file`
@@ -25,10 +25,11 @@ def cosigning_key(path: Path, name: str | None, entropy: Entropy) -> CosigningKe
                     code="witness.no_key",
                     hint="Choose a host and path of yours as its name: traceability witness key --name NAME",
                 )
-            create_secret(path, f"{CosigningKey.generate(name, entropy).text}\n".encode())
+            create_secret(path, f"{CosigningKey.generate(name, entropy).text}\n".encode(), disk)
         if path.stat().st_mode & 0o077:
             raise _unusable(path, "it may be read by others")
         text = path.read_text(encoding="utf-8").strip()
+        make_name_last(path, disk)
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, str(error)) from error
     try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from adapters.durable import make_folders, replace_file, sync_folder
+from adapters.durable import DISK, Disk, make_folders, replace_file, sync_folder
 from traceability.errors import UnavailableError
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.evidence import Contradiction, Evidence
@@ -29,22 +28,23 @@ class FileWitnessStore:
     The lock of a log is on a file in its folder, so threads and processes take turns, and a killed one gives it up.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self.folder = folder
+        self._disk = disk
 
     @contextlib.contextmanager
     def hold(self, origin: str) -> Iterator[LogMemory]:
         """Give a log's memory to one caller at a time; raises `UnavailableError` (`witness.storage`)."""
         folder = self.folder / origin_hash(origin)
         try:
-            for changed in make_folders(folder):
-                sync_folder(changed)
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            for changed in make_folders(folder, self._disk):
+                sync_folder(changed, self._disk)
+            lock = self._disk.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                yield _Files(folder)
+                self._disk.flock(lock)
+                yield _Files(folder, self._disk)
             finally:
-                os.close(lock)
+                self._disk.close(lock)
         except OSError as error:
             raise UnavailableError(
                 f"the witness cannot remember: {error}",
@@ -72,14 +72,15 @@ class FileWitnessStore:
 class _Files:
     """One log's folder, under its lock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk) -> None:
         self._folder = folder
+        self._disk = disk
 
     def checkpoint(self) -> bytes | None:
         return _read(self._folder / _NOTE)
 
     def replace(self, note: bytes) -> None:
-        replace_file(self._folder / _NOTE, note)
+        replace_file(self._folder / _NOTE, note, self._disk)
 
     def keep(self, evidence: Evidence) -> None:
         folder = self._folder / _EVIDENCE
@@ -89,7 +90,7 @@ class _Files:
         if unproven and len(list(folder.glob(f"{Contradiction.UNPROVEN}-*"))) >= MAX_UNPROVEN:
             return
         if not path.exists():
-            replace_file(path, evidence.encode())
+            replace_file(path, evidence.encode(), self._disk)
 
 
 def _read(path: Path) -> bytes | None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.benchmarks._machine import machine
 
 FOLDER = Path(__file__).parent
-NO_BENCHMARKS = {"generate"}
-"""Programs that people run by name: this one writes the feed that the benchmarks read."""
+NO_BENCHMARKS = {"generate", "long_log"}
+"""Programs that people run by name: one writes the feed that the benchmarks read, one takes many minutes."""
 
 
 def main(wanted: list[str]) -> int:

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.notary [--leaves 1000000] [--batch 5000] [--proofs 1000]
 
 Prints JSON. Entries come ready from memory, so the figures are those of hashing, writing and syncing alone; with
-`--postgres` they come out of a real ledger on the same cores as well.
+`--postgres` they come out of a real ledger on the same cores as well. Beside them PyPI `pymerkle` does append, root and
+proof of the same entries, and the bytes are counted that the log takes on disk.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,7 @@ from adapters.postgres.migrate import migrate
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.benchmarks._machine import machine
+from tests.benchmarks._pymerkle import peer_figures
 from tests.ledgers import numbered, postgres_ledger
 from tests.support.logs import KEY
 from traceability.ledger.commitment import leaf_hash
@@ -39,13 +41,18 @@ from traceability.notary.tree import TiledTree
 LEDGER_EVENTS = 50_000
 
 
+def entry(index: int) -> bytes:
+    """Make an entry up."""
+    return b"\x01" + index.to_bytes(56, "big")
+
+
 class PreparedLog(MemoryLogDatabase):
     """A log whose entries cost nothing to read."""
 
     def __init__(self, leaves: int) -> None:
         super().__init__(LogIdentity("bench", KEY.name, KEY.verifier.text, 1), [])
-        entries = [b"\x01" + i.to_bytes(56, "big") for i in range(leaves)]
-        self.prepared = [SequencedEntry(entry, leaf_hash(entry)) for entry in entries]
+        entries = map(entry, range(leaves))
+        self.prepared = [SequencedEntry(one, leaf_hash(one)) for one in entries]
 
     def sequenced(self) -> int:
         return len(self.prepared)
@@ -65,7 +72,19 @@ def main() -> None:
         database, tiles = PreparedLog(chosen.leaves), FileTileStore(Path(folder))
         figures = integrate(database, tiles, chosen.batch)
         report("tiles and checkpoint, files synced", figures | {"fsync_of_8_kB_p50_ms": sync(Path(folder) / "probe")})
-        report("inclusion proof from stored tiles", prove(database, tiles, chosen.proofs))
+        proofs = prove(lambda index: database.prepared[index].leaf_hash, tiles, chosen.proofs)
+        report("inclusion proof from stored tiles", proofs)
+        report("bytes of log storage a leaf", storage(database, tiles))
+        peer = peer_figures(Path(folder), leaves=chosen.leaves, batch=chosen.batch, proofs=min(chosen.proofs, 100))
+        if "skipped" not in peer:
+            assert peer.pop("root") == database.signed[chosen.leaves].checkpoint.root.hex()
+            peer |= {
+                "our_leaves_per_second_over_its": round(
+                    figures["leaves_per_second"] / float(peer["leaves_per_second"]), 2
+                ),
+                "its_proof_over_ours": round(float(peer["proof_p50_ms"]) / proofs["p50_ms"], 1),
+            }
+        report("pymerkle: append, root and proof of the same entries", peer)
     if chosen.postgres:
         report("tiles and checkpoint of a ledger in PostgreSQL", from_ledger(chosen.batch))
 
@@ -103,7 +122,7 @@ def sync(path: Path) -> float:
     return round(1000 * statistics.median(latencies), 3)
 
 
-def prove(database: PreparedLog, tiles: FileTileStore, count: int) -> dict[str, float]:
+def prove(leaf: Callable[[int], bytes], tiles: FileTileStore, count: int) -> dict[str, float]:
     """Build proofs of random leaves, reading every tile anew for each, and check all of them."""
     served = tiles.checkpoint()
     assert served is not None
@@ -114,7 +133,7 @@ def prove(database: PreparedLog, tiles: FileTileStore, count: int) -> dict[str, 
         begun = time.perf_counter()
         path = TiledTree(checkpoint.size, read).inclusion_path(index)
         latencies.append(time.perf_counter() - begun)
-        assert root_from_path(database.prepared[index].leaf_hash, index, checkpoint.size, path) == checkpoint.root
+        assert root_from_path(leaf(index), index, checkpoint.size, path) == checkpoint.root
     latencies.sort()
     return {
         "size": checkpoint.size,
@@ -143,7 +162,31 @@ def from_ledger(batch: int) -> dict[str, float]:
             return integrate(database, FileTileStore(Path(folder) / "log"), batch)
 
 
-def report(name: str, figures: dict[str, float]) -> None:
+def storage(database: MemoryLogDatabase, tiles: FileTileStore) -> dict[str, float]:
+    """Count what a log takes: its files in whole blocks, and in the database the leaf column and the checkpoints.
+
+    A leaf is 32 bytes and a header of one; a checkpoint's row is taken with 44 bytes of headers and index beside it.
+    """
+    leaves = database.sequenced()
+    paths = [tiles.folder / path for path in tiles.paths()]
+    bundles = sum(_blocks(path) for path in paths if "entries" in path.parts)
+    hashes = sum(_blocks(path) for path in paths if "entries" not in path.parts)
+    notes = sum(len(signed.note) + 32 + 16 + 44 for signed in database.signed.values())
+    return {
+        "leaves": leaves,
+        "tiles": round(hashes / leaves, 2),
+        "entry_bundles": round(bundles / leaves, 2),
+        "checkpoints": round(notes / leaves, 2),
+        "leaf_column": 33,
+        "total": round((hashes + bundles + notes) / leaves + 33, 1),
+    }
+
+
+def _blocks(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+def report(name: str, figures: Mapping[str, float | str]) -> None:
     print(json.dumps({"benchmark": name, "machine": machine(), "figures": figures}), flush=True)
 
 

@@ -29,9 +29,9 @@ DYING = """
 import os, sys
 import adapters.witness.store as store
 kept, dies = store.replace_file, sys.argv[1]
-def replace_file(path, content):
+def replace_file(*arguments):
     if dies == "after":
-        kept(path, content)
+        kept(*arguments)
     os.kill(os.getpid(), 9)
 if dies != "never":
     store.replace_file = replace_file

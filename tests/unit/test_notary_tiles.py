@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.logs import MadeUpLog
 from traceability.ledger.commitment import leaf_hash
-from traceability.merkle import consistency_holds, inclusion_path, levels_of, root_from_path, root_of
+from traceability.merkle import CompactRange, consistency_holds, inclusion_path, levels_of, root_from_path, root_of
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile, load_frontier
 from traceability.notary.log import tile_reader
@@ -102,6 +103,53 @@ def test_proofs_around_the_edges_of_tiles(size: int) -> None:
             assert tree.entry(index) == ENTRY[index]
     for old in sizes:
         assert consistency_holds(old, size, root_of(LEAF[:old]), root, tree.consistency_path(old))
+
+
+@given(st.lists(st.integers(65_000, LARGEST), max_size=8))
+@settings(max_examples=20)
+def test_any_split_into_batches_over_the_edge_of_level_1(steps: list[int]) -> None:
+    frontier, files = grown_to_65_000()
+    whole, _ = frontier.extended(ENTRY[65_000:LARGEST], LEAF[65_000:LARGEST])
+    written = dict(files)
+    for size in sorted({*steps, LARGEST}):
+        frontier, changed = frontier.extended(ENTRY[frontier.size : size], LEAF[frontier.size : size])
+        assert written.keys().isdisjoint(changed)
+        written |= changed
+    assert frontier == whole
+    assert load_frontier(LARGEST, whole.root(), reader(written)) == whole
+    expected = {tile.path for tile in tiles_between(0, LARGEST)} | files.keys()
+    between = {
+        tile.path for old, new in pairwise(sorted({65_000, *steps, LARGEST})) for tile in tiles_between(old, new)
+    }
+    assert written.keys() == expected | between
+
+
+@cache
+def grown_to_65_000() -> tuple[Frontier, dict[str, bytes]]:
+    return grown(65_000)
+
+
+@pytest.mark.parametrize("size", STRADDLING)
+def test_every_proof_that_touches_the_edges_of_tiles(size: int) -> None:
+    """Of a small tree all; of a large one those of both ends and of every edge of a tile."""
+    _, files = grown(size)
+    tree = TiledTree(size, reader(files))
+    root = tree.root()
+    near = {
+        i for edge in (*range(0, size + 1, 4096), 256, 512, 65_280, 65_536, size) for i in range(edge - 3, edge + 4)
+    }
+    chosen = range(size + 1) if size < 300 else sorted(i for i in near | set(range(300)) if 0 <= i <= size)
+    roots, growing = {}, CompactRange()
+    for index in range(size + 1):
+        if index in chosen:
+            roots[index] = growing.root()
+        if index < size:
+            growing.append(LEAF[index])
+    for index in chosen:
+        if index < size:
+            assert root_from_path(LEAF[index], index, size, tree.inclusion_path(index)) == root
+        if index:
+            assert consistency_holds(index, size, roots[index], root, tree.consistency_path(index))
 
 
 @given(st.data())

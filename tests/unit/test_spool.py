@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from adapters.feeds.spool import Received, Spool
 from adapters.feeds.unpack import Limits, is_packed, unpacked
+from tests.support.crashes import Crash
+from tests.support.disks import Fault, FaultyDisk, Platter
 from tests.support.epcis_events import document, event
 from traceability.errors import BusyError, InvalidInputError, TooLargeError, UnavailableError
 
@@ -343,29 +345,36 @@ def test_nobody_else_may_look_into_the_spool(spool: Spool) -> None:
     assert stat.S_IMODE(spool.folder.stat().st_mode) == 0o700
 
 
-def test_everything_is_durable_when_the_upload_is_done(
-    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[Path] = []
-    fsync = os.fsync
+FILES = [("a.json", FIRST), ("b.zip", zipped(("b.json", FIRST), ("c.json", SECOND)))]
 
-    def note_sync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-        fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", note_sync)
-    with spool.receiving(JOB) as upload:
-        for name, content in (("a.json", FIRST), ("b.zip", zipped(("b.json", FIRST), ("c.json", SECOND)))):
-            with upload.file(name) as out:
-                out.write(content)
-        upload.done()
-        folder = spool.folder / str(JOB)
-        files = [folder / name for name in ("0", "1", "2")]
-        assert [path for path in synced if path in files] == files
-        # The folders last: what they name is durable by then, and they are durable before anybody is told.
-        folders = synced[max(synced.index(path) for path in files) + 1 :]
-        assert folders[0] == folder
-        assert set(folders) == {folder, spool.folder, spool.folder.parent, tmp_path}
+def test_everything_is_durable_when_the_upload_is_done(tmp_path: Path) -> None:
+    platter = Platter(tmp_path)
+    # The second upload of a process meets a folder that it knows to be durable.
+    spool, jobs = Spool(tmp_path / "data" / "spool", LIMITS, disk=FaultyDisk(platter)), [JOB, UUID(int=2)]
+    received = [sent(spool, *FILES, job=job) for job in jobs]
+    platter.cut(None)
+    assert [stored(spool, *one) for one in zip(received, jobs, strict=True)] == [[FIRST, FIRST, SECOND]] * 2
+
+
+@pytest.mark.parametrize("fault", [Fault.EIO, Fault.FULL, Fault.DIE, Fault.CUT], ids=lambda fault: fault.name)
+def test_an_upload_is_done_or_it_fails_whatever_the_disk_does(tmp_path: Path, fault: Fault) -> None:
+    whole = FaultyDisk(Platter(tmp_path))
+    sent(Spool(tmp_path / "whole", LIMITS, disk=whole), *FILES)
+    for at in range(1, len(whole.calls) + 1):
+        root = tmp_path / str(at)
+        root.mkdir()
+        platter, received = Platter(root), None
+        spool = Spool(root / "spool", LIMITS, disk=FaultyDisk(platter, fault, at))
+        with suppress(UnavailableError, Crash):
+            received = sent(spool, *FILES)
+        if received is None and fault in (Fault.EIO, Fault.FULL):
+            assert spool.jobs() == set()
+        platter.cut(None)
+        assert received is None or stored(spool, received) == [FIRST, FIRST, SECOND]
+        # Nor does what is left of it stand in the way of being sent again.
+        again = sent(Spool(root / "spool", LIMITS, disk=FaultyDisk(platter)), *FILES, job=UUID(int=2))
+        assert stored(spool, again, UUID(int=2)) == [FIRST, FIRST, SECOND]
 
 
 def broken_off(spool: Spool, error: BaseException, *, kept: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,11 +10,10 @@ import pytest
 from adapters.signing import signing_key
 from adapters.system import SystemEntropy
 from adapters.tiles import FileTileStore, MemoryTileStore
-from tests.support.logs import KEY, ORIGIN, MadeUpLog, StoppedClock
+from tests.support.disks import Fault, FaultyDisk, Platter
+from tests.support.logs import KEY, ORIGIN
 from traceability.errors import UnavailableError
 from traceability.notary.errors import DamagedLogError, StaleCheckpointError
-from traceability.notary.fsck import check_files
-from traceability.notary.log import Log
 from traceability.notary.ports import TileStore
 
 
@@ -58,31 +55,16 @@ def test_partial_tiles_go_and_full_ones_stay(store: TileStore) -> None:
     assert set(store.paths()) == {"tile/0/000", "tile/0/001.p/3"}
 
 
-def test_every_file_and_its_folders_are_synced_before_the_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[str] = []
-    fsync, rename = os.fsync, Path.rename
-    order: list[str] = []
-
-    def note_sync(descriptor: int) -> None:
-        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
-        order.append("sync")
-        fsync(descriptor)
-
-    def note_rename(self: Path, target: Path) -> Path:
-        assert str(self) in synced
-        order.append("rename")
-        return rename(self, target)
-
-    monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(Path, "rename", note_rename)
-    log = tmp_path / "logs" / "log"
-    FileTileStore(log).write({"tile/0/x001/000": b"a", "tile/0/x001/001": b"b"})
-    assert {str(log.parent), str(tmp_path)} <= set(synced)
-    last_rename = len(order) - order[::-1].index("rename")
-    folders = set(synced[order[:last_rename].count("sync") :])
-    assert folders == {str(log / "tile/0/x001"), str(log / "tile/0"), str(log / "tile"), str(log)}
+def test_what_is_written_outlasts_a_power_cut(tmp_path: Path) -> None:
+    platter = Platter(tmp_path)
+    store = FileTileStore(tmp_path / "logs" / "log", FaultyDisk(platter))
+    files = {"tile/0/x001/000": b"a", "tile/0/x001/001": b"b"}
+    store.write(files)
+    platter.cut(None)
+    assert {path: store.read(path) for path in store.paths()} == files
+    store.replace_checkpoint(None, b"1")
+    platter.cut(None)
+    assert store.checkpoint() == b"1"
 
 
 def test_what_a_killed_writer_staged_is_swept_away(tmp_path: Path) -> None:
@@ -94,50 +76,12 @@ def test_what_a_killed_writer_staged_is_swept_away(tmp_path: Path) -> None:
     assert store.read("tile/0/001") == b"b"
 
 
-def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int, _data: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", full)
+def test_a_full_disk_is_an_error_that_says_so(tmp_path: Path) -> None:
+    disk = FaultyDisk(Platter(tmp_path), Fault.FULL, 5)
     with pytest.raises(UnavailableError, match="No space left") as caught:
-        FileTileStore(tmp_path).write({"tile/0/000": b"a"})
+        FileTileStore(tmp_path, disk).write({"tile/0/000": b"a"})
     assert caught.value.code == "log.storage"
     assert list(FileTileStore(tmp_path).paths()) == []
-
-
-@pytest.mark.parametrize("call", ["write", "fsync", "close"])
-def test_an_io_error_at_any_system_call_leaves_a_log_that_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """The first call of a kind fails, then the second, and so on until a round goes through."""
-    made_up = MadeUpLog()
-    made_up.grow(300)
-    store = FileTileStore(tmp_path)
-    original: Callable[..., object] = getattr(os, call)
-    failures = 0
-    for failing in range(1, 100):
-        calls = 0
-
-        def fail(*arguments: int, failing: int = failing) -> object:
-            nonlocal calls
-            calls += 1
-            result = original(*arguments)
-            if calls == failing:
-                raise OSError(5, "Input/output error")
-            return result
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, call, fail)
-            try:
-                Log(made_up.database, store, KEY, StoppedClock()).integrate()
-            except UnavailableError:
-                failures += 1
-                assert check_files(made_up.database, store).clean
-                continue
-        break
-    assert failures > 2
-    assert len(made_up.database.signed) == 1
-    assert check_files(made_up.database, store).clean
 
 
 def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
@@ -151,20 +95,6 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(UnavailableError, match="may be read by others"):
         signing_key(path, ORIGIN, SystemEntropy())
-
-
-def test_a_key_is_durable_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[Path] = []
-    fsync = os.fsync
-
-    def note_sync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", note_sync)
-    signing_key(tmp_path / "data" / "keys" / "main.key", ORIGIN, SystemEntropy())
-    assert synced[0].parent == tmp_path / "data" / "keys"
-    assert set(synced[1:]) == {tmp_path, tmp_path / "data", tmp_path / "data" / "keys"}
 
 
 def test_all_who_make_the_key_at_once_have_the_same(tmp_path: Path) -> None:

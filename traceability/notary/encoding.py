@@ -76,3 +76,11 @@ def text_of(data: bytes, what: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise VerificationError(f"{what} is not UTF-8") from error
+
+
+def utf8_of(text: str, what: str) -> bytes:
+    """Encode a text of JSON, which can spell half a character, in UTF-8."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise VerificationError(f"{what} holds half a character") from error

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from traceability.merkle import roots_from_path
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.content import decode_json
-from traceability.notary.encoding import base64_of, hash_of_base64, text_of
+from traceability.notary.encoding import base64_of, hash_of_base64, text_of, utf8_of
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import text_of_note
 
@@ -85,7 +85,8 @@ class Evidence:
                 "seen_at": int(seen_at),
             } if value.keys() == _MEMBERS and all(isinstance(node, str) for node in proof):
                 nodes = tuple(hash_of_base64(node, "a hash of the proof") for node in proof)
-                return cls(Contradiction(contradiction), known.encode(), submitted.encode(), nodes, seen_at)
+                first, second = (utf8_of(note, "a note of the evidence") for note in (known, submitted))
+                return cls(Contradiction(contradiction), first, second, nodes, seen_at)
             case _:
                 raise VerificationError(f"this is not a {VERSION}")
 

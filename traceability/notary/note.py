@@ -281,8 +281,9 @@ def _signature(line: str) -> Signature:
 
 
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(character.isspace() or character < " " for character in name):
-        raise VerificationError("a key name is not empty and has no white space and no plus sign")
+    # Half characters come from arguments that were not UTF-8, and have no bytes that could be signed.
+    if not name or any(c.isspace() or c < " " or c == "+" or "\ud800" <= c <= "\udfff" for c in name):
+        raise VerificationError("a key name is UTF-8, not empty, and has no white space and no plus sign")
 
 
 def _check_text(text: str) -> None:

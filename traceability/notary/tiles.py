@@ -113,8 +113,9 @@ def encode_bundle(entries: Iterable[bytes]) -> bytes:
 
 def decode_bundle(data: bytes, width: int) -> list[bytes]:
     """Read the `width` entries of a bundle; raises `VerificationError`."""
-    entries, at = [], 0
-    while at < len(data):
+    entries: list[bytes] = []
+    at = 0
+    while at < len(data) and len(entries) < width:
         end = at + 2 + int.from_bytes(data[at : at + 2], "big")
         entries.append(data[at + 2 : end])
         at = end
