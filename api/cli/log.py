@@ -24,6 +24,7 @@ from api.notary import integrate_all, published_log, receipt
 from api.policy import verifiers_policy
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
+from traceability.notary.chain import abandoned_size
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
@@ -200,10 +201,10 @@ def fsck(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, jso
         note(f"{leaf}{finding.message} ({finding.code})")
     if not (database.clean and files.clean):
         raise typer.Exit(EXIT_FALSE)
-    if log.database.identity.abandoned_note is not None:
+    if (size := abandoned_size(log.database.identity)) is not None:
         note(
-            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {database.leaves}."
-            " The others are beyond it."
+            f"Abandoned: others have seen {size} leaves, and the restored ledger has the first {database.leaves}."
+            " The rest are beyond it."
         )
     note(
         f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"

@@ -267,6 +267,7 @@ def test_the_way_out_of_a_database_that_was_rolled_back(imported: Run, tmp_path:
         assert "--abandon" in refused.err
     told = imported(*ABANDON, "--json").json
     assert (told["closed"]["state"], told["closed"]["last_position"], told["closed"]["size"]) == ("abandoned", 5, 9)
+    assert told["closed"]["abandoned_size"] == 9
     assert (told["opened"]["state"], told["opened"]["first_position"]) == ("open", 6)
     assert imported("log", "integrate", "--json").json["size"] == 2
 
@@ -281,7 +282,7 @@ def test_the_way_out_of_a_database_that_was_rolled_back(imported: Run, tmp_path:
     assert imported("log", "fsck").code == 0
     checked = imported("log", "fsck", "--log", "main")
     assert checked.code == 0
-    assert "Abandoned: 9 leaves are published, and the restored ledger has the first 5." in checked.err
+    assert "Abandoned: others have seen 9 leaves, and the restored ledger has the first 5." in checked.err
     assert imported("log", "list").out.splitlines() == [
         "main\ttraceability.local/main\tabandoned\t1\t5\t9",
         "main-b\tdairy.example/b\topen\t6\t\t2",
