@@ -52,9 +52,16 @@ def describe_item(
     `as_of` has an offset; raises `InvalidInputError` for one that UTC has no date for (`provenance.as_of`), and for a
     position yet to come (`provenance.known_at`).
     """
-    thing = thing_of(identifier.uri)
-    found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else microseconds_of(as_of))
-    return _item(found, identifier, published_trees(engine), limit)
+    found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
+    return describe_history(engine, found, identifier, limit)
+
+
+def history_of(
+    engine: Engine, reader: Reader, identifier: Identifier, *, as_of: datetime | None, known_at: int | None
+) -> ItemHistory:
+    """Find all that happened to a thing; raises as `describe_item` does."""
+    at = None if as_of is None else microseconds_of(as_of)
+    return item_history(ask(engine, reader, known_at), thing_of(identifier.uri), at)
 
 
 def published_trees(engine: Engine) -> Trees:
@@ -76,7 +83,9 @@ def published_trees(engine: Engine) -> Trees:
     )
 
 
-def _item(found: ItemHistory, identifier: Identifier, trees: Trees, limit: int) -> ItemOut:
+def describe_history(engine: Engine, found: ItemHistory, identifier: Identifier, limit: int) -> ItemOut:
+    """Tell what a history says."""
+    trees = published_trees(engine)
     return ItemOut(
         id=found.thing,
         kind=identifier.kind,
