@@ -23,6 +23,7 @@ from traceability.ledger.access import ITEM, Reader, open_item_indices
 from traceability.ledger.store import Record
 from traceability.notary.chain import abandonment
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
+from traceability.notary.cosigning import check_not_ahead_of_witnesses
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.log import Log, check_not_ahead, prove
 from traceability.notary.note import VerifierKey
@@ -180,12 +181,16 @@ def close_log(
     (`log.exists`, `log.closed`), `InvalidInputError` (`log.name`, `log.origin`), and `UnavailableError`
     (`log.key_file`).
     """
-    log = published_log(engine)
+    log, witnesses = published_log(engine), engine.witnesses
     found = None
     if abandon:
-        found = abandonment(log.database, log.tiles)
-    elif (served := log.served()) is not None:
-        check_not_ahead(log.database, served[0])
+        shown = [] if witnesses is None else witnesses.latest(log.key.name)
+        found = abandonment(log.database, log.tiles, [note for _, note in shown])
+    else:
+        if (served := log.served()) is not None:
+            check_not_ahead(log.database, served[0])
+        if witnesses is not None:
+            check_not_ahead_of_witnesses(witnesses, log.database, log.key)
     _check_names(engine, name, origin)
     key = new_key(engine.settings, engine.entropy, log=name, origin=origin, fallback=origin)
     if key.name != origin:

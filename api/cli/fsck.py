@@ -13,6 +13,7 @@ import typer
 from api import fsck as checks
 from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, LogName, counted, note, opened, print_json, progress_bar
 from api.notary import published_log
+from traceability.notary.chain import abandoned_size
 from traceability.notary.report import Report
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
@@ -95,11 +96,12 @@ def fsck(
     _tell(checked)
     if not checked.clean:
         raise typer.Exit(EXIT_FALSE)
-    records, files = checked.scopes.get("database"), checked.scopes.get(checks.FILES)
-    if log.database.identity.abandoned_note is not None and records is not None and files is not None:
+    records = checked.scopes.get("database")
+    size = abandoned_size(log.database.identity)
+    if size is not None and records is not None:
         note(
-            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {records.leaves}."
-            " The others are beyond it."
+            f"Abandoned: others have seen {size} leaves, and the restored ledger has the first {records.leaves}."
+            " The rest are beyond it."
         )
 
 

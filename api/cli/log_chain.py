@@ -13,6 +13,7 @@ from api.cli.log import app
 from api.log_keys import key_path
 from api.notary import PublishedLog, close_log, published_logs
 from traceability.errors import InvalidInputError
+from traceability.notary.chain import abandoned_size
 
 __all__ = ["app"]
 
@@ -99,4 +100,5 @@ def _told(log: PublishedLog) -> dict[str, object]:
         "first_position": identity.first_position,
         "last_position": identity.last_position,
         "size": served[0].size if served else 0,
+        "abandoned_size": abandoned_size(identity),
     }

@@ -22,6 +22,7 @@ from api.policy import verifiers_policy
 from api.security import EngineDep, ReaderDep
 from api.wiring import Engine
 from traceability.errors import NotFoundError
+from traceability.notary.chain import abandoned_size
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.log import tile_reader
 from traceability.notary.tiles import ENTRIES, Tile
@@ -38,7 +39,8 @@ class LogOut(BaseModel):
 
     `vkey` is what a verifier needs; `additional_vkeys` belong to signatures beside that one. `last_position` is null
     while the log is open. A log is `closing` until all of it is published, and `abandoned` when its database was
-    restored from an older state: what is published of it beyond `last_position` the ledger does not know.
+    restored from an older state: of the `abandoned_size` leaves that others have seen, the ledger does not know those
+    beyond `last_position`.
     """
 
     name: str = Field(examples=["main"])
@@ -49,6 +51,7 @@ class LogOut(BaseModel):
     last_position: int | None
     state: LogState
     size: int
+    abandoned_size: int | None = None
 
 
 @router.get("/logs", summary="List the logs with their keys")
@@ -149,6 +152,7 @@ def _told(log: PublishedLog) -> LogOut:
         last_position=identity.last_position,
         state=log.state(),
         size=served[0].size if served else 0,
+        abandoned_size=abandoned_size(identity),
     )
 
 

@@ -133,8 +133,10 @@ def test_tiles_are_served_without_a_question_to_the_database(engine: Engine, app
     app.state.log_names = names
     with serving(app) as client:
         engine.pool.close()
+        due, names._look_at = names._look_at, 0.0
         for path in ("main/checkpoint", "main-2/checkpoint", "main/tile/0/000.p/1"):
             assert client.get(f"/logs/{path}").status_code == 200
+        names._look_at = due
         assert client.get("/logs/other/checkpoint").status_code == 404  # asked a moment ago
 
 
@@ -267,6 +269,7 @@ def test_the_way_out_of_a_database_that_was_rolled_back(imported: Run, tmp_path:
         assert "--abandon" in refused.err
     told = imported(*ABANDON, "--json").json
     assert (told["closed"]["state"], told["closed"]["last_position"], told["closed"]["size"]) == ("abandoned", 5, 9)
+    assert told["closed"]["abandoned_size"] == 9
     assert (told["opened"]["state"], told["opened"]["first_position"]) == ("open", 6)
     assert imported("log", "integrate", "--json").json["size"] == 2
 
@@ -281,7 +284,7 @@ def test_the_way_out_of_a_database_that_was_rolled_back(imported: Run, tmp_path:
     assert imported("log", "fsck").code == 0
     checked = imported("log", "fsck", "--log", "main")
     assert checked.code == 0
-    assert "Abandoned: 9 leaves are published, and the restored ledger has the first 5." in checked.err
+    assert "Abandoned: others have seen 9 leaves, and the restored ledger has the first 5." in checked.err
     assert imported("log", "list").out.splitlines() == [
         "main\ttraceability.local/main\tabandoned\t1\t5\t9",
         "main-b\tdairy.example/b\topen\t6\t\t2",

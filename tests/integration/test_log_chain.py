@@ -16,7 +16,7 @@ from adapters.postgres.erasure import erase
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.ledgers import add_ledger
 from adapters.postgres.log_chain import NewLog, close_log, create_log
-from adapters.postgres.notary import PostgresLog, find_log, find_logs
+from adapters.postgres.notary import CLOSING, PostgresLog, find_log, find_logs
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.conftest import Database
@@ -128,7 +128,7 @@ def test_a_checkpoint_under_way_is_waited_for_and_stays_within_the_log(chain: Ch
     log = find_log(chain.ledger.pool, chain.ledger.ledger_id)
     assert log is not None
     with chain.ledger.pool.connection() as storing, storing.transaction():
-        storing.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [0x6E6F7463, chain.ledger.ledger_id])
+        storing.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [CLOSING, chain.ledger.ledger_id])
         closing = threading.Thread(target=chain.close)
         closing.start()
         closing.join(0.3)
@@ -138,6 +138,23 @@ def test_a_checkpoint_under_way_is_waited_for_and_stays_within_the_log(chain: Ch
         assert chain.ledger.head() == 11
     closing.join()
     assert log.sequenced() == 11
+
+
+def test_no_checkpoint_is_stored_while_the_end_of_its_log_is_being_decided(chain: Chain) -> None:
+    append(chain.ledger, 10)
+    log = find_log(chain.ledger.pool, chain.ledger.ledger_id)
+    assert log is not None
+    checkpoint = Checkpoint(KEY.name, 10, bytes(32))
+    signed = SignedCheckpoint(checkpoint, KEY.sign(checkpoint.text()), 1)
+    with chain.ledger.pool.connection() as closing, closing.transaction():
+        closing.execute("SELECT pg_advisory_xact_lock(%s, %s)", [CLOSING, chain.ledger.ledger_id])
+        storing = threading.Thread(target=log.insert, args=(signed,))
+        storing.start()
+        storing.join(0.3)
+        assert storing.is_alive()
+        assert log.last_signed() is None
+    storing.join()
+    assert log.last_signed() == signed
 
 
 def test_closing_under_writers_and_two_integrators_loses_and_repeats_nothing(chain: Chain) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from tests.support.crashes import Crash
-from tests.support.logs import FIRST_POSITION, MadeUpLog, stored_event
+from tests.support.logs import FIRST_POSITION, KEY, MadeUpLog, stored_event
 from tests.unit.test_notary_log import assert_good, crash_points, rounds
 from traceability.errors import ConflictError
-from traceability.notary.chain import abandonment
+from traceability.notary.chain import abandoned_size, abandonment
+from traceability.notary.checkpoint import Checkpoint
+from traceability.notary.note import SigningKey
 
 
 def test_a_closed_log_ends_at_its_last_leaf_whatever_comes_after() -> None:
@@ -66,3 +69,25 @@ def test_a_checkpoint_of_another_history_confirms_no_end() -> None:
     found = abandonment(other.database, made_up.tiles)
     assert found.confirmed is not None
     assert found.confirmed.checkpoint.size == 100
+
+
+def test_a_witness_tells_when_the_tiles_were_restored_with_the_database() -> None:
+    made_up = MadeUpLog()
+    made_up.grow(200)
+    made_up.integrate(100)
+    signed, files, served = dict(made_up.database.signed), dict(made_up.tiles.files), made_up.tiles.served
+    made_up.grow(300)
+    made_up.integrate(100)
+    lost = made_up.tiles.served
+    assert served is not None
+    assert lost is not None
+    made_up.database.signed, made_up.tiles.files, made_up.tiles.served = signed, files, served
+    foreign = SigningKey(KEY.name, bytes(32)).sign(Checkpoint(KEY.name, 400, bytes(32)).text()).encode()
+    for shown in ([], [served], [b"nonsense", foreign]):
+        with pytest.raises(ConflictError):
+            abandonment(made_up.database, made_up.tiles, shown)
+    found = abandonment(made_up.database, made_up.tiles, [served, lost, foreign])
+    assert (found.last_position, found.note) == (FIRST_POSITION + 199, lost.decode())
+    identity = replace(made_up.database.identity, last_position=found.last_position, abandoned_note=found.note)
+    assert (identity.final_size, abandoned_size(identity)) == (200, 300)
+    assert abandoned_size(made_up.database.identity) is None

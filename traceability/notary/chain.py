@@ -7,15 +7,17 @@ abandoned: it ends where what was published and what the database knows still ag
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from traceability.errors import ConflictError
 from traceability.merkle import consistency_holds
-from traceability.notary.checkpoint import open_checkpoint
-from traceability.notary.errors import RolledBackError
+from traceability.notary.checkpoint import Checkpoint, open_checkpoint
+from traceability.notary.errors import RolledBackError, VerificationError
 from traceability.notary.log import check_not_ahead, tile_reader
-from traceability.notary.note import VerifierKey
-from traceability.notary.ports import LogDatabase, SignedCheckpoint, TileStore
+from traceability.notary.note import VerifierKey, text_of_note
+from traceability.notary.ports import LogDatabase, LogIdentity, SignedCheckpoint, TileStore
 from traceability.notary.tree import TiledTree
 
 
@@ -28,29 +30,59 @@ class Abandonment:
     confirmed: SignedCheckpoint | None
 
 
-def abandonment(database: LogDatabase, tiles: TileStore) -> Abandonment:
+def abandonment(database: LogDatabase, tiles: TileStore, shown: Iterable[bytes] = ()) -> Abandonment:
     """Find where the log of a database that was restored from an older state has to end.
 
     That is the last leaf of the largest checkpoint that the database has signed and the published tree extends:
-    `confirmed`, None when there is none, and then the log ends before its first leaf. Raises `ConflictError`
-    (`log.not_rolled_back`) when the published checkpoint is not ahead of the database, `DamagedLogError` when tiles
-    are missing, and `VerificationError` when the published checkpoint is not this log's.
+    `confirmed`, None when there is none, and then the log ends before its first leaf. `shown` are notes of the log that
+    its witnesses show; they tell when the tiles were restored together with the database.
+
+    Raises `ConflictError` (`log.not_rolled_back`) when nothing published or shown is ahead of the database,
+    `DamagedLogError` when tiles are missing, and `VerificationError` when the published checkpoint is not this log's.
     """
+    key, first = VerifierKey.parse(database.identity.vkey), database.identity.first_position
     published = tiles.checkpoint()
-    if published is not None:
-        checkpoint, _ = open_checkpoint(published, VerifierKey.parse(database.identity.vkey))
-        try:
-            check_not_ahead(database, checkpoint)
-        except RolledBackError:
-            tree = TiledTree(checkpoint.size, tile_reader(tiles))
-            confirmed = _confirmed(database, tree, checkpoint.size, checkpoint.root)
-            leaves = confirmed.checkpoint.size if confirmed else 0
-            return Abandonment(database.identity.first_position + leaves - 1, published.decode(), confirmed)
-    raise ConflictError(
-        f"What is published of the log {database.identity.name} is not ahead of the database",
-        code="log.not_rolled_back",
-        hint="Close it in good order, without --abandon.",
-    )
+    served = None if published is None else open_checkpoint(published, key)[0]
+    if published is not None and served is not None and _is_ahead(database, served):
+        confirmed = _confirmed(database, TiledTree(served.size, tile_reader(tiles)), served.size, served.root)
+        note = published
+    elif (beyond := _largest_ahead(database, key, shown)) is not None:
+        # A witness cosigns what extends all that it saw before, and it saw each tree before the tree was served.
+        confirmed = None if served is None else database.signed_at_size(served.size)
+        note = beyond
+    else:
+        raise ConflictError(
+            f"What is published of the log {database.identity.name} is not ahead of the database",
+            code="log.not_rolled_back",
+            hint="Close it in good order, without --abandon.",
+        )
+    leaves = confirmed.checkpoint.size if confirmed else 0
+    return Abandonment(first + leaves - 1, note.decode(), confirmed)
+
+
+def abandoned_size(identity: LogIdentity) -> int | None:
+    """Return how many leaves of an abandoned log others have seen, None for a log that is not abandoned."""
+    if identity.abandoned_note is None:
+        return None
+    return Checkpoint.parse(text_of_note(identity.abandoned_note.encode())).size
+
+
+def _is_ahead(database: LogDatabase, checkpoint: Checkpoint) -> bool:
+    try:
+        check_not_ahead(database, checkpoint)
+    except RolledBackError:
+        return True
+    return False
+
+
+def _largest_ahead(database: LogDatabase, key: VerifierKey, shown: Iterable[bytes]) -> bytes | None:
+    ahead = []
+    for note in shown:
+        with suppress(VerificationError):  # what our key did not sign says nothing about us
+            checkpoint, _ = open_checkpoint(note, key)
+            if _is_ahead(database, checkpoint):
+                ahead.append((checkpoint.size, note))
+    return max(ahead)[1] if ahead else None
 
 
 def _confirmed(database: LogDatabase, tree: TiledTree, size: int, root: bytes) -> SignedCheckpoint | None:
