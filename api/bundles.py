@@ -15,6 +15,7 @@ import msgspec
 
 from api import collector
 from api.notary import PublishedLog, published_log, published_logs
+from api.policy import verifiers_policy
 from api.provenance import ask, describe_history, history_of
 from api.provenance_models import TraceIn
 from api.traces import trace_json
@@ -27,7 +28,6 @@ from traceability.notary.bundle import BundledLog, LogShare, Manifest, names_in,
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import DamagedLogError, NotPublishedError
 from traceability.notary.log import tile_reader
-from traceability.notary.policy import Policy, PolicyLog
 from traceability.notary.receipt import Opening, open_event
 from traceability.supply_chain.seen import thing_of
 
@@ -163,8 +163,9 @@ def _bundle(
             code="bundle.too_many_events",
             hint="Ask for less: fewer roots, one direction, a smaller max_depth or max_nodes.",
         )
-    shares = [_share(one, [p for p in positions if one.first <= p <= one.last]) for one in published]
-    shares = [share for share in shares if share.indices]
+    inside = [(one, [position for position in positions if one.first <= position <= one.last]) for one in published]
+    shares = [_share(one, own) for one, own in inside if own]
+    policies = [verifiers_policy(engine.settings, one.log.name, one.log.key) for one, own in inside if own]
     out = cast("BinaryIO", tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed by whoever reads it
     try:
         with collector.paused():
@@ -172,7 +173,7 @@ def _bundle(
                 out,
                 replace(manifest, logs=tuple(share.log for share in shares)),
                 answer,
-                policy=Policy(tuple(PolicyLog(share.log.key) for share in shares)),
+                policy=replace(policies[0], logs=tuple(log for policy in policies for log in policy.logs)),
                 shares=shares,
                 openings=_openings(engine, reader, positions, strings_in(answer)),
             )

@@ -21,6 +21,7 @@ from tests.conformance.bundle_verifier import verify_bundle as independent
 from tests.support.happenings import PALLET, PLANT, TOTE, commission, observe, pack, put, take
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import VerifierKey
+from traceability.notary.policy import Policy
 from traceability.notary.trust import Trust
 from traceability.notary.verify_bundle import VerifiedBundle, verify_bundle
 
@@ -71,6 +72,9 @@ def test_the_bundle_of_an_item_holds_its_answer_and_proves_every_event(engine: E
     named = {entry["position"] for entry in plain.json()["history"]}
     assert named <= set(bundle.logs[0].positions)
     assert packed.get(item_url(A), headers=ZIP).content == zipped.content
+    policy = Policy.parse(unzip(zipped.content)["policy"])
+    assert [log.key for log in policy.logs] == [published_log(engine).key]
+    assert verify_bundle(zipped.content, Trust(policy=policy)).events == bundle.events
 
 
 def test_of_the_items_it_shows_those_that_the_answer_names(engine: Engine, packed: httpx.Client) -> None:
@@ -141,6 +145,8 @@ def test_events_in_two_logs_of_the_ledger_are_proven_together(engine: Engine, pa
     bundle = verified(engine, packed.get(item_url(A), headers=ZIP).content)
     assert [log.signed.checkpoint.origin for log in bundle.logs] == ["traceability.local/main", "dairy.example/2"]
     assert bundle.manifest.known_at == engine.ledger.head()
+    policy = Policy.parse(unzip(packed.get(item_url(A), headers=ZIP).content)["policy"])
+    assert [log.key for log in policy.logs] == [log.key for log in published_logs(engine)]
     assert json.loads(bundle.answer) == packed.get(item_url(A)).json()
     with pytest.raises(VerificationError, match="trust no key"):
         verify_bundle(packed.get(item_url(A), headers=ZIP).content, Trust((published_log(engine).key,)))
