@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.conformance.test_receipts import (
 from tests.support.bundles import bundle_of
 from tests.support.logs import ORIGIN
 from traceability.ledger.access import SHAREABLE_PARTS
+from traceability.notary.multiproof import MultiProof
 from traceability.notary.note import SigningKey
 
 
@@ -109,6 +111,42 @@ def test_answers_and_manifests_that_were_changed(agree: Agree) -> None:
     assert None not in agree(*[changed_json("bundle.json", change) for change in MANIFESTS])
     twice = files_of(BUNDLE)["answer.json"].replace(b'{"known_at":', b'{"known_at":1,"known_at":')
     assert agree(changed("answer.json", lambda _: twice)) == ["log.repeated_member"]
+
+
+def test_a_changed_bit_in_every_byte_of_every_header(agree: Agree) -> None:
+    directory = BUNDLE.index(b"PK\x01\x02")
+    starts = [match.start() for match in re.finditer(rb"PK\x03\x04", BUNDLE)]
+    places = [at for start in starts[:2] for at in range(start, start + 30)]
+    places += range(directory, directory + 120)
+    places += range(len(BUNDLE) - 22, len(BUNDLE))
+    mutants = [BUNDLE[:at] + bytes((BUNDLE[at] ^ 1,)) + BUNDLE[at + 1 :] for at in places]
+    codes = agree(*mutants)
+    # Versions, times and attributes mean nothing; whatever else there is means something.
+    assert 40 < codes.count(None) < 80
+
+
+def test_proofs_with_a_hash_too_many_or_too_few_and_indices_out_of_order(agree: Agree) -> None:
+    proof = MultiProof.parse(files_of(BUNDLE)["1.proof"])
+    size, indices, hashes = proof.size, proof.indices, proof.hashes
+    swapped = (indices[1], indices[0], *indices[2:])
+    others = [
+        MultiProof(size, indices, (*hashes, bytes(32))),
+        MultiProof(size, indices, (bytes(32), *hashes)),
+        MultiProof(size, indices, hashes[:-1]),
+        MultiProof(size, indices, (hashes[1], hashes[0], *hashes[2:])),
+        MultiProof(size, swapped, hashes),
+        MultiProof(size, (indices[0], *indices), hashes),
+        MultiProof(size, (indices[1], *indices[1:]), hashes),
+        MultiProof(size, indices[:-1], hashes),
+        MultiProof(size, (*indices[:-1], size), hashes),
+        MultiProof(size + 1, indices, hashes),
+        MultiProof(0, indices, hashes),
+        MultiProof(size, (), hashes),
+    ]
+    encoded = [other.encode() for other in others]
+    encoded += [proof.encode()[:-1], proof.encode() + b"x", proof.encode()[:30], b""]
+    codes = agree(*[changed("1.proof", lambda _, other=other: other) for other in encoded])  # type: ignore[misc]
+    assert None not in codes
 
 
 def test_files_that_are_missing_and_a_zip_that_unpacks_to_too_much(agree: Agree) -> None:

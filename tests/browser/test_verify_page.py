@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
 from pydantic import SecretStr
@@ -161,6 +162,18 @@ def test_a_verdict_says_what_is_proven_shown_withheld_and_not_proven(visit: Visi
     assert "1398" not in page.content()
     assert "(this server's word for it)" not in text
     assert page.get_by_role("heading", name="Packed").is_visible()
+
+
+def test_the_servers_own_bundle_of_an_item(visit: Visit, served: Served) -> None:
+    answer = httpx.get(f"{served.origin}/provenance/items{PACK}", headers={"Accept": "application/zip"})
+    assert answer.status_code == 200, answer.text
+    page = visit.page
+    open_page(page, served)
+    choose(page, "pack.zip", answer.content)
+    assert verdict(page) == "This bundle holds"
+    assert "the history of a thing for public" in page.locator("#verdict").inner_text()
+    page.locator("#verdict summary", has_text="answer.json").click()
+    assert PACK in page.locator("#verdict pre").first.inner_text()
 
 
 @pytest.mark.parametrize("size", [SMALL_PHONE, DESK], ids=["phone", "desk"])
