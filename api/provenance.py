@@ -53,7 +53,7 @@ def describe_item(
     """
     thing = thing_of(identifier.uri)
     found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else microseconds_of(as_of))
-    return _item(found, identifier, published_tree(engine), limit)
+    return item_out(found, identifier, published_tree(engine), limit)
 
 
 def published_tree(engine: Engine) -> TreeOut | None:
@@ -71,7 +71,8 @@ def published_tree(engine: Engine) -> TreeOut | None:
     )
 
 
-def _item(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limit: int) -> ItemOut:
+def item_out(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limit: int) -> ItemOut:
+    """Return the answer that a history is, wherever it was read."""
     return ItemOut(
         id=found.thing,
         kind=identifier.kind,

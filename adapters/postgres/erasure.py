@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import psycopg
+from eventsourcing.dcb.api import DCBQuery, DCBQueryItem
 from psycopg import sql
 
 from adapters.postgres import findings
@@ -24,6 +25,7 @@ from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.ledger.commitment import ERASED_SIZE, part_commitments
 from traceability.ledger.event import Redacted
 from traceability.ledger.parts import PERSONAL
+from traceability.notary.export import Erasure
 
 _DEAD_ROWS: Final = re.compile(r"\d+")
 _OF_FINDINGS: Final = (("work", "finding"), ("work", "letter"))
@@ -64,6 +66,17 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
             tags=[f"org:{ledger.organisation}"],
         )
         return ledger.append_on(connection, [ledger.prepare(redacted)])
+
+
+def erasures_after(ledger: PostgresLedger, position: int, *, until: int) -> Iterator[Erasure]:
+    """Yield the erasures that were recorded after `position`, of events up to `until`, in order."""
+    for found in ledger.read(DCBQuery(items=[DCBQueryItem(types=[Redacted.type_name])]), after=position):
+        redacted = Redacted.of(found.event)
+        for record in ledger.records([redacted.position]):
+            if record.position <= until and record.event.event_id is not None:
+                yield Erasure(
+                    record.position, record.event.event_id, redacted.reason, redacted.authority, found.position
+                )
 
 
 def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float] = (10.0, 25.0)) -> None:

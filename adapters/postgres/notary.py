@@ -27,13 +27,13 @@ SignedRow = tuple[int, bytes, str, int]
 EventRow = tuple[int, UUID, int, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 
 
-def find_log(pool: Pool, ledger_id: int) -> PostgresLog | None:
-    """Return the ledger's log, None when it has none yet."""
+def find_log(pool: Pool, ledger_id: int, name: str | None = None) -> PostgresLog | None:
+    """Return the ledger's log, the last one or the one of this name; None when there is none."""
     with pool.connection() as connection:
         row = connection.execute(
-            "SELECT log_id, name, origin, vkey, first_position FROM notary.log WHERE ledger_id = %s"
-            " ORDER BY log_id DESC LIMIT 1",
-            [ledger_id],
+            "SELECT log_id, name, origin, vkey, first_position FROM notary.log"
+            " WHERE ledger_id = %s AND (%s::text IS NULL OR name = %s) ORDER BY log_id DESC LIMIT 1",
+            [ledger_id, name, name],
         ).fetchone()
     return PostgresLog(pool, ledger_id, row[0], LogIdentity(*row[1:])) if row else None
 

@@ -15,7 +15,7 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import db, demo, feed, finding, item, key, label, ledger, log, organisation, serve, trace
+from api.cli import audit, db, demo, feed, finding, item, key, label, ledger, log, organisation, serve, trace
 from api.cli.context import exit_code, note, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -38,6 +38,7 @@ app.add_typer(finding.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
 app.add_typer(log.app)
+app.add_typer(audit.app)
 app.add_typer(organisation.app)
 app.add_typer(key.app)
 
