@@ -28,6 +28,7 @@ from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import ALL_PARTS, PUBLIC, Grant, Reader
 from traceability.ledger.index import Visibility
 from traceability.ledger.organisations import Organisations
+from traceability.notary.age import WORK
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.content import decode_json
 from traceability.notary.encoding import text_of
@@ -55,12 +56,20 @@ class WholeView(Reader):
 
 
 def export_log(
-    engine: Engine, path: Path, passphrase: str, *, log: str | None, until: int | None, progress: Progress
+    engine: Engine,
+    path: Path,
+    passphrase: str,
+    *,
+    log: str | None = None,
+    until: int | None = None,
+    work: int = WORK,
+    progress: Progress = lambda _done, _whole: None,
 ) -> tuple[Checkpoint, int]:
     """Write all openings of a log up to a signed checkpoint; return it and the file's size in bytes.
 
-    It reads as the owner role. `until` is a size that was signed, None for the last one. Raises `NotFoundError`
-    (`log.unknown`, `log.no_such_checkpoint`), `NotPublishedError`, and whatever `write_file` does.
+    It reads as the owner role. `until` is a size that was signed, None for the last one; `work` is that of `encrypt`.
+    Raises `NotFoundError` (`log.unknown`, `log.no_such_checkpoint`), `NotPublishedError`, and whatever `write_file`
+    does.
     """
     with open_pool(engine.urls.owner, max_size=2) as pool:
         ledger = PostgresLedger(pool, engine.rules, name=engine.ledger.name, organisation=engine.settings.organisation)
@@ -96,7 +105,7 @@ def export_log(
         last = identity.first_position + checkpoint.size - 1
         events = _told(islice(database.events(), checkpoint.size), checkpoint.size, progress)
         plain = write_export(header, events, lambda: erasures_after(ledger, last, until=last), signed.note)
-        return checkpoint, write_file(path, plain, passphrase, engine.entropy)
+        return checkpoint, write_file(path, plain, passphrase, engine.entropy, work=work)
 
 
 def reader_named(header: ExportHeader, organisation: str | None) -> Reader:

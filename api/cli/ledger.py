@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from adapters.exports.files import read_file
 from adapters.postgres.connection import database_urls
 from adapters.postgres.erasure import erase as destroy
+from adapters.postgres.erasure import erasures_after
 from adapters.postgres.erasure import purge as rewrite
 from adapters.postgres.ledgers import LedgerSummary, add_ledger, ledgers, set_personal_members
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table, settings_for
+from api.cli.audit import PassphraseFile, passphrase_of
+from api.cli.context import (
+    JSON,
+    As,
+    LedgerName,
+    group,
+    note,
+    opened,
+    operated,
+    print_json,
+    print_table,
+    progress_bar,
+    settings_for,
+)
+from api.restore import read_erasures, restore_ledger
 from api.wiring import database_settings
 from traceability.errors import NotFoundError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.store import Ledger
+from traceability.notary.errors import VerificationError
+from traceability.notary.export import AuditExport
+from traceability.notary.note import VerifierKey
 
-app = group("ledger", "Ledgers: add, list, personal members, erase, purge.")
+app = group("ledger", "Ledgers: add, list, personal members, erase, purge, restore.")
 
 Personal = Annotated[
     list[str] | None,
@@ -116,6 +136,65 @@ def purge(
     if json:
         print_json({"purged": positions or []})
     note("Purged; backups and the write-ahead log are another matter: see docs/guide/erasure.md.")
+
+
+@app.command()
+def erasures(*, ledger: LedgerName = None, json: JSON = False) -> None:
+    """List what was erased: position, event id, reason and authority, and the position that records it.
+
+    Keep the list, which holds nothing personal, outside of the database: `ledger restore` re-applies it.
+
+    Example: `traceability ledger erasures --json > erased.json`
+    """
+    with operated(ledger) as engine:
+        found = list(erasures_after(engine.ledger, 0, until=engine.ledger.head()))
+    if json:
+        print_json([erasure.members() for erasure in found])
+    else:
+        print_table(
+            ("position", "event", "reason", "authority", "recorded at"),
+            ((e.position, e.event_id, e.reason, e.authority, e.redacted_by) for e in found),
+        )
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audit export of a whole log.")],
+    *,
+    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The public key of the log that was exported.")],
+    erased: Annotated[
+        Path | None,
+        typer.Option("--erased", metavar="FILE", help="What was erased later, as `ledger erasures --json` said."),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """Rebuild an empty ledger from an audit export, as the owner role: all of it or nothing.
+
+    Order, ids, times, salts and leaves are those of before, so receipts and checkpoints stay valid under the key that
+    signed them; the log goes on under an origin and a key of its own. What is known to be erased is not written.
+
+    Example: `traceability ledger restore 2026.age --key "$(cat log.vkey)" --erased erased.json --ledger restored`
+    """
+    try:
+        verifier = VerifierKey.parse(key)
+    except VerificationError as error:
+        raise typer.BadParameter(error.message, param_hint="--key") from error
+    try:
+        known = [] if erased is None else read_erasures(erased.read_bytes())
+    except OSError as error:
+        raise typer.BadParameter(f"{erased} cannot be read", param_hint="--erased") from error
+    passphrase = passphrase_of(passphrase_file, confirm=False)
+    with operated(ledger) as engine, read_file(file, passphrase) as plain, progress_bar("events") as progress:
+        export = AuditExport(plain)
+        restored = restore_ledger(engine, export, verifier, known, progress)
+        name = engine.ledger.name
+    if json:
+        print_json({"ledger": name, "events": restored.events, "erased": restored.erased})
+    note(f"Rebuilt {name} from {restored.events} events of {export.header.origin}.")
+    if restored.erased:
+        note(f"Erased in it, and recorded behind them: positions {', '.join(map(str, restored.erased))}.")
 
 
 def _position(ledger: Ledger, event: str) -> int:

@@ -1,0 +1,90 @@
+"""A ledger rebuilt from an audit export under another origin (docs/guide/audit.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from adapters.postgres.notary import find_log
+from adapters.postgres.restore import Restored, redacted_position, restore
+from adapters.signing import signing_key
+from api.notary import DEFAULT_HOST, key_path
+from api.wiring import Engine
+from traceability.errors import ConflictError, InvalidInputError
+from traceability.notary.content import decode_json
+from traceability.notary.encoding import text_of
+from traceability.notary.export import AuditExport, Erasure, ExportHeader
+from traceability.notary.note import VerifierKey
+
+Progress = Callable[[int, int], None]
+_EVERY = 1_000
+
+
+def read_erasures(data: bytes) -> list[Erasure]:
+    """Read the list that `ledger erasures --json` prints; raises `VerificationError`, which is `InvalidInputError`."""
+    listed = decode_json(text_of(data, "the list of erasures"), "the list of erasures", number=int)
+    if not isinstance(listed, list):
+        raise InvalidInputError("The list of erasures is not a JSON array", code="audit.erasure")
+    return [Erasure.of(members) for members in listed]
+
+
+def restore_ledger(
+    engine: Engine, export: AuditExport, key: VerifierKey, known: Iterable[Erasure], progress: Progress
+) -> Restored:
+    """Rebuild the engine's ledger, which is empty, from an export whose log `key` signs.
+
+    The export is read twice: once to check every leaf, the root and the checkpoint and to learn what was erased, so
+    that nothing is written that is not proven or must not be there any more. `known` are erasures from elsewhere; those
+    of positions beyond the export say nothing about it.
+
+    Raises `VerificationError`, `ConflictError` (`audit.same_origin`, `ledger.not_empty`, `ledger.restoring`) and
+    `InvalidInputError`: `audit.not_first` for a log that does not begin its ledger, `audit.foreign_erasure` for an
+    erasure of another event than the one at its position.
+    """
+    header = export.header
+    if header.first_position != 1:
+        raise InvalidInputError(
+            f"This log begins at position {header.first_position}: what came before it is not in the export",
+            code="audit.not_first",
+        )
+    _require_other_origin(engine, header)
+    listed = {erasure.position: erasure for erasure in known if erasure.position <= header.size}
+    named: set[int] = set()
+    for number, (_, event) in enumerate(export.verified(key), 1):
+        if (position := redacted_position(event)) is not None:
+            named.add(position)
+        if event.position in listed and listed[event.position].event_id != event.event_id:
+            raise InvalidInputError(
+                f"The list erases event {listed[event.position].event_id} at position {event.position},"
+                f" where the export has {event.event_id}",
+                code="audit.foreign_erasure",
+                hint="The list is of another ledger.",
+            )
+        if number % _EVERY == 0:
+            progress(number, 2 * header.size)
+    erasures = {erasure.position: erasure for erasure in export.erasures} | listed
+    return restore(
+        engine.urls.owner,
+        engine.ledger,
+        (event for _, event in export.verified(key)),
+        erasures=erasures,
+        named=frozenset(named),
+        personal=header.personal,
+        progress=lambda done: progress(header.size + done, 2 * header.size),
+    )
+
+
+def _require_other_origin(engine: Engine, header: ExportHeader) -> None:
+    """Refuse to go on under the exported log's name: whoever signed for it may have signed more than the export has."""
+    log, path = find_log(engine.pool, engine.ledger.ledger_id), key_path(engine.settings)
+    origin = engine.settings.log_origin or f"{DEFAULT_HOST}/{engine.ledger.name}"
+    if log is not None:
+        origin = log.identity.origin
+    elif path.exists():
+        origin = signing_key(path, origin, engine.entropy).name
+    if origin == header.origin:
+        raise ConflictError(
+            f"The log of this ledger would be called {origin}, as the exported one",
+            code="audit.same_origin",
+            hint="Restore into a ledger of another name, or set TRACEABILITY_LOG_ORIGIN: two histories under one name"
+            " are what a log must never show.",
+        )
