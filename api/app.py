@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from api import reference
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import capture, epcis_events, findings, health, logs, organisations, provenance
+from api.routers import capture, epcis_events, erasures, findings, health, logs, organisations, provenance
 from api.web import finding_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
@@ -47,6 +47,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(organisations.router)
     app.include_router(logs.router)
     app.include_router(provenance.router)
+    app.include_router(erasures.router)
     app.include_router(capture.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)

@@ -215,3 +215,26 @@ def test_what_cannot_be_read_is_refused(exported: Run, tmp_path: Path) -> None:
     (tmp_path / "all.age").write_bytes(data)
     damaged = recompute(exported, question)
     assert (damaged.code, "age.damaged" in damaged.err) == (1, True)
+
+
+def test_a_ledger_is_restored_under_another_name(exported: Run, tmp_path: Path) -> None:
+    key = exported("log", "key").out.strip()
+    restore = ["ledger", "restore", "all.age", "--key", key, "--passphrase-file", "words"]
+    assert "audit.same_origin" in exported(*restore).err
+    assert exported(*restore, "--ledger", "absent").code == 4
+    assert exported("ledger", "erase", "3", "--reason", "r", "--authority", "a", "--no-purge").code == 0
+    (tmp_path / "erased.json").write_text(exported("ledger", "erasures", "--json").out, encoding="utf-8")
+    assert exported("ledger", "add", "again").code == 0
+    again = ["--ledger", "again"]
+    assert exported(*restore, *again, "--erased", "absent.json").code == 2
+    assert exported("ledger", "restore", "all.age", "--key", key[:-1], *again).code == 2
+    done = exported(*restore, *again, "--erased", "erased.json", "--json")
+    assert done.code == 0
+    assert done.json == {"ledger": "again", "events": 66, "erased": [3]}
+    repeated = exported(*restore, *again)
+    assert (repeated.code, "ledger.not_empty" in repeated.err) == (1, True)
+    assert exported("organisation", "add", "dairy.example", *again).code == 0
+    assert exported("log", "integrate", *again).code == 0
+    assert exported("log", "key", *again).out.startswith("traceability.local/again+")
+    checked = exported("log", "fsck", *again, "--json")
+    assert (checked.code, checked.json["database"]["erased"]) == (0, 1)
