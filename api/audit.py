@@ -33,7 +33,7 @@ from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.content import decode_json
 from traceability.notary.encoding import text_of
 from traceability.notary.errors import NotPublishedError
-from traceability.notary.export import ExportHeader, write_export
+from traceability.notary.export import ExportHeader, checked, write_export
 from traceability.notary.ports import StoredEvent
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.provenance import trace
@@ -68,8 +68,8 @@ def export_log(
     """Write all openings of a log up to a signed checkpoint; return it and the file's size in bytes.
 
     It reads as the owner role. `until` is a size that was signed, None for the last one; `work` is that of `encrypt`.
-    Raises `NotFoundError` (`log.unknown`, `log.no_such_checkpoint`), `NotPublishedError`, and whatever `write_file`
-    does.
+    Raises `NotFoundError` (`log.unknown`, `log.no_such_checkpoint`), `NotPublishedError`, whatever `write_file` does,
+    and `VerificationError` when the records are not what was signed.
     """
     with open_pool(engine.urls.owner, max_size=2) as pool:
         ledger = PostgresLedger(pool, engine.rules, name=engine.ledger.name, organisation=engine.settings.organisation)
@@ -103,7 +103,7 @@ def export_log(
             readers=tuple(_readers(engine.organisations)),
         )
         last = identity.first_position + checkpoint.size - 1
-        events = _told(islice(database.events(), checkpoint.size), checkpoint.size, progress)
+        events = _told(checked(islice(database.events(), checkpoint.size), checkpoint), checkpoint.size, progress)
         plain = write_export(header, events, lambda: erasures_after(ledger, last, until=last), signed.note)
         return checkpoint, write_file(path, plain, passphrase, engine.entropy, work=work)
 

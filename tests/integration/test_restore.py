@@ -369,3 +369,24 @@ def _told(ask: Callable[..., bytes], *arguments: object) -> dict[str, Any]:
         return read_answer(ask(*arguments))
     except NotFoundError as error:
         return {"code": error.code}
+
+
+def test_records_that_are_not_what_was_signed_are_not_exported(site: Site) -> None:
+    main = site.engine("main")
+    told(main, STORY)
+    integrate_all(main)
+    with psycopg.connect(site.database.owner_url, autocommit=True) as owner:
+        for change, code in (
+            ("UPDATE ledger.record SET why = '{}' WHERE position = 4", "log.commitment"),
+            ("DELETE FROM ledger.record WHERE position = 2", "log.root"),
+        ):
+            owner.execute("CREATE TABLE kept AS SELECT * FROM ledger.record")
+            owner.execute(change.encode())
+            with pytest.raises(VerificationError) as refused_:
+                site.exported(main)
+            assert refused_.value.code == code
+            owner.execute("DELETE FROM ledger.record")
+            owner.execute("INSERT INTO ledger.record SELECT * FROM kept")
+            owner.execute("DROP TABLE kept")
+    assert not list(site.folder.glob("*.age"))
+    site.exported(main)

@@ -113,6 +113,22 @@ def write_export(
     yield _frame(_CHECKPOINT, note.encode())
 
 
+def checked(events: Iterable[StoredEvent], checkpoint: Checkpoint) -> Iterator[StoredEvent]:
+    """Pass on the events of a log if they are what was signed: an export that does not verify rescues nothing.
+
+    Raises `VerificationError`, which names the first leaf that is not what it should be, or in the end `log.root`.
+    """
+    tree, recorded_at = CompactRange(), 0
+    for event in events:
+        if commit(event.parts, event.salt, event.personal_salt) != event.commitment:
+            raise VerificationError(f"leaf {tree.size} has parts that its commitment is not of", code="log.commitment")
+        _check(event, tree.size, recorded_at)
+        recorded_at = event.recorded_at
+        tree.append(event.leaf_hash)
+        yield event
+    _check_root(checkpoint, tree)
+
+
 class AuditExport:
     """An export that is being read. Everything raises `VerificationError`, whatever the bytes are."""
 
@@ -190,6 +206,10 @@ def _check_end(header: ExportHeader, note: bytes, key: VerifierKey, tree: Compac
     checkpoint, _ = open_checkpoint(note, key)
     if checkpoint != Checkpoint(header.origin, header.size, checkpoint.root, checkpoint.extensions):
         raise VerificationError("the checkpoint is of another log or size than the header says", code="log.origin")
+    _check_root(checkpoint, tree)
+
+
+def _check_root(checkpoint: Checkpoint, tree: CompactRange) -> None:
     if (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
         raise VerificationError(
             f"the {tree.size} events do not give the root that was signed for size {checkpoint.size}", code="log.root"
