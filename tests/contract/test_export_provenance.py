@@ -56,6 +56,8 @@ def _recorded(world: Sequence[Happening]) -> list[Record]:
     """Record a world, with a decision among the events that names a thing in its tags."""
     made = records(world)
     noted = Noted().to_event(captured_by=MAKER, occurred_at=DAY_ZERO, tags=[f"item:{NAMED[0]}"])
+    # Whatever its parts hold, it is no event that happened to a thing.
+    noted = replace(noted, parts=replace(noted.parts, what=commission(1, NAMED[0]).parts().what))
     made.append(replace(made[-1], position=len(made) + 1, event=noted))
     # As the export holds them: with the ids and times that the log gave them.
     return [

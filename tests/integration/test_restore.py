@@ -247,7 +247,10 @@ def test_an_erasure_that_the_export_records_is_done_again_whatever_it_holds(site
         whole = [event for _, event in export.verified(key)]
         told_of = [event for _, event in later.verified(key)][5:]
     again = site.engine("again")
-    done = restore(again.urls.owner, again.ledger, [*whole, *told_of], erasures={}, named=frozenset({3}), personal=[])
+    listed = {one.position: one for one in erasures_after(main.ledger, 0, until=6)}
+    done = restore(
+        again.urls.owner, again.ledger, [*whole, *told_of], erasures=listed, named=frozenset({3}), personal=[]
+    )
     assert done == Restored(6, ())
     assert site.rows(again) == site.rows(main)
 

@@ -8,6 +8,9 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +91,24 @@ def test_a_file_cut_short_anywhere_is_refused() -> None:
         opened(data[: start + 2 * (CHUNK + TAG)])
     with pytest.raises(VerificationError):
         list(opened(data + b"\0"))
+
+
+def test_an_empty_last_chunk_is_refused() -> None:
+    """Two files of one plain text: the standard has a whole chunk be the last one."""
+
+    class Known:
+        def token(self, size: int) -> bytes:
+            return bytes(size)
+
+    whole = b"".join(encrypt([bytes(CHUNK)], PASSPHRASE, Known(), work=QUICK))
+    key = HKDF(algorithm=SHA256(), length=32, salt=bytes(16), info=b"payload").derive(bytes(16))
+    chunks = [
+        ChaCha20Poly1305(key).encrypt(bytes(11) + b"\0", bytes(CHUNK), None),
+        ChaCha20Poly1305(key).encrypt(bytes(10) + b"\1\1", b"", None),
+    ]
+    assert b"".join(opened(whole)) == bytes(CHUNK)
+    with pytest.raises(VerificationError, match="empty"):
+        opened(whole[: -CHUNK - TAG] + b"".join(chunks))
 
 
 @given(st.binary(max_size=200))

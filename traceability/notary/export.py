@@ -157,7 +157,7 @@ class AuditExport:
         while True:
             start = self._at
             kind, body = self._next()
-            if kind != _EVENT or self.erasures:
+            if kind != _EVENT:
                 break
             event = _event(body, self.header.first_position + tree.size)
             _check(event, tree.size, recorded_at)
