@@ -26,6 +26,7 @@ from api.traces import query_of, written_trace
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import ALL_PARTS, PUBLIC, Grant, Reader
+from traceability.ledger.event import UNREADABLE
 from traceability.ledger.index import Visibility
 from traceability.ledger.organisations import Organisations
 from traceability.notary.age import WORK
@@ -197,6 +198,16 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
     if known_at is None and answer is not None and isinstance(told := answer.get("known_at"), Decimal):
         known_at = int(told)
     index = ExportProvenance(events, reader=reader, known_at=known_at)
+    try:
+        return _answered(index, question, tree)
+    except UNREADABLE as error:
+        # Who signed the log is whom an auditor does not trust: parts that the index does not look at may hold anything.
+        raise InvalidInputError(
+            "An event that the answer is made of cannot be read", code="ledger.unreadable_parts"
+        ) from error
+
+
+def _answered(index: ExportProvenance, question: Question, tree: TreeOut | None) -> bytes:
     if isinstance(question, TraceQuestion):
         query = query_of(question.trace)
         return written_trace(question.trace, query, trace(index, query), tree)

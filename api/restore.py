@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from adapters.postgres.notary import find_log
-from adapters.postgres.restore import Restored, redacted_position, restore
+from adapters.postgres.restore import Restored, restore
 from adapters.signing import signing_key
 from api.notary import DEFAULT_HOST, key_path
-from api.wiring import Engine
+from api.wiring import INDEXER, Engine
 from traceability.errors import ConflictError, InvalidInputError
+from traceability.gs1.epcis.personal import PersonalMembers
+from traceability.ledger.event import LedgerEvent, Redacted, opaque_data, read_foreign
 from traceability.notary.content import decode_json
 from traceability.notary.encoding import text_of
 from traceability.notary.export import AuditExport, Erasure, ExportHeader
 from traceability.notary.note import VerifierKey
+from traceability.notary.ports import StoredEvent
 
 Progress = Callable[[int, int], None]
 _EVERY = 1_000
@@ -38,7 +41,7 @@ def restore_ledger(
 
     Raises `VerificationError`, `ConflictError` (`audit.same_origin`, `ledger.not_empty`, `ledger.restoring`) and
     `InvalidInputError`: `audit.not_first` for a log that does not begin its ledger, `audit.foreign_erasure` for an
-    erasure of another event than the one at its position.
+    erasure of another event than the one at its position, and what `restore` raises.
     """
     header = export.header
     if header.first_position != 1:
@@ -47,10 +50,11 @@ def restore_ledger(
             code="audit.not_first",
         )
     _require_other_origin(engine, header)
+    PersonalMembers(header.personal)  # refuses what could match nothing
     listed = {erasure.position: erasure for erasure in known if erasure.position <= header.size}
     named: set[int] = set()
     for number, (_, event) in enumerate(export.verified(key), 1):
-        if (position := redacted_position(event)) is not None:
+        if (position := _redacted_position(event)) is not None:
             named.add(position)
         if event.position in listed and listed[event.position].event_id != event.event_id:
             raise InvalidInputError(
@@ -71,6 +75,18 @@ def restore_ledger(
         personal=header.personal,
         progress=lambda done: progress(header.size + done, 2 * header.size),
     )
+
+
+def _redacted_position(event: StoredEvent) -> int | None:
+    """Return the position whose erasure an event records, None for every other event."""
+    # Most heads do not have the name, so most are not decoded.
+    if Redacted.type_name.encode() not in event.parts.head:
+        return None
+    event_type, _ = read_foreign(event.position, event.parts, INDEXER)
+    if event_type != Redacted.type_name:
+        return None
+    data = opaque_data(event.parts)
+    return Redacted.of(LedgerEvent(type=event_type, data=data, captured_by="", parts=event.parts)).position
 
 
 def _require_other_origin(engine: Engine, header: ExportHeader) -> None:

@@ -1,7 +1,7 @@
 """The provenance index over an audit export: positions from arrays in memory, events from the encrypted file.
 
-Nothing decrypted goes to the disk. Memory holds 12 bytes a tag that questions may ask for and some 20 an event, and of
-the events those that a question has looked at; a million events with ten items each take about 250 MB.
+Nothing decrypted goes to the disk. Memory holds 16 bytes a tag that may be asked for (40 while they are sorted) and
+12 an event; of the events only those that a question has looked at.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import ITEM, Reader
+from traceability.ledger.event import read_foreign
 from traceability.ledger.index import Indexer, MarkKind, TagHash, Visibility, tag_hash
-from traceability.notary.errors import VerificationError
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
@@ -31,17 +30,11 @@ _ASKED_FOR: Final = ("item:", "lot:", "transformation:")
 _EVERY: Final = 1_000  # events between two words about progress
 
 
-class _Head(msgspec.Struct):
-    type: str
-
-
-_type_of: Final = msgspec.json.Decoder(_Head).decode
-
-
 class ExportedEvents:
     """The events of an export whose leaves, root and checkpoint were verified, and what finds them.
 
-    `progress` is told the events that were read and how many there are. Raises `VerificationError`.
+    `progress` is told the events that were read and how many there are. Raises `VerificationError`, and
+    `InvalidInputError` (`ledger.unreadable_parts`).
     """
 
     def __init__(
@@ -93,14 +86,8 @@ class ExportedEvents:
         return self._export.event_at(self._starts[position - self.header.first_position], position)
 
     def _take_in(self, event: StoredEvent, indexer: Indexer, tags: array[int], tagged: array[int]) -> int:
-        try:
-            index = indexer(event.parts)
-            epcis = _type_of(event.parts.head).type in EPCIS_TYPES
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
-            raise VerificationError(
-                f"the parts of the event at position {event.position} cannot be read", code="audit.parts"
-            ) from error
-        if epcis:
+        event_type, index = read_foreign(event.position, event.parts, indexer)
+        if event_type in EPCIS_TYPES:
             hashes = {self.hash_of(tag) for tag in index.tags if tag.startswith(_ASKED_FOR)}
             tags.extend(hashes)
             tagged.extend([event.position] * len(hashes))

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
 import psycopg
 from psycopg import sql
 
@@ -25,11 +24,10 @@ from adapters.postgres.reindex import TABLES
 from adapters.postgres.rows import row_count, rows_of
 from traceability.errors import ConflictError
 from traceability.ledger.commitment import ERASED_SIZE, part_commitments
-from traceability.ledger.event import LedgerEvent, Redacted
+from traceability.ledger.event import LedgerEvent, Redacted, read_foreign
 from traceability.ledger.index import Visibility
 from traceability.ledger.parts import PERSONAL
 from traceability.ledger.store import Prepared, check_names
-from traceability.notary.errors import VerificationError
 from traceability.notary.export import Erasure
 from traceability.notary.ports import StoredEvent
 
@@ -43,33 +41,6 @@ class Restored:
 
     events: int
     erased: tuple[int, ...]
-
-
-class _Head(msgspec.Struct):
-    type: str
-
-
-_type_of: Final = msgspec.json.Decoder(_Head).decode
-
-
-def redacted_position(event: StoredEvent) -> int | None:
-    """Return the position whose erasure an event records, None for every other event."""
-    if Redacted.type_name.encode() not in event.parts.head or _type_of(event.parts.head).type != Redacted.type_name:
-        return None
-    try:
-        return msgspec.json.decode(event.parts.more, type=_Redaction).payload.position
-    except msgspec.MsgspecError as error:
-        raise VerificationError(
-            f"the erasure at position {event.position} cannot be read", code="audit.parts"
-        ) from error
-
-
-class _Position(msgspec.Struct):
-    position: int
-
-
-class _Redaction(msgspec.Struct):
-    payload: _Position
 
 
 def restore(
@@ -89,7 +60,8 @@ def restore(
     in `named`, the erasures that the events record, are recorded behind the events. `personal` is the list of members
     that a ledger without one gets.
 
-    Raises `ConflictError`: `ledger.not_empty`, `ledger.restoring` while another process does this.
+    Raises `ConflictError`: `ledger.not_empty`, `ledger.restoring` while another process does this; `InvalidInputError`:
+    `ledger.unreadable_parts`, `ledger.unprintable_name`.
     """
     with connect(owner_url) as connection, _alone(connection, ledger):
         _require_empty(connection, ledger)
@@ -183,12 +155,7 @@ class _Writer:
 
 
 def _prepared(ledger: PostgresLedger, stored: StoredEvent) -> Prepared:
-    try:
-        index, event_type = ledger.rules.indexer(stored.parts), _type_of(stored.parts.head).type
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
-        raise VerificationError(
-            f"the parts of the event at position {stored.position} cannot be read", code="audit.parts"
-        ) from error
+    event_type, index = read_foreign(stored.position, stored.parts, ledger.rules.indexer)
     check_names(event_type, index.visibility)
     event = LedgerEvent(type=event_type, data=b"", captured_by="", parts=stored.parts)
     return Prepared(event, index, stored.event_id, stored.salt, stored.personal_salt, stored.commitment)

@@ -22,7 +22,6 @@ from traceability.ledger.event import DecisionPayload
 from traceability.ledger.index import MarkKind, TagHash, tag_hash
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Record
-from traceability.notary.errors import VerificationError
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.provenance import TraceQuery, trace
@@ -137,9 +136,9 @@ def test_a_position_that_the_export_lacks_is_refused() -> None:
 @pytest.mark.parametrize("head", [b"", b"[]", b"{}", b'{"type":1}', b"{", b'{"type":"epcis.object_event.v2"}', b"\xff"])
 def test_parts_that_cannot_be_read_are_named(head: bytes) -> None:
     data = export_of(stored([commission(1, pack(1)).parts(), Parts(head)]))
-    with pytest.raises(VerificationError, match="position 2") as refused:
+    with pytest.raises(InvalidInputError, match="position 2") as refused:
         ExportedEvents(opened(data), KEY.verifier, index_rows)
-    assert refused.value.code == "audit.parts"
+    assert refused.value.code == "ledger.unreadable_parts"
 
 
 def test_an_export_without_events_answers_nothing() -> None:

@@ -171,6 +171,7 @@ def changed_exports(log: MadeUpLog) -> Iterator[tuple[str, str, list[StoredEvent
     yield "log.leaf", "leaf 299 ", with_one(299, event_id=UUID(int=9))
     yield "log.leaf", "leaf 299 ", with_one(299, recorded_at=records[299].recorded_at + 1)
     yield "log.time", "leaf 9 ", with_one(9, recorded_at=1)
+    yield "log.time", "leaf 299 .* 9999", with_one(299, recorded_at=1 << 60)
     yield "log.erased_content", "leaf 7 ", with_one(7, parts=replace(records[7].parts, source=b"<a/>"))
     yield "log.time", "leaf 4 ", [*records[:3], records[4], records[3], *records[5:]]
     yield "log.root", "299 events", records[:-1]

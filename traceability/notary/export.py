@@ -27,6 +27,7 @@ from traceability.notary.ports import StoredEvent
 MAGIC: Final = b"trace-audit/1\n"
 _HEADER, _EVENT, _ERASURE, _CHECKPOINT = b"H", b"E", b"R", b"C"
 _FRAME: Final = 5
+_END_OF_TIME: Final = 253_402_300_799_999_999  # microseconds; what comes later has no date in most calendars
 _FIXED: Final = 16 + 8 + HASH_SIZE + SALT_SIZE + 1
 
 
@@ -194,6 +195,8 @@ class AuditExport:
 
 
 def _check(event: StoredEvent, leaf: int, recorded_at: int) -> None:
+    if event.recorded_at > _END_OF_TIME:
+        raise VerificationError(f"leaf {leaf} was recorded after the year 9999", code="log.time")
     if event.recorded_at < recorded_at:
         raise VerificationError(f"leaf {leaf} was recorded before the one ahead of it", code="log.time")
     if len(event.personal_salt) == ERASED_SIZE and (event.parts.personal or event.parts.source):
