@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -32,3 +34,38 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in its place, wholly or not at all, durable on return; the caller sees to it that it is alone.
+
+    What a writer that died has left beside it is overwritten.
+    """
+    changed = make_folders(path.parent) | {path.parent}
+    temporary = path.with_name(f".{path.name}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    for folder in changed:
+        sync_folder(folder)
+
+
+def create_secret(path: Path, content: bytes) -> None:
+    """Make a file that only its owner may read, durable on return, unless another process has made it meanwhile."""
+    changed = make_folders(path.parent) | {path.parent}
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, does not replace what is there.
+        with suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        Path(temporary).unlink()
+    for folder in changed:
+        sync_folder(folder)

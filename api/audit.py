@@ -18,10 +18,10 @@ from adapters.postgres.connection import open_pool
 from adapters.postgres.erasure import erasures_after
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.ledgers import personal_members
-from adapters.postgres.notary import find_log
+from adapters.postgres.notary import find_logs
 from api.codes import read_code
 from api.provenance import item_out, microseconds_of
-from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, TraceIn, TreeOut
+from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, TraceIn, TreeOut, Trees
 from api.traces import query_of, written_trace
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
@@ -74,13 +74,14 @@ def export_log(
     """
     with open_pool(engine.urls.owner, max_size=2) as pool:
         ledger = PostgresLedger(pool, engine.rules, name=engine.ledger.name, organisation=engine.settings.organisation)
-        database = find_log(pool, ledger.ledger_id, log)
-        if database is None:
+        logs = [one for one in find_logs(pool, ledger.ledger_id) if log in (None, one.identity.name)]
+        if not logs:
             raise NotFoundError(
                 f"The ledger {ledger.name} has no log{'' if log is None else f' {log}'}",
                 code="log.unknown",
                 hint="The server makes it, and so does: traceability log integrate",
             )
+        database = logs[-1]
         signed = database.last_signed() if until is None else database.signed_at_size(until)
         if signed is None and until is None:
             raise NotPublishedError("nothing of this log is signed yet", hint="Run: traceability log integrate")
@@ -192,14 +193,14 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
     `known_at` and the size of the published tree are those of the answer that it is to be compared with, else those of
     the export. Raises as the HTTP interface does.
     """
-    tree = _tree(events.header, answer)
+    trees = _trees(events.header, answer)
     asked = question.trace if isinstance(question, TraceQuestion) else question
     known_at = asked.known_at
     if known_at is None and answer is not None and isinstance(told := answer.get("known_at"), Decimal):
         known_at = int(told)
     index = ExportProvenance(events, reader=reader, known_at=known_at)
     try:
-        return _answered(index, question, tree)
+        return _answered(index, question, trees)
     except UNREADABLE as error:
         # Who signed the log is whom an auditor does not trust: parts that the index does not look at may hold anything.
         raise InvalidInputError(
@@ -207,14 +208,14 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
         ) from error
 
 
-def _answered(index: ExportProvenance, question: Question, tree: TreeOut | None) -> bytes:
+def _answered(index: ExportProvenance, question: Question, trees: Trees) -> bytes:
     if isinstance(question, TraceQuestion):
         query = query_of(question.trace)
-        return written_trace(question.trace, query, trace(index, query), tree)
+        return written_trace(question.trace, query, trace(index, query), trees)
     identifier = read_code(question.item)
     as_of = None if question.as_of is None else microseconds_of(question.as_of)
     found = item_history(index, thing_of(identifier.uri), as_of)
-    return item_out(found, identifier, tree, question.limit).model_dump_json().encode()
+    return item_out(found, identifier, trees, question.limit).model_dump_json().encode()
 
 
 def difference(answer: Mapping[str, Any], recomputed: Mapping[str, Any]) -> Difference | None:
@@ -254,20 +255,21 @@ def _differences(pointer: str, answer: object, recomputed: object) -> Iterator[D
         yield Difference(pointer, answer, recomputed)
 
 
-def _tree(header: ExportHeader, answer: Mapping[str, Any] | None) -> TreeOut | None:
+def _trees(header: ExportHeader, answer: Mapping[str, Any] | None) -> Trees:
     size: object = header.size
     if answer is not None and "log" in answer:
         if answer["log"] is None:
-            return None
+            return Trees(())
         # How much was published at that moment is the one thing that the events do not tell.
         size = answer["log"].get("size") if isinstance(answer["log"], dict) else None
-    return TreeOut(
+    tree = TreeOut(
         name=header.log,
         origin=header.origin,
         vkey=header.vkey,
         first_position=header.first_position,
         size=int(size) if isinstance(size, int | Decimal) else header.size,
     )
+    return Trees((tree,))
 
 
 def _readers(organisations: Organisations) -> Iterator[dict[str, Any]]:

@@ -11,28 +11,36 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from api.notary import writable_log
+from api.meta_log import MetaLog
+from api.notary import published_log, published_logs, writable_log
 from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
+from traceability.notary.cosigning import UnmetQuorumError
 from traceability.notary.errors import StaleCheckpointError
 from traceability.notary.log import Log
+from traceability.notary.ports import LogDatabase
 
 POLL_SECONDS: Final = 0.2
 FOLLOW_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 5.0
+QUORUM_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _log: Final = structlog.stdlib.get_logger("api.integrator")
 
 
 class Integrator:
     """Leads when no other process does, else stands by.
 
-    A database or disk that fails is tried again. A log that was rolled back or damaged is not, nor after an error that
-    nobody expected: nothing is signed, and `problem` says why until the server is started again.
+    A database or disk that fails is tried again, and so are witnesses, after longer and longer pauses. A log that was
+    rolled back or damaged is not, nor after an error that nobody expected: nothing is signed, and `problem` says why
+    until the server is started again.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        name = engine.settings.log_meta_ledger
+        self._meta = None if name is None else MetaLog(engine, name)
         self._stopping = threading.Event()
+        self._unmet = 0
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
 
@@ -49,6 +57,11 @@ class Integrator:
         while not self._stopping.is_set():
             try:
                 self._lead()
+            except UnmetQuorumError as error:
+                self.problem = error
+                _log.warning("checkpoint not cosigned", code=error.code, reason=error.message)
+                self._stopping.wait(QUORUM_SECONDS[min(self._unmet, len(QUORUM_SECONDS) - 1)])
+                self._unmet += 1
             except (psycopg.Error, PoolTimeout, UnavailableError, StaleCheckpointError, OSError) as error:
                 self.problem = _unavailable(error)
                 _log.warning("log not integrated", code=self.problem.code, reason=self.problem.message)
@@ -67,17 +80,30 @@ class Integrator:
         database, log = writable_log(self._engine)
         with database.leadership() as leads:
             if leads:
-                self._integrate(log)
+                self._record_all()
+                self._integrate(database, log)
                 return
             self.problem = None
         self._stopping.wait(FOLLOW_SECONDS)
 
-    def _integrate(self, log: Log) -> None:
+    def _integrate(self, database: LogDatabase, log: Log) -> None:
+        published = published_log(self._engine, database.identity.name)
         while not self._stopping.is_set():
             checkpoint = log.integrate()
-            self.problem = None
+            self.problem, self._unmet = None, 0
+            ended = checkpoint is None and database.identity.last_position is not None
+            if self._meta is not None:
+                self._meta.record(published, now=ended)
+            if ended:
+                return  # closed, and published to its end: the next log is this ledger's now
             if checkpoint is None:
                 self._stopping.wait(POLL_SECONDS)
+
+    def _record_all(self) -> None:
+        """Record what a leader published that died before it was recorded: of a closed log nobody would again."""
+        if self._meta is not None:
+            for log in published_logs(self._engine):
+                self._meta.record(log, now=True)
 
 
 @contextmanager

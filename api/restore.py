@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from adapters.postgres.notary import find_log
 from adapters.postgres.restore import Restored, restore
-from adapters.signing import signing_key
-from api.notary import DEFAULT_HOST, key_path
+from api.log_keys import environment_keys, key_path, new_key
+from api.notary import DEFAULT_HOST
 from api.wiring import INDEXER, Engine
 from traceability.errors import ConflictError, InvalidInputError
 from traceability.gs1.epcis.personal import PersonalMembers
@@ -23,10 +23,15 @@ _EVERY = 1_000
 
 
 def read_erasures(data: bytes) -> list[Erasure]:
-    """Read the list that `ledger erasures --json` prints; raises `VerificationError`, which is `InvalidInputError`."""
-    listed = decode_json(text_of(data, "the list of erasures"), "the list of erasures", number=int)
-    if not isinstance(listed, list):
-        raise InvalidInputError("The list of erasures is not a JSON array", code="audit.erasure")
+    """Read a list of erasures: the array that `ledger erasures --json` prints, or the lines of `erasures/` in the data.
+
+    Raises `VerificationError`, which is `InvalidInputError`.
+    """
+    text = text_of(data, "the list of erasures")
+    if text.lstrip().startswith("["):
+        listed = decode_json(text, "the list of erasures", number=int)
+    else:
+        listed = [decode_json(line, "a line of the list of erasures", number=int) for line in text.split("\n") if line]
     return [Erasure.of(members) for members in listed]
 
 
@@ -91,12 +96,14 @@ def _redacted_position(event: StoredEvent) -> int | None:
 
 def _require_other_origin(engine: Engine, header: ExportHeader) -> None:
     """Refuse to go on under the exported log's name: whoever signed for it may have signed more than the export has."""
-    log, path = find_log(engine.pool, engine.ledger.ledger_id), key_path(engine.settings)
-    origin = engine.settings.log_origin or f"{DEFAULT_HOST}/{engine.ledger.name}"
+    log, settings = find_log(engine.pool, engine.ledger.ledger_id), engine.settings
+    origin = settings.log_origin or f"{DEFAULT_HOST}/{engine.ledger.name}"
     if log is not None:
         origin = log.identity.origin
-    elif path.exists():
-        origin = signing_key(path, origin, engine.entropy).name
+    elif (own := environment_keys(settings)) or key_path(settings, engine.ledger.name).exists():
+        # What the first log would be called, whose key is here already.
+        key = own[0] if own else new_key(settings, engine.entropy, log=engine.ledger.name, origin=None, fallback=origin)
+        origin = key.name
     if origin == header.origin:
         raise ConflictError(
             f"The log of this ledger would be called {origin}, as the exported one",

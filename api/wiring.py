@@ -20,12 +20,14 @@ from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
 from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
+from api.policy import witnesses_of
 from api.settings import Settings
 from traceability.errors import ConflictError, UnavailableError
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.index import Indexer
 from traceability.ledger.organisations import LOCAL
 from traceability.ledger.store import LedgerRules
+from traceability.notary.cosigning import Witnesses
 from traceability.ports import Clock, Entropy
 
 INDEXER: Final[Indexer] = index_rows
@@ -47,6 +49,7 @@ class Engine:
     visibility: PostgresVisibility
     jobs: PostgresCaptureJobs
     spool: Spool
+    witnesses: Witnesses | None = None
 
     @property
     def event_queries(self) -> PostgresEventQueries:
@@ -79,6 +82,17 @@ def spool_of(settings: Settings, ledger: str) -> Spool:
 
 
 @contextmanager
+def open_database(settings: Settings) -> Iterator[DatabaseUrls]:
+    """Give the database's URLs, after migrating it if it is private.
+
+    Raises as `database_urls` does, and `UnavailableError` (`migrate.pending`) when a real one lacks migrations.
+    """
+    with database_urls(database_settings(settings)) as urls:
+        _bring_up_to_date(urls, private=settings.database_url is None)
+        yield urls
+
+
+@contextmanager
 def open_engine(settings: Settings) -> Iterator[Engine]:
     """Connect, or start the private server, and put everything together.
 
@@ -88,20 +102,35 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
     """
     clock, entropy = SystemClock(), SystemEntropy()
     private = settings.database_url is None
-    with database_urls(database_settings(settings)) as urls:
-        _bring_up_to_date(urls, private=private)
-        with open_pool(urls.runtime, max_size=settings.pool_size) as pool:
-            rules = LedgerRules(indexer=INDEXER, content_digest=content_digest, clock=clock, entropy=entropy)
-            ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
-            organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
-            if private and not organisations.all():
-                with suppress(ConflictError):  # another process that came first at the same moment
-                    organisations.add(LOCAL)
-            visibility = PostgresVisibility(pool, ledger.ledger_id)
-            lease_us = settings.capture_lease_seconds * 1_000_000
-            jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock, lease_us=lease_us)
-            spool = spool_of(settings, settings.ledger)
-            yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
+    with (
+        witnesses_of(settings) as witnesses,
+        open_database(settings) as urls,
+        open_pool(urls.runtime, max_size=settings.pool_size) as pool,
+    ):
+        rules = LedgerRules(indexer=INDEXER, content_digest=content_digest, clock=clock, entropy=entropy)
+        ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
+        organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
+        if private and not organisations.all():
+            with suppress(ConflictError):  # another process that came first at the same moment
+                organisations.add(LOCAL)
+        visibility = PostgresVisibility(pool, ledger.ledger_id)
+        lease_us = settings.capture_lease_seconds * 1_000_000
+        jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock, lease_us=lease_us)
+        spool = spool_of(settings, settings.ledger)
+        yield Engine(
+            settings,
+            clock,
+            entropy,
+            urls,
+            pool,
+            rules,
+            ledger,
+            organisations,
+            visibility,
+            jobs,
+            spool,
+            witnesses,
+        )
 
 
 def _bring_up_to_date(urls: DatabaseUrls, *, private: bool) -> None:

@@ -87,21 +87,30 @@ def consistency_holds(old_size: int, new_size: int, old_root: bytes, new_root: b
 
     The empty tree is extended by every tree, which needs no proof and is therefore the caller's rule: size 0 is False.
     """
-    if not 0 < old_size <= new_size or any(len(node) != HASH_SIZE for node in (old_root, new_root, *path)):
-        return False
+    return roots_from_path(old_size, new_size, old_root, path) == (old_root, new_root)
+
+
+def roots_from_path(old_size: int, new_size: int, old_root: bytes, path: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """Rebuild both roots from a consistency path, or None when the path cannot belong to trees of these sizes.
+
+    A path that gives the new root and another old root proves that the new tree extends another tree of `old_size`
+    leaves. Where that size is a power of two the path has no node for it, and `old_root` itself comes back.
+    """
+    if not 0 < old_size <= new_size or any(len(node) != HASH_SIZE for node in (old_root, *path)):
+        return None
     if old_size == new_size:
-        return not path and old_root == new_root
+        return None if path else (old_root, old_root)
     # The root of a complete old tree is itself the first node of the path.
     nodes = [old_root, *path] if old_size & (old_size - 1) == 0 else list(path)
     if not path:
-        return False
+        return None
     fn, sn = old_size - 1, new_size - 1
     while fn & 1:
         fn, sn = fn >> 1, sn >> 1
     old = new = nodes[0]
     for node in nodes[1:]:
         if sn == 0:
-            return False
+            return None
         if fn & 1 or fn == sn:
             old, new = node_hash(node, old), node_hash(node, new)
             while not fn & 1 and fn:
@@ -109,7 +118,7 @@ def consistency_holds(old_size: int, new_size: int, old_root: bytes, new_root: b
         else:
             new = node_hash(new, node)
         fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and old == old_root and new == new_root
+    return (old, new) if sn == 0 else None
 
 
 class CompactRange:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from traceability.ledger.commitment import entry_of
-from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.errors import ClosedLogError
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
 
 
 class MemoryLogDatabase:
@@ -17,6 +19,7 @@ class MemoryLogDatabase:
         self.identity = identity
         self.records = records
         self.signed: dict[int, SignedCheckpoint] = {}
+        self.cosigned: dict[int, dict[str, Cosignature]] = {}
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -30,8 +33,13 @@ class MemoryLogDatabase:
                 self._lock.release()
 
     def sequenced(self) -> int:
-        """Return the number of leaves."""
-        return len(self.records)
+        """Return the number of leaves: of a closed log no more than it has."""
+        final = self.identity.final_size
+        return len(self.records) if final is None else min(final, len(self.records))
+
+    def close(self) -> None:
+        """Close the log after its last record."""
+        self.identity = replace(self.identity, last_position=self.identity.first_position + len(self.records) - 1)
 
     def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
         """Return leaves start … end−1."""
@@ -56,7 +64,19 @@ class MemoryLogDatabase:
 
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         """Store a checkpoint and return what is stored for its size."""
+        final = self.identity.final_size
+        if final is not None and signed.checkpoint.size > final:
+            raise ClosedLogError(f"the log {self.identity.name} was closed at size {final}")
         return self.signed.setdefault(signed.checkpoint.size, signed)
+
+    def cosignatures(self, size: int) -> Sequence[Cosignature]:
+        """Return the cosignatures of the checkpoint of this tree size."""
+        return list(self.cosigned.get(size, {}).values())
+
+    def keep_cosignatures(self, size: int, cosignatures: Sequence[Cosignature]) -> None:
+        """Store cosignatures; of two by one key, the first stays."""
+        for cosignature in cosignatures:
+            self.cosigned.setdefault(size, {}).setdefault(cosignature.vkey, cosignature)
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
         """Yield every signed checkpoint, in order of size."""
@@ -65,4 +85,10 @@ class MemoryLogDatabase:
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order of position."""
-        yield from list(self.records)
+        yield from list(self.records)[: self.identity.final_size]
+
+    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
+        """Yield the records of one type after the end of a closed log."""
+        named = f'"type":"{type_name}"'.encode()
+        if (final := self.identity.final_size) is not None:
+            yield from (record for record in list(self.records)[final:] if named in record.parts.head)

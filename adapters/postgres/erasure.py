@@ -14,17 +14,18 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import psycopg
-from eventsourcing.dcb.api import DCBQuery, DCBQueryItem
 from psycopg import sql
 
 from adapters.postgres import findings
 from adapters.postgres.connection import NO_LIMITS, connect
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.outcome import reading
 from adapters.postgres.stored import RECORD_COLUMNS, record_of_row
 from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.ledger.commitment import ERASED_SIZE, part_commitments
 from traceability.ledger.event import Redacted
 from traceability.ledger.parts import PERSONAL
+from traceability.ledger.store import Record
 from traceability.notary.export import Erasure
 
 _DEAD_ROWS: Final = re.compile(r"\d+")
@@ -68,15 +69,27 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
         return ledger.append_on(connection, [ledger.prepare(redacted)])
 
 
+def redactions(ledger: PostgresLedger, after: int) -> Iterator[tuple[int, Redacted, Record]]:
+    """Yield what was erased by events after a position: where it was recorded, what it says, and what it erased.
+
+    Looks at every record after the position.
+    """
+    with reading(ledger.pool) as connection:
+        rows = connection.execute(
+            "SELECT position FROM ledger.record WHERE ledger_id = %s AND position > %s AND type = %s ORDER BY position",
+            [ledger.ledger_id, after, Redacted.type_name],
+        ).fetchall()
+    for record in ledger.records([position for (position,) in rows]):
+        redacted = Redacted.of(record.event)
+        for erased in ledger.records([redacted.position]):
+            yield record.position, redacted, erased
+
+
 def erasures_after(ledger: PostgresLedger, position: int, *, until: int) -> Iterator[Erasure]:
     """Yield the erasures that were recorded after `position`, of events up to `until`, in order."""
-    for found in ledger.read(DCBQuery(items=[DCBQueryItem(types=[Redacted.type_name])]), after=position):
-        redacted = Redacted.of(found.event)
-        for record in ledger.records([redacted.position]):
-            if record.position <= until and record.event.event_id is not None:
-                yield Erasure(
-                    record.position, record.event.event_id, redacted.reason, redacted.authority, found.position
-                )
+    for recorded, redacted, record in redactions(ledger, position):
+        if record.position <= until and record.event.event_id is not None:
+            yield Erasure(record.position, record.event.event_id, redacted.reason, redacted.authority, recorded)
 
 
 def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float] = (10.0, 25.0)) -> None:

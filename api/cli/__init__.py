@@ -15,7 +15,23 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import audit, db, demo, feed, finding, item, key, label, ledger, log, organisation, serve, trace
+from api.cli import (
+    audit,
+    db,
+    demo,
+    evidence,
+    feed,
+    finding,
+    item,
+    key,
+    label,
+    ledger,
+    log_chain,
+    organisation,
+    serve,
+    trace,
+    witness,
+)
 from api.cli.context import exit_code, note, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -37,8 +53,10 @@ app.add_typer(feed.app)
 app.add_typer(finding.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
-app.add_typer(log.app)
+app.add_typer(log_chain.app)
 app.add_typer(audit.app)
+app.add_typer(evidence.app)
+app.add_typer(witness.app)
 app.add_typer(organisation.app)
 app.add_typer(key.app)
 

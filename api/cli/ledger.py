@@ -10,7 +10,6 @@ from uuid import UUID
 import typer
 
 from adapters.exports.files import read_file
-from adapters.postgres.connection import database_urls
 from adapters.postgres.erasure import erase as destroy
 from adapters.postgres.erasure import erasures_after
 from adapters.postgres.erasure import purge as rewrite
@@ -29,8 +28,9 @@ from api.cli.context import (
     progress_bar,
     settings_for,
 )
+from api.erasures import keep_erasures
 from api.restore import read_erasures, restore_ledger
-from api.wiring import Engine, database_settings
+from api.wiring import Engine, open_database
 from traceability.errors import ConflictError, NotFoundError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.erasure import erasure_requests
@@ -59,14 +59,14 @@ def add(
     Example: `traceability ledger add drugs --personal https://clinic.example/ns#patient`
     """
     PersonalMembers(personal or ())
-    with database_urls(database_settings(settings_for())) as urls:
+    with open_database(settings_for()) as urls:
         _show([add_ledger(urls.owner, name, personal or ())], json=json)
 
 
 @app.command("list")
 def list_ledgers(*, json: JSON = False) -> None:
     """List the ledgers with their sizes."""
-    with database_urls(database_settings(settings_for())) as urls:
+    with open_database(settings_for()) as urls:
         _show(ledgers(urls.runtime), json=json)
 
 
@@ -85,7 +85,7 @@ def personal(
     """
     PersonalMembers(member)  # refuses what could match nothing
     settings = settings_for(ledger=ledger)
-    with database_urls(database_settings(settings)) as urls:
+    with open_database(settings) as urls:
         _show([set_personal_members(urls.owner, settings.ledger, member)], json=json)
 
 
@@ -120,6 +120,7 @@ def erase(
             done = [(position, destroy(engine.urls.owner, engine.ledger, position, reason=reason, authority=authority))]
         else:
             done = list(_execute(engine))
+        keep_erasures(engine)
         if purge and done:
             rewrite(engine.urls.owner, [position for position, _ in done])
     if json:
@@ -165,7 +166,7 @@ def purge(
     What `ledger erase --no-purge` put off, or what a purge that failed has to do again. Appends wait meanwhile. The
     tables of findings are rewritten too; without a position they alone are, as after `finding dismiss --forget`.
     """
-    with database_urls(database_settings(settings_for())) as urls:
+    with open_database(settings_for()) as urls:
         rewrite(urls.owner, positions or ())
     if json:
         print_json({"purged": positions or []})
@@ -211,7 +212,9 @@ def restore(
     key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The public key of the log that was exported.")],
     erased: Annotated[
         Path | None,
-        typer.Option("--erased", metavar="FILE", help="What was erased later, as `ledger erasures --json` said."),
+        typer.Option(
+            "--erased", metavar="FILE", help="What was erased later: of `ledger erasures --json`, or from erasures/."
+        ),
     ] = None,
     passphrase_file: PassphraseFile = None,
     ledger: LedgerName = None,
@@ -236,6 +239,7 @@ def restore(
     with operated(ledger) as engine, read_file(file, passphrase) as plain, progress_bar("events") as progress:
         export = AuditExport(plain)
         restored = restore_ledger(engine, export, verifier, known, progress)
+        keep_erasures(engine)
         name = engine.ledger.name
     if json:
         print_json({"ledger": name, "events": restored.events, "erased": restored.erased})

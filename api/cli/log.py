@@ -21,14 +21,22 @@ from api.cli.context import (
     print_json,
 )
 from api.notary import integrate_all, published_log, receipt
+from api.policy import verifiers_policy
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
-from traceability.notary.verify import verify_receipt
+from traceability.notary.policy import Policy
+from traceability.notary.trust import Trust
+from traceability.notary.verify import verify as verify_proof
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
+
+LogName = Annotated[
+    str | None,
+    typer.Option("--log", metavar="NAME", help="Of this log of the ledger.", show_default="the one that is added to"),
+]
 
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
 
@@ -44,10 +52,10 @@ def integrate(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) 
 
 
 @app.command()
-def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def checkpoint(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the published checkpoint, as it is signed."""
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         served = log.served()
     if served is None:
         raise NotPublishedError("nothing of this log is published yet", hint="Run: traceability log integrate")
@@ -59,14 +67,29 @@ def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False)
 
 
 @app.command()
-def key(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def key(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the log's public key, with which anyone verifies its receipts."""
     with opened(ledger, as_) as engine:
-        identity = published_log(engine).database.identity
+        identity = published_log(engine, name).database.identity
     if json:
         print_json({"name": identity.name, "origin": identity.origin, "vkey": identity.vkey})
     else:
         typer.echo(identity.vkey)
+
+
+@app.command()
+def policy(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+    """Print the policy with which anyone verifies the log's receipts: its key, its witnesses, their quorum.
+
+    Example: `traceability log policy > dairy.policy`
+    """
+    with opened(ledger, as_) as engine:
+        log = published_log(engine)
+        data = verifiers_policy(engine.settings, log.name, log.key).encode()
+    if json:
+        print_json({"name": log.name, "policy": data.decode("utf-8", "replace")})
+    else:
+        typer.echo(data, nl=False)
 
 
 @app.command()
@@ -98,23 +121,44 @@ def prove(
 def verify(
     file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
     *,
-    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
+    key: Annotated[
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's public key; may be repeated.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to tell of; may be repeated.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE", help="Logs, witnesses and quorum (C2SP tlog-policy).")
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Check a receipt with the log's public key alone; exit 1 if it does not hold.
+    """Check a receipt with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
-    Needs no database and no network; `python -m traceability.notary.verify` is the same without this program's
-    dependencies. Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    With a policy, its quorum of witnesses must have signed the checkpoint. Needs no database and no network;
+    `python -m traceability.notary.verify` is the same without this program's dependencies.
+
+    For example:
+
+    - `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    - `traceability log verify pack.tlog-proof --policy dairy.policy`
     """
+    if not key and policy is None:
+        raise typer.BadParameter("give the log's key, or a policy that names it", param_hint="--key, --policy")
     try:
-        verifier = VerifierKey.parse(key)
+        trust = Trust(
+            tuple(map(VerifierKey.parse, key or ())),
+            tuple(map(VerifierKey.parse, witness or ())),
+            Policy.parse(policy.read_bytes()) if policy else None,
+        )
     except VerificationError as error:
-        raise typer.BadParameter(error.message, param_hint="--key") from error
+        raise typer.BadParameter(error.message, param_hint="--key, --witness, --policy") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{policy} cannot be read: {error.strerror}", param_hint="--policy") from error
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    verified = verify_receipt(data, verifier)
+    verified = verify_proof(data, trust)
     opening = verified.opening
     if json:
         shown = opening.shown()
@@ -129,6 +173,8 @@ def verify(
                 "head": shown.head.decode(),
                 "items": [content.decode() for content in shown.what],
                 "withheld": opening.closed(),
+                "quorum": verified.signed.quorum,
+                "cosignatures": [{"witness": name, "time": seconds} for name, seconds in verified.cosignatures],
             }
         )
     else:
@@ -136,13 +182,13 @@ def verify(
 
 
 @app.command()
-def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def fsck(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Rebuild every leaf, tile and signed root and compare; exit 1 and name what is bad.
 
     Reads the whole log. Lawful erasure is told from tampering by the event that names it.
     """
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         note("Reading the records …")
         database = check_database(log.database)
         note("Reading the files …")
@@ -154,6 +200,11 @@ def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> No
         note(f"{leaf}{finding.message} ({finding.code})")
     if not (database.clean and files.clean):
         raise typer.Exit(EXIT_FALSE)
+    if log.database.identity.abandoned_note is not None:
+        note(
+            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {database.leaves}."
+            " The others are beyond it."
+        )
     note(
         f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"
         f" {counted(files.files, 'tile')}, {counted(database.erased, 'lawful erasure')}."

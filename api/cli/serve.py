@@ -18,7 +18,7 @@ from api.wiring import open_engine
 from traceability.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
 # The web framework and its server are imported where they are needed: they take half of the time in which
 # `traceability --version` and every other command start.
@@ -66,7 +66,7 @@ def serve(
         run(app, listener)
 
 
-def run(app: FastAPI, listener: socket.socket) -> None:
+def run(app: Starlette, listener: socket.socket) -> None:
     """Answer requests that come to `listener` until the process is told to stop."""
     import uvicorn  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from api.app import create_app
 from api.cli.serve import address_of, listen
@@ -57,7 +58,7 @@ def app(engine: Engine) -> FastAPI:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[httpx.Client]:
+def serving(app: Starlette) -> Iterator[httpx.Client]:
     """Serve the application on a free port, from a thread, and give a client of it."""
     with closing(listen("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))

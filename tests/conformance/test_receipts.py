@@ -361,6 +361,7 @@ def test_a_proof_without_an_opening_proves_no_event() -> None:
 
 def test_a_witness_is_reported_and_never_enough() -> None:
     body = LogProof.parse(ONE_PACK.encode()).checkpoint.partition("\n\n")[0] + "\n"
+    # By hand, from what the standard says is signed.
     signer = SigningKey("witness.example/w1", bytes(range(1, 33)))
     witness = VerifierKey(signer.name, Algorithm.COSIGNATURE, signer.verifier.public_key)
     time = 1_772_352_901

@@ -17,6 +17,7 @@ from adapters.memory.notary import MemoryLogDatabase
 from adapters.tiles import MemoryTileStore
 from traceability.ledger.commitment import commit, entry_of, leaf_hash
 from traceability.ledger.parts import Parts
+from traceability.notary.cosigning import Witnesses
 from traceability.notary.log import Log
 from traceability.notary.note import SigningKey
 from traceability.notary.ports import LogIdentity, StoredEvent
@@ -27,12 +28,17 @@ FIRST_POSITION = 11
 PALLET = 1_000
 
 
-def fixture(name: str) -> Any:
-    """Read a shared fixture of the notary as JSON, or skip."""
+def fixture_bytes(name: str) -> bytes:
+    """Read a shared fixture of the notary, or skip."""
     folder = Path(os.environ.get("TRACEABILITY_FIXTURES") or Path(__file__).parents[2] / "../shared/fixtures")
     if not folder.is_dir():
         pytest.skip("shared fixtures absent")
-    return json.loads((folder / "notary" / name).read_text(encoding="utf-8"))
+    return (folder / "notary" / name).read_bytes()
+
+
+def fixture(name: str) -> Any:
+    """Read a shared fixture of the notary as JSON, or skip."""
+    return json.loads(fixture_bytes(name))
 
 
 def fixtures(folder: str) -> Iterator[tuple[str, Any]]:
@@ -64,6 +70,7 @@ class MadeUpLog:
 
     records: list[StoredEvent] = field(default_factory=list)
     tiles: MemoryTileStore = field(default_factory=MemoryTileStore)
+    witnesses: Witnesses | None = None
 
     def __post_init__(self) -> None:
         identity = LogIdentity("main", ORIGIN, KEY.verifier.text, FIRST_POSITION)
@@ -73,7 +80,7 @@ class MadeUpLog:
         self.records.extend(stored_event(i) for i in range(len(self.records), size))
 
     def log(self) -> Log:
-        return Log(self.database, self.tiles, KEY, StoppedClock())
+        return Log(self.database, self.tiles, KEY, StoppedClock(), self.witnesses)
 
     def integrate(self, most: int = 16_384) -> None:
         log = self.log()

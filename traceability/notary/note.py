@@ -15,7 +15,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from traceability.notary.encoding import base64_of, bytes_of_base64, bytes_of_hex, text_of
+from traceability.notary.encoding import MAX_NUMBER, base64_of, bytes_of_base64, bytes_of_hex, text_of
 from traceability.notary.errors import VerificationError
 from traceability.ports import Entropy
 
@@ -90,10 +90,9 @@ class VerifierKey:
     def accepts(self, text: str, signature: Signature) -> bool:
         """Tell whether the signature is this key's over the text."""
         payload, message = signature.payload, text.encode()
-        if self.algorithm is Algorithm.COSIGNATURE:
-            message = f"cosignature/v1\ntime {self.timestamp(signature)}\n".encode() + message
-            payload = payload[_TIMESTAMP_SIZE:]
-        if len(payload) != _ED25519_SIZE:
+        if (seconds := self.timestamp(signature)) is not None:
+            payload, message = payload[_TIMESTAMP_SIZE:], _cosigned(text, seconds)
+        if len(payload) != _ED25519_SIZE or (seconds or 0) > MAX_NUMBER:
             return False
         try:
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(payload, message)
@@ -124,33 +123,63 @@ class SigningKey:
 
         Raises `VerificationError`.
         """
-        name, _, rest = text.removeprefix(_PRIVATE).partition("+")
-        id_text, _, key_text = rest.partition("+")
-        data = bytes_of_base64(key_text, "the signing key")
-        if not text.startswith(_PRIVATE) or len(data) != 1 + SEED_SIZE or data[0] != Algorithm.ED25519:
-            raise VerificationError("the signing key is not an Ed25519 key of a note signer")
-        _check_name(name)
-        key = cls(name, data[1:])
-        if bytes_of_hex(id_text, "the key id") != key.verifier.key_id:
-            raise VerificationError("the signing key does not have the key id that it says")
-        return key
+        return cls(*_read_private(text, Algorithm.ED25519))
 
     @property
     def text(self) -> str:
         """The secret as it is stored."""
-        return f"{_PRIVATE}{self.name}+{self.verifier.key_id.hex()}+{base64_of(bytes((1,)) + self.seed)}"
+        return _private_text(self.verifier, self.seed)
 
     @property
     def verifier(self) -> VerifierKey:
         """The public half."""
-        public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
-        return VerifierKey(self.name, Algorithm.ED25519, public)
+        return _public_half(self.name, Algorithm.ED25519, self.seed)
 
     def sign(self, text: str) -> str:
         """Return the note of `text` with this key's signature; the same text always gives the same note."""
         _check_text(text)
         payload = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text.encode())
         return f"{text}\n{Signature(self.name, self.verifier.key_id, payload).line()}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CosigningKey:
+    """An Ed25519 key of a witness (C2SP tlog-cosignature, type 4). It has no repr either.
+
+    What it signs does not name the cosigner, and a log's key signs other texts: each cosigner has a key of its own,
+    so the stored form has the type 4, which no reader takes for a log's.
+    """
+
+    name: str
+    seed: bytes
+
+    @classmethod
+    def generate(cls, name: str, entropy: Entropy) -> Self:
+        """Make a new key; raises `VerificationError` when the name cannot be one."""
+        _check_name(name)
+        return cls(name, entropy.token(SEED_SIZE))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the stored form, `PRIVATE+KEY+name+hex(key id)+base64(4 ‖ seed)`; raises `VerificationError`."""
+        return cls(*_read_private(text, Algorithm.COSIGNATURE))
+
+    @property
+    def text(self) -> str:
+        """The secret as it is stored."""
+        return _private_text(self.verifier, self.seed)
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public half."""
+        return _public_half(self.name, Algorithm.COSIGNATURE, self.seed)
+
+    def cosign(self, text: str, seconds: int) -> Signature:
+        """Sign the text of a checkpoint: at this POSIX time it is of the largest consistent tree that was seen."""
+        _check_text(text)
+        time = seconds.to_bytes(_TIMESTAMP_SIZE, "big")
+        signature = Ed25519PrivateKey.from_private_bytes(self.seed).sign(_cosigned(text, seconds))
+        return Signature(self.name, self.verifier.key_id, time + signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +216,52 @@ def open_note(data: bytes, keys: Iterable[VerifierKey]) -> Note:
 
 def split_note(data: bytes) -> tuple[str, list[Signature]]:
     """Split a note at its last blank line, checking form only."""
-    if len(data) > MAX_SIZE:
-        raise VerificationError(f"a note has at most {MAX_SIZE} bytes")
-    whole = text_of(data, "the note")
-    text, blank, lines = whole.rpartition("\n\n")
-    if not blank or not lines.endswith("\n"):
-        raise VerificationError("the note has no signatures")
-    text += "\n"
-    _check_text(text)
+    text, lines = _halves(data)
     signatures = [_signature(line) for line in lines[:-1].split("\n")]
     if len(signatures) > MAX_SIGNATURES:
         raise VerificationError(f"a note has at most {MAX_SIGNATURES} signatures")
     return text, signatures
+
+
+def text_of_note(data: bytes) -> str:
+    """Return the text of a note whose signatures are not looked at, not even for their form."""
+    return _halves(data)[0]
+
+
+def _halves(data: bytes) -> tuple[str, str]:
+    if len(data) > MAX_SIZE:
+        raise VerificationError(f"a note has at most {MAX_SIZE} bytes")
+    text, blank, lines = text_of(data, "the note").rpartition("\n\n")
+    if not blank or not lines.endswith("\n"):
+        raise VerificationError("the note has no signatures")
+    text += "\n"
+    _check_text(text)
+    return text, lines
+
+
+def _cosigned(text: str, seconds: int) -> bytes:
+    """Return what a cosignature/v1 signs."""
+    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
+
+
+def _public_half(name: str, algorithm: Algorithm, seed: bytes) -> VerifierKey:
+    return VerifierKey(name, algorithm, Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
+
+
+def _private_text(verifier: VerifierKey, seed: bytes) -> str:
+    return f"{_PRIVATE}{verifier.name}+{verifier.key_id.hex()}+{base64_of(bytes((verifier.algorithm,)) + seed)}"
+
+
+def _read_private(text: str, algorithm: Algorithm) -> tuple[str, bytes]:
+    name, _, rest = text.removeprefix(_PRIVATE).partition("+")
+    id_text, _, key_text = rest.partition("+")
+    data = bytes_of_base64(key_text, "the signing key")
+    if not text.startswith(_PRIVATE) or len(data) != 1 + SEED_SIZE or data[0] != algorithm:
+        raise VerificationError(f"the signing key is not one of type {algorithm.value} (Ed25519)")
+    _check_name(name)
+    if bytes_of_hex(id_text, "the key id") != _public_half(name, algorithm, data[1:]).key_id:
+        raise VerificationError("the signing key does not have the key id that it says")
+    return name, data[1:]
 
 
 def _signature(line: str) -> Signature:

@@ -13,26 +13,34 @@ from pathlib import Path
 
 from traceability.ledger.parts import PART_NAMES, WHAT
 from traceability.merkle import root_from_path
-from traceability.notary.checkpoint import Checkpoint, open_checkpoint
+from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import VerifierKey
+from traceability.notary.policy import Policy
 from traceability.notary.proof import LogProof
 from traceability.notary.receipt import Opening, OpenPart, OpenWhat
+from traceability.notary.trust import Trust, TrustedCheckpoint
 
 EXIT_TRUE, EXIT_FALSE, EXIT_USAGE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedReceipt:
-    """What a receipt proves: this opening is leaf `index` of the tree of `checkpoint`.
-
-    `cosignatures` are the witnesses that signed the checkpoint, with the POSIX seconds at which each did.
-    """
+    """What a receipt proves: this opening is leaf `index` of the tree of `checkpoint`."""
 
     opening: Opening
     index: int
-    checkpoint: Checkpoint
-    cosignatures: tuple[tuple[str, int], ...]
+    signed: TrustedCheckpoint
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The signed tree head."""
+        return self.signed.checkpoint
+
+    @property
+    def cosignatures(self) -> tuple[tuple[str, int], ...]:
+        """The witnesses that signed the checkpoint, with the POSIX seconds at which each says it did."""
+        return self.signed.cosignatures
 
     def lines(self) -> list[str]:
         """Say in plain words what is proven, what is withheld and what is not proven."""
@@ -41,10 +49,6 @@ class VerifiedReceipt:
             f"proven: event {opening.event_id} is leaf {self.index} of {checkpoint.size} in {checkpoint.origin}",
             "proven: what is shown of it is what the log signed",
             f"said by the log: it was recorded at {opening.recorded_at} µs since 1970 (UTC)",
-        ]
-        lines += [
-            f"proven: witness {name} signed this checkpoint, as it says at {seconds} s since 1970 (UTC)"
-            for name, seconds in self.cosignatures
         ]
         for name, part in zip(PART_NAMES, opening.parts, strict=True):
             if isinstance(part, OpenPart):
@@ -58,26 +62,25 @@ class VerifiedReceipt:
             withheld.insert(0, f"{what.count - len(what.items)} items")
         lines.append(f"withheld, if it exists: {', '.join(withheld) or 'nothing'}")
         lines.append("not proven: that no other event about the same things was left out")
-        if not self.cosignatures:
-            lines.append("not proven: that everybody is shown this tree; no witness that you named has signed it")
-        return lines
+        return lines + self.signed.lines()
 
 
 def verify_receipt(data: bytes, key: VerifierKey, witnesses: Iterable[VerifierKey] = ()) -> VerifiedReceipt:
     """Check a receipt against the log's key; raises `VerificationError`, whatever the bytes are."""
+    return verify(data, Trust((key,), tuple(witnesses)))
+
+
+def verify(data: bytes, trust: Trust) -> VerifiedReceipt:
+    """Check a receipt; raises `VerificationError`, whatever the bytes are."""
     proof = LogProof.parse(data)
     if proof.extra is None:
         raise VerificationError("the proof opens no event")
-    checkpoint, note = open_checkpoint(proof.checkpoint.encode(), key, witnesses)
+    signed = trust.open(proof.checkpoint.encode())
     opening = Opening.parse(proof.extra)
+    checkpoint = signed.checkpoint
     if root_from_path(opening.leaf_hash(), proof.index, checkpoint.size, proof.path) != checkpoint.root:
         raise VerificationError("what is shown is not in the log's tree", code="log.inclusion")
-    cosignatures = tuple(
-        (witness.name, seconds)
-        for witness, signature in note.verified
-        if (seconds := witness.timestamp(signature)) is not None
-    )
-    return VerifiedReceipt(opening, proof.index, checkpoint, cosignatures)
+    return VerifiedReceipt(opening, proof.index, signed)
 
 
 def _on_one_line(content: bytes) -> str:
@@ -90,17 +93,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 when the receipt holds, 1 when it does not, 2 when the command is wrong."""
     parser = argparse.ArgumentParser(prog="python -m traceability.notary.verify", description=__doc__)
     parser.add_argument("receipt", help="file of the receipt, - for standard input")
-    parser.add_argument("--key", required=True, metavar="VKEY", help="the log's verifier key: origin+id+key")
+    parser.add_argument("--key", action="append", default=[], metavar="VKEY", help="a log's key: origin+id+key")
     parser.add_argument("--witness", action="append", default=[], metavar="VKEY", help="a witness that you trust")
+    parser.add_argument("--policy", type=Path, metavar="FILE", help="logs, witnesses and quorum (C2SP tlog-policy)")
     options = parser.parse_args(arguments)
+    if not options.key and options.policy is None:
+        parser.error("give the log's key with --key, or a policy that names it with --policy")
     try:
-        key, witnesses = VerifierKey.parse(options.key), [VerifierKey.parse(text) for text in options.witness]
+        trust = Trust(
+            tuple(map(VerifierKey.parse, options.key)),
+            tuple(map(VerifierKey.parse, options.witness)),
+            Policy.parse(options.policy.read_bytes()) if options.policy else None,
+        )
         data = sys.stdin.buffer.read() if options.receipt == "-" else Path(options.receipt).read_bytes()
     except (VerificationError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_USAGE
     try:
-        verified = verify_receipt(data, key, witnesses)
+        verified = verify(data, trust)
     except VerificationError as error:
         sys.stderr.write(f"false: {error.diagnostics()}\n")
         return EXIT_FALSE

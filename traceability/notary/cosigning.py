@@ -1,0 +1,148 @@
+"""What has to happen between the signing of a checkpoint and its serving: enough witnesses cosign it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from traceability.errors import UnavailableError
+from traceability.notary.checkpoint import open_checkpoint
+from traceability.notary.errors import RolledBackError, VerificationError
+from traceability.notary.note import Signature, VerifierKey, split_note
+from traceability.notary.policy import Policy, PolicyWitness
+from traceability.notary.ports import Cosignature, LogDatabase, SignedCheckpoint
+
+ConsistencyPath = Callable[[int], Sequence[bytes]]
+"""Gives the proof that the tree to be cosigned extends its first leaves, as many as asked."""
+
+
+class UnmetQuorumError(UnavailableError):
+    """Too few witnesses cosigned a checkpoint; the one before stays served, and the same is tried again."""
+
+    code = "log.quorum"
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessAnswer:
+    """What came of asking a witness: a cosignature that verifies, or the reason why there is none.
+
+    `ahead` is the size that the witness says it has cosigned, when that is beyond the checkpoint.
+    """
+
+    witness: PolicyWitness
+    cosignature: Signature | None = None
+    ahead: int | None = None
+    reason: str = ""
+
+
+class Witnesses(Protocol):
+    """The witnesses of a policy, wherever they are."""
+
+    @property
+    def policy(self) -> Policy:
+        """Whom to ask, and whose cosignatures are enough."""
+        ...
+
+    def ask(
+        self, witnesses: Sequence[PolicyWitness], signed: SignedCheckpoint, proof: ConsistencyPath
+    ) -> Sequence[WitnessAnswer]:
+        """Ask these for a cosignature, all at the same time, and give the answer of each; raises nothing of theirs."""
+        ...
+
+    def latest(self, origin: str) -> Sequence[tuple[PolicyWitness, bytes]]:
+        """Return the notes that they serve as their latest of a log, those that can be had now; nothing is checked."""
+        ...
+
+
+def check_not_ahead_of_witnesses(witnesses: Witnesses, database: LogDatabase, key: VerifierKey) -> None:
+    """Raise `RolledBackError` when a witness shows a checkpoint with our signature that the database does not know.
+
+    It is asked before anything is signed: the witness would refuse what a restored database signs, but it would then
+    have two histories under one key.
+    """
+    for witness, note in witnesses.latest(key.name):
+        try:
+            checkpoint, _ = open_checkpoint(note, key)
+        except VerificationError:
+            continue  # what our key did not sign says nothing about us
+        known = database.signed_at_size(checkpoint.size)
+        if known is None or known.checkpoint.root != checkpoint.root:
+            raise _rolled_back(witness, checkpoint.size, database)
+
+
+def cosigned_note(witnesses: Witnesses, database: LogDatabase, signed: SignedCheckpoint, proof: ConsistencyPath) -> str:
+    """Return the note with the cosignatures that the policy asks for, after its own, in the policy's order.
+
+    Those that are had already are not asked for again, and what comes is stored before it is used. Raises
+    `UnmetQuorumError`, and `RolledBackError` when a witness has cosigned more than was ever signed here.
+    """
+    policy, size = witnesses.policy, signed.checkpoint.size
+    text, _ = split_note(signed.note.encode())
+    had = dict(_verified(policy, text, database.cosignatures(size)))
+    missing = [witness for witness in policy.witnesses if witness.key not in had and witness.url is not None]
+    answers = witnesses.ask(missing, signed, proof) if missing else []
+    new = {answer.witness.key: answer.cosignature.line() for answer in answers if answer.cosignature}
+    if new:
+        database.keep_cosignatures(size, [Cosignature(key.text, line) for key, line in new.items()])
+    _check_not_behind(answers, database)
+    lines = {**had, **new}
+    if not policy.satisfied_by(lines):
+        raise UnmetQuorumError(
+            f"the quorum {policy.quorum!a} has not cosigned the checkpoint of size {size}:"
+            f" {_missing(policy, lines, answers)}",
+            hint="The checkpoint before stays served. Look at the witnesses, or at the policy.",
+        )
+    return signed.note + "".join(lines[key] for key in policy.witness_keys if key in lines)
+
+
+def _verified(policy: Policy, text: str, stored: Sequence[Cosignature]) -> Iterator[tuple[VerifierKey, str]]:
+    # A line that does not verify would make readers who know the witness refuse the whole note.
+    keys = {key.text: key for key in policy.witness_keys}
+    for cosignature in stored:
+        key = keys.get(cosignature.vkey)
+        if key is not None and cosignature_in(cosignature.line, text, key) is not None:
+            yield key, cosignature.line
+
+
+def cosignature_in(lines: str, text: str, key: VerifierKey) -> Signature | None:
+    """Return a witness's cosignature of a checkpoint's text out of signature lines; None when there is no good one.
+
+    Lines of unknown keys are ignored, as tlog-witness asks; so is a cosignature without a time.
+    """
+    try:
+        body, signatures = split_note(f"{text}\n{lines}".encode())
+    except (VerificationError, UnicodeEncodeError):
+        return None
+    for signature in signatures:
+        if (signature.name, signature.key_id) == (key.name, key.key_id):
+            good = body == text and key.timestamp(signature) and key.accepts(text, signature)
+            return signature if good else None
+    return None
+
+
+def _check_not_behind(answers: Sequence[WitnessAnswer], database: LogDatabase) -> None:
+    for answer in answers:
+        if answer.ahead is not None:
+            last = database.last_signed()
+            if last is None or answer.ahead > last.checkpoint.size:
+                raise _rolled_back(answer.witness, answer.ahead, database)
+
+
+def _rolled_back(witness: PolicyWitness, size: int, database: LogDatabase) -> RolledBackError:
+    last = database.last_signed()
+    return RolledBackError(
+        f"the witness {witness.key.name} has cosigned a tree of {size} leaves of {database.identity.origin}, which the"
+        f" database does not know: it ends at {last.checkpoint.size if last else 0}",
+        hint="The database was restored from an older state. This log cannot go on: close it and open a new one under"
+        " a new origin.",
+    )
+
+
+def _missing(policy: Policy, lines: Mapping[VerifierKey, str], answers: Sequence[WitnessAnswer]) -> str:
+    reasons = {answer.witness.key: answer.reason for answer in answers}
+    return "; ".join(
+        f"{witness.name!a}: {reasons.get(witness.key) or 'the policy has no address of it'}"
+        for witness in policy.witnesses
+        if witness.key not in lines
+    )
