@@ -160,7 +160,7 @@ def changed(answer: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         ("/history/1/", {**answer, "history": [history[0], *history[2:]]}),
         ("/state/place", {**answer, "state": {**answer["state"], "place": "https://id.gs1.org/414/9521234000006"}}),
         ("/log/origin", {**answer, "log": {**answer["log"], "origin": "other.example/log"}}),
-        ("/history/0/leaf_index", {**answer, "log": {**answer["log"], "size": 0}}),
+        ("/history/0/log", {**answer, "log": {**answer["log"], "size": 0}}),
         ("/more", {**answer, "more": None}),
         ("/containers", {name: value for name, value in answer.items() if name != "containers"}),
     ]
