@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from api.notary import published_logs
 from api.wiring import Engine
 from traceability.errors import UnavailableError
+from traceability.notary.errors import DamagedLogError
 
 LOOK_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = 5.0
@@ -33,8 +34,10 @@ class Backlog:
         if time.monotonic() >= self._look_at and self._looking.acquire(blocking=False):
             try:
                 self._behind = self._count()
-                self._look_at = time.monotonic() + LOOK_SECONDS
+            except (DamagedLogError, OSError):
+                pass  # the integrator says so; how long the backlog is, nobody knows
             finally:
+                self._look_at = time.monotonic() + LOOK_SECONDS
                 self._looking.release()
         return self._behind
 

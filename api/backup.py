@@ -37,8 +37,9 @@ from api.wiring import Engine, database_settings, open_engine
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.event import utc_text
 from traceability.notary.errors import RolledBackError
-from traceability.notary.fsck import Finding, check_database, check_files
+from traceability.notary.fsck import check_database, check_files
 from traceability.notary.log import check_not_ahead
+from traceability.notary.report import Finding
 
 FORMAT: Final = 1
 _SAID: Final = "backup.json"

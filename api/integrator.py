@@ -41,6 +41,8 @@ class Integrator:
         self._meta = None if name is None else MetaLog(engine, name)
         self._stopping = threading.Event()
         self._unmet = 0
+        self.wake = threading.Event()
+        """To be set when something was recorded, so that it is integrated now and not at the next poll."""
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
 
@@ -51,6 +53,7 @@ class Integrator:
     def stop(self) -> None:
         """Finish the round in progress and end; what it leaves undone the next leader does."""
         self._stopping.set()
+        self.wake.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -97,7 +100,8 @@ class Integrator:
             if ended:
                 return  # closed, and published to its end: the next log is this ledger's now
             if checkpoint is None:
-                self._stopping.wait(POLL_SECONDS)
+                self.wake.wait(POLL_SECONDS)
+                self.wake.clear()
 
     def _record_all(self) -> None:
         """Record what a leader published that died before it was recorded: of a closed log nobody would again."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.signing import read_key, signing_key
+from adapters.signing import ml_dsa_key, read_key, signing_key
 from api.settings import Settings
 from traceability.errors import InvalidInputError, UnavailableError
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import SigningKey, VerifierKey
 from traceability.notary.ports import LogIdentity, Signer
+from traceability.notary.signers import TwoSigners
 from traceability.ports import Entropy
 
 
@@ -58,6 +59,15 @@ def new_key(settings: Settings, entropy: Entropy, *, log: str, origin: str | Non
         return signing_key(key_path(settings, log), origin or fallback, entropy, _passphrase(settings))
     except VerificationError as error:
         raise InvalidInputError(f"This cannot be an origin: {error.message}", code="log.origin") from error
+
+
+def with_ml_dsa(settings: Settings, entropy: Entropy, log: str, own: Signer) -> TwoSigners:
+    """Return a log's signer with an ML-DSA-44 key beside it, whose file is made at first use.
+
+    Raises `UnavailableError` (`log.key_file`), also where ML-DSA is not available.
+    """
+    path = key_path(settings, log).with_suffix(".ml-dsa.key")
+    return TwoSigners(own, ml_dsa_key(path, own.verifier.name, entropy, _passphrase(settings)))
 
 
 def environment_keys(settings: Settings) -> list[SigningKey]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,11 +15,12 @@ from adapters.postgres.log_chain import close_log as close
 from adapters.postgres.notary import PostgresLog, find_logs
 from adapters.tiles import FileTileStore
 from api.codes import read_code
-from api.log_keys import NoKey, new_key, signer_of
+from api.log_keys import NoKey, new_key, signer_of, with_ml_dsa
 from api.settings import LOG_NAME, ORIGIN, Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from traceability.ledger.access import ITEM, Reader, open_item_indices
+from traceability.ledger.store import Record
 from traceability.notary.chain import abandonment
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.errors import DamagedLogError, VerificationError
@@ -137,8 +138,7 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
         raise _other_origin(settings, origins[0])
     for log in logs:
         if not log.finished():
-            key = _signer(settings, log.database)
-            return log.database, Log(log.database, log.tiles, key, engine.clock, engine.witnesses)
+            return log.database, _log(engine, log.database, _signer(settings, log.database))
     first = new_key(
         settings,
         engine.entropy,
@@ -156,8 +156,17 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
         vkey=first.verifier.text,
         clock=engine.clock,
     )
-    tiles = tiles_of(settings, database.identity.name)
-    return database, Log(database, tiles, first, engine.clock, engine.witnesses)
+    return database, _log(engine, database, first)
+
+
+def _log(engine: Engine, database: PostgresLog, signer: Signer) -> Log:
+    settings, name = engine.settings, database.identity.name
+    if settings.log_ml_dsa and not isinstance(signer, NoKey):
+        both = with_ml_dsa(settings, engine.entropy, name, signer)
+        signer, vkey = both, both.more.verifier.text
+        if vkey not in database.identity.additional_vkeys:
+            database.add_key(vkey, engine.clock.now_us())
+    return Log(database, tiles_of(settings, name), signer, engine.clock, engine.witnesses)
 
 
 def close_log(
@@ -279,21 +288,33 @@ def receipt(engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str]
     """
     asked = {read_code(item).uri for item in items}
     record = engine.ledger.record_of(event_id)
-    extent = reader.extent(engine.rules.indexer(record.event.parts).visibility) if record else None
-    if record is None or extent is None:
-        raise NotFoundError("There is no such event", code="ledger.unknown_event")
+    if record is None:
+        raise _no_event()
+    return receipt_of(engine, record, reader, asked)
+
+
+def receipt_of(engine: Engine, record: Record, reader: Reader, asked: Collection[str] = ()) -> LogProof:
+    """Build the receipt of a record as `receipt` does; `asked` are canonical identifiers."""
     event, parts = record.event, record.event.parts
+    extent = reader.extent(engine.rules.indexer(parts).visibility)
+    if extent is None:
+        raise _no_event()
     if asked and "what" in extent:
         # Nor the bytes as received, which name them all.
         extent = extent - {"what", "source"} | {ITEM}
     shown = open_item_indices(parts.what, extent, asked)
     if asked and not shown:
         raise NotFoundError("This event shows you none of these items", code="log.no_such_item")
+    assert event.event_id is not None
     assert event.recorded_at is not None
     assert event.salt is not None
     assert event.personal_salt is not None
     opening = open_event(
-        event_id, event.recorded_at, parts, event.salt, event.personal_salt, extent=extent, items=shown
+        event.event_id, event.recorded_at, parts, event.salt, event.personal_salt, extent=extent, items=shown
     )
     log = log_holding(engine, record.position)
     return prove(log.tiles, log.key, record.position - log.database.identity.first_position, opening)
+
+
+def _no_event() -> NotFoundError:
+    return NotFoundError("There is no such event", code="ledger.unknown_event")

@@ -52,9 +52,16 @@ def describe_item(
     `as_of` has an offset; raises `InvalidInputError` for one that UTC has no date for (`provenance.as_of`), and for a
     position yet to come (`provenance.known_at`).
     """
-    thing = thing_of(identifier.uri)
-    found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else microseconds_of(as_of))
-    return item_out(found, identifier, published_trees(engine), limit)
+    found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
+    return describe_history(engine, found, identifier, limit)
+
+
+def history_of(
+    engine: Engine, reader: Reader, identifier: Identifier, *, as_of: datetime | None, known_at: int | None
+) -> ItemHistory:
+    """Find all that happened to a thing; raises as `describe_item` does."""
+    at = None if as_of is None else microseconds_of(as_of)
+    return item_history(ask(engine, reader, known_at), thing_of(identifier.uri), at)
 
 
 def published_trees(engine: Engine) -> Trees:
@@ -74,6 +81,11 @@ def published_trees(engine: Engine) -> Trees:
             for known, served in found
         )
     )
+
+
+def describe_history(engine: Engine, found: ItemHistory, identifier: Identifier, limit: int) -> ItemOut:
+    """Tell what a history says."""
+    return item_out(found, identifier, published_trees(engine), limit)
 
 
 def item_out(found: ItemHistory, identifier: Identifier, trees: Trees, limit: int) -> ItemOut:

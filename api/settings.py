@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         pattern=ORIGIN,
         description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
     )
+    log_ml_dsa: bool = Field(
+        default=False, description="Also sign checkpoints with ML-DSA-44, which quantum computers cannot forge."
+    )
     log_max_behind: int = Field(
         default=100_000,
         ge=1,

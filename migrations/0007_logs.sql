@@ -1,4 +1,5 @@
--- The chain of a ledger's logs: what closes one opens the next, in one transaction. Rows are only added.
+-- The chain of a ledger's logs: what closes one opens the next, in one transaction; and keys that sign beside a log's
+-- own. Rows are only added.
 
 CREATE TABLE notary.closing (
     ledger_id      integer NOT NULL,
@@ -10,4 +11,13 @@ CREATE TABLE notary.closing (
     reason         text    NOT NULL DEFAULT '',
     closed_at      bigint  NOT NULL,
     PRIMARY KEY (ledger_id, log_id)
+);
+
+-- Keys of another algorithm, whose signatures stand after that of the log's own key.
+CREATE TABLE notary.additional_key (
+    ledger_id integer NOT NULL,
+    log_id    integer NOT NULL CHECK (log_id > 0),
+    vkey      text    NOT NULL,
+    added_at  bigint  NOT NULL,
+    PRIMARY KEY (ledger_id, log_id, vkey)
 );

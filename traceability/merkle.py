@@ -124,9 +124,9 @@ def roots_from_path(old_size: int, new_size: int, old_root: bytes, path: Sequenc
 class CompactRange:
     """The roots of the complete subtrees of a growing tree, largest first: enough to append and to give the root."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        self.size = size
+        self._peaks = list(peaks)
 
     def append(self, leaf_hash: bytes) -> None:
         """Append a leaf."""
@@ -135,6 +135,23 @@ class CompactRange:
             node, size = node_hash(self._peaks.pop(), node), size >> 1
         self._peaks.append(node)
         self.size += 1
+
+    def extend(self, leaf_hashes: Sequence[bytes]) -> None:
+        """Append many leaves, level by level: half the time of one by one."""
+        level, size, peaks = list(leaf_hashes), self.size, []
+        self.size += len(level)
+        while level:
+            if size & 1:
+                level.insert(0, self._peaks.pop())
+            if len(level) & 1:
+                peaks.append(level.pop())
+            level, size = _parents(level), size >> 1
+        self._peaks += reversed(peaks)
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of the complete subtrees, largest first, of as many leaves as the size has bits."""
+        return tuple(self._peaks)
 
     def root(self) -> bytes:
         """Return the tree hash of the leaves so far."""

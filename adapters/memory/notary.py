@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import orjson
+
 from traceability.ledger.commitment import entry_of
 from traceability.notary.errors import ClosedLogError
-from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent, StoredRow
 
 
 class MemoryLogDatabase:
@@ -78,17 +80,42 @@ class MemoryLogDatabase:
         for cosignature in cosignatures:
             self.cosigned.setdefault(size, {}).setdefault(cosignature.vkey, cosignature)
 
-    def all_signed(self) -> Iterator[SignedCheckpoint]:
-        """Yield every signed checkpoint, in order of size."""
+    def all_signed(self, start: int = 0) -> Iterator[SignedCheckpoint]:
+        """Yield every signed checkpoint of at least `start` leaves, in order of size."""
         for size in sorted(self.signed):
-            yield self.signed[size]
+            if size >= start:
+                yield self.signed[size]
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order of position."""
         yield from list(self.records)[: self.identity.final_size]
 
-    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
-        """Yield the records of one type after the end of a closed log."""
-        named = f'"type":"{type_name}"'.encode()
-        if (final := self.identity.final_size) is not None:
-            yield from (record for record in list(self.records)[final:] if named in record.parts.head)
+    def rows(self, start: int, end: int) -> Iterator[StoredRow]:
+        """Yield the records of leaves start … end−1."""
+        first = self.identity.first_position
+        for record in list(self.records):
+            if first + start <= record.position < first + end:
+                yield _row(record)
+
+    def redactions_after(self, position: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what redactions after a position say."""
+        for record in list(self.records):
+            if record.position > position and _type(record) == "ledger.redacted.v1":
+                yield record.parts.head, record.parts.more
+
+    def stray_position(self) -> int | None:
+        """Return None: a list has no head beside it."""
+        return None
+
+
+def _row(record: StoredEvent) -> StoredRow:
+    head, *others = record.parts.flat()
+    what = b"\n".join(record.parts.what)
+    hashes = record.leaf_hash, record.commitment, record.salt, record.personal_salt
+    where, why, how, more, personal, source = others
+    parts = head, what, where, why, how, more, personal, source
+    return record.position, record.event_id.bytes, record.recorded_at, _type(record), 0, *hashes, *parts
+
+
+def _type(record: StoredEvent) -> str:
+    return str(orjson.loads(record.parts.head)["type"])

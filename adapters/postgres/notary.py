@@ -15,7 +15,7 @@ from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.encoding import MAX_NUMBER
 from traceability.notary.errors import ClosedLogError, DamagedLogError
-from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
+from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent, StoredRow
 
 Pool = ConnectionPool[psycopg.Connection]
 
@@ -23,9 +23,12 @@ _LEADER: Final = 0x6E6F7461  # "nota", the first half of an advisory lock; the s
 CLOSING: Final = 0x6E6F7463  # "notc", likewise: no checkpoint is stored while the end of its log is being decided
 _EVENTS: Final = 200  # records with all their parts, an item list of which may be megabytes
 _CHECKPOINTS: Final = 1_000
+_WINDOW: Final = 1_000_000  # positions that one statement looks through for events of a type
 _LOGS: Final = (
-    "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note"
-    " FROM notary.log LEFT JOIN notary.closing USING (ledger_id, log_id)"
+    "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note,"
+    " ARRAY(SELECT k.vkey FROM notary.additional_key k WHERE k.ledger_id = l.ledger_id AND k.log_id = l.log_id"
+    " ORDER BY added_at)"
+    " FROM notary.log l LEFT JOIN notary.closing USING (ledger_id, log_id)"
 )
 _CLOSED_AT: Final = "(SELECT last_position FROM notary.closing WHERE ledger_id = %s AND log_id = %s)"
 _SIGNED: Final = "SELECT size, root, note, signed_at FROM notary.checkpoint WHERE ledger_id = %s AND log_id = %s"
@@ -43,7 +46,10 @@ def find_logs(pool: Pool, ledger_id: int) -> list[PostgresLog]:
     """Return the ledger's logs in the order of their positions; all but the last are closed."""
     with pool.connection() as connection:
         rows = connection.execute(f"{_LOGS} WHERE ledger_id = %s ORDER BY log_id", [ledger_id]).fetchall()
-    return [PostgresLog(pool, ledger_id, log_id, LogIdentity(*row)) for log_id, *row in rows]
+    return [
+        PostgresLog(pool, ledger_id, log_id, replace(LogIdentity(*row), additional_vkeys=tuple(more)))
+        for log_id, *row, more in rows
+    ]
 
 
 def find_log(pool: Pool, ledger_id: int) -> PostgresLog | None:
@@ -70,6 +76,21 @@ class PostgresLog:
     def identity(self) -> LogIdentity:
         """The log; that it was closed is known once `sequenced` has seen it."""
         return self._identity
+
+    def add_key(self, vkey: str, added_at: int) -> None:
+        """Record a key that signs this log's checkpoints beside its own; one that is recorded stays as it is."""
+        with self._connection() as connection:
+            connection.execute(
+                "INSERT INTO notary.additional_key (ledger_id, log_id, vkey, added_at) VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                [self._ledger_id, self.log_id, vkey, added_at],
+            )
+        self._identity = replace(self._identity, additional_vkeys=(*self._identity.additional_vkeys, vkey))
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """The numbers of its ledger and of itself, with which another process finds it."""
+        return self._ledger_id, self.log_id
 
     @contextlib.contextmanager
     def leadership(self) -> Iterator[bool]:
@@ -172,10 +193,10 @@ class PostgresLog:
                     [self._ledger_id, self.log_id, size, one.vkey, one.line],
                 )
 
-    def all_signed(self) -> Iterator[SignedCheckpoint]:
-        """Yield every checkpoint that was signed up to now, in order of size."""
+    def all_signed(self, start: int = 0) -> Iterator[SignedCheckpoint]:
+        """Yield every checkpoint of at least `start` leaves that was signed up to now, in order of size."""
         last = self.last_signed()
-        size = -1
+        size = start - 1
         while last is not None and size < last.checkpoint.size:
             with self._connection() as connection:
                 rows = connection.execute(
@@ -192,12 +213,6 @@ class PostgresLog:
         last = f"AND position <= coalesce({_CLOSED_AT}, %s)"
         return self._events(self._identity.first_position - 1, last, self._ledger_id, self.log_id, MAX_NUMBER)
 
-    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
-        """Yield the records of one type that the ledger holds after this log's end; none for an open log."""
-        self.sequenced()
-        if (last := self._identity.last_position) is not None:
-            yield from self._events(last, "AND type = %s", type_name)
-
     def _events(self, position: int, condition: str, *parameters: object) -> Iterator[StoredEvent]:
         while True:
             with self._connection() as connection:
@@ -212,6 +227,51 @@ class PostgresLog:
             if len(rows) < _EVENTS:
                 return
             position = rows[-1][0]
+
+    def rows(self, start: int, end: int) -> Iterator[StoredRow]:
+        """Yield those of leaves start … end−1 that are there, in order; a few at a time are in memory."""
+        first = self._identity.first_position
+        with self._connection() as connection, connection.cursor(binary=True) as cursor:
+            yield from cursor.stream(
+                "SELECT position, uuid_send(event_id), recorded_at, type, visibility, leaf_hash, commitment, salt,"
+                ' personal_salt, head, what, "where", why, how, more, personal, source FROM ledger.record'
+                " WHERE ledger_id = %s AND position >= %s AND position < %s ORDER BY position",
+                [self._ledger_id, first + start, first + end],
+                size=_EVENTS,
+            )
+
+    def redactions_after(self, position: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what redactions after a position say; asked window by window, since no index leads to them."""
+        with self._connection() as connection:
+            row = connection.execute(
+                "SELECT position FROM ledger.head WHERE ledger_id = %s", [self._ledger_id]
+            ).fetchone()
+            assert row is not None
+            while position < row[0]:
+                yield from connection.execute(
+                    "SELECT head, more FROM ledger.record WHERE ledger_id = %s AND position > %s AND position <= %s"
+                    " AND type = 'ledger.redacted.v1'",
+                    [self._ledger_id, position, position + _WINDOW],
+                    binary=True,
+                ).fetchall()
+                position += _WINDOW
+
+    def stray_position(self) -> int | None:
+        """Return the position of a record before the ledger's first or beyond its head, None when there is none."""
+        with self._connection() as connection:
+            # In one statement: an append between two would look like a record beyond the head.
+            row = connection.execute(
+                "SELECT min(position) FROM ("
+                "(SELECT position FROM ledger.record WHERE ledger_id = %(ledger)s AND position < 1"
+                " ORDER BY position LIMIT 1) UNION ALL"
+                " (SELECT position FROM ledger.record WHERE ledger_id = %(ledger)s AND position >"
+                " (SELECT h.position FROM ledger.head h WHERE h.ledger_id = %(ledger)s)"
+                " ORDER BY position LIMIT 1)) stray",
+                {"ledger": self._ledger_id},
+            ).fetchone()
+        assert row is not None
+        stray: int | None = row[0]
+        return stray
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[psycopg.Connection]:

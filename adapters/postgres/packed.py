@@ -272,7 +272,7 @@ def index_data(packed: Packed, ledger_id: int, head: int) -> Iterator[tuple[str,
     for name, table in packed.tables.items():
         if not len(table):
             continue
-        rows = np.zeros(len(table), _ROWS[name])
+        rows = np.zeros(len(table), ROWS[name])
         rows["fields"] = COLUMNS[name].count(",") + 1
         for column in _FIXED[name]:
             rows[f"length of {column}"] = rows.dtype[column].itemsize
@@ -336,7 +336,7 @@ _FIXED: Final = {
     for name, columns in COLUMNS.items()
     if name != "record"
 }
-_ROWS: Final = {
+ROWS: Final = {
     name: np.dtype([
         ("fields", ">i2"),
         *(entry for column in columns for entry in ((f"length of {column}", ">i4"), (column, _SIZES[column]))),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,9 +24,13 @@ from cryptography.hazmat.primitives.serialization import (
 from adapters.durable import make_folders, sync_folder
 from adapters.signing.pkcs8 import encrypted
 from traceability.errors import UnavailableError
+from traceability.notary import mldsa
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import SigningKey, VerifierKey
+from traceability.notary.signers import MLDSAKey
 from traceability.ports import Entropy
+
+Key = TypeVar("Key", SigningKey, MLDSAKey)
 
 
 def signing_key(path: Path, origin: str, entropy: Entropy, passphrase: str | None = None) -> SigningKey:
@@ -33,10 +38,12 @@ def signing_key(path: Path, origin: str, entropy: Entropy, passphrase: str | Non
 
     Raises `UnavailableError` (`log.key_file`) as `read_key` does, and when the file cannot be written.
     """
-    with _usable(path):
-        if not path.exists():
-            _place(path, _text_of(SigningKey.generate(origin, entropy), passphrase, entropy), entropy, replace=False)
-    return read_key(path, passphrase)
+    return _kept(SigningKey, path, origin, entropy, passphrase)
+
+
+def ml_dsa_key(path: Path, origin: str, entropy: Entropy, passphrase: str | None = None) -> MLDSAKey:
+    """Do the same for an ML-DSA-44 key; raises the same where ML-DSA is not available."""
+    return _kept(MLDSAKey, path, origin, entropy, passphrase)
 
 
 def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
@@ -45,21 +52,7 @@ def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
     Raises `UnavailableError` (`log.key_file`) when the file cannot be read, holds something else, needs a passphrase or
     another one, or may be read by others: a key that others have seen proves nothing any more.
     """
-    with _usable(path):
-        if path.stat().st_mode & 0o077:
-            raise UnavailableError(
-                f"{path} may be read by others",
-                code="log.key_file",
-                hint=f"If nobody did, run: chmod 600 {path}",
-            )
-        text = path.read_text(encoding="utf-8")
-        if "\n-----BEGIN ENCRYPTED PRIVATE KEY-----" not in text:
-            return SigningKey.parse(text.strip())
-        if not passphrase:
-            raise UnavailableError(
-                f"{path} is encrypted", code="log.key_file", hint="Set TRACEABILITY_LOG_KEY_PASSPHRASE."
-            )
-        return _decrypted(text, passphrase)
+    return _read(SigningKey, path, passphrase)
 
 
 def encrypt_key(path: Path, passphrase: str, entropy: Entropy) -> SigningKey:
@@ -73,6 +66,31 @@ def encrypt_key(path: Path, passphrase: str, entropy: Entropy) -> SigningKey:
     return key
 
 
+def _kept(kind: type[Key], path: Path, name: str, entropy: Entropy, passphrase: str | None) -> Key:
+    with _usable(path):
+        if not path.exists():
+            _place(path, _text_of(kind.generate(name, entropy), passphrase, entropy), entropy, replace=False)
+    return _read(kind, path, passphrase)
+
+
+def _read(kind: type[Key], path: Path, passphrase: str | None) -> Key:
+    with _usable(path):
+        if path.stat().st_mode & 0o077:
+            raise UnavailableError(
+                f"{path} may be read by others",
+                code="log.key_file",
+                hint=f"If nobody did, run: chmod 600 {path}",
+            )
+        text = path.read_text(encoding="utf-8")
+        if "\n-----BEGIN ENCRYPTED PRIVATE KEY-----" not in text:
+            return kind.parse(text.strip())
+        if not passphrase:
+            raise UnavailableError(
+                f"{path} is encrypted", code="log.key_file", hint="Set TRACEABILITY_LOG_KEY_PASSPHRASE."
+            )
+        return _decrypted(kind, text, passphrase)
+
+
 @contextmanager
 def _usable(path: Path) -> Iterator[None]:
     try:
@@ -83,25 +101,26 @@ def _usable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _text_of(key: SigningKey, passphrase: str | None, entropy: Entropy) -> str:
+def _text_of(key: SigningKey | MLDSAKey, passphrase: str | None, entropy: Entropy) -> str:
     if not passphrase:
         return key.text + "\n"
-    private = Ed25519PrivateKey.from_private_bytes(key.seed)
+    own = isinstance(key, SigningKey)
+    private = Ed25519PrivateKey.from_private_bytes(key.seed) if own else mldsa.private_key(key.seed)
     plain = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return f"{key.verifier.text}\n{encrypted(plain, passphrase.encode(), entropy)}"
 
 
-def _decrypted(text: str, passphrase: str) -> SigningKey:
+def _decrypted(kind: type[Key], text: str, passphrase: str) -> Key:
     first, _, pem = text.partition("\n")
     verifier = VerifierKey.parse(first)
     try:
         private = load_pem_private_key(pem.encode(), passphrase.encode())
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # Of both kinds these are the 32 bytes of the seed; others have no such form, or another length.
+        key = kind(verifier.name, private.private_bytes_raw())  # type: ignore[union-attr]
+        same = key.verifier == verifier
+    except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm) as error:
         raise VerificationError("the passphrase is not that of the key, or the file is damaged") from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise VerificationError("it is not an Ed25519 key")
-    key = SigningKey(verifier.name, private.private_bytes_raw())
-    if key.verifier != verifier:
+    if not same:
         raise VerificationError("the file holds another key than its first line says")
     return key
 

@@ -178,7 +178,7 @@ class _Host:
 
 def _died(error: Exception) -> UnavailableError:
     died = UnavailableError(
-        "Processes that read the documents were killed again and again",
+        "Worker processes were killed again and again",
         code=WORKERS_DIED,
         hint="See whether the machine ran out of memory; fewer workers need less.",
     )
@@ -187,7 +187,7 @@ def _died(error: Exception) -> UnavailableError:
 
 
 def _ended() -> UnavailableError:
-    return UnavailableError("The processes that read the documents were ended", code="capture.workers_ended")
+    return UnavailableError("The worker processes were ended", code="capture.workers_ended")
 
 
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:

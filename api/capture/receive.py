@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from adapters.feeds.spool import Upload
 from api.wiring import Engine
@@ -28,6 +29,11 @@ def admit(engine: Engine, organisation: str) -> None:
         )
 
 
+def new_job_id(engine: Engine) -> UUID:
+    """Return the id of a job to be."""
+    return event_id(engine.clock.now_us(), engine.entropy.token(10))
+
+
 @contextmanager
 def receiving(
     engine: Engine,
@@ -37,15 +43,17 @@ def receiving(
     request_key: str | None = None,
     held: bool = False,
     announced: int = 0,
+    job_id: UUID | None = None,
 ) -> Iterator[tuple[Upload, Callable[[], CaptureJob]]]:
     """Give where to put documents, and a function that makes a job of them once they are all there.
 
     Without a call of the function nothing stays. `held`: the caller runs the job itself, and may fill the disk.
     `request_key` is the Idempotency-Key of a request: the same documents sent again with it are the job that they made
-    the first time. `announced` bytes are to come, 0 when nobody knows.
+    the first time. `announced` bytes are to come, 0 when nobody knows. `job_id` is a `new_job_id`, for a caller that
+    has to know it before there is the job.
     Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
     """
-    job_id = event_id(engine.clock.now_us(), engine.entropy.token(10))
+    job_id = job_id or new_job_id(engine)
     room = None if held else partial(_room, engine)
     with engine.spool.receiving(job_id, room=room, announced=announced) as upload:
 

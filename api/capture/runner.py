@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from adapters.postgres.capture_jobs import LostLeaseError
 from api.backlog import Backlog
 from api.capture.blocks import BlockWorkers
+from api.capture.published import Watches
 from api.capture.receive import take_job, tidy
 from api.capture.run import CaptureRun
 from api.wiring import Engine
@@ -40,6 +41,7 @@ class CaptureRunner:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture")
+        self.watches = Watches()
 
     def start(self) -> None:
         """Begin."""
@@ -80,8 +82,10 @@ class CaptureRunner:
 
     def _run_job(self, job: CaptureJob, workers: BlockWorkers) -> None:
         log = _log.bind(job=str(job.job_id))
+        watch = self.watches.get(job.job_id)
+        dealt = None if watch is None else watch.take
         try:
-            ended = CaptureRun(self._engine, workers, job, progress=self._go_on).run()
+            ended = CaptureRun(self._engine, workers, job, progress=self._go_on, dealt=dealt).run()
         except _StoppedError:
             self._engine.jobs.release(job)
         except LostLeaseError:
@@ -92,6 +96,8 @@ class CaptureRunner:
             log.exception("capture job failed")
         else:
             log.info("capture job ended", phase=ended.phase, recorded=ended.counts.recorded)
+            if watch is not None:
+                watch.ended.set()
 
     def _go_on(self, phase: Phase, *_: object) -> None:
         if phase is Phase.APPENDING:

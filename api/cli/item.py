@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, BinaryIO
 
 import typer
 
+from api.bundles import item_bundle, pieces
 from api.cli.context import JSON, As, LedgerName, note, opened, print_json, print_table
 from api.codes import human_readable, read_code
+from api.notary import published_logs
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, EntryOut, IntervalOut, ItemOut
 from api.web import words
+from api.wiring import Engine
 from traceability.supply_chain.seen import identify
 
 _LISTED = 12
@@ -38,12 +42,32 @@ KnownAt = Annotated[
 ]
 
 
+Bundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle", metavar="FILE", help="Write the answer and its proof into this zip instead of printing it."
+    ),
+]
+
+
+def save_bundle(engine: Engine, bundle: BinaryIO, file: Path) -> None:
+    """Write a bundle to a file and say how it is checked."""
+    try:
+        with bundle, file.open("wb") as out:
+            out.writelines(pieces(bundle))
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--bundle") from error
+    keys = " ".join(f"--key '{log.key.text}'" for log in published_logs(engine))
+    note(f"Wrote {file}. Anyone checks it with: python -m traceability.notary.verify {file} {keys}")
+
+
 def item(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="A Digital Link, URN, (01)… or the bare number.")],
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_HISTORY, help="Of the history the last so many events.")] = 1000,
+    bundle: Bundle = None,
     json: JSON = False,
     as_: As = None,
     ledger: LedgerName = None,
@@ -51,16 +75,22 @@ def item(
     """Show where a thing is, what it is in, and what happened to it.
 
     The answer is made of the events that the organisation of `--as` may see. `--as-of` asks for a moment in the world,
-    `--known-at` for a moment of the ledger. `traceability log prove POSITION` gives the receipt of an event.
+    `--known-at` for a moment of the ledger. `traceability log prove POSITION` gives the receipt of an event, `--bundle`
+    the answer with a proof of all its events, as known at the last published position.
 
     For example:
 
     - `traceability item https://id.gs1.org/01/09521103001011/21/0003`
     - `traceability item '(00)095211030000070017' --as-of 2026-03-02T12:00:00+01:00`
+    - `traceability item '(00)095211030000070017' --bundle pallet.zip`
     """
     thing = read_code(identifier)
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
+        if bundle is not None:
+            made = item_bundle(engine, reader, thing, as_of=as_of, known_at=known_at, limit=limit)
+            save_bundle(engine, made, bundle)
+            return
         found = describe_item(engine, reader, thing, as_of=as_of, known_at=known_at, limit=limit)
     if json:
         print_json(found.model_dump(mode="json"))

@@ -9,36 +9,34 @@ from uuid import UUID
 
 import typer
 
+from api import collector
 from api.cli.context import (
-    EXIT_FALSE,
     JSON,
     As,
     LedgerName,
-    counted,
+    LogName,
     group,
     note,
     opened,
     print_json,
 )
+from api.cli.fsck import fsck
 from api.notary import integrate_all, published_log, receipt
 from api.policy import verifiers_policy
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
-from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
 from traceability.notary.policy import Policy
-from traceability.notary.trust import Trust
-from traceability.notary.verify import verify as verify_proof
+from traceability.notary.trust import Trust, TrustedCheckpoint
+from traceability.notary.verify import VerifiedReceipt
+from traceability.notary.verify import verify as check
+from traceability.notary.verify_bundle import VerifiedBundle
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
-LogName = Annotated[
-    str | None,
-    typer.Option("--log", metavar="NAME", help="Of this log of the ledger.", show_default="the one that is added to"),
-]
-
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
+app.command()(fsck)
 
 
 @app.command()
@@ -78,13 +76,13 @@ def key(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json
 
 
 @app.command()
-def policy(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def policy(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the policy with which anyone verifies the log's receipts: its key, its witnesses, their quorum.
 
     Example: `traceability log policy > dairy.policy`
     """
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         data = verifiers_policy(engine.settings, log.name, log.key).encode()
     if json:
         print_json({"name": log.name, "policy": data.decode("utf-8", "replace")})
@@ -119,10 +117,10 @@ def prove(
 
 @app.command()
 def verify(
-    file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The receipt or bundle, - for standard input.")],
     *,
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's public key; may be repeated.")
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="A log's public key; may be repeated.")
     ] = None,
     witness: Annotated[
         list[str] | None, typer.Option("--witness", metavar="VKEY", help="A witness to tell of; may be repeated.")
@@ -132,7 +130,7 @@ def verify(
     ] = None,
     json: JSON = False,
 ) -> None:
-    """Check a receipt with the log's public key, or a policy, alone; exit 1 if it does not hold.
+    """Check a receipt or a bundle with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
     With a policy, its quorum of witnesses must have signed the checkpoint. Needs no database and no network;
     `python -m traceability.notary.verify` is the same without this program's dependencies.
@@ -157,58 +155,13 @@ def verify(
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    verified = verify_proof(data, trust)
-    opening = verified.opening
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
+    with collector.paused():
+        verified = check(data, trust)
     if json:
-        shown = opening.shown()
-        print_json(
-            {
-                "verified": True,
-                "origin": verified.checkpoint.origin,
-                "size": verified.checkpoint.size,
-                "index": verified.index,
-                "event_id": opening.event_id,
-                "recorded_at": opening.recorded_at,
-                "head": shown.head.decode(),
-                "items": [content.decode() for content in shown.what],
-                "withheld": opening.closed(),
-                "quorum": verified.signed.quorum,
-                "cosignatures": [{"witness": name, "time": seconds} for name, seconds in verified.cosignatures],
-            }
-        )
+        print_json(_bundle_data(verified) if isinstance(verified, VerifiedBundle) else _receipt_data(verified))
     else:
         typer.echo("\n".join(verified.lines()))
-
-
-@app.command()
-def fsck(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
-    """Rebuild every leaf, tile and signed root and compare; exit 1 and name what is bad.
-
-    Reads the whole log. Lawful erasure is told from tampering by the event that names it.
-    """
-    with opened(ledger, as_) as engine:
-        log = published_log(engine, name)
-        note("Reading the records …")
-        database = check_database(log.database)
-        note("Reading the files …")
-        files = check_files(log.database, log.tiles)
-    if json:
-        print_json({"clean": database.clean and files.clean, "database": _data(database), "files": _data(files)})
-    for finding in (*database.findings, *files.findings):
-        leaf = "" if finding.leaf is None else f"leaf {finding.leaf}: "
-        note(f"{leaf}{finding.message} ({finding.code})")
-    if not (database.clean and files.clean):
-        raise typer.Exit(EXIT_FALSE)
-    if log.database.identity.abandoned_note is not None:
-        note(
-            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {database.leaves}."
-            " The others are beyond it."
-        )
-    note(
-        f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"
-        f" {counted(files.files, 'tile')}, {counted(database.erased, 'lawful erasure')}."
-    )
 
 
 def _event_id(ledger: Ledger, text: str) -> UUID:
@@ -223,5 +176,42 @@ def _event_id(ledger: Ledger, text: str) -> UUID:
     raise NotFoundError("There is no such event", code="ledger.unknown_event")
 
 
-def _data(report: Report) -> dict[str, object]:
-    return {name: getattr(report, name) for name in ("leaves", "checkpoints", "files", "erased", "findings")}
+def _receipt_data(verified: VerifiedReceipt) -> dict[str, object]:
+    opening, shown = verified.opening, verified.opening.shown()
+    return {
+        "verified": True,
+        "origin": verified.checkpoint.origin,
+        "size": verified.checkpoint.size,
+        "index": verified.index,
+        "event_id": opening.event_id,
+        "recorded_at": opening.recorded_at,
+        "head": shown.head.decode(),
+        "items": [content.decode() for content in shown.what],
+        "withheld": opening.closed(),
+        "quorum": verified.signed.quorum,
+        "cosignatures": _cosignatures(verified.signed),
+    }
+
+
+def _bundle_data(verified: VerifiedBundle) -> dict[str, object]:
+    return {
+        "verified": True,
+        "kind": verified.manifest.kind,
+        "reader": verified.manifest.reader,
+        "known_at": verified.manifest.known_at,
+        "logs": [
+            {
+                "origin": log.signed.checkpoint.origin,
+                "size": log.signed.checkpoint.size,
+                "positions": log.positions,
+                "cosignatures": _cosignatures(log.signed),
+            }
+            for log in verified.logs
+        ],
+        "withheld": verified.withheld(),
+        "not_checked": verified.unchecked,
+    }
+
+
+def _cosignatures(signed: TrustedCheckpoint) -> list[dict[str, object]]:
+    return [{"witness": name, "time": seconds} for name, seconds in signed.cosignatures]

@@ -8,8 +8,8 @@ import typer
 
 from adapters.signing import encrypt_key
 from adapters.system import SystemEntropy
-from api.cli.context import JSON, LedgerName, note, operated, print_json, print_table, settings_for
-from api.cli.log import LogName, app
+from api.cli.context import JSON, LedgerName, LogName, note, operated, print_json, print_table, settings_for
+from api.cli.log import app
 from api.log_keys import key_path
 from api.notary import PublishedLog, close_log, published_logs
 from traceability.errors import InvalidInputError

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from api.bundles import trace_bundle
 from api.cli.context import EXIT_OK, JSON, As, LedgerName, note, opened, print_json
-from api.cli.item import AsOf, KnownAt, named
+from api.cli.item import AsOf, Bundle, KnownAt, named, save_bundle
 from api.provenance_models import MAX_NODES, EdgeOut, Include, NodeOut, TraceIn, TraceOut
 from api.traces import describe_trace, trace_lines
 from traceability.supply_chain.provenance import PROPAGATING, Direction, EdgeKind, Reach, Stop
@@ -41,6 +42,7 @@ def trace(
     events: Annotated[
         bool, typer.Option("--events", help="With --json or --ndjson: each event, not only its name.")
     ] = False,
+    bundle: Bundle = None,
     json: JSON = False,
     ndjson: Annotated[bool, typer.Option("--ndjson", help="Print lines of JSON while the trace is found.")] = False,
     as_: As = None,
@@ -49,12 +51,14 @@ def trace(
     """Show where things came from and what became of them.
 
     Transformations, containment in time and lots are followed, over the events that the organisation of `--as` may see.
+    `--bundle` writes the answer with a proof of all its events, as known at the last published position.
 
     For example:
 
     - `traceability trace https://id.gs1.org/01/09521103001011/21/0003 --direction back`
     - `traceability trace '(01)09521103001011(10)L1' --direction forward --json`
     - `traceability trace '(01)09521103001011(10)L1' --ndjson --max-nodes 200000`
+    - `traceability trace '(01)09521103001011(10)L1' --direction back --bundle origins.zip`
     """
     question = TraceIn(
         roots=identifiers,
@@ -68,6 +72,9 @@ def trace(
     )
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
+        if bundle is not None:
+            save_bundle(engine, trace_bundle(engine, reader, question), bundle)
+            raise typer.Exit(EXIT_OK)
         if ndjson:
             for lines in trace_lines(engine, reader, question):
                 typer.echo(lines, nl=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -10,16 +13,22 @@ from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from adapters.feeds.spool import Upload
 from api.backlog import KeepingUp
-from api.capture.receive import admit, receiving
+from api.capture.published import Receipt, Watch, Watches, receipts, until_published
+from api.capture.receive import admit, new_job_id, receiving
+from api.capture.runner import CaptureRunner
 from api.epcis_headers import VERSIONS
 from api.findings import findings_of
+from api.integrator import Integrator
 from api.security import CaptureDep, EngineDep
+from api.web.negotiation import JSON
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, TooLargeError, UnsupportedError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 from traceability.ledger.event import utc_text
 from traceability.ledger.findings import Finding, FindingFilter
+from traceability.ledger.store import Outcome
 
 router = APIRouter(prefix="/epcis", tags=["capture"])
 
@@ -87,7 +96,34 @@ class CaptureJobOut(BaseModel):
         )
 
 
-@router.post("/capture", status_code=202, summary="Send a document of events", response_model=CaptureJobOut)
+class ReceiptOut(BaseModel):
+    """An event of a job, recorded now or before, with its receipt (C2SP tlog-proof)."""
+
+    document: str
+    path: str = Field(description="JSONPath (RFC 9535)", examples=["$.epcisBody.eventList[1]"])
+    outcome: Outcome
+    position: int
+    event_id: UUID = Field(description="Ours, not EPCIS's eventID.")
+    receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
+    proof: str | None = Field(description="The receipt itself; null in a job of more than a hundred events.")
+
+
+class PublishedJobOut(CaptureJobOut):
+    """A job that has ended and whose events are published, with the first thousand of them.
+
+    `receipts` is null when another process, or an earlier request, had the job run.
+    """
+
+    receipts: list[ReceiptOut] | None
+
+
+@router.post(
+    "/capture",
+    status_code=202,
+    summary="Send a document of events",
+    response_model=CaptureJobOut,
+    responses={200: {"model": PublishedJobOut, "description": "With `wait=published`: all is recorded and published."}},
+)
 async def capture(
     *,
     request: Request,
@@ -107,12 +143,19 @@ async def capture(
             description="The same key and document again: the same job.",
         ),
     ] = None,
-) -> CaptureJobOut:
+    wait: Annotated[
+        Literal["published"] | None,
+        Query(description="Answer when the job has ended and its events are published, with their receipts."),
+    ] = None,
+) -> CaptureJobOut | Response:
     """Take an EPCISDocument or EPCISQueryDocument in JSON or JSON-LD, of any length, plain, gzip or a zip of several.
 
     It is on disk when this answers 202; `Location` is the job. Validation and recording follow. 429 with `Retry-After`
     when too many of your documents, or too many bytes of anybody's, are waiting; 503 with `Retry-After` and the code
     `log.behind` while the log cannot keep up.
+
+    With `wait=published` it answers 200 once the job has ended and its events are in a published checkpoint, with their
+    receipts; after ten seconds without that 202 as usual.
     """
     _check_media_type(request.headers.get("content-type", ""))
     length = request.headers.get("content-length", "")
@@ -122,7 +165,26 @@ async def capture(
             f"A document or archive has at most {engine.settings.capture_max_bytes} bytes", code="capture.too_long"
         )
     await run_in_threadpool(admit, engine, caller.organisation)
-    received = receiving(engine, caller.organisation, behaviour, request_key=key, announced=announced)
+    job_id = new_job_id(engine)
+    received = receiving(engine, caller.organisation, behaviour, request_key=key, announced=announced, job_id=job_id)
+    runner: CaptureRunner | None = getattr(request.app.state, "capture_runner", None)
+    # Before there is the job: its runner may be done with it before this comes back.
+    with (Watches() if runner is None else runner.watches).watch(job_id) if wait else nullcontext() as watch:
+        job = await _receive(request, received)
+        if runner is not None:
+            runner.wake()
+        response.headers["Location"] = f"{PATH}/{job.job_id}"
+        _tell_limits(response, engine)
+        integrator: Integrator | None = getattr(request.app.state, "integrator", None)
+        wake = threading.Event() if integrator is None else integrator.wake
+        if watch is None or (done := await until_published(engine, job, watch, wake)) is None:
+            return CaptureJobOut.of(job, None)
+        return await run_in_threadpool(_published, engine, done, watch, dict(response.headers))
+
+
+async def _receive(
+    request: Request, received: AbstractContextManager[tuple[Upload, Callable[[], CaptureJob]]]
+) -> CaptureJob:
     async with contextmanager_in_threadpool(received) as (upload, make):
         async with contextmanager_in_threadpool(upload.file(_NAME)) as out:
             try:
@@ -130,12 +192,27 @@ async def capture(
                     await run_in_threadpool(out.write, chunk)
             except ClientDisconnect as error:
                 raise InvalidInputError("The upload broke off", code="capture.broken_off") from error
-        job = await run_in_threadpool(make)
-    if (runner := getattr(request.app.state, "capture_runner", None)) is not None:
-        runner.wake()
-    response.headers["Location"] = f"{PATH}/{job.job_id}"
-    _tell_limits(response, engine)
-    return CaptureJobOut.of(job, None)
+        return await run_in_threadpool(make)
+
+
+def _published(engine: Engine, job: CaptureJob, watch: Watch, headers: dict[str, str]) -> Response:
+    found = receipts(engine, engine.organisations.reader(job.organisation), watch)
+    told = CaptureJobOut.of(job, _errors(engine, job)).model_dump()
+    body = PublishedJobOut(**told, receipts=None if found is None else [_receipt(one) for one in found])
+    return Response(body.model_dump_json(by_alias=True), media_type=JSON, headers=headers)
+
+
+def _receipt(one: Receipt) -> ReceiptOut:
+    appended = one.dealt.appended
+    return ReceiptOut(
+        document=one.dealt.document,
+        path=one.dealt.path,
+        outcome=appended.outcome,
+        position=appended.position,
+        event_id=appended.event_id,
+        receipt=f"/provenance/events/{appended.event_id}/receipt",
+        proof=one.proof,
+    )
 
 
 @router.get("/capture", summary="What became of what was sent")
@@ -163,11 +240,14 @@ def job(
 ) -> CaptureJobOut:
     """Return a job with the first of its errors."""
     found = engine.jobs.get(caller.organisation, capture_id)
-    wanted = FindingFilter(job_id=capture_id, severity="error")
-    errors = findings_of(engine).page(caller.organisation, wanted, limit=_ERRORS_SHOWN, oldest_first=True)
     _tell_limits(response, engine)
     response.headers["Link"] = f'</findings?job={capture_id}>; rel="related"'
-    return CaptureJobOut.of(found, errors)
+    return CaptureJobOut.of(found, _errors(engine, found))
+
+
+def _errors(engine: Engine, job: CaptureJob) -> list[Finding]:
+    wanted = FindingFilter(job_id=job.job_id, severity="error")
+    return findings_of(engine).page(job.organisation, wanted, limit=_ERRORS_SHOWN, oldest_first=True)
 
 
 def _check_media_type(content_type: str) -> None:

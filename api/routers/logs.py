@@ -36,14 +36,15 @@ _TILE_HEADERS: Final = {**_OPEN, "Cache-Control": "public, max-age=31536000, imm
 class LogOut(BaseModel):
     """A log: the events from `first_position` to `last_position` of its ledger, of which `size` are published.
 
-    `vkey` is what a verifier needs. `last_position` is null while the log is open. A log is `closing` until all of it
-    is published, and `abandoned` when its database was restored from an older state: what is published of it beyond
-    `last_position` the ledger does not know.
+    `vkey` is what a verifier needs; `additional_vkeys` belong to signatures beside that one. `last_position` is null
+    while the log is open. A log is `closing` until all of it is published, and `abandoned` when its database was
+    restored from an older state: what is published of it beyond `last_position` the ledger does not know.
     """
 
     name: str = Field(examples=["main"])
     origin: str = Field(examples=["dairy.example/main"])
     vkey: str
+    additional_vkeys: list[str] = []
     first_position: int = Field(examples=[1])
     last_position: int | None
     state: LogState
@@ -143,6 +144,7 @@ def _told(log: PublishedLog) -> LogOut:
         name=log.name,
         origin=identity.origin,
         vkey=identity.vkey,
+        additional_vkeys=list(identity.additional_vkeys),
         first_position=identity.first_position,
         last_position=identity.last_position,
         state=log.state(),

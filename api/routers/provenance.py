@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from io import SEEK_END
+from typing import Annotated, BinaryIO, Final
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
+from api.bundles import MEDIA_TYPE as ZIP
+from api.bundles import item_bundle, pieces, trace_bundle
 from api.codes import read_code
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceLine, TraceOut, written_out
@@ -20,6 +23,7 @@ from traceability.gs1.identifiers import Identifier, parse_digital_link_path
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
+_BUNDLE: Final = {"type": "string", "format": "binary"}
 _ITEMS: Final = "/provenance/items/"
 _DIGITAL_LINK: Final = re.compile(r"\d{2,4}/").match
 _ENCODED: Final = re.compile(r"(?i:[a-z][a-z0-9+.-]*%3a)").match
@@ -38,7 +42,12 @@ def identifier_in(
     return read_code(unquote(raw) if _ENCODED(raw) or ":" not in raw else raw)
 
 
-@router.get("/items/{id:path}", summary="Where a thing is, and what happened to it")
+@router.get(
+    "/items/{id:path}",
+    summary="Where a thing is, and what happened to it",
+    response_model=ItemOut,
+    responses={200: {"content": {ZIP: {"schema": _BUNDLE}}}},
+)
 def item(
     *,
     engine: EngineDep,
@@ -49,11 +58,18 @@ def item(
     limit: Annotated[
         int, Query(ge=1, le=MAX_HISTORY, description="Of the history the last so many events.")
     ] = USUAL_HISTORY,
-) -> ItemOut:
+    accept: Annotated[str | None, Header()] = None,
+) -> ItemOut | Response:
     """Return the state, history and containment of a thing, made of the events that you may see.
 
     `id` is a GS1 Digital Link or its path (`01/09521234000013/21/1001`), an EPC URN or another URI, percent-encoded.
+
+    With `Accept: application/zip` the answer is a bundle that verifies offline: this JSON, the events behind it and one
+    proof for all of them, as known at the last published position (docs/guide/bundles.md). A `known_at` that is not
+    published yet is answered with 503 and `Retry-After`.
     """
+    if preferred(accept, (JSON, ZIP)) == ZIP:
+        return _zipped(item_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit))
     return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
 
 
@@ -64,7 +80,7 @@ def item(
     responses={
         200: {
             "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
-            "content": {NDJSON: {"schema": written_out(TraceLine)}},
+            "content": {NDJSON: {"schema": written_out(TraceLine)}, ZIP: {"schema": _BUNDLE}},
         }
     },
 )
@@ -79,7 +95,20 @@ def traces(
     With `Accept: application/x-ndjson` the answer comes while the walk goes on, as lines of one object each: `node`,
     `event`, `edge`, `frontier`, and in the last line `end`. A node may come again, nearer or reached more strongly:
     the later line about an `id` replaces the earlier one. Without `end` the answer was cut off.
+
+    With `Accept: application/zip` it is a bundle that verifies offline: this JSON, the events behind it and one proof
+    for all of them, as known at the last published position (docs/guide/bundles.md).
     """
-    if preferred(accept, (JSON, NDJSON)) == NDJSON:
+    wanted = preferred(accept, (JSON, NDJSON, ZIP))
+    if wanted == ZIP:
+        return _zipped(trace_bundle(engine, reader, question))
+    if wanted == NDJSON:
         return StreamingResponse(trace_lines(engine, reader, question), media_type=NDJSON)
     return Response(trace_json(engine, reader, question), media_type=JSON)
+
+
+def _zipped(bundle: BinaryIO) -> Response:
+    length = bundle.seek(0, SEEK_END)
+    bundle.seek(0)
+    headers = {"Content-Disposition": 'attachment; filename="bundle.zip"', "Content-Length": str(length)}
+    return StreamingResponse(pieces(bundle), media_type=ZIP, headers={**headers, "Vary": "Accept, Authorization"})

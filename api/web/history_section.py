@@ -80,6 +80,12 @@ def receipt_path(event: SeenEvent, thing: str) -> str:
     return address if named is None else f"{address}?item={quote(named, safe='')}"
 
 
+def verify_path(event: SeenEvent, thing: str) -> str:
+    """Return the address of the page that fetches this receipt and checks it."""
+    _, _, asked = receipt_path(event, thing).partition("?")
+    return f"/verify?event={event.event_id}" + (f"&{asked}" if asked else "")
+
+
 def amount(quantity: Decimal | None, uom: str | None) -> str:
     """Return a quantity as people write it: `60 kg`, `12 pieces`."""
     if quantity is None:
@@ -102,6 +108,7 @@ def _entry(thing: str, entry: HistoryEntry, names: Names, logs: Logs) -> Entry:
         details=tuple(_details(entry, names)),
         recorded_by=names.organisation(view.captured_by),
         receipt=receipt_path(event, entry.via or thing),
+        verify=verify_path(event, entry.via or thing),
         leaf_index=logs.leaf_index(event.position),
         retracted=None if entry.retracted_by is None else _retraction(entry.retracted_by, names),
     )

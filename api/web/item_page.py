@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from api.web import origin_section, words
-from api.web.history_section import Logs, amount, history, latest, receipt_path
+from api.web.history_section import Logs, amount, history, latest, receipt_path, verify_path
 from api.web.names import CBV_MASTER_DATA, Names, elements_of, kind_of, master_data
 from api.web.page import Contents, Detail, Entry, ItemPage, Named, Origin, Proof, State, Temperature, Tone
 from api.web.temperature_section import temperature
@@ -182,5 +182,6 @@ def _proof(item: ItemHistory, logs: Logs) -> Proof | None:
         vkey=log.vkey,
         checkpoint=f"/logs/{log.name}/checkpoint",
         receipt=receipt_path(entry.event, entry.via or item.thing),
+        verify=verify_path(entry.event, entry.via or item.thing),
         file=f"{entry.event.event_id}.tlog-proof",
     )

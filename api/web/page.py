@@ -58,6 +58,7 @@ class Entry:
     details: tuple[Detail, ...]
     recorded_by: str
     receipt: str
+    verify: str
     leaf_index: int | None
     retracted: str | None = None
 
@@ -132,6 +133,7 @@ class Proof:
     vkey: str
     checkpoint: str
     receipt: str
+    verify: str
     file: str
 
 

@@ -11,10 +11,31 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 STATIC: Final = "/static"
 
+SCRIPTS: Final = (
+    "encoding.js",
+    "sha256.js",
+    "json.js",
+    "merkle.js",
+    "multiproof.js",
+    "note.js",
+    "policy.js",
+    "trust.js",
+    "content.js",
+    "opening.js",
+    "receipt.js",
+    "zip.js",
+    "bundle.js",
+    "words.js",
+    "report.js",
+    "verify.js",
+)
+"""The modules of the page /verify, each after those that it imports."""
+
 ASSET_TYPES: Final = {
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "evidence.js": "text/javascript; charset=utf-8",
+    **dict.fromkeys(SCRIPTS, "text/javascript; charset=utf-8"),
 }
 """Every file that may be asked for, and its media type."""
 
@@ -40,9 +61,12 @@ def asset(name: str) -> bytes:
     return files("api.web").joinpath("static", name).read_bytes()
 
 
+@cache
 def asset_address(name: str) -> str:
     """Return where a page finds a file: the address changes with the content, so that it may be kept for good."""
-    return f"{STATIC}/{sha256(asset(name)).hexdigest()[:12]}/{name}"
+    # Modules import each other from the same folder, so they share one that changes with any of them.
+    content = b"".join(map(asset, SCRIPTS)) if name in SCRIPTS else asset(name)
+    return f"{STATIC}/{sha256(content).hexdigest()[:12]}/{name}"
 
 
 _environment.globals["asset"] = asset_address

@@ -19,6 +19,7 @@ from api.codes import read_code
 from api.demo.story import Story
 from api.provenance import ask, describe_item, published_trees
 from api.security import EngineDep, ReaderDep
+from api.web import verify_page
 from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.negotiation import HTML, JSON, preferred
@@ -104,6 +105,7 @@ def static(request: Request, name: str) -> Response:
 def install_pages(app: FastAPI) -> None:
     """Add the pages, and answer errors as pages to those who prefer HTML; call it after all that handles errors."""
     app.include_router(router)
+    app.include_router(verify_page.router)
     for kind in (TraceabilityError, HTTPException):
         app.add_exception_handler(kind, _as_page_or(app.exception_handlers[kind]))
 

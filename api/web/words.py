@@ -196,6 +196,19 @@ _UNITS: Final[Mapping[str, str]] = MappingProxyType(
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+def tables() -> dict[str, Mapping[str, str]]:
+    """Return the tables that the page /verify puts events into words with, by the names that it knows them under."""
+    return {
+        "steps": _STEPS,
+        "dispositions": _DISPOSITIONS,
+        "transactions": _TRANSACTIONS,
+        "parties": _PARTIES,
+        "keys": _KEYS,
+        "elements": _ELEMENTS,
+        "units": _UNITS,
+    }
+
+
 def step(word: str | None) -> str:
     """Return what was done, as the start of a line: `Shipped`."""
     return "Recorded" if word is None else _STEPS.get(word) or opened(word)

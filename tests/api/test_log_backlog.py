@@ -71,6 +71,21 @@ def test_the_database_is_not_asked_for_every_request(engine: Engine) -> None:
     assert [backlog.behind() for _ in range(10)] == [0] * 10
 
 
+def test_a_checkpoint_that_cannot_be_read_leaves_the_number_as_it_was(limited: Engine) -> None:
+    record(limited, observation(1))
+    integrate_all(limited)
+    record(limited, observation(2))
+    backlog = Backlog(limited)
+    assert backlog.behind() == 1
+    checkpoint = limited.settings.data / "logs" / "main" / "checkpoint"
+    checkpoint.write_bytes(b"nonsense")
+    record(limited, observation(3))
+    assert backlog.behind() == 1
+    checkpoint.unlink()
+    checkpoint.mkdir()
+    assert backlog.behind() == 1
+
+
 def test_an_import_waits_for_the_log_and_goes_on_without_one(limited: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     record(limited, *map(observation, range(10)))
     backlog, stopping = Backlog(limited), threading.Event()

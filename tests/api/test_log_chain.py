@@ -28,9 +28,10 @@ from tests.conformance.verifier import verify as independent
 from tests.conftest import Database
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.access import Grant
+from traceability.notary.checkpoint import open_checkpoint
 from traceability.notary.errors import VerificationError
 from traceability.notary.fsck import check_database, check_files
-from traceability.notary.note import SigningKey
+from traceability.notary.note import SigningKey, VerifierKey
 from traceability.notary.verify import verify_receipt
 
 __all__ = ["dairy", "imported", "run"]  # fixtures
@@ -356,3 +357,27 @@ def test_answers_and_pages_tell_the_log_that_holds_each_event(engine: Engine, ap
         assert "leaf index 0 of a log of size 1" in page
         assert published_log(engine, "main-2").key.text in page
         assert "/logs/main-2/checkpoint" in page
+
+
+def test_a_second_key_signs_from_when_it_is_switched_on(engine: Engine, settings: Settings, app: FastAPI) -> None:
+    record(engine, observation(1))
+    integrate_all(engine)
+    sealed = {"log_ml_dsa": True, "log_key_passphrase": SecretStr("correct horse")}
+    with serving(app) as client:
+        assert client.get("/logs").json()[0]["additional_vkeys"] == []
+        with open_engine(settings.model_copy(update=sealed)) as both:
+            for number in (2, 3):
+                record(engine, observation(number))
+                integrate_all(both)
+        (told,) = client.get("/logs").json()
+        (vkey,) = told["additional_vkeys"]
+        served = client.get("/logs/main/checkpoint").content
+    assert "ENCRYPTED" in (settings.data / "keys" / "main.ml-dsa.key").read_text(encoding="utf-8")
+    for text in (told["vkey"], vkey):
+        assert open_checkpoint(served, VerifierKey.parse(text))[0].size == 3
+    # Switched off, it signs no more, and what it signed holds.
+    record(engine, observation(4))
+    integrate_all(engine)
+    with pytest.raises(VerificationError):
+        open_checkpoint((settings.data / "logs/main/checkpoint").read_bytes(), VerifierKey.parse(vkey))
+    assert_good(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import psycopg
@@ -96,6 +97,52 @@ def test_fsck_is_good_and_names_what_is_bad(imported: Run, database: Database, t
     }
 
 
+def test_fsck_of_what_others_kept(imported: Run, tmp_path: Path) -> None:
+    assert imported("log", "integrate").code == 0
+    note = imported("log", "checkpoint").out
+    kept, mirror = tmp_path / "kept.txt", tmp_path / "mirror"
+    kept.write_text(note, encoding="utf-8")
+    shutil.copytree(tmp_path / ".traceability/logs/main", mirror)
+    outside = ("--copy", str(mirror), "--checkpoint", str(kept))
+    good = imported("log", "fsck", *outside, "--json")
+    assert (good.code, [one["name"] for one in good.json["outside"]]) == (0, [str(mirror), str(kept)])
+    assert good.json["outside"][0]["files"] == 2
+    kept.write_text(note.replace("5\n", "6\n", 1), encoding="utf-8")
+    (mirror / "tile/0/000.p/5").write_bytes(bytes(160))
+    bad = imported("log", "fsck", "--scope", "files", *outside)
+    assert bad.code == 1
+    assert f"leaf 0: tile/0/000.p/5 of {mirror} is not ours (log.copy)" in bad.err
+    assert f"the checkpoint of {kept} does not verify" in bad.err
+    assert imported("log", "fsck", "--checkpoint", str(tmp_path / "absent")).code == 2
+
+
+def test_fsck_builds_on_the_last_good_one(imported: Run) -> None:
+    assert imported("log", "integrate").code == 0
+    early = imported("log", "fsck", "--since", "last", "--json")
+    assert (early.code, early.json["error"]["code"]) == (4, "log.nothing_confirmed")
+    assert imported("log", "fsck", "--scope", "records").code == 0
+    assert imported("log", "fsck", "--since", "last").code == 4  # the index was never checked
+    assert imported("log", "fsck").code == 0
+    erased = imported("ledger", "erase", "3", "--reason", "asked for", "--authority", "data protection officer")
+    assert erased.code == 0
+    assert imported("log", "integrate").code == 0
+    new = imported("log", "fsck", "--since", "last", "--json")
+    assert (new.code, new.json["since"], new.json["database"]["leaves"], new.json["index"]["leaves"]) == (0, 6, 1, 1)
+    told = imported("log", "fsck", "--since", "4")
+    assert "Good: 3 leaves from position 4 on" in told.err
+    assert imported("log", "fsck", "--since", "9").code == 1  # beyond what was confirmed
+    assert imported("log", "fsck", "--since", "yesterday").code == 2
+    assert imported("log", "fsck", "--scope", "everything").code == 2
+
+
+def test_fsck_says_so_when_it_cannot_keep_what_it_found(imported: Run, tmp_path: Path) -> None:
+    assert imported("log", "integrate").code == 0
+    (tmp_path / ".traceability/fsck").write_text("a file where the folder should be", encoding="utf-8")
+    told = imported("log", "fsck")
+    assert told.code == 0
+    assert "The next check cannot build on this one" in told.err
+
+
 def test_erasure_leaves_a_good_log(imported: Run) -> None:
     assert imported("log", "integrate").code == 0
     before = imported("log", "prove", "3", "--json").json
@@ -121,3 +168,32 @@ def test_files_that_cannot_be_used_are_unreachable(imported: Run, tmp_path: Path
     ran = imported("log", "checkpoint", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (3, "system.file")
     assert str(checkpoint.relative_to(tmp_path)) in ran.json["error"]["message"]
+
+
+def test_bundles_of_the_command_line_verify(imported: Run, tmp_path: Path) -> None:
+    pack = "https://id.gs1.org/01/09521234000013/21/3"
+    assert imported("item", pack, "--bundle", "pack.zip").code == 4
+    assert imported("log", "integrate").code == 0
+    key = imported("log", "key").out.strip()
+    unfounded = imported("trace", pack, "--bundle", "trace.zip")
+    assert unfounded.code == 4
+    assert "bundle.no_events" in unfounded.err
+    done = imported("item", pack, "--bundle", "pack.zip")
+    assert (done.code, done.out) == (0, "")
+    assert f"python -m traceability.notary.verify pack.zip --key '{key}'" in done.err
+    verified = imported("log", "verify", "pack.zip", "--key", key)
+    assert verified.code == 0
+    assert "proven: 1 event in traceability.local/main of 5" in verified.out
+    told = imported("log", "verify", "pack.zip", "--key", key, "--json").json
+    assert (told["verified"], told["kind"], told["reader"]) == (True, "item", "dairy.example")
+    assert told["logs"][0] == {"origin": "traceability.local/main", "size": 5, "positions": [3], "cosignatures": []}
+    (tmp_path / "policy").write_text(f"log {key}\nquorum none\n", encoding="utf-8")
+    assert imported("log", "verify", "pack.zip", "--policy", "policy").out == verified.out
+    assert imported("log", "verify", "pack.zip").code == 2
+    assert imported("log", "verify", "pack.zip", "--policy", "absent").code == 2
+    assert imported("log", "verify", "pack.zip", "--policy", "pack.zip").code == 2
+    assert imported("item", pack, "--bundle", "no/such/folder.zip").code == 2
+    (tmp_path / "bad.zip").write_bytes((tmp_path / "pack.zip").read_bytes()[:-1])
+    bad = imported("log", "verify", "bad.zip", "--key", key)
+    assert (bad.code, bad.out) == (1, "")
+    assert "bundle.zip" in bad.err

@@ -174,7 +174,7 @@ def test_every_receipt_on_a_page_holds_and_opens_only_the_thing(
 def test_the_page_says_where_the_leaf_is(client: httpx.Client, vkey: VerifierKey) -> None:
     page = client.get(PACK, headers=HTML).text
     told = re.search(r"leaf index (\d+) of a log of size (\d+)", page)
-    button = re.search(r'class="button" href="([^"]+)"', page)
+    button = re.search(r'class="button second" href="([^"]+)"', page)
     assert told is not None
     assert button is not None
     verified = verify_receipt(client.get(unescape(button[1])).content, vkey)
@@ -184,7 +184,7 @@ def test_the_page_says_where_the_leaf_is(client: httpx.Client, vkey: VerifierKey
 def test_the_command_on_the_page_verifies_the_receipt(client: httpx.Client, tmp_path: Path) -> None:
     page = client.get(PACK, headers=HTML).text
     command = re.search(r"<code>traceability log verify (\S+) --key '(\S+)'</code>", page)
-    button = re.search(r'class="button" href="([^"]+)"', page)
+    button = re.search(r'class="button second" href="([^"]+)"', page)
     assert command is not None
     assert button is not None
     receipt = client.get(unescape(button[1]))

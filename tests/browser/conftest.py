@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from tests.api.conftest import serving
 from tests.browser.traffic import Traffic
+from tests.browser.verifiers import Agree, both, page_only
+from tests.support.logs import KEY
 
 FLAGS = [
     "--disable-background-networking",
@@ -23,6 +26,7 @@ FLAGS = [
     # A name that is looked up is a request that leaves, even when nothing answers it.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 ]
+VKEY = KEY.verifier.text
 PHONE = ViewportSize(width=390, height=844)
 
 
@@ -39,6 +43,24 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def verifying(chromium: Browser) -> Iterator[Page]:
+    """The page /verify at rest: after it was opened it asks nobody for anything but its own modules."""
+    with serving(page_only()) as client, chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{client.base_url}/verify", wait_until="networkidle")
+        traffic = Traffic.of(page)
+        yield page
+        assert [url for url in traffic.requests if not url.startswith(f"{client.base_url}/static/")] == []
+        traffic.assert_quiet()
+
+
+@pytest.fixture(scope="module")
+def agree(verifying: Page) -> Agree:
+    """Give a function that asks both verifiers about files."""
+    return lambda *files, trusted=VKEY: both(verifying, trusted, files)
 
 
 @dataclass(frozen=True, slots=True)

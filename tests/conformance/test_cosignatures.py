@@ -17,7 +17,7 @@ from traceability.notary.note import CosigningKey, SigningKey
 from traceability.notary.policy import Policy, PolicyLog
 from traceability.notary.proof import LogProof
 from traceability.notary.trust import Trust
-from traceability.notary.verify import verify
+from traceability.notary.verify import VerifiedReceipt, verify
 
 
 def cosigned(receipt: str, *numbers: int) -> str:
@@ -47,6 +47,7 @@ def test_a_policy_asks_for_its_quorum_and_says_who_signed_when() -> None:
         assert ("'w1' signed at 1772352902" in caught.value.message) == (1 in numbers)
         assert "'w2' did not sign" in caught.value.message
     verified = verify(cosigned(ONE_PACK, 0, 2).encode(), Trust(policy=policy))
+    assert isinstance(verified, VerifiedReceipt)
     assert verified.cosignatures == (("witness.example/w0", TIME), ("witness.example/w2", TIME + 2))
     assert "proven: as many witnesses signed as your policy asks for" in verified.lines()
     other = replace(policy, logs=(PolicyLog(SigningKey("other.example", KEY.seed).verifier),))

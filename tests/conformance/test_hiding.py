@@ -69,7 +69,7 @@ def dictionary() -> dict[str, bytes]:
 
 def shown_salts(shown: bytes) -> set[bytes]:
     """Collect every salt in the openings, and what someone would try who has none."""
-    salts = {b"", bytes(32), *commitment._blocks(b"\x04" + bytes(32), 6), *commitment._blocks(b"\x06" + bytes(32), 4)}
+    salts = {b"", bytes(32), *commitment.part_salts(bytes(32)), *commitment.item_salts(bytes(32), 4)}
 
     def walk(value: Any) -> Iterator[str]:
         if isinstance(value, dict):

@@ -126,12 +126,8 @@ def checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
     return decimal(size), b64(root, 32)
 
 
-def verify(receipt: bytes, vkey: str) -> dict[str, Any]:
-    proof, _, note = receipt.decode("utf-8").partition("\n\n")
-    header, extra, index, *path = proof.split("\n")
-    assert (header, extra[:6], index[:6]) == ("c2sp.org/tlog-proof@v1", "extra ", "index ")
-    size, root = checkpoint(note, vkey)
-    version, event_id, recorded_at, parts = members(read(b64(extra[6:]), decimal), "v event_id recorded_at parts")
+def opened(opening: Any) -> tuple[bytes, dict[str, Any]]:  # leaf hash, and what is shown
+    version, event_id, recorded_at, parts = members(opening, "v event_id recorded_at parts")
     assert (version, len(parts), "c" in parts[0]) == ("trace-opening/1", 8, False)
     c, items, contents = [], list[bytes](), dict[int, bytes]()
     for i, part in enumerate(parts):
@@ -146,5 +142,14 @@ def verify(receipt: bytes, vkey: str) -> dict[str, Any]:
                 check(i, contents[i])
             c.append(H(3, bytes([i]), hex_(salt), contents[i]))
     entry = b"\x01" + hex_(event_id, 16) + decimal(recorded_at).to_bytes(8, "big") + H(2, *c)
-    assert walk(H(0, entry), decimal(index[6:]), size, [b64(line, 32) for line in path]) == root
-    return {"event_id": event_id, "items": items, "parts": contents, "size": size}
+    return H(0, entry), {"event_id": event_id, "items": items, "parts": contents}
+
+
+def verify(receipt: bytes, vkey: str) -> dict[str, Any]:
+    proof, _, note = receipt.decode("utf-8").partition("\n\n")
+    header, extra, index, *path = proof.split("\n")
+    assert (header, extra[:6], index[:6]) == ("c2sp.org/tlog-proof@v1", "extra ", "index ")
+    size, root = checkpoint(note, vkey)
+    leaf, shown = opened(read(b64(extra[6:]), decimal))
+    assert walk(leaf, decimal(index[6:]), size, [b64(line, 32) for line in path]) == root
+    return {**shown, "size": size}

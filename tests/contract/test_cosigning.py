@@ -29,7 +29,7 @@ from traceability.notary.policy import Policy
 from traceability.notary.ports import Cosignature
 from traceability.notary.receipt import open_event
 from traceability.notary.trust import Trust
-from traceability.notary.verify import verify
+from traceability.notary.verify import VerifiedReceipt, verify
 from traceability.notary.witness import Witness, WitnessStore
 
 NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
@@ -109,6 +109,7 @@ def test_receipts_carry_the_cosignatures(make: Make) -> None:
     )
     receipt = prove(made_up.tiles, KEY.verifier, 2, opening).text().encode()
     verified = verify(receipt, Trust((KEY.verifier,), policy=witnesses.policy))
+    assert isinstance(verified, VerifiedReceipt)
     assert [name for name, _ in verified.cosignatures] == ["witness.example/w0", "witness.example/w1"]
 
 

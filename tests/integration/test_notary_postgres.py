@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from adapters.postgres.erasure import erase
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.log_chain import create_log
 from adapters.postgres.notary import PostgresLog, find_log
@@ -26,6 +27,7 @@ from traceability.notary.fsck import check_database, check_files
 from traceability.notary.log import Log, prove
 from traceability.notary.ports import SignedCheckpoint
 from traceability.notary.receipt import open_event
+from traceability.notary.records import redacted_position
 from traceability.notary.verify import verify_receipt
 
 
@@ -223,3 +225,39 @@ def test_checkpoints_are_read_in_pages(world: World, monkeypatch: pytest.MonkeyP
     assert [signed.checkpoint.size for signed in world.database.all_signed()] == [4, 8, 12, 16, 20, 24, 28, 30]
     assert [stored.position for stored in world.database.events()] == list(range(1, 31))
     assert_good(world)
+
+
+def test_records_are_read_by_leaf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(world, 30)
+    world.integrate(4)
+    monkeypatch.setattr("adapters.postgres.notary._EVENTS", 7)
+    rows = list(world.database.rows(3, 25))
+    assert [row[0] for row in rows] == list(range(4, 26))
+    for row, stored in zip(rows, list(world.database.events())[3:25], strict=True):
+        head, *others = stored.parts.flat()
+        assert row[1] == stored.event_id.bytes
+        assert row[5:9] == (stored.leaf_hash, stored.commitment, stored.salt, stored.personal_salt)
+        assert row[9:] == (head, b"\n".join(stored.parts.what), *others)
+    assert list(world.database.rows(30, 40)) == []
+    assert [signed.checkpoint.size for signed in world.database.all_signed(20)] == [20, 24, 28, 30]
+
+
+def test_redactions_are_found_window_by_window(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(world, 30)
+    for position in (3, 7):
+        erase(world.owner_url, world.ledger, position, reason="asked", authority="court")
+    monkeypatch.setattr("adapters.postgres.notary._WINDOW", 4)
+    named = [redacted_position(head, more) for head, more in world.database.redactions_after(0)]
+    assert named == [3, 7]
+    assert [redacted_position(head, more) for head, more in world.database.redactions_after(31)] == [7]
+    assert list(world.database.redactions_after(32)) == []
+
+
+def test_a_record_outside_of_the_ledger_s_positions_is_seen(world: World) -> None:
+    append(world, 30)
+    assert world.database.stray_position() is None
+    with psycopg.connect(world.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE ledger.record SET position = 4711 WHERE position = 9")
+        assert world.database.stray_position() == 4711
+        owner.execute("UPDATE ledger.record SET position = 0 WHERE position = 5")
+    assert world.database.stray_position() == 0

@@ -289,7 +289,11 @@ def _altered(event: StoredEvent, **fields: Any) -> StoredEvent:
         (lambda m: m.records.__setitem__(5, _altered(m.records[5], event_id=m.records[6].event_id)), "log.leaf", 5),
         (lambda m: m.records.__delitem__(slice(20, None)), "log.rolled_back", None),
         (lambda m: m.database.signed.__setitem__(20, _sign(Checkpoint(KEY.name, 20, bytes(32)))), "log.root", None),
-        (lambda m: m.database.signed.__setitem__(20, _sign(m.database.signed[10].checkpoint, 20)), "log.root", None),
+        (
+            lambda m: m.database.signed.__setitem__(20, _sign(m.database.signed[10].checkpoint, 20)),
+            "log.checkpoint",
+            None,
+        ),
     ],
 )
 def test_the_first_bad_record_is_named(damage: Callable[[MadeUpLog], object], code: str, leaf: int | None) -> None:

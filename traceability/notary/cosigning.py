@@ -134,8 +134,8 @@ def _rolled_back(witness: PolicyWitness, size: int, database: LogDatabase) -> Ro
     return RolledBackError(
         f"the witness {witness.key.name} has cosigned a tree of {size} leaves of {database.identity.origin}, which the"
         f" database does not know: it ends at {last.checkpoint.size if last else 0}",
-        hint="The database was restored from an older state. This log cannot go on: close it and open a new one under"
-        " a new origin.",
+        hint="Database and files were restored from an older state, and this log cannot go on. Bring back the newest"
+        " copy of its files, then close it with `traceability log close --abandon`, which opens a new one.",
     )
 
 

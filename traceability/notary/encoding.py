@@ -2,12 +2,13 @@
 
 The decoders of the standard library accept several spellings (unused bits, white space, signs, underscores). A proof
 that can be spelled in two ways can be changed without anyone noticing, so everything but the one spelling is refused.
+Values may come as they were in JSON: what is no text where base64 or hexadecimal belongs is refused like the rest.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import Final
 
 from traceability.merkle import HASH_SIZE
@@ -15,20 +16,20 @@ from traceability.notary.errors import VerificationError
 
 MAX_NUMBER: Final = 2**63 - 1
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2})*", re.ASCII)
 
 
 def base64_of(data: bytes) -> str:
     """Encode in standard base64 with padding (RFC 4648 §4)."""
-    return b64encode(data).decode("ascii")
+    return b2a_base64(data, newline=False).decode("ascii")
 
 
 def bytes_of_base64(text: str, what: str) -> bytes:
     """Decode standard base64; `what` names the value in the error."""
     try:
-        data = b64decode(text, validate=True)
-    except ValueError as error:
+        data = a2b_base64(text)
+    except (ValueError, TypeError) as error:
         raise VerificationError(f"{what} is not base64") from error
+    # Whatever the decoder has skipped or guessed does not come back.
     if base64_of(data) != text:
         raise VerificationError(f"{what} is not base64 in its only spelling")
     return data
@@ -41,9 +42,13 @@ def hash_of_base64(text: str, what: str) -> bytes:
 
 def bytes_of_hex(text: str, what: str) -> bytes:
     """Decode lower-case hexadecimal."""
-    if not _HEX.fullmatch(text):
+    try:
+        data = bytes.fromhex(text)
+    except (ValueError, TypeError) as error:
+        raise VerificationError(f"{what} is not hexadecimal") from error
+    if data.hex() != text:
         raise VerificationError(f"{what} is not lower-case hexadecimal")
-    return bytes.fromhex(text)
+    return data
 
 
 def hash_of_hex(text: str, what: str) -> bytes:

@@ -70,9 +70,8 @@ class Log:
         self._witnesses_checked = False
         self._frontier: Frontier | None = None
         self._served: bytes | None = None
-        self._filled: deque[tuple[int, list[str]]] = (
-            deque()
-        )  # full tiles, and when the checkpoint that has them was signed
+        # Full tiles, and when the checkpoint that first has them was signed.
+        self._filled: deque[tuple[int, list[str]]] = deque()
 
     def integrate(self, most: int = ROUND) -> Checkpoint | None:
         """Publish one more checkpoint over at most `most` more leaves; None when there is nothing to publish.

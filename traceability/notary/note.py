@@ -15,6 +15,7 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from traceability.notary import mldsa
 from traceability.notary.encoding import MAX_NUMBER, base64_of, bytes_of_base64, bytes_of_hex, text_of
 from traceability.notary.errors import VerificationError
 from traceability.ports import Entropy
@@ -30,10 +31,11 @@ _PRIVATE: Final = "PRIVATE+KEY+"
 
 
 class Algorithm(IntEnum):
-    """The signature types that we make (1) or check (both)."""
+    """The signature types that we make or check."""
 
     ED25519 = 1
     COSIGNATURE = 4
+    ML_DSA_44 = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,9 @@ class VerifierKey:
         id_text, _, key_text = rest.partition("+")
         data = bytes_of_base64(key_text, "the verifier key")
         _check_name(name)
-        if len(data) != 1 + SEED_SIZE or data[0] not in tuple(Algorithm):
-            raise VerificationError("the verifier key is not an Ed25519 key (signature type 1 or 4)")
+        size = mldsa.PUBLIC_KEY_SIZE if data[:1] == bytes((Algorithm.ML_DSA_44,)) else SEED_SIZE
+        if len(data) != 1 + size or data[0] not in tuple(Algorithm):
+            raise VerificationError("the verifier key is not of signature type 1 or 4 (Ed25519) or 6 (ML-DSA-44)")
         key = cls(name, Algorithm(data[0]), data[1:])
         if bytes_of_hex(id_text, "the key id") != key.key_id:
             raise VerificationError("the verifier key does not have the key id that it says")
@@ -82,13 +85,17 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{base64_of(self._typed_key())}"
 
     def timestamp(self, signature: Signature) -> int | None:
-        """Return the POSIX seconds of a cosignature, None for a plain signature."""
+        """Return the POSIX seconds of a cosignature, None for a signature that says no time."""
         if self.algorithm is Algorithm.ED25519:
             return None
-        return int.from_bytes(signature.payload[:_TIMESTAMP_SIZE], "big")
+        seconds = int.from_bytes(signature.payload[:_TIMESTAMP_SIZE], "big")
+        # In an ML-DSA signature 0 stands for no time.
+        return None if self.algorithm is Algorithm.ML_DSA_44 and not seconds else seconds
 
     def accepts(self, text: str, signature: Signature) -> bool:
         """Tell whether the signature is this key's over the text."""
+        if self.algorithm is Algorithm.ML_DSA_44:
+            return mldsa.accepts(self.name, self.public_key, text, signature.payload)
         payload, message = signature.payload, text.encode()
         if (seconds := self.timestamp(signature)) is not None:
             payload, message = payload[_TIMESTAMP_SIZE:], _cosigned(text, seconds)

@@ -20,7 +20,7 @@ class LogIdentity:
     `name` is its name in URLs, `origin` that of its key and checkpoints, `first_position` the ledger's position that
     is leaf 0. `last_position` is that of the last leaf, None while the log is open, `first_position` − 1 when it was
     closed without leaves. `abandoned_note` is the published checkpoint that the database did not know when the log was
-    given up after a restore, None in all other cases.
+    given up after a restore, None in all other cases. `additional_vkeys` are keys that sign its checkpoints too.
     """
 
     name: str
@@ -29,6 +29,7 @@ class LogIdentity:
     first_position: int
     last_position: int | None = None
     abandoned_note: str | None = None
+    additional_vkeys: tuple[str, ...] = ()
 
     @property
     def final_size(self) -> int | None:
@@ -77,6 +78,13 @@ class StoredEvent:
     salt: bytes
     personal_salt: bytes
     parts: Parts
+
+
+StoredRow = tuple[
+    int, bytes, int, str, int, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes
+]
+"""A record as it is stored: position, event id (16 bytes), recorded_at, type, visibility, leaf hash, commitment, salt,
+personal salt, and the eight parts; the items of `what` are joined by line feeds."""
 
 
 class Signer(Protocol):
@@ -142,16 +150,27 @@ class LogDatabase(Protocol):
         """Store cosignatures of a stored checkpoint durably; of two by one key, the first stays."""
         ...
 
-    def all_signed(self) -> Iterator[SignedCheckpoint]:
-        """Yield every checkpoint that was signed before the first was asked for, in order of size."""
+    def all_signed(self, start: int = 0) -> Iterator[SignedCheckpoint]:
+        """Yield every checkpoint of at least `start` leaves that was signed by now, in order of size."""
         ...
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order of position, to the end, be they added meanwhile."""
         ...
 
-    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
-        """Yield the records of one type that the ledger holds after this log's end; none for an open log."""
+    def rows(self, start: int, end: int) -> Iterator[StoredRow]:
+        """Yield those of leaves start … end−1 that are there, in order."""
+        ...
+
+    def redactions_after(self, position: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield `head` and `more` of the ledger's `ledger.redacted.v1` events after a position, whichever log has them.
+
+        They are as they are stored: nobody has checked them against a leaf.
+        """
+        ...
+
+    def stray_position(self) -> int | None:
+        """Return the position of a record before the ledger's first or beyond its head, None when there is none."""
         ...
 
 

@@ -29,13 +29,14 @@ from traceability.ledger.commitment import (
 )
 from traceability.ledger.parts import HEAD, PART_NAMES, PERSONAL, WHAT, Parts
 from traceability.merkle import root_from_path, root_of
-from traceability.notary.content import check_item, check_part, decode_json
+from traceability.notary.content import check_item, check_part, decode_json, same_again
 from traceability.notary.encoding import base64_of, bytes_of_base64, bytes_of_hex, hash_of_hex, number_of, text_of
 from traceability.notary.errors import VerificationError
 
 VERSION: Final = "trace-opening/1"
 MAX_ITEMS: Final = 2**32 - 1
 _ID_SIZE: Final = 16
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Opened(Protocol):
@@ -152,18 +153,29 @@ class Opening:
             "recorded_at": str(self.recorded_at),
             "parts": [part.members() for part in self.parts],
         }
-        return json.dumps(members, separators=(",", ":")).encode()
+        return _encode(members).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read an `extra`; raises `VerificationError`."""
-        value = decode_json(text_of(data, "the opening"), "the opening", number=_count)
+        return cls._of(decode_json(text_of(data, "the opening"), "the opening", number=_count))
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Self:
+        """Read a line of a bundle's events, which has one spelling; raises `VerificationError`."""
+        value = same_again(text_of(line, "an opening"), _encode)
+        if value is None:
+            raise VerificationError("an opening is not JSON in its only spelling")
+        return cls._of(value)
+
+    @classmethod
+    def _of(cls, value: object) -> Self:
         version, event_id, recorded_at, parts = _members(value, "v", "event_id", "recorded_at", "parts")
         if version != VERSION:
             raise VerificationError(f"this is not a {VERSION}")
         if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
             raise VerificationError(f"an opening has {len(PART_NAMES)} parts")
-        identifier = bytes_of_hex(_text(event_id), "the event id")
+        identifier = bytes_of_hex(event_id, "the event id")
         if len(identifier) != _ID_SIZE:
             raise VerificationError("an event id has 16 bytes")
         opened = tuple(_opened(i, part) for i, part in enumerate(parts))
@@ -206,12 +218,12 @@ def open_event(
 def _opened(part: int, value: object) -> Opened:
     if isinstance(value, dict) and "c" in value:
         (digest,) = _members(value, "c")
-        return ClosedPart(hash_of_hex(_text(digest), "a commitment"))
+        return ClosedPart(hash_of_hex(digest, "a commitment"))
     if part == WHAT:
         salt, count, root, items = _members(value, "s", "n", "root", "items")
-        return _open_what(_text(salt), count, _text(root), items)
+        return _open_what(salt, count, root, items)
     salt, content = _members(value, "s", "bytes")
-    return OpenPart(hash_of_hex(_text(salt), "a salt"), bytes_of_base64(_text(content), "the bytes of a part"))
+    return OpenPart(hash_of_hex(salt, "a salt"), bytes_of_base64(content, "the bytes of a part"))
 
 
 def _open_what(salt: str, count: object, root: str, items: object) -> OpenWhat:
@@ -221,8 +233,8 @@ def _open_what(salt: str, count: object, root: str, items: object) -> OpenWhat:
     indices = [opening.index for opening in openings]
     if any(after <= before for before, after in pairwise(indices)):
         raise VerificationError("the items are not in order")
-    if indices and indices[-1] >= count:
-        raise VerificationError("an item has an index beyond the number of items")
+    if indices and not 0 <= indices[0] <= indices[-1] < count:
+        raise VerificationError("an item has an index outside the number of items")
     return OpenWhat(hash_of_hex(salt, "a salt"), count, hash_of_hex(root, "the root of the items"), openings)
 
 
@@ -234,19 +246,22 @@ def _item(value: object, *, bare: bool) -> ItemOpening:
         index, salt, content, path = _members(value, "j", "t", "bytes", "path")
     if not _is_number(index) or not isinstance(path, list):
         raise VerificationError("an item has an index and a path")
-    nodes = tuple(hash_of_hex(_text(node), "a hash of an item's path") for node in path)
+    nodes = tuple(hash_of_hex(node, "a hash of an item's path") for node in path)
     return ItemOpening(
         index,
-        hash_of_hex(_text(salt), "the salt of an item"),
-        bytes_of_base64(_text(content), "the bytes of an item"),
+        hash_of_hex(salt, "the salt of an item"),
+        bytes_of_base64(content, "the bytes of an item"),
         nodes,
     )
 
 
 def _members(value: object, *names: str) -> list[Any]:
-    if not isinstance(value, dict) or value.keys() != set(names):
-        raise VerificationError(f"an opening has here the members {', '.join(names)} and no others")
-    return [value[name] for name in names]
+    if isinstance(value, dict) and len(value) == len(names):
+        try:
+            return [value[name] for name in names]
+        except KeyError:
+            pass
+    raise VerificationError(f"an opening has here the members {', '.join(names)} and no others")
 
 
 def _is_number(value: object) -> TypeGuard[int]:

@@ -71,11 +71,11 @@ class Tile:
         """Log₂ of the leaves under one hash (entry)."""
         return HEIGHT * max(self.level, 0)
 
-    def cut(self, full: bytes) -> bytes:
-        """Return this tile's bytes out of those of the full tile; raises `VerificationError`."""
+    def cut(self, wider: bytes, width: int = WIDTH) -> bytes:
+        """Return this tile's bytes out of those of the same tile at another `width`; raises `VerificationError`."""
         if self.level == ENTRIES:
-            return encode_bundle(decode_bundle(full, WIDTH)[: self.width])
-        return encode_hashes(decode_hashes(full, WIDTH)[: self.width])
+            return encode_bundle(decode_bundle(wider, width)[: self.width])
+        return encode_hashes(decode_hashes(wider, width)[: self.width])
 
     def is_of(self, size: int) -> bool:
         """Tell whether a tree of `size` leaves has all hashes (entries) of this tile."""

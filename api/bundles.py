@@ -1,0 +1,229 @@
+"""Bundles: an answer with the events that it rests on and one proof for all of them (docs/guide/bundles.md).
+
+The answer is as known at the last published position, so that it never waits and each of its events has a proof.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import BinaryIO, Final, cast
+
+import msgspec
+
+from api import collector
+from api.notary import PublishedLog, published_log, published_logs
+from api.provenance import ask, describe_history, history_of
+from api.provenance_models import TraceIn
+from api.traces import trace_json
+from api.wiring import Engine
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.gs1.identifiers import Identifier
+from traceability.ledger.access import ITEM, SHAREABLE_PARTS, Reader, open_item_indices
+from traceability.ledger.store import Record
+from traceability.notary.bundle import BundledLog, LogShare, Manifest, names_in, strings_in, write_bundle
+from traceability.notary.checkpoint import Checkpoint
+from traceability.notary.errors import DamagedLogError, NotPublishedError
+from traceability.notary.log import tile_reader
+from traceability.notary.policy import Policy, PolicyLog
+from traceability.notary.receipt import Opening, open_event
+from traceability.supply_chain.seen import thing_of
+
+MEDIA_TYPE: Final = "application/zip"
+MAX_EVENTS: Final = 20_000
+"""Events of one bundle; who needs more asks for parts of the answer."""
+_IN_MEMORY: Final = 8 << 20  # bytes of a bundle that are kept in memory; a larger one is written to disk
+_AT_ONCE: Final = 200  # records in memory: each may have an item list of megabytes
+_PIECE: Final = 1 << 18
+
+
+class _Item(msgspec.Struct):
+    id: str
+
+
+_read_item: Final = msgspec.json.Decoder(_Item).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A log of the ledger as it is published now."""
+
+    log: PublishedLog
+    checkpoint: Checkpoint
+    note: str
+
+    @property
+    def first(self) -> int:
+        """The position of its first leaf."""
+        return self.log.database.identity.first_position
+
+    @property
+    def last(self) -> int:
+        """The position of its last published leaf.
+
+        What an abandoned log has published beyond its end is not of this ledger.
+        """
+        end = self.log.database.identity.last_position
+        last = self.first + self.checkpoint.size - 1
+        return last if end is None else min(last, end)
+
+
+def item_bundle(
+    engine: Engine,
+    reader: Reader,
+    identifier: Identifier,
+    *,
+    as_of: datetime | None = None,
+    known_at: int | None = None,
+    limit: int,
+) -> BinaryIO:
+    """Return, as a file to be read and closed, the bundle of what is told of a thing.
+
+    It holds all events of the thing's history, also those that `limit` leaves out of the answer. Raises as
+    `describe_item` does, `NotPublishedError` for a `known_at` that is not published yet, and `InvalidInputError`
+    (`bundle.too_many_events`).
+    """
+    published = _published(engine)
+    known_at = _known_at(engine, reader, published, known_at)
+    found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
+    answer = describe_history(engine, found, identifier, limit).model_dump_json().encode()
+    question = {"id": identifier.uri, "as_of": None if as_of is None else as_of.isoformat(), "limit": limit}
+    behind = [entry.event.position for entry in found.entries]
+    manifest = Manifest("item", reader.organisation, question, known_at, ())
+    return _bundle(engine, reader, published, manifest, answer=answer, behind=behind)
+
+
+def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
+    """Return, as a file to be read and closed, the bundle of a trace.
+
+    Raises as `trace_json` does, `NotPublishedError` for a `known_at` that is not published yet, `InvalidInputError`
+    (`bundle.too_many_events`), and `NotFoundError` (`bundle.no_events`) when the answer rests on no event.
+    """
+    published = _published(engine)
+    known_at = _known_at(engine, reader, published, question.known_at)
+    question = question.model_copy(update={"known_at": known_at})
+    answer = trace_json(engine, reader, question)
+    asked = question.model_dump(mode="json")
+    for name in ("edge_kinds", "include"):  # sets, which have no order of their own
+        asked[name] = sorted(asked[name])
+    manifest = Manifest("trace", reader.organisation, asked, known_at, ())
+    return _bundle(engine, reader, published, manifest, answer=answer)
+
+
+def pieces(bundle: BinaryIO) -> Iterator[bytes]:
+    """Yield what is in the file, then close it."""
+    with bundle:
+        while piece := bundle.read(_PIECE):
+            yield piece
+
+
+def _published(engine: Engine) -> list[_Published]:
+    """Return the ledger's logs in order of position, up to the first that is not published to its end."""
+    found: list[_Published] = []
+    for log in published_logs(engine) or [published_log(engine)]:
+        if (served := log.served()) is not None and served[0].size:
+            found.append(_Published(log, *served))
+        end = log.database.identity.last_position
+        if end is None or end > (found[-1].last if found else 0):
+            break
+    if not found:
+        raise NotPublishedError("nothing of this log is published yet")
+    return found
+
+
+def _known_at(engine: Engine, reader: Reader, published: Sequence[_Published], known_at: int | None) -> int:
+    last = published[-1].last
+    if known_at is None or known_at <= last:
+        return last if known_at is None else known_at
+    ask(engine, reader, known_at)  # raises when nothing is recorded there either
+    raise NotPublishedError(
+        f"position {known_at} is not published yet: the checkpoint covers {last}",
+        hint="Ask again in a second, or without a position for all that is published.",
+    )
+
+
+def _bundle(
+    engine: Engine,
+    reader: Reader,
+    published: Sequence[_Published],
+    manifest: Manifest,
+    *,
+    answer: bytes,
+    behind: Iterable[int] = (),
+) -> BinaryIO:
+    """Write the bundle of an answer, which rests on the events that it names and those at `behind`."""
+    positions = sorted(names_in(answer).positions.union(behind))
+    if not positions:
+        raise NotFoundError("This answer rests on no event, so there is nothing to prove", code="bundle.no_events")
+    if len(positions) > MAX_EVENTS:
+        raise InvalidInputError(
+            f"The answer rests on {len(positions)} events; a bundle has at most {MAX_EVENTS}",
+            code="bundle.too_many_events",
+            hint="Ask for less: fewer roots, one direction, a smaller max_depth or max_nodes.",
+        )
+    shares = [_share(one, [p for p in positions if one.first <= p <= one.last]) for one in published]
+    shares = [share for share in shares if share.indices]
+    out = cast("BinaryIO", tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - closed by whoever reads it
+    try:
+        with collector.paused():
+            write_bundle(
+                out,
+                replace(manifest, logs=tuple(share.log for share in shares)),
+                answer,
+                policy=Policy(tuple(PolicyLog(share.log.key) for share in shares)),
+                shares=shares,
+                openings=_openings(engine, reader, positions, strings_in(answer)),
+            )
+        out.seek(0)
+    except BaseException:
+        out.close()
+        raise
+    return out
+
+
+def _share(one: _Published, positions: Sequence[int]) -> LogShare:
+    return LogShare(
+        BundledLog(one.log.key, one.first),
+        one.checkpoint,
+        one.note.encode(),
+        tile_reader(one.log.tiles),
+        [position - one.first for position in positions],
+    )
+
+
+def _openings(engine: Engine, reader: Reader, positions: Sequence[int], named: Collection[str]) -> Iterator[Opening]:
+    for start in range(0, len(positions), _AT_ONCE):
+        batch = positions[start : start + _AT_ONCE]
+        records = engine.ledger.records(batch)
+        if len(records) != len(batch):
+            raise DamagedLogError("the ledger lacks records that an answer rests on")
+        for record in records:
+            yield _opening(engine, reader, record, named)
+
+
+def _opening(engine: Engine, reader: Reader, record: Record, named: Collection[str]) -> Opening:
+    """Open what the reader may see and pass on: no personal part, and of the items those that the answer names."""
+    event, parts = record.event, record.event.parts
+    extent = reader.extent(engine.rules.indexer(parts).visibility)
+    if extent is None:
+        raise DamagedLogError("an answer rests on an event that its reader may not see")
+    assert event.event_id is not None
+    assert event.recorded_at is not None
+    assert event.salt is not None
+    assert event.personal_salt is not None
+    items: Sequence[int] = ()
+    if extent & {"what", ITEM}:
+        ids = [_read_item(item).id for item in parts.what]
+        asked = {identifier for identifier in ids if identifier in named or thing_of(identifier) in named}
+        items = open_item_indices(parts.what, frozenset({ITEM}), asked)
+    return open_event(
+        event.event_id,
+        event.recorded_at,
+        parts,
+        event.salt,
+        event.personal_salt,
+        extent=extent & SHAREABLE_PARTS,
+        items=items,
+    )

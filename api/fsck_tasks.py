@@ -1,0 +1,133 @@
+"""The pieces of a check, done in worker processes when there are many: each reads its own from the database."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain, islice
+from types import TracebackType
+from typing import Final, Self
+
+from adapters.postgres.connection import open_pool
+from adapters.postgres.index_check import (
+    ExpectedIndex,
+    IndexExpectation,
+    Pool,
+    StoredSums,
+    TableWindow,
+    stored_sums,
+)
+from adapters.postgres.notary import PostgresLog
+from api.capture.processes import Processes
+from traceability.gs1.epcis import index_rows
+from traceability.notary.ports import LogIdentity, StoredRow
+from traceability.notary.records import Block, CheckedBlock, check_block
+
+_MOST_WORKERS: Final = 8
+_FEW: Final = 16  # pieces that are done before a process has started
+_AHEAD: Final = 64  # pieces that are done before the one that is waited for: a window takes as long as many blocks
+_ROWS: Final = 1_000  # records of which the index is made at once
+_BYTES: Final = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A piece of work on a log of a database: a block of records, or a window of an index table.
+
+    `key` is that of the index sums; None to check records alone.
+    """
+
+    url: str = field(repr=False)
+    ids: tuple[int, int]
+    identity: LogIdentity
+    work: Block | TableWindow
+    key: bytes | None = field(default=None, repr=False)
+
+
+Answer = tuple[CheckedBlock, ExpectedIndex | None] | StoredSums
+
+
+def done(pool: Pool, task: Task) -> Answer:
+    """Check the records of a block, and say what their index is if that is asked for; or add up a window."""
+    block = task.work
+    if isinstance(block, TableWindow):
+        return stored_sums(pool, task.ids[0], block)
+    rows = PostgresLog(pool, *task.ids, task.identity).rows(block.start, block.end)
+    if task.key is None:
+        return check_block(block, rows), None
+    index = IndexExpectation(block.first_position + block.start, block.end - block.start, index_rows, task.key)
+    checked = check_block(block, _shown(rows, index))
+    return checked, index.given()
+
+
+def _shown(rows: Iterable[StoredRow], index: IndexExpectation) -> Iterator[StoredRow]:
+    """Pass rows on, and show them to the index a few at a time: one row may be megabytes."""
+    held: list[StoredRow] = []
+    size = 0
+    for row in rows:
+        held.append(row)
+        size += len(row[10])
+        if len(held) == _ROWS or size > _BYTES:
+            index.add(held)
+            held, size = [], 0
+        yield row
+    index.add(held)
+
+
+class Checkers:
+    """Does tasks with up to `count` processes, one a core (at most 8) if None; few tasks need none.
+
+    A context manager; the processes end with it.
+    """
+
+    def __init__(self, pool: Pool, count: int | None) -> None:
+        self._pool = pool
+        self._count = count or min(_MOST_WORKERS, os.cpu_count() or 1)
+        self._processes: Processes[Task, Answer] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._processes is not None:
+            self._processes.end()
+
+    def done(self, tasks: Iterable[Task]) -> Iterator[Answer]:
+        """Yield the answers in the order of the tasks, a few of which are ahead of whoever takes them.
+
+        Raises `UnavailableError` (`capture.workers`) when processes die over one task again and again.
+        """
+        tasks = iter(tasks)
+        first = list(islice(tasks, _FEW))
+        waiting = chain(first, tasks)
+        if self._count == 1 or len(first) < _FEW:
+            for task in waiting:
+                yield done(self._pool, task)
+            return
+        processes = self._processes = Processes(self._count, _in_worker)
+        ahead: deque[Future[Answer]] = deque()
+        while True:
+            while len(ahead) < _AHEAD and (following := next(waiting, None)) is not None:
+                ahead.append(processes.submit(following))
+            if not ahead:
+                return
+            yield ahead.popleft().result()
+
+
+def _in_worker(task: Task) -> Answer:
+    return done(_pool(task.url), task)
+
+
+@lru_cache(maxsize=1)
+def _pool(url: str) -> Pool:
+    # Here because it is done once: keep the collector from walking the program again and again.
+    gc.collect()
+    gc.freeze()
+    return open_pool(url, max_size=1)
