@@ -12,7 +12,7 @@ from api.backlog import Backlog
 from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import capture, epcis_events, evidence, findings, health, logs, organisations, provenance
+from api.routers import capture, epcis_events, erasures, evidence, findings, health, logs, organisations, provenance
 from api.web import evidence_page, finding_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
@@ -54,6 +54,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(organisations.router)
     app.include_router(logs.router)
     app.include_router(provenance.router)
+    app.include_router(erasures.router)
     app.include_router(capture.router)
     app.include_router(evidence.router)
     app.include_router(evidence_page.router)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 
@@ -19,16 +18,7 @@ from adapters.postgres.erasure import erase, redactions
 from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError
-
-
-class Erasure(msgspec.Struct, frozen=True):
-    """An event that was erased, and the position of the event that says so."""
-
-    event_id: UUID
-    position: int
-    reason: str
-    authority: str
-    redacted_by: int
+from traceability.notary.export import Erasure
 
 
 def erasures_of(folder: Path, ledger: str) -> list[Erasure]:
@@ -57,7 +47,7 @@ def keep_erasures(engine: Engine) -> None:
     for position, redacted, erased in redactions(engine.ledger, after):
         event_id = erased.event.event_id
         if event_id is not None and event_id not in known:
-            found.append(Erasure(event_id, redacted.position, redacted.reason, redacted.authority, position))
+            found.append(Erasure(redacted.position, event_id, redacted.reason, redacted.authority, position))
     write_erasures(folder, ledger, found)
 
 

@@ -85,7 +85,11 @@ def published_trees(engine: Engine) -> Trees:
 
 def describe_history(engine: Engine, found: ItemHistory, identifier: Identifier, limit: int) -> ItemOut:
     """Tell what a history says."""
-    trees = published_trees(engine)
+    return item_out(found, identifier, published_trees(engine), limit)
+
+
+def item_out(found: ItemHistory, identifier: Identifier, trees: Trees, limit: int) -> ItemOut:
+    """Return the answer that a history is, wherever it was read."""
     return ItemOut(
         id=found.thing,
         kind=identifier.kind,

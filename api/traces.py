@@ -29,6 +29,7 @@ from traceability.supply_chain.provenance import (
     Progress,
     Reach,
     Stop,
+    Trace,
     TraceEdge,
     TraceNode,
     TraceQuery,
@@ -76,9 +77,13 @@ def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
 
 
 def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
-    query = _query(question)
+    query = query_of(question)
     found = trace(ask(engine, reader, question.known_at), query)
-    trees = published_trees(engine)
+    return written_trace(question, query, found, published_trees(engine))
+
+
+def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Trees) -> bytes:
+    """Return the JSON of the answer that a trace is, wherever it was found."""
     time_of, event_of = _Times(), _event_of(question, trees)
     return _encoder.encode(
         {
@@ -101,7 +106,7 @@ def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[b
 
     Raises as `describe_trace` does, before the iterator is returned.
     """
-    query, index = _query(question), ask(engine, reader, question.known_at)
+    query, index = query_of(question), ask(engine, reader, question.known_at)
     return _lines(walk(index, query), query, index, published_trees(engine), question)
 
 
@@ -143,7 +148,8 @@ def _written(kind: str, told: Iterable[_Members | _Edge | _EventName]) -> Iterat
         yield _encoder.encode_lines(lines)
 
 
-def _query(question: TraceIn) -> TraceQuery:
+def query_of(question: TraceIn) -> TraceQuery:
+    """Return what is to be traced; raises `IdentifierError` for what is no identifier."""
     return TraceQuery(
         roots=tuple(dict.fromkeys(thing_of(read_code(root).uri) for root in question.roots)),
         direction=question.direction,

@@ -26,6 +26,7 @@ from traceability.ledger.commitment import ERASED_SIZE, part_commitments
 from traceability.ledger.event import Redacted
 from traceability.ledger.parts import PERSONAL
 from traceability.ledger.store import Record
+from traceability.notary.export import Erasure
 
 _DEAD_ROWS: Final = re.compile(r"\d+")
 _OF_FINDINGS: Final = (("work", "finding"), ("work", "letter"))
@@ -82,6 +83,13 @@ def redactions(ledger: PostgresLedger, after: int) -> Iterator[tuple[int, Redact
         redacted = Redacted.of(record.event)
         for erased in ledger.records([redacted.position]):
             yield record.position, redacted, erased
+
+
+def erasures_after(ledger: PostgresLedger, position: int, *, until: int) -> Iterator[Erasure]:
+    """Yield the erasures that were recorded after `position`, of events up to `until`, in order."""
+    for recorded, redacted, record in redactions(ledger, position):
+        if record.position <= until and record.event.event_id is not None:
+            yield Erasure(record.position, record.event.event_id, redacted.reason, redacted.authority, recorded)
 
 
 def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float] = (10.0, 25.0)) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import repeat
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -244,18 +245,24 @@ def in_order(packed: Packed) -> Packed:
     return replace(packed, tables={**packed.tables, "posting": postings[order]})
 
 
-def record_data(packed: Packed, ledger_id: int, head: int, recorded_at: int) -> bytes:
-    """Return the records as binary COPY data; the batch's first event gets position head + 1. Runs under the lock."""
-    time = recorded_at.to_bytes(8, "big")
+def record_data(packed: Packed, ledger_id: int, head: int, recorded_at: int | Sequence[int]) -> bytes:
+    """Return the records as binary COPY data; the batch's first event gets position head + 1. Runs under the lock.
+
+    `recorded_at` is the time of all events, or the time of each.
+    """
+    times: Iterator[bytes] = (
+        repeat(recorded_at.to_bytes(8, "big"))
+        if isinstance(recorded_at, int)
+        else (time.to_bytes(8, "big") for time in recorded_at)
+    )
     before = _field_count("record") + field(ledger_id.to_bytes(4, "big")) + b"\x00\x00\x00\x08"
-    between = field(time) + b"\x00\x00\x00\x20"
     ids, commitments = packed.event_ids.tobytes(), packed.commitments.tobytes()
     pieces = [SIGNATURE]
-    for i, record in enumerate(packed.records):
+    for i, (record, time) in enumerate(zip(packed.records, times, strict=False)):
         # The leaf of commitment.md, spelled out: this is the one hash that waits for recorded_at.
         entry = b"\x00\x01" + ids[16 * i : 16 * i + 16] + time + commitments[32 * i : 32 * i + 32]
         position = (head + 1 + i).to_bytes(8, "big")
-        pieces += (before, position, between, sha256(entry).digest(), record)
+        pieces += (before, position, b"\x00\x00\x00\x08", time, b"\x00\x00\x00\x20", sha256(entry).digest(), record)
     pieces.append(TRAILER)
     return b"".join(pieces)
 

@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
 from api.cli import (
+    audit,
     db,
     demo,
     evidence,
@@ -53,6 +54,7 @@ app.add_typer(finding.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
 app.add_typer(log_chain.app)
+app.add_typer(audit.app)
 app.add_typer(evidence.app)
 app.add_typer(witness.app)
 app.add_typer(organisation.app)

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from adapters.exports.files import read_file
 from adapters.postgres.erasure import erase as destroy
+from adapters.postgres.erasure import erasures_after
 from adapters.postgres.erasure import purge as rewrite
 from adapters.postgres.ledgers import LedgerSummary, add_ledger, ledgers, set_personal_members
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table, settings_for
+from api.cli.audit import PassphraseFile, passphrase_of
+from api.cli.context import (
+    JSON,
+    As,
+    LedgerName,
+    group,
+    note,
+    opened,
+    operated,
+    print_json,
+    print_table,
+    progress_bar,
+    settings_for,
+)
 from api.erasures import keep_erasures
-from api.wiring import open_database
-from traceability.errors import NotFoundError
+from api.restore import read_erasures, restore_ledger
+from api.wiring import Engine, open_database
+from traceability.errors import ConflictError, NotFoundError
 from traceability.gs1.epcis.personal import PersonalMembers
+from traceability.ledger.erasure import erasure_requests
 from traceability.ledger.store import Ledger
+from traceability.notary.errors import VerificationError
+from traceability.notary.export import AuditExport
+from traceability.notary.note import VerifierKey
 
-app = group("ledger", "Ledgers: add, list, personal members, erase, purge.")
+app = group("ledger", "Ledgers: add, list, personal members, erase, purge, restore.")
 
 Personal = Annotated[
     list[str] | None,
@@ -69,10 +91,11 @@ def personal(
 
 @app.command()
 def erase(
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="Its position, or its event id.")],
+    event: Annotated[str | None, typer.Argument(metavar="[EVENT]", help="Its position, or its event id.")] = None,
     *,
-    reason: Annotated[str, typer.Option(help="Why, for the record; name no person.")],
-    authority: Annotated[str, typer.Option(help="Who ordered it, for the record.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for the record; name no person.")] = None,
+    authority: Annotated[str | None, typer.Option(help="Who ordered it, for the record.")] = None,
+    pending: Annotated[bool, typer.Option("--pending", help="All that was asked for over HTTP, instead.")] = False,
     purge: Annotated[bool, typer.Option(help="Also rewrite the table now: appends wait meanwhile.")] = True,
     as_: As = None,
     ledger: LedgerName = None,
@@ -83,20 +106,51 @@ def erase(
     Repeats of it that were not recorded go with it, and what findings quote. Everything else stays: its leaf, every
     proof, every trace. That it was done is an event of its own.
 
-    Example: `traceability ledger erase 4711 --reason "request of 1 March" --authority "data protection officer"`
+    For example:
+
+    - `traceability ledger erase 4711 --reason "request of 1 March" --authority "data protection officer"`
+    - `traceability ledger erase --pending` executes requests, with the reasons and authorities that they give
     """
+    given = (event, reason, authority)
+    if any(one is not None for one in given) if pending else None in given:
+        raise typer.BadParameter("give EVENT, --reason and --authority, or nothing but --pending")
     with opened(ledger, as_) as engine:
-        position = _position(engine.ledger, event)
-        recorded = destroy(engine.urls.owner, engine.ledger, position, reason=reason, authority=authority)
+        if event is not None and reason is not None and authority is not None:
+            position = _position(engine.ledger, event)
+            done = [(position, destroy(engine.urls.owner, engine.ledger, position, reason=reason, authority=authority))]
+        else:
+            done = list(_execute(engine))
         keep_erasures(engine)
-        if purge:
-            rewrite(engine.urls.owner, [position])
+        if purge and done:
+            rewrite(engine.urls.owner, [position for position, _ in done])
     if json:
-        print_json({"position": position, "redacted_by": recorded, "purged": purge})
-    note(f"Erased the event at position {position}; recorded at position {recorded}.")
+        erased = [{"position": position, "redacted_by": recorded, "purged": purge} for position, recorded in done]
+        print_json(erased if pending else erased[0])
+    for position, recorded in done:
+        note(f"Erased the event at position {position}; recorded at position {recorded}.")
+    if not done:
+        note("Nothing is waiting to be erased.")
+        return
     if not purge:
-        note(f"Old versions of the row stay in the data files until: traceability ledger purge {position}")
+        positions = " ".join(str(position) for position, _ in done)
+        note(f"Old versions of the rows stay in the data files until: traceability ledger purge {positions}")
     note("Backups and the write-ahead log hold it for as long as they are kept: see docs/guide/erasure.md.")
+
+
+def _execute(engine: Engine) -> Iterator[tuple[int, int]]:
+    """Erase all that was asked for; yield the position of each event and of what records its erasure."""
+    waiting = [one for one in erasure_requests(engine.ledger) if not one.erased]
+    for one in waiting:
+        try:
+            recorded = destroy(
+                engine.urls.owner, engine.ledger, one.position, reason=one.reason, authority=one.authority
+            )
+        except ConflictError as error:
+            # Of two that execute what is pending, each does a part.
+            if error.code != "ledger.already_erased":
+                raise
+        else:
+            yield one.position, recorded
 
 
 @app.command()
@@ -117,6 +171,81 @@ def purge(
     if json:
         print_json({"purged": positions or []})
     note("Purged; backups and the write-ahead log are another matter: see docs/guide/erasure.md.")
+
+
+@app.command()
+def erasures(
+    *,
+    pending: Annotated[bool, typer.Option("--pending", help="What was asked for and is not done, instead.")] = False,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """List what was erased: position, event id, reason and authority, and the position that records it.
+
+    Keep the list, which holds nothing personal, outside of the database: `ledger restore` re-applies it.
+
+    Example: `traceability ledger erasures --json > erased.json`
+    """
+    with operated(ledger) as engine:
+        waiting = [one for one in erasure_requests(engine.ledger) if not one.erased] if pending else []
+        found = [] if pending else list(erasures_after(engine.ledger, 0, until=engine.ledger.head()))
+    if pending and json:
+        print_json(waiting)
+    elif pending:
+        print_table(
+            ("position", "event", "reason", "authority", "asked by"),
+            ((one.position, one.event_id, one.reason, one.authority, one.organisation) for one in waiting),
+        )
+    elif json:
+        print_json([erasure.members() for erasure in found])
+    else:
+        print_table(
+            ("position", "event", "reason", "authority", "recorded at"),
+            ((e.position, e.event_id, e.reason, e.authority, e.redacted_by) for e in found),
+        )
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audit export of a whole log.")],
+    *,
+    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The public key of the log that was exported.")],
+    erased: Annotated[
+        Path | None,
+        typer.Option(
+            "--erased", metavar="FILE", help="What was erased later: of `ledger erasures --json`, or from erasures/."
+        ),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """Rebuild an empty ledger from an audit export, as the owner role: all of it or nothing.
+
+    Order, ids, times, salts and leaves are those of before, so receipts and checkpoints stay valid under the key that
+    signed them; the log goes on under an origin and a key of its own. What is known to be erased is not written.
+
+    Example: `traceability ledger restore 2026.age --key "$(cat log.vkey)" --erased erased.json --ledger restored`
+    """
+    try:
+        verifier = VerifierKey.parse(key)
+    except VerificationError as error:
+        raise typer.BadParameter(error.message, param_hint="--key") from error
+    try:
+        known = [] if erased is None else read_erasures(erased.read_bytes())
+    except OSError as error:
+        raise typer.BadParameter(f"{erased} cannot be read", param_hint="--erased") from error
+    passphrase = passphrase_of(passphrase_file, confirm=False)
+    with operated(ledger) as engine, read_file(file, passphrase) as plain, progress_bar("events") as progress:
+        export = AuditExport(plain)
+        restored = restore_ledger(engine, export, verifier, known, progress)
+        keep_erasures(engine)
+        name = engine.ledger.name
+    if json:
+        print_json({"ledger": name, "events": restored.events, "erased": restored.erased})
+    note(f"Rebuilt {name} from {restored.events} events of {export.header.origin}.")
+    if restored.erased:
+        note(f"Erased in it, and recorded behind them: positions {', '.join(map(str, restored.erased))}.")
 
 
 def _position(ledger: Ledger, event: str) -> int:

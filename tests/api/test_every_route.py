@@ -77,6 +77,16 @@ ROUTES = {
     "GET /provenance/events/{event_id}/receipt": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"
     ),
+    "POST /provenance/events/{event_id}/erasure-requests": Expected(
+        403,
+        404,
+        403,
+        404,
+        ADMIN,
+        "/provenance/events/019ca877-0c1b-7000-8000-000000000001/erasure-requests",
+        {"reason": "request of 1 March", "authority": "officer"},
+    ),
+    "GET /provenance/erasure-requests": Expected(403, 200, 403, 200, ADMIN),
     # Everybody has findings of their own; these four are nobody's.
     "GET /findings": Expected(200, 200, 403, 200, Scope.QUERY),
     "GET /findings/{finding_id}": Expected(404, 404, 403, 404, Scope.QUERY, FINDING),

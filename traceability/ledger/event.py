@@ -20,7 +20,7 @@ from eventsourcing.dcb.domain import Decision
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from traceability.errors import InvalidInputError
-from traceability.ledger.index import IndexRows, Sighting, Visibility
+from traceability.ledger.index import Indexer, IndexRows, Sighting, Visibility
 from traceability.ledger.parts import Parts
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,6 +110,30 @@ def plain_event(event: DCBEvent, captured_by: str) -> LedgerEvent:
     return _opaque_event(
         {"type": event.type, "captured_by": captured_by}, event.data, b'"data":"' + data + b'"', event.tags
     )
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_decode_type: Final = msgspec.json.Decoder(_Typed).decode
+UNREADABLE: Final = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, msgspec.MsgspecError
+)  # fmt: skip
+"""What reading parts may raise that were not written by us: their commitment is right, and they hold anything."""
+
+
+def read_foreign(position: int, parts: Parts, indexer: Indexer) -> tuple[str, IndexRows]:
+    """Return the type and the index rows of an event that others have written and signed.
+
+    Raises `InvalidInputError` (`ledger.unreadable_parts`), which names the position.
+    """
+    try:
+        return _decode_type(parts.head).type, indexer(parts)
+    except UNREADABLE as error:
+        raise InvalidInputError(
+            f"the parts of the event at position {position} cannot be read", code="ledger.unreadable_parts"
+        ) from error
 
 
 def opaque_index(parts: Parts) -> IndexRows:

@@ -20,7 +20,7 @@ from traceability.errors import ConflictError, InvalidInputError
 from traceability.ledger.commitment import SALT_SIZE, commit
 from traceability.ledger.event import LedgerEvent, plain_event
 from traceability.ledger.identifiers import event_id
-from traceability.ledger.index import ContentDigest, Indexer, IndexRows, TagHash, tag_hash
+from traceability.ledger.index import ContentDigest, Indexer, IndexRows, TagHash, Visibility, tag_hash
 from traceability.ledger.parts import ITEM_LIMIT
 from traceability.ports import Clock, Entropy
 
@@ -104,12 +104,7 @@ def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str, random: by
             hint="Split it into several events.",
         )
     index = ledger_event.index or rules.indexer(parts)
-    # A party that held a line break would be read back as two, and open the event to the second.
-    seen = index.visibility
-    if not "".join((ledger_event.type, seen.captured_by, seen.biz_step or "", *seen.parties)).isprintable():
-        raise InvalidInputError(
-            "a type, organisation, step or party holds a control character", code="ledger.unprintable_name"
-        )
+    check_names(ledger_event.type, index.visibility)
     if random is None:
         random = rules.entropy.token(RANDOM_SIZE)
     assert len(random) == RANDOM_SIZE
@@ -122,6 +117,17 @@ def prepare(event: DCBEvent, rules: LedgerRules, *, captured_by: str, random: by
         personal_salt=personal_salt,
         commitment=commit(parts, salt, personal_salt),
     )
+
+
+def check_names(event_type: str, seen: Visibility) -> None:
+    """Raise `InvalidInputError` (`ledger.unprintable_name`) for names that the store could not give back as they are.
+
+    A party that held a line break would be read back as two, and open the event to the second.
+    """
+    if not "".join((event_type, seen.captured_by, seen.biz_step or "", *seen.parties)).isprintable():
+        raise InvalidInputError(
+            "a type, organisation, step or party holds a control character", code="ledger.unprintable_name"
+        )
 
 
 class Ledger(DCBRecorder):

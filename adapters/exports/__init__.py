@@ -1,0 +1,1 @@
+"""Audit exports as files, and answers from them."""

@@ -1,0 +1,294 @@
+"""Audit exports: made for whoever runs the ledger, and answers recomputed from them (docs/guide/audit.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from adapters.exports.files import write_file
+from adapters.exports.provenance import ExportedEvents, ExportProvenance
+from adapters.postgres.connection import open_pool
+from adapters.postgres.erasure import erasures_after
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.ledgers import personal_members
+from adapters.postgres.notary import find_logs
+from api.codes import read_code
+from api.provenance import item_out, microseconds_of
+from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, TraceIn, TreeOut, Trees
+from api.traces import query_of, written_trace
+from api.wiring import Engine
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.ledger.access import ALL_PARTS, PUBLIC, Grant, Reader
+from traceability.ledger.event import UNREADABLE
+from traceability.ledger.index import Visibility
+from traceability.ledger.organisations import Organisations
+from traceability.notary.age import WORK
+from traceability.notary.checkpoint import Checkpoint
+from traceability.notary.content import decode_json
+from traceability.notary.encoding import text_of
+from traceability.notary.errors import NotPublishedError
+from traceability.notary.export import ExportHeader, checked, write_export
+from traceability.notary.ports import StoredEvent
+from traceability.supply_chain.history import item_history
+from traceability.supply_chain.provenance import trace
+from traceability.supply_chain.seen import thing_of
+
+Progress = Callable[[int, int], None]
+_EVERY: Final = 1_000
+_UNORDERED: Final = ("edges", "events", "frontier")
+"""Lists of a trace whose order means nothing."""
+
+
+class WholeView(Reader):
+    """Sees every event whole, as who holds all openings does."""
+
+    __slots__ = ()
+
+    def extent(self, visibility: Visibility) -> frozenset[str] | None:  # noqa: ARG002 - whatever it is
+        """Return all parts."""
+        return ALL_PARTS
+
+
+def export_log(
+    engine: Engine,
+    path: Path,
+    passphrase: str,
+    *,
+    log: str | None = None,
+    until: int | None = None,
+    work: int = WORK,
+    progress: Progress = lambda _done, _whole: None,
+) -> tuple[Checkpoint, int]:
+    """Write all openings of a log up to a signed checkpoint; return it and the file's size in bytes.
+
+    It reads as the owner role. `until` is a size that was signed, None for the last one; `work` is that of `encrypt`.
+    Raises `NotFoundError` (`log.unknown`, `log.no_such_checkpoint`), `NotPublishedError`, whatever `write_file` does,
+    and `VerificationError` when the records are not what was signed.
+    """
+    with open_pool(engine.urls.owner, max_size=2) as pool:
+        ledger = PostgresLedger(pool, engine.rules, name=engine.ledger.name, organisation=engine.settings.organisation)
+        logs = [one for one in find_logs(pool, ledger.ledger_id) if log in (None, one.identity.name)]
+        if not logs:
+            raise NotFoundError(
+                f"The ledger {ledger.name} has no log{'' if log is None else f' {log}'}",
+                code="log.unknown",
+                hint="The server makes it, and so does: traceability log integrate",
+            )
+        database = logs[-1]
+        signed = database.last_signed() if until is None else database.signed_at_size(until)
+        if signed is None and until is None:
+            raise NotPublishedError("nothing of this log is signed yet", hint="Run: traceability log integrate")
+        if signed is None:
+            raise NotFoundError(
+                f"No checkpoint of size {until} was signed",
+                code="log.no_such_checkpoint",
+                hint="Leave --until out for the last one; the sizes in between depend on when the log was integrated.",
+            )
+        checkpoint, identity = signed.checkpoint, database.identity
+        with pool.connection() as connection:
+            personal = personal_members(connection, ledger.ledger_id)
+        header = ExportHeader(
+            ledger=ledger.name,
+            log=identity.name,
+            origin=identity.origin,
+            vkey=identity.vkey,
+            first_position=identity.first_position,
+            size=checkpoint.size,
+            personal=personal,
+            readers=tuple(_readers(engine.organisations)),
+        )
+        last = identity.first_position + checkpoint.size - 1
+        events = _told(checked(islice(database.events(), checkpoint.size), checkpoint), checkpoint.size, progress)
+        plain = write_export(header, events, lambda: erasures_after(ledger, last, until=last), signed.note)
+        return checkpoint, write_file(path, plain, passphrase, engine.entropy, work=work)
+
+
+def reader_named(header: ExportHeader, organisation: str | None) -> Reader:
+    """Return the reader that an export tells of, or for None who sees all; raises `NotFoundError`."""
+    if organisation is None:
+        return WholeView("")
+    for members in header.readers:
+        if members.get("organisation") == organisation:
+            try:
+                grants = tuple(
+                    Grant(
+                        str(grant["grantor"]),
+                        str(grant["grantee"]),
+                        None if grant["steps"] is None else frozenset(map(str, grant["steps"])),
+                        frozenset(map(str, grant["parts"])),
+                    )
+                    for grant in members["grants"]
+                )
+                return Reader(organisation, frozenset(map(str, members["parties"])), grants)
+            except (KeyError, TypeError) as error:
+                raise InvalidInputError("a reader in the export is misshapen", code="audit.format") from error
+    raise NotFoundError(
+        f"The export tells of no organisation {organisation}",
+        code="audit.unknown_reader",
+        hint=f"It tells of: {', '.join(str(members.get('organisation')) for members in header.readers)}.",
+    )
+
+
+class ItemQuestion(BaseModel):
+    """What `GET /provenance/items/{item}` asks."""
+
+    model_config = ConfigDict(extra="forbid")
+    item: str
+    as_of: AwareDatetime | None = None
+    known_at: int | None = Field(default=None, ge=0)
+    limit: int = Field(default=USUAL_HISTORY, ge=1, le=MAX_HISTORY)
+
+
+class TraceQuestion(BaseModel):
+    """What `POST /provenance/traces` asks."""
+
+    model_config = ConfigDict(extra="forbid")
+    trace: TraceIn
+
+
+Question = ItemQuestion | TraceQuestion
+_question: Final[TypeAdapter[Question]] = TypeAdapter(Annotated[ItemQuestion | TraceQuestion, Field()])
+
+
+def read_question(data: bytes) -> Question:
+    """Read a question; raises `InvalidInputError` (`audit.question`)."""
+    try:
+        return _question.validate_json(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        raise InvalidInputError(
+            f"The question cannot be read: {'.'.join(map(str, found['loc']))}: {found['msg']}",
+            code="audit.question",
+            hint='Ask {"item": "…"} or {"trace": {"roots": ["…"]}}, with the members that the HTTP interface takes.',
+        ) from error
+
+
+def read_answer(data: bytes) -> dict[str, Any]:
+    """Read an answer as the HTTP interface gave it; raises `InvalidInputError`."""
+    answer = decode_json(text_of(data, "the answer"), "the answer", number=Decimal)
+    if not isinstance(answer, dict):
+        raise InvalidInputError("The answer is not a JSON object", code="audit.answer")
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first place, a JSON pointer, at which an answer is not what the events give; a missing value is None."""
+
+    pointer: str
+    answer: object
+    recomputed: object
+
+
+def recompute(events: ExportedEvents, question: Question, reader: Reader, answer: Mapping[str, Any] | None) -> bytes:
+    """Answer a question from an export; return the JSON that the HTTP interface would give.
+
+    `known_at` and the size of the published tree are those of the answer that it is to be compared with, else those of
+    the export. Raises as the HTTP interface does.
+    """
+    trees = _trees(events.header, answer)
+    asked = question.trace if isinstance(question, TraceQuestion) else question
+    known_at = asked.known_at
+    if known_at is None and answer is not None and isinstance(told := answer.get("known_at"), Decimal):
+        known_at = int(told)
+    index = ExportProvenance(events, reader=reader, known_at=known_at)
+    try:
+        return _answered(index, question, trees)
+    except UNREADABLE as error:
+        # Who signed the log is whom an auditor does not trust: parts that the index does not look at may hold anything.
+        raise InvalidInputError(
+            "An event that the answer is made of cannot be read", code="ledger.unreadable_parts"
+        ) from error
+
+
+def _answered(index: ExportProvenance, question: Question, trees: Trees) -> bytes:
+    if isinstance(question, TraceQuestion):
+        query = query_of(question.trace)
+        return written_trace(question.trace, query, trace(index, query), trees)
+    identifier = read_code(question.item)
+    as_of = None if question.as_of is None else microseconds_of(question.as_of)
+    found = item_history(index, thing_of(identifier.uri), as_of)
+    return item_out(found, identifier, trees, question.limit).model_dump_json().encode()
+
+
+def difference(answer: Mapping[str, Any], recomputed: Mapping[str, Any]) -> Difference | None:
+    """Return where an answer first differs from what was recomputed; `read_answer` has read both."""
+    return next(_differences("", _in_order(answer), _in_order(recomputed)), None)
+
+
+def _in_order(answer: Mapping[str, Any]) -> dict[str, Any]:
+    sort = "edges" in answer
+    return {
+        name: sorted(value, key=_text) if sort and name in _UNORDERED and isinstance(value, list) else value
+        for name, value in answer.items()
+    }
+
+
+def _text(value: object) -> bytes:
+    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS)
+
+
+def _differences(pointer: str, answer: object, recomputed: object) -> Iterator[Difference]:
+    if isinstance(answer, dict) and isinstance(recomputed, dict):
+        for name in {**recomputed, **answer}:
+            below = f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
+            if name in answer and name in recomputed:
+                yield from _differences(below, answer[name], recomputed[name])
+            else:
+                yield Difference(below, answer.get(name), recomputed.get(name))
+    elif isinstance(answer, list) and isinstance(recomputed, list):
+        for number, (one, other) in enumerate(zip(answer, recomputed, strict=False)):
+            yield from _differences(f"{pointer}/{number}", one, other)
+        if len(answer) != len(recomputed):
+            at = min(len(answer), len(recomputed))
+            yield Difference(
+                f"{pointer}/{at}", *(side[at] if at < len(side) else None for side in (answer, recomputed))
+            )
+    elif type(answer) is not type(recomputed) or answer != recomputed:
+        yield Difference(pointer, answer, recomputed)
+
+
+def _trees(header: ExportHeader, answer: Mapping[str, Any] | None) -> Trees:
+    size: object = header.size
+    if answer is not None and "log" in answer:
+        if answer["log"] is None:
+            return Trees(())
+        # How much was published at that moment is the one thing that the events do not tell.
+        size = answer["log"].get("size") if isinstance(answer["log"], dict) else None
+    tree = TreeOut(
+        name=header.log,
+        origin=header.origin,
+        vkey=header.vkey,
+        first_position=header.first_position,
+        size=int(size) if isinstance(size, int | Decimal) else header.size,
+    )
+    return Trees((tree,))
+
+
+def _readers(organisations: Organisations) -> Iterator[dict[str, Any]]:
+    for name in (PUBLIC, *(organisation.name for organisation in organisations.all())):
+        reader = organisations.reader(name)
+        grants = [
+            {
+                "grantor": grant.grantor,
+                "grantee": grant.grantee,
+                "steps": None if grant.steps is None else sorted(grant.steps),
+                "parts": sorted(grant.parts),
+            }
+            for grant in reader.grants
+        ]
+        yield {"organisation": name, "parties": sorted(reader.parties), "grants": grants}
+
+
+def _told(events: Iterable[StoredEvent], whole: int, progress: Progress) -> Iterator[StoredEvent]:
+    for number, event in enumerate(events, 1):
+        yield event
+        if number % _EVERY == 0:
+            progress(number, whole)
