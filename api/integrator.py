@@ -27,7 +27,8 @@ class Integrator:
     """Leads when no other process does, else stands by.
 
     A database or disk that fails is tried again. A log that was rolled back or damaged is not, nor after an error that
-    nobody expected: nothing is signed, and `problem` says why until the server is started again.
+    nobody expected: nothing is signed, and `problem` says why until the server is started again. `leads` tells others
+    in this process whether it is the one of all that integrates.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -35,6 +36,7 @@ class Integrator:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
+        self.leads = False
 
     def start(self) -> None:
         """Begin."""
@@ -67,7 +69,11 @@ class Integrator:
         database, log = writable_log(self._engine)
         with database.leadership() as leads:
             if leads:
-                self._integrate(log)
+                self.leads = True
+                try:
+                    self._integrate(log)
+                finally:
+                    self.leads = False
                 return
             self.problem = None
         self._stopping.wait(FOLLOW_SECONDS)

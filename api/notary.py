@@ -22,7 +22,7 @@ from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.log import Log, prove
 from traceability.notary.note import VerifierKey
 from traceability.notary.proof import LogProof
-from traceability.notary.receipt import open_event
+from traceability.notary.receipt import Opening, open_event
 
 DEFAULT_HOST: Final = "traceability.local"
 MEDIA_TYPE: Final = "text/plain; charset=utf-8"
@@ -143,9 +143,19 @@ def integrate_all(engine: Engine) -> Checkpoint:
 def receipt(engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str] = ()) -> LogProof:
     """Build the receipt that `reader` may have of an event: all that it may see, or of `what` only the named items.
 
+    Raises what `opened_leaf` does, and `NotPublishedError`.
+    """
+    log, index, opening = opened_leaf(engine, event_id, reader, items)
+    return prove(log.tiles, log.key, index, opening)
+
+
+def opened_leaf(
+    engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str] = ()
+) -> tuple[PublishedLog, int, Opening]:
+    """Return the log that an event is in, its leaf index, and the opening that `reader` may have of it.
+
     Raises `NotFoundError` (`ledger.unknown_event`) when there is no such event or the reader may not know of it,
-    `NotFoundError` (`log.no_such_item`) when it shows the reader none of the items, `IdentifierError`, and
-    `NotPublishedError`.
+    `NotFoundError` (`log.no_such_item`) when it shows the reader none of the items, and `IdentifierError`.
     """
     asked = {read_code(item).uri for item in items}
     record = engine.ledger.record_of(event_id)
@@ -166,4 +176,4 @@ def receipt(engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str]
         event_id, event.recorded_at, parts, event.salt, event.personal_salt, extent=extent, items=shown
     )
     log = published_log(engine)
-    return prove(log.tiles, log.key, record.position - log.database.identity.first_position, opening)
+    return log, record.position - log.database.identity.first_position, opening

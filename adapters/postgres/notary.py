@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from adapters.postgres.timestamps import PostgresTimestamps
 from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import DamagedLogError
@@ -69,6 +70,11 @@ class PostgresLog:
     def identity(self) -> LogIdentity:
         """The log as it was created."""
         return self._identity
+
+    @property
+    def timestamps(self) -> PostgresTimestamps:
+        """What authorities outside said of its checkpoints."""
+        return PostgresTimestamps(self._pool, self._ledger_id, self._log_id)
 
     @contextlib.contextmanager
     def leadership(self) -> Iterator[bool]:

@@ -20,17 +20,23 @@ from api.cli.context import (
     opened,
     print_json,
 )
+from api.cli.timestamp import timestamp, timestamp_data, timestamps
 from api.notary import integrate_all, published_log, receipt
+from api.timestamps import roots_of, stamped_receipt
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
+from traceability.notary.proof import LogProof
+from traceability.notary.timestamp import stamped_bytes, verify_timestamp
 from traceability.notary.verify import verify_receipt
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
+app.command()(timestamps)
+app.command()(timestamp)
 
 
 @app.command()
@@ -76,6 +82,12 @@ def prove(
     item: Annotated[
         list[str] | None, typer.Option("--item", metavar="ID", help="Open only this item; may be repeated.")
     ] = None,
+    stamp: Annotated[
+        Path | None,
+        typer.Option(
+            "--timestamp", metavar="FILE", help="Prove it under the first stamped checkpoint; write the timestamp here."
+        ),
+    ] = None,
     ledger: LedgerName = None,
     as_: As = None,
     json: JSON = False,
@@ -87,7 +99,11 @@ def prove(
     with opened(ledger, as_) as engine:
         event_id = _event_id(engine.ledger, event)
         reader = engine.organisations.reader(engine.settings.organisation)
-        proof = receipt(engine, event_id, reader, item or ())
+        if stamp is None:
+            proof = receipt(engine, event_id, reader, item or ())
+        else:
+            proof, stored = stamped_receipt(engine, event_id, reader, item or ())
+            stamp.write_bytes(stored.response)
     if json:
         print_json({"event_id": event_id, "index": proof.index, "receipt": proof.text()})
     else:
@@ -99,12 +115,19 @@ def verify(
     file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
     *,
     key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
+    stamp: Annotated[
+        Path | None, typer.Option("--timestamp", metavar="FILE", help="Timestamp of its checkpoint (.tsr).")
+    ] = None,
+    roots: Annotated[
+        Path | None, typer.Option("--roots", metavar="FILE", help="Certificates that the timestamp must lead up to.")
+    ] = None,
     json: JSON = False,
 ) -> None:
     """Check a receipt with the log's public key alone; exit 1 if it does not hold.
 
-    Needs no database and no network; `python -m traceability.notary.verify` is the same without this program's
-    dependencies. Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
+    With `--timestamp` and `--roots` also when, at the latest, an authority saw its checkpoint. Needs no database and no
+    network; without those two `python -m traceability.notary.verify` is the same without this program's dependencies.
+    Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
     """
     try:
         verifier = VerifierKey.parse(key)
@@ -114,8 +137,17 @@ def verify(
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
+    if (stamp is None) != (roots is None):
+        raise typer.BadParameter("--timestamp and --roots go together", param_hint="--timestamp")
     verified = verify_receipt(data, verifier)
-    opening = verified.opening
+    opening, stamped = verified.opening, None
+    if stamp is not None and roots is not None:
+        checkpoint = LogProof.parse(data).checkpoint.encode()
+        try:
+            response = stamp.read_bytes()
+        except OSError as error:
+            raise typer.BadParameter(f"{stamp} cannot be read: {error.strerror}", param_hint="--timestamp") from error
+        stamped = verify_timestamp(response, stamped_bytes(checkpoint, verifier), roots_of(roots))
     if json:
         shown = opening.shown()
         print_json(
@@ -130,9 +162,10 @@ def verify(
                 "items": [content.decode() for content in shown.what],
                 "withheld": opening.closed(),
             }
+            | ({"timestamp": timestamp_data(stamped)} if stamped else {})
         )
     else:
-        typer.echo("\n".join(verified.lines()))
+        typer.echo("\n".join([*verified.lines(), *([stamped.line()] if stamped else [])]))
 
 
 @app.command()
