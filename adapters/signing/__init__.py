@@ -20,7 +20,7 @@ def signing_key(path: Path, origin: str, entropy: Entropy) -> SigningKey:
     """
     try:
         if not path.exists():
-            _create(path, SigningKey.generate(origin, entropy), entropy)
+            create_secret(path, SigningKey.generate(origin, entropy).text + "\n", entropy)
         if path.stat().st_mode & 0o077:
             raise UnavailableError(
                 f"{path} may be read by others",
@@ -34,14 +34,15 @@ def signing_key(path: Path, origin: str, entropy: Entropy) -> SigningKey:
         ) from error
 
 
-def _create(path: Path, key: SigningKey, entropy: Entropy) -> None:
+def create_secret(path: Path, content: str, entropy: Entropy) -> None:
+    """Make a file that only its owner may read, durable on return; of several processes that try, the first decides."""
     changed = make_folders(path.parent) | {path.parent}
     # Not named after the process: in containers that share the folder all are number 1, and one would write its key
     # over that of the other after it was read.
     temporary = path.with_name(f".{path.name}.{entropy.token(8).hex()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(key.text + "\n")
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     try:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from adapters.signing.receipts import public_pem
 from api.cli.context import (
     EXIT_FALSE,
     JSON,
@@ -20,16 +21,17 @@ from api.cli.context import (
     opened,
     print_json,
 )
-from api.cli.timestamp import timestamp, timestamp_data, timestamps
+from api.cli.other_proofs import CoseFile, CoseKeyFile, RootsFile, TimestampFile, other_proofs, print_cose
+from api.cli.timestamp import timestamp, timestamps
+from api.cose import cose_key as public_cose_key
+from api.cose import cose_receipt
 from api.notary import integrate_all, published_log, receipt
-from api.timestamps import roots_of, stamped_receipt
+from api.timestamps import stamped_receipt
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.fsck import Report, check_database, check_files
 from traceability.notary.note import VerifierKey
-from traceability.notary.proof import LogProof
-from traceability.notary.timestamp import stamped_bytes, verify_timestamp
 from traceability.notary.verify import verify_receipt
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
@@ -65,12 +67,22 @@ def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False)
 
 
 @app.command()
-def key(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def key(
+    *,
+    cose: Annotated[bool, typer.Option("--cose", help="The key of its COSE receipts, in PEM.")] = False,
+    ledger: LedgerName = None,
+    as_: As = None,
+    json: JSON = False,
+) -> None:
     """Print the log's public key, with which anyone verifies its receipts."""
     with opened(ledger, as_) as engine:
         identity = published_log(engine).database.identity
+        pem = public_pem(public_cose_key(engine)) if cose else None
     if json:
-        print_json({"name": identity.name, "origin": identity.origin, "vkey": identity.vkey})
+        names = {"name": identity.name, "origin": identity.origin}
+        print_json({**names, "vkey": identity.vkey} if pem is None else {**names, "cose_key": pem})
+    elif pem is not None:
+        typer.echo(pem, nl=False)
     else:
         typer.echo(identity.vkey)
 
@@ -88,6 +100,9 @@ def prove(
             "--timestamp", metavar="FILE", help="Prove it under the first stamped checkpoint; write the timestamp here."
         ),
     ] = None,
+    cose: Annotated[
+        bool, typer.Option("--cose", help="Print a COSE receipt (RFC 9942) instead: binary, and opens nothing.")
+    ] = False,
     ledger: LedgerName = None,
     as_: As = None,
     json: JSON = False,
@@ -96,9 +111,14 @@ def prove(
 
     Example: `traceability log prove 019ca877-0c1b-7000-8000-000000000001 > pack.tlog-proof`
     """
+    if cose and (stamp is not None or item):
+        raise typer.BadParameter("--cose goes with neither --item nor --timestamp", param_hint="--cose")
     with opened(ledger, as_) as engine:
         event_id = _event_id(engine.ledger, event)
         reader = engine.organisations.reader(engine.settings.organisation)
+        if cose:
+            print_cose(event_id, cose_receipt(engine, event_id, reader), json=json)
+            return
         if stamp is None:
             proof = receipt(engine, event_id, reader, item or ())
         else:
@@ -115,18 +135,18 @@ def verify(
     file: Annotated[str, typer.Argument(metavar="RECEIPT", help="File of the receipt, - for standard input.")],
     *,
     key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
-    stamp: Annotated[
-        Path | None, typer.Option("--timestamp", metavar="FILE", help="Timestamp of its checkpoint (.tsr).")
-    ] = None,
-    roots: Annotated[
-        Path | None, typer.Option("--roots", metavar="FILE", help="Certificates that the timestamp must lead up to.")
-    ] = None,
+    stamp: TimestampFile = None,
+    roots: RootsFile = None,
+    cose: CoseFile = None,
+    cose_key: CoseKeyFile = None,
     json: JSON = False,
 ) -> None:
     """Check a receipt with the log's public key alone; exit 1 if it does not hold.
 
-    With `--timestamp` and `--roots` also when, at the latest, an authority saw its checkpoint. Needs no database and no
-    network; without those two `python -m traceability.notary.verify` is the same without this program's dependencies.
+    With `--timestamp` and `--roots` also when, at the latest, an authority saw its checkpoint; with `--cose` and
+    `--cose-key` a COSE receipt of the same event too. Needs no database and no network; without these four
+    `python -m traceability.notary.verify` is the same without this program's dependencies.
+
     Example: `traceability log verify pack.tlog-proof --key "$(traceability log key)"`
     """
     try:
@@ -137,17 +157,9 @@ def verify(
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
-    if (stamp is None) != (roots is None):
-        raise typer.BadParameter("--timestamp and --roots go together", param_hint="--timestamp")
     verified = verify_receipt(data, verifier)
-    opening, stamped = verified.opening, None
-    if stamp is not None and roots is not None:
-        checkpoint = LogProof.parse(data).checkpoint.encode()
-        try:
-            response = stamp.read_bytes()
-        except OSError as error:
-            raise typer.BadParameter(f"{stamp} cannot be read: {error.strerror}", param_hint="--timestamp") from error
-        stamped = verify_timestamp(response, stamped_bytes(checkpoint, verifier), roots_of(roots))
+    opening = verified.opening
+    others = list(other_proofs(data, verified, verifier, timestamp=stamp, roots=roots, cose=cose, cose_key=cose_key))
     if json:
         shown = opening.shown()
         print_json(
@@ -162,10 +174,10 @@ def verify(
                 "items": [content.decode() for content in shown.what],
                 "withheld": opening.closed(),
             }
-            | ({"timestamp": timestamp_data(stamped)} if stamped else {})
+            | {other.name: other.members for other in others}
         )
     else:
-        typer.echo("\n".join([*verified.lines(), *([stamped.line()] if stamped else [])]))
+        typer.echo("\n".join([*verified.lines(), *(other.line for other in others)]))
 
 
 @app.command()

@@ -70,7 +70,7 @@ def test_from_a_checkpoint_to_a_receipt_with_a_time(imported: Run, stamping: Aut
     assert (foreign.code, foreign.out, "timestamp.certificate" in foreign.err) == (1, "", True)
     assert imported(*verify, "absent.pem").code == 3
     assert imported(*verify[:-1]).code == 2
-    assert imported(*verify[:5], "--timestamp", "absent", "--roots", str(stamping.roots_file)).code == 2
+    assert imported(*verify[:5], "--timestamp", "absent", "--roots", str(stamping.roots_file)).code == 3
 
 
 def test_the_list_verifies_and_exports_what_openssl_verifies(
