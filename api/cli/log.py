@@ -21,6 +21,7 @@ from api.cli.context import (
     opened,
     print_json,
 )
+from api.cli.monitor import monitor
 from api.cli.other_proofs import CoseFile, CoseKeyFile, RootsFile, TimestampFile, other_proofs, print_cose
 from api.cli.timestamp import timestamp, timestamps
 from api.cose import cose_key as public_cose_key
@@ -39,6 +40,7 @@ _DIGITS = 19  # of a position, which the database keeps in 63 bits
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
 app.command()(timestamps)
 app.command()(timestamp)
+app.command()(monitor)
 
 
 @app.command()
