@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, note, opened, print_json, print_table
-from api.notary import PublishedLog, published_log
+from api.notary import published_log
 from api.timestamps import roots_of, stamp_published, timestamp_client
 from traceability.errors import InvalidInputError
 from traceability.notary.errors import VerificationError
 from traceability.notary.ports import StoredTimestamp
-from traceability.notary.timestamp import Timestamp, stamped_bytes, verify_timestamp
+from traceability.notary.timestamp import Timestamp, stamped_bytes, verify_stored
 
 
 def timestamp(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
@@ -56,16 +56,16 @@ def timestamps(
         roots, log = roots_of(engine.settings.timestamp_roots), published_log(engine)
         rows: list[dict[str, Any]] = []
         for stored in log.database.timestamps.all():
+            signed = log.database.signed_at_size(stored.size)
             row: dict[str, Any] = {"size": stored.size, "url": stored.authority, "received_at": stored.received_at}
             try:
-                stamped = _stamped(log, stored)
-                verified = verify_timestamp(stored.response, stamped, roots)
+                verified = verify_stored(stored, signed, log.key, roots)
             except VerificationError as error:
                 rows.append({**row, "good": False, "code": error.code, "message": error.message})
                 continue
             rows.append({**row, "good": True, **timestamp_data(verified)})
-            if export is not None:
-                _write(export, stored, stamped)
+            if export is not None and signed is not None:
+                _write(export, stored, stamped_bytes(signed.note.encode(), log.key))
     if json:
         print_json(rows)
     else:
@@ -85,13 +85,6 @@ def timestamp_data(stamped: Timestamp) -> dict[str, object]:
         "policy": stamped.policy,
         "serial": str(stamped.serial),
     }
-
-
-def _stamped(log: PublishedLog, stored: StoredTimestamp) -> bytes:
-    signed = log.database.signed_at_size(stored.size)
-    if signed is None:
-        raise VerificationError("there is no checkpoint of this size", code="timestamp.unknown_checkpoint")
-    return stamped_bytes(signed.note.encode(), log.key)
 
 
 def _write(folder: Path, stored: StoredTimestamp, stamped: bytes) -> None:

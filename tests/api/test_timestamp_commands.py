@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from api.integrator import integrating
 from api.notary import integrate_all, published_log
 from api.settings import Settings, read_settings
-from api.timestamps import Timestamper, timestamp_client, timestamping
+from api.timestamps import Timestamper, stamp_published, timestamp_client, timestamping
 from api.wiring import Engine, open_engine
 from tests.api.test_cli import Run, dairy, run
 from tests.api.test_log_commands import imported
@@ -158,6 +158,23 @@ def test_the_server_asks_while_the_log_grows(
     log = published_log(stamped_engine)
     stored = list(log.database.timestamps.all())
     assert list(check_timestamps(stored, log.database.signed_at_size, log.key, [authority.root])) == []
+
+
+def test_one_is_due_when_the_log_grew_and_the_last_one_is_old_enough(stamped_engine: Engine) -> None:
+    client = timestamp_client(stamped_engine.settings)
+
+    def due(seconds: float) -> bool:
+        return Timestamper(stamped_engine, client, seconds, lambda: True)._is_due(published_log(stamped_engine))
+
+    integrate_all(stamped_engine)
+    assert due(3600)
+    stamp_published(stamped_engine, client)
+    assert not due(0)
+    record(stamped_engine, observation(1))
+    assert not due(0)
+    integrate_all(stamped_engine)
+    assert due(0)
+    assert not due(3600)
 
 
 def test_an_authority_that_is_gone_delays_nothing_and_is_asked_again(

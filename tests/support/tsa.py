@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ CONFIGURATION: Final = """
 [tsa]
 serial = {folder}/serial
 default_policy = 1.2.3.4.1
-digests = sha256, sha512
+digests = sha256, sha512, sha512-256
 signer_digest = sha256
 accuracy = secs:1, millisecs:500
 ess_cert_id_chain = no
@@ -97,13 +98,32 @@ class Authority:
         return (self.folder / "answer.tsr").read_bytes()
 
 
+def server_certificate(name: str) -> bytes:
+    """Return the certificate of a TLS server, signed by itself, and its key, in PEM."""
+    key, now = rsa.generate_private_key(public_exponent=65537, key_size=2048), datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject(name))
+        .issuer_name(subject(name))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - YEAR)
+        .not_valid_after(now + YEAR)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(Encoding.PEM) + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
 def needs_openssl() -> None:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl command")
 
 
 @contextmanager
-def answering(answer: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iterator[str]:
+def answering(
+    answer: Callable[[BaseHTTPRequestHandler, bytes], None], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve POST requests on loopback by `answer`, which is given the handler and the body; give the URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -116,10 +136,12 @@ def answering(answer: Callable[[BaseHTTPRequestHandler, bytes], None]) -> Iterat
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/tsa"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/tsa"
         finally:
             server.shutdown()
             thread.join()

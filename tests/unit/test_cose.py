@@ -134,6 +134,12 @@ def test_what_is_malformed_is_refused(data: bytes) -> None:
     assert code_of(data) == "cose.malformed"
 
 
+def test_what_is_too_long_is_refused_though_it_is_signed() -> None:
+    root, proof = node_hash(LEAF, SIBLING), InclusionProof(2, 0, (SIBLING,))
+    assert code_of(SIGNER.sign(proof, root, issuer="x" * 65_536, subject="")) == "cose.malformed"
+    CoseReceipt.parse(SIGNER.sign(proof, root, issuer="x" * 65_000, subject="")).verify(LEAF, SIGNER.verifier)
+
+
 def test_a_hash_of_another_length_is_refused() -> None:
     assert code_of(with_proof([2, 0, [SIBLING[:-1]]])) == "log.verification"
 

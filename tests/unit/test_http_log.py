@@ -93,7 +93,7 @@ def test_what_drips_ends() -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        while True:
+        for _ in range(300):
             handler.wfile.write(b"0")
             time.sleep(0.01)
 

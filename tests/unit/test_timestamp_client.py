@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from adapters.timestamps import TimestampClient
 from tests.support.logs import KEY
-from tests.support.tsa import Authority, answering, needs_openssl, send, serving
+from tests.support.tsa import Authority, answering, needs_openssl, send, server_certificate, serving
 from traceability.errors import InvalidInputError, TraceabilityError
 from traceability.notary.timestamp import verify_timestamp
 
@@ -90,11 +91,11 @@ def test_a_compressed_answer_is_not_unpacked(authority: Authority) -> None:
 
 
 def test_an_answer_that_drips_ends(authority: Authority) -> None:
-    def answer(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+    def answer(handler: BaseHTTPRequestHandler, __: bytes) -> None:
         handler.send_response(200)
         handler.end_headers()
         try:
-            while True:
+            for _ in range(300):
                 handler.wfile.write(b"0")
                 time.sleep(0.01)
         except OSError:
@@ -141,6 +142,24 @@ def test_a_name_may_not_lead_into_a_private_network(authority: Authority, monkey
         for name in ("rebound.example", "both.example"):
             assert refusal(authority, url.replace("127.0.0.1", name)) == "timestamp.address"
     assert asked == []
+
+
+def test_the_certificate_of_the_server_is_checked_for_the_name_though_an_address_is_connected_to(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(server_certificate("localhost"))
+    monkeypatch.setattr("certifi.where", lambda: str(pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    def answer(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        send(handler, authority.answer(body))
+
+    with answering(answer, context) as url:
+        assert url.startswith("https://127.0.0.1:")
+        TimestampClient(url.replace("127.0.0.1", "localhost"), [authority.root]).stamp(NOTE)
+        assert refusal(authority, url) == "timestamp.unreachable"
 
 
 def test_a_name_without_an_address_is_unreachable(authority: Authority) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,12 @@ def test_what_is_of_other_bytes_or_another_request_is_refused(authority: Authori
     assert refusal(authority, response, NOTE + b"\n") == "timestamp.imprint"
     assert refusal(authority, response, nonce=1) == "timestamp.nonce"
     assert refusal(authority, authority.answer(request(NOTE, HashAlgorithm.SHA512))) == "timestamp.imprint"
+
+
+def test_the_right_digest_of_another_algorithm_is_refused(authority: Authority) -> None:
+    command = ["openssl", "ts", "-query", "-sha512-256", "-cert", "-digest", sha256(NOTE).hexdigest()]
+    query = subprocess.run(command, check=True, capture_output=True).stdout
+    assert refusal(authority, authority.answer(query)) == "timestamp.imprint"
 
 
 def test_foreign_and_expired_certificates_are_refused(authority: Authority, response: bytes, tmp_path: Path) -> None:

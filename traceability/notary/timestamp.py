@@ -125,24 +125,31 @@ def _signer(response: TimeStampResponse) -> Certificate:
     return next(one for one in certificates if (one.issuer, one.serial_number) == (info.issuer, info.serial_number))
 
 
+def verify_stored(
+    row: StoredTimestamp, signed: SignedCheckpoint | None, key: VerifierKey, roots: Sequence[Certificate]
+) -> Timestamp:
+    """Check a stored timestamp over the checkpoint that was signed for its size, None when there is none.
+
+    A database that was rolled back or rewritten shows here: its timestamps are of checkpoints that it does not know
+    (`timestamp.unknown_checkpoint`) or that have other bytes (`timestamp.imprint`). Raises `VerificationError`.
+    """
+    if signed is None:
+        raise VerificationError(
+            f"the timestamp of size {row.size} is of a checkpoint that is not there",
+            code="timestamp.unknown_checkpoint",
+        )
+    return verify_timestamp(row.response, stamped_bytes(signed.note.encode(), key), roots)
+
+
 def check_timestamps(
     stored: Iterable[StoredTimestamp],
     signed_at_size: Callable[[int], SignedCheckpoint | None],
     key: VerifierKey,
     roots: Sequence[Certificate],
 ) -> Iterator[Finding]:
-    """Yield what is wrong with a log's stored timestamps: each must verify over the checkpoint that was signed.
-
-    A rolled-back or rewritten database shows here, because its timestamps are of checkpoints that it does not know
-    (`timestamp.unknown_checkpoint`) or that have other bytes (`timestamp.imprint`).
-    """
+    """Yield what is wrong with a log's stored timestamps, as `verify_stored` says; roots must be given."""
     for row in stored:
-        where = f"the timestamp of size {row.size} from {row.authority}"
-        signed = signed_at_size(row.size)
-        if signed is None:
-            yield Finding("timestamp.unknown_checkpoint", f"{where} is of a checkpoint that is not there")
-            continue
         try:
-            verify_timestamp(row.response, stamped_bytes(signed.note.encode(), key), roots)
+            verify_stored(row, signed_at_size(row.size), key, roots)
         except VerificationError as error:
-            yield Finding(error.code, f"{where}: {error.message}")
+            yield Finding(error.code, f"size {row.size}, from {row.authority}: {error.message}")
