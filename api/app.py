@@ -8,10 +8,12 @@ from typing import Final
 from fastapi import FastAPI
 
 from api import reference
+from api.backlog import Backlog
+from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import capture, epcis_events, findings, health, logs, organisations, provenance
-from api.web import finding_pages
+from api.routers import capture, epcis_events, evidence, findings, health, logs, organisations, provenance
+from api.web import evidence_page, finding_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
 
@@ -34,11 +36,16 @@ def create_app(engine: Engine) -> FastAPI:
         responses=documented_problems(),
     )
     app.state.engine = engine
+    app.state.backlog = Backlog(engine)
+    app.state.log_names = LogNames(engine)
     install_problems(app)
     # The last one added is the outermost.
     settings = engine.settings
     app.add_middleware(
-        BodyLimits, max_bytes=settings.max_body_bytes, max_depth=settings.max_body_depth, streamed=[capture.PATH]
+        BodyLimits,
+        max_bytes=settings.max_body_bytes,
+        max_depth=settings.max_body_depth,
+        streamed=[capture.PATH, evidence.PATH],
     )
     app.add_middleware(RequestLog, entropy=engine.entropy)
     app.add_middleware(SecurityHeaders, https=settings.public_url is not None)
@@ -48,6 +55,8 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(logs.router)
     app.include_router(provenance.router)
     app.include_router(capture.router)
+    app.include_router(evidence.router)
+    app.include_router(evidence_page.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
     app.include_router(epcis_events.router)

@@ -11,11 +11,13 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
-from api.notary import writable_log
+from api.meta_log import MetaLog
+from api.notary import published_log, published_logs, writable_log
 from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
 from traceability.notary.errors import StaleCheckpointError
 from traceability.notary.log import Log
+from traceability.notary.ports import LogDatabase
 
 POLL_SECONDS: Final = 0.2
 FOLLOW_SECONDS: Final = 2.0
@@ -33,6 +35,8 @@ class Integrator:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        name = engine.settings.log_meta_ledger
+        self._meta = None if name is None else MetaLog(engine, name)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
@@ -71,19 +75,32 @@ class Integrator:
             if leads:
                 self.leads = True
                 try:
-                    self._integrate(log)
+                    self._record_all()
+                    self._integrate(database, log)
                 finally:
                     self.leads = False
                 return
             self.problem = None
         self._stopping.wait(FOLLOW_SECONDS)
 
-    def _integrate(self, log: Log) -> None:
+    def _integrate(self, database: LogDatabase, log: Log) -> None:
+        published = published_log(self._engine, database.identity.name)
         while not self._stopping.is_set():
             checkpoint = log.integrate()
             self.problem = None
+            ended = checkpoint is None and database.identity.last_position is not None
+            if self._meta is not None:
+                self._meta.record(published, now=ended)
+            if ended:
+                return  # closed, and published to its end: the next log is this ledger's now
             if checkpoint is None:
                 self._stopping.wait(POLL_SECONDS)
+
+    def _record_all(self) -> None:
+        """Record what a leader published that died before it was recorded: of a closed log nobody would again."""
+        if self._meta is not None:
+            for log in published_logs(self._engine):
+                self._meta.record(log, now=True)
 
 
 @contextmanager

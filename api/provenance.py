@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.postgres.provenance import PostgresProvenance
-from api.notary import published_log
+from api.notary import published_logs
 from api.provenance_models import (
     USUAL_HISTORY,
     EntryOut,
@@ -17,10 +17,11 @@ from api.provenance_models import (
     ReadingOut,
     StateOut,
     TreeOut,
+    Trees,
 )
 from api.web import words
 from api.wiring import Engine
-from traceability.errors import InvalidInputError, NotFoundError
+from traceability.errors import InvalidInputError
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.access import Reader
 from traceability.ledger.event import EPOCH, utc_text
@@ -53,25 +54,29 @@ def describe_item(
     """
     thing = thing_of(identifier.uri)
     found = item_history(ask(engine, reader, known_at), thing, None if as_of is None else microseconds_of(as_of))
-    return _item(found, identifier, published_tree(engine), limit)
+    return _item(found, identifier, published_trees(engine), limit)
 
 
-def published_tree(engine: Engine) -> TreeOut | None:
-    """Return the tree that the log's checkpoint signs, None before there is one."""
-    try:
-        log = published_log(engine)
-    except NotFoundError:
-        return None
-    served = log.served()
-    if served is None:
-        return None
-    known = log.database.identity
-    return TreeOut(
-        name=log.name, origin=known.origin, vkey=known.vkey, first_position=known.first_position, size=served[0].size
+def published_trees(engine: Engine) -> Trees:
+    """Return the trees that the checkpoints of the ledger's logs sign; none before the first is published."""
+    found = [(log.database.identity, log.served()) for log in published_logs(engine)]
+    if all(served is None for _, served in found):
+        return Trees(())
+    return Trees(
+        tuple(
+            TreeOut(
+                name=known.name,
+                origin=known.origin,
+                vkey=known.vkey,
+                first_position=known.first_position,
+                size=0 if served is None else served[0].size,
+            )
+            for known, served in found
+        )
     )
 
 
-def _item(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limit: int) -> ItemOut:
+def _item(found: ItemHistory, identifier: Identifier, trees: Trees, limit: int) -> ItemOut:
     return ItemOut(
         id=found.thing,
         kind=identifier.kind,
@@ -79,13 +84,13 @@ def _item(found: ItemHistory, identifier: Identifier, tree: TreeOut | None, limi
         known_at=found.known_at,
         state=_state(found.state),
         history_count=len(found.entries),
-        history=[_entry(entry, tree) for entry in found.entries[-limit:]],
+        history=[_entry(entry, trees) for entry in found.entries[-limit:]],
         containers=_intervals(found.containers),
         contents=_intervals(found.contents),
         associations=_intervals(found.associations),
         members=list(found.members),
         readings=[_reading(reading) for reading in found.readings],
-        log=tree,
+        log=trees.newest,
     )
 
 
@@ -111,22 +116,24 @@ def _state(state: ItemState) -> StateOut:
     )
 
 
-def _entry(entry: HistoryEntry, tree: TreeOut | None) -> EntryOut:
+def _entry(entry: HistoryEntry, trees: Trees) -> EntryOut:
     return EntryOut(
-        **event_members(entry.event, tree),
+        **event_members(entry.event, trees),
         roles=sorted({mention.role for mention in entry.mentions}) if entry.via is None else [],
         via=entry.via,
         retracted_by=None if entry.retracted_by is None else entry.retracted_by.event_id,
     )
 
 
-def event_members(event: SeenEvent, tree: TreeOut | None) -> dict[str, Any]:
+def event_members(event: SeenEvent, trees: Trees) -> dict[str, Any]:
     """Return the members of an `EventOut`."""
     view = event.view
     declared = view.declaration
+    tree = trees.holding(event.position)
     return {
         "position": event.position,
         "event_id": event.event_id,
+        "log": None if tree is None else tree.name,
         "leaf_index": None if tree is None else tree.leaf_index(event.position),
         "recorded_at": utc_text(event.recorded_at),
         "type": view.type,

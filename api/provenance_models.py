@@ -6,6 +6,7 @@ position and by the `event_id` that receipts go by.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -44,6 +45,23 @@ class TreeOut(BaseModel):
         return leaf if 0 <= leaf < self.size else None
 
 
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The published trees of the ledger's logs, in the order of their positions."""
+
+    chain: tuple[TreeOut, ...]
+
+    @property
+    def newest(self) -> TreeOut | None:
+        """The tree of the log that is added to, None while there is none."""
+        return self.chain[-1] if self.chain else None
+
+    def holding(self, position: int) -> TreeOut | None:
+        """Return the tree that has an event as a leaf, None when it is not in it yet."""
+        tree = next((tree for tree in reversed(self.chain) if tree.first_position <= position), None)
+        return None if tree is None or tree.leaf_index(position) is None else tree
+
+
 class DeclarationOut(BaseModel):
     """The event is an error declaration: it takes back the event of the same organisation and eventID."""
 
@@ -54,12 +72,14 @@ class DeclarationOut(BaseModel):
 class EventOut(BaseModel):
     """An event as far as you may see it.
 
-    `leaf_index` is its place in the published tree, null while it is not in it. `whole` is false when it names items
+    `log` is the log whose leaf it is and `leaf_index` its place in the published tree, both null while it is not in it.
+    `whole` is false when it names items
     that you may not see.
     """
 
     position: int = Field(examples=[12])
     event_id: UUID
+    log: str | None = Field(examples=["main"])
     leaf_index: int | None
     recorded_at: Time
     type: str = Field(examples=["epcis.aggregation_event.v2"])

@@ -15,6 +15,9 @@ from traceability.ledger.access import organisation_name
 from traceability.ledger.organisations import LOCAL
 
 PREFIX = "TRACEABILITY_"
+LOG_NAME = r"^[a-z0-9][a-z0-9.-]{0,62}$"
+"""Of ledgers and of logs, whose first has the ledger's name."""
+ORIGIN = r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*$"
 
 
 def _checked_name(text: str) -> str:
@@ -24,7 +27,7 @@ def _checked_name(text: str) -> str:
         raise ValueError(error.message) from error
 
 
-_LedgerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+_LedgerName = Annotated[str, Field(pattern=LOG_NAME)]
 _OrganisationName = Annotated[str, AfterValidator(_checked_name)]
 
 
@@ -41,12 +44,27 @@ class Settings(BaseSettings):
     )
     data: Path = Field(default=Path(".traceability"), description="Folder of the private server, log keys and tiles.")
     log_key: Path | None = Field(
-        default=None, description="File of the log's signing key; unset: in the data folder, made at first use."
+        default=None,
+        description="File of the first log's signing key, beside which later ones lie; unset: in the data folder.",
+    )
+    log_key_passphrase: SecretStr | None = Field(
+        default=None, description="Passphrase of encrypted key files; with it, new ones are encrypted."
+    )
+    log_signing_key: SecretStr | None = Field(
+        default=None, description="The signing keys themselves, `PRIVATE+KEY+…`, separated by spaces; before any file."
     )
     log_origin: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*$",
+        pattern=ORIGIN,
         description="Name of a new log and its key, fixed for ever: a host and a path of yours, no scheme.",
+    )
+    log_max_behind: int = Field(
+        default=100_000,
+        ge=1,
+        description="Events not published yet, beyond which writers over HTTP have to come again.",
+    )
+    log_meta_ledger: _LedgerName | None = Field(
+        default=None, description="The ledger that records this ledger's published checkpoints; unset: none does."
     )
     timestamp_url: str | None = Field(
         default=None, description="Time-stamping authority (RFC 3161) that is asked for timestamps of checkpoints."

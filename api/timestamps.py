@@ -14,7 +14,7 @@ from cryptography.x509 import Certificate
 
 from adapters.timestamps import TimestampClient
 from api.integrator import Integrator
-from api.notary import PublishedLog, opened_leaf, published_log
+from api.notary import PublishedLog, opened_leaf, published_logs
 from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError, TraceabilityError, UnavailableError
@@ -51,9 +51,11 @@ def timestamp_client(settings: Settings) -> TimestampClient:
     return TimestampClient(settings.timestamp_url, roots_of(settings.timestamp_roots))
 
 
-def stamp_published(engine: Engine, client: TimestampClient) -> tuple[StoredTimestamp, Timestamp]:
-    """Have the served checkpoint stamped, and keep the answer; raises `NotPublishedError` and what the client does."""
-    log = published_log(engine)
+def stamp_published(engine: Engine, client: TimestampClient, log: PublishedLog) -> tuple[StoredTimestamp, Timestamp]:
+    """Have a log's served checkpoint stamped, and keep the answer.
+
+    Raises `NotPublishedError` and what the client does.
+    """
     if (served := log.served()) is None:
         raise NotPublishedError("nothing of this log is published yet", hint="Run: traceability log integrate")
     checkpoint, note = served
@@ -83,7 +85,7 @@ def stamped_receipt(
 
 
 class Timestamper:
-    """The thread that has the served checkpoint stamped every so often.
+    """The thread that has the served checkpoints stamped every so often.
 
     It is apart from the one that integrates, so that an authority that is slow or gone delays nothing. A checkpoint
     that has a timestamp gets no second one: it could only say that the checkpoint existed later as well.
@@ -109,13 +111,10 @@ class Timestamper:
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.wait(pause):
-            pause = min(POLL_SECONDS, self._seconds)
             try:
-                if self._leads() and self._is_due(published_log(self._engine)):
-                    stored, timestamp = stamp_published(self._engine, self._client)
-                    _log.info("checkpoint stamped", size=stored.size, at=timestamp.at)
-            except (NotPublishedError, NotFoundError):
-                continue
+                if self._leads():
+                    self._stamp_what_is_due()
+                pause = min(POLL_SECONDS, self._seconds)
             except TraceabilityError as error:
                 _log.warning("checkpoint not stamped", code=error.code, reason=error.message)
                 pause = min(RETRY_SECONDS, self._seconds)
@@ -123,6 +122,13 @@ class Timestamper:
                 # Whatever it is, a log without timestamps for a while is better than a thread that is gone.
                 _log.exception("checkpoint not stamped")
                 pause = min(RETRY_SECONDS, self._seconds)
+
+    def _stamp_what_is_due(self) -> None:
+        # Closed logs too: the last checkpoint of each is served for ever, and is stamped once.
+        for log in published_logs(self._engine):
+            if not self._stopping.is_set() and self._is_due(log):
+                stored, timestamp = stamp_published(self._engine, self._client, log)
+                _log.info("checkpoint stamped", log=log.name, size=stored.size, at=timestamp.at)
 
     def _is_due(self, log: PublishedLog) -> bool:
         served, newest = log.served(), log.database.timestamps.newest()

@@ -17,8 +17,8 @@ import numpy as np
 
 from api import collector
 from api.codes import read_code
-from api.provenance import ask, event_members, microseconds_of, published_tree
-from api.provenance_models import Include, TraceIn, TraceOut, TreeOut
+from api.provenance import ask, event_members, microseconds_of, published_trees
+from api.provenance_models import Include, TraceIn, TraceOut, Trees
 from api.wiring import Engine
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
@@ -78,8 +78,8 @@ def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
 def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
     query = _query(question)
     found = trace(ask(engine, reader, question.known_at), query)
-    tree = published_tree(engine)
-    time_of, event_of = _Times(), _event_of(question, tree)
+    trees = published_trees(engine)
+    time_of, event_of = _Times(), _event_of(question, trees)
     return _encoder.encode(
         {
             "roots": query.roots,
@@ -91,7 +91,7 @@ def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
             "edges": _edges(found.columns),
             "frontier": [_frontier(node) for node in found.frontier],
             "events": [event_of(event) for event in found.events.values()],
-            "log": None if tree is None else tree.model_dump(),
+            "log": trees.newest and trees.newest.model_dump(),
         }
     )
 
@@ -102,13 +102,13 @@ def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[b
     Raises as `describe_trace` does, before the iterator is returned.
     """
     query, index = _query(question), ask(engine, reader, question.known_at)
-    return _lines(walk(index, query), query, index, published_tree(engine), question)
+    return _lines(walk(index, query), query, index, published_trees(engine), question)
 
 
 def _lines(
-    walked: Iterable[Progress], query: TraceQuery, index: ProvenanceIndex, tree: TreeOut | None, question: TraceIn
+    walked: Iterable[Progress], query: TraceQuery, index: ProvenanceIndex, trees: Trees, question: TraceIn
 ) -> Iterator[bytes]:
-    time_of, event_of = _Times(), _event_of(question, tree)
+    time_of, event_of = _Times(), _event_of(question, trees)
     names: set[str] = set()
     edges = frontier = events = 0
     complete = True
@@ -132,7 +132,7 @@ def _lines(
         "edges": edges,
         "frontier": frontier,
         "events": events,
-        "log": None if tree is None else tree.model_dump(),
+        "log": trees.newest and trees.newest.model_dump(),
     }
     yield from _written("end", [end])
 
@@ -165,10 +165,10 @@ class _Times(dict[int | None, str | None]):
         return self[time]
 
 
-def _event_of(question: TraceIn, tree: TreeOut | None) -> Callable[[SeenEvent], _Members | _EventName]:
+def _event_of(question: TraceIn, trees: Trees) -> Callable[[SeenEvent], _Members | _EventName]:
     if Include.EVENTS not in question.include:
         return lambda event: _EventName(event.position, event.event_id)
-    return lambda event: event_members(event, tree)
+    return lambda event: event_members(event, trees)
 
 
 def _node(node: TraceNode) -> _Members:

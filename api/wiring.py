@@ -79,6 +79,17 @@ def spool_of(settings: Settings, ledger: str) -> Spool:
 
 
 @contextmanager
+def open_database(settings: Settings) -> Iterator[DatabaseUrls]:
+    """Give the database's URLs, after migrating it if it is private.
+
+    Raises as `database_urls` does, and `UnavailableError` (`migrate.pending`) when a real one lacks migrations.
+    """
+    with database_urls(database_settings(settings)) as urls:
+        _bring_up_to_date(urls, private=settings.database_url is None)
+        yield urls
+
+
+@contextmanager
 def open_engine(settings: Settings) -> Iterator[Engine]:
     """Connect, or start the private server, and put everything together.
 
@@ -88,20 +99,18 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
     """
     clock, entropy = SystemClock(), SystemEntropy()
     private = settings.database_url is None
-    with database_urls(database_settings(settings)) as urls:
-        _bring_up_to_date(urls, private=private)
-        with open_pool(urls.runtime, max_size=settings.pool_size) as pool:
-            rules = LedgerRules(indexer=INDEXER, content_digest=content_digest, clock=clock, entropy=entropy)
-            ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
-            organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
-            if private and not organisations.all():
-                with suppress(ConflictError):  # another process that came first at the same moment
-                    organisations.add(LOCAL)
-            visibility = PostgresVisibility(pool, ledger.ledger_id)
-            lease_us = settings.capture_lease_seconds * 1_000_000
-            jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock, lease_us=lease_us)
-            spool = spool_of(settings, settings.ledger)
-            yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
+    with open_database(settings) as urls, open_pool(urls.runtime, max_size=settings.pool_size) as pool:
+        rules = LedgerRules(indexer=INDEXER, content_digest=content_digest, clock=clock, entropy=entropy)
+        ledger = PostgresLedger(pool, rules, name=settings.ledger, organisation=settings.organisation)
+        organisations = PostgresOrganisations(pool, ledger.ledger_id, clock=clock, entropy=entropy)
+        if private and not organisations.all():
+            with suppress(ConflictError):  # another process that came first at the same moment
+                organisations.add(LOCAL)
+        visibility = PostgresVisibility(pool, ledger.ledger_id)
+        lease_us = settings.capture_lease_seconds * 1_000_000
+        jobs = PostgresCaptureJobs(pool, ledger.ledger_id, clock=clock, lease_us=lease_us)
+        spool = spool_of(settings, settings.ledger)
+        yield Engine(settings, clock, entropy, urls, pool, rules, ledger, organisations, visibility, jobs, spool)
 
 
 def _bring_up_to_date(urls: DatabaseUrls, *, private: bool) -> None:

@@ -70,10 +70,12 @@ def numbered(tags: Sequence[str], size: int) -> Iterator[LedgerEvent]:
 
 
 @contextmanager
-def postgres_ledger(url: str, hash_of: TagHash = tag_hash, *, connections: int = 8) -> Iterator[PostgresLedger]:
+def postgres_ledger(
+    url: str, hash_of: TagHash = tag_hash, *, name: str = "main", connections: int = 8
+) -> Iterator[PostgresLedger]:
     pool = open_pool(url, max_size=connections)
     try:
-        yield PostgresLedger(pool, rules(hash_of), organisation="tests.example")
+        yield PostgresLedger(pool, rules(hash_of), name=name, organisation="tests.example")
     finally:
         pool.close()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from traceability.ledger.commitment import entry_of
+from traceability.notary.errors import ClosedLogError
 from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
 
 
@@ -30,8 +32,13 @@ class MemoryLogDatabase:
                 self._lock.release()
 
     def sequenced(self) -> int:
-        """Return the number of leaves."""
-        return len(self.records)
+        """Return the number of leaves: of a closed log no more than it has."""
+        final = self.identity.final_size
+        return len(self.records) if final is None else min(final, len(self.records))
+
+    def close(self) -> None:
+        """Close the log after its last record."""
+        self.identity = replace(self.identity, last_position=self.identity.first_position + len(self.records) - 1)
 
     def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
         """Return leaves start … end−1."""
@@ -56,6 +63,9 @@ class MemoryLogDatabase:
 
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
         """Store a checkpoint and return what is stored for its size."""
+        final = self.identity.final_size
+        if final is not None and signed.checkpoint.size > final:
+            raise ClosedLogError(f"the log {self.identity.name} was closed at size {final}")
         return self.signed.setdefault(signed.checkpoint.size, signed)
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
@@ -65,4 +75,10 @@ class MemoryLogDatabase:
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order of position."""
-        yield from list(self.records)
+        yield from list(self.records)[: self.identity.final_size]
+
+    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
+        """Yield the records of one type after the end of a closed log."""
+        named = f'"type":"{type_name}"'.encode()
+        if (final := self.identity.final_size) is not None:
+            yield from (record for record in list(self.records)[final:] if named in record.parts.head)

@@ -51,7 +51,8 @@ class MemoryProvenance:
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in but]
+        told = frozenset(but)
+        return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in told]
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""

@@ -35,9 +35,10 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from adapters.durable import sync_folder
 from adapters.postgres.binaries import ENVIRONMENT, Account, Binaries, find_binaries, server_account
 from adapters.postgres.tuning import server_settings
-from traceability.errors import UnavailableError
+from traceability.errors import ConflictError, UnavailableError
 
 DATABASE = "traceability"
 OWNER_ROLE = "traceability_owner"
@@ -126,12 +127,37 @@ def in_use(data: Path) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def new_cluster(data: Path) -> Iterator[tuple[Path, Account]]:
+    """Give an empty folder that becomes the cluster of `data` when the context ends well, and whose it has to be.
+
+    No server starts meanwhile. Raises `ConflictError` (`postgres.data_folder`) when there is a cluster.
+    """
+    folder = _Folder(data.absolute())
+    with folder.refusals():
+        folder.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _flock(folder.lock):
+            if folder.cluster.exists():
+                raise ConflictError(
+                    f"There is a database in {folder.data}",
+                    code="postgres.data_folder",
+                    hint="Choose another data folder (TRACEABILITY_DATA), or move this one away.",
+                )
+            unfinished = folder.unfinished
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(mode=0o700)
+            yield unfinished, server_account(folder.cluster)
+            unfinished.rename(folder.cluster)
+            sync_folder(folder.data)
+
+
 class _Folder:
     """Names the files of a data folder."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
         self.cluster = data / "cluster"
+        self.unfinished = data / "cluster.new"
         self.log = data / "log"
         self.lock = data / "lock"
         self.users = data / "users"
@@ -240,7 +266,7 @@ def _check_major(folder: _Folder, binaries: Binaries) -> None:
 
 def _initdb(folder: _Folder, binaries: Binaries, account: Account) -> None:
     """Make the cluster beside its place and rename it: a crash leaves either a whole one or none."""
-    unfinished = folder.data / "cluster.new"
+    unfinished = folder.unfinished
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
     if account.uid is not None and account.gid is not None:

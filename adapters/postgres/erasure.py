@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import psycopg
@@ -19,11 +19,13 @@ from psycopg import sql
 from adapters.postgres import findings
 from adapters.postgres.connection import NO_LIMITS, connect
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.outcome import reading
 from adapters.postgres.stored import RECORD_COLUMNS, record_of_row
 from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.ledger.commitment import ERASED_SIZE, part_commitments
 from traceability.ledger.event import Redacted
 from traceability.ledger.parts import PERSONAL
+from traceability.ledger.store import Record
 
 _DEAD_ROWS: Final = re.compile(r"\d+")
 _OF_FINDINGS: Final = (("work", "finding"), ("work", "letter"))
@@ -64,6 +66,22 @@ def erase(owner_url: str, ledger: PostgresLedger, position: int, *, reason: str,
             tags=[f"org:{ledger.organisation}"],
         )
         return ledger.append_on(connection, [ledger.prepare(redacted)])
+
+
+def redactions(ledger: PostgresLedger, after: int) -> Iterator[tuple[int, Redacted, Record]]:
+    """Yield what was erased by events after a position: where it was recorded, what it says, and what it erased.
+
+    Looks at every record after the position.
+    """
+    with reading(ledger.pool) as connection:
+        rows = connection.execute(
+            "SELECT position FROM ledger.record WHERE ledger_id = %s AND position > %s AND type = %s ORDER BY position",
+            [ledger.ledger_id, after, Redacted.type_name],
+        ).fetchall()
+    for record in ledger.records([position for (position,) in rows]):
+        redacted = Redacted.of(record.event)
+        for erased in ledger.records([redacted.position]):
+            yield record.position, redacted, erased
 
 
 def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float] = (10.0, 25.0)) -> None:

@@ -174,8 +174,10 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     """Run one file and note it, in one transaction if the file allows it.
 
     A crash between a file without transaction and its note runs the file again, hence the rule that it can be
-    repeated.
+    repeated. An index that was being made then is there, and is used by no query: it makes room for a whole one.
     """
+    if not migration.in_transaction:
+        _drop_unfinished_indexes(connection, migration)
     with (
         _failures_of(f"{migration.number:04}_{migration.name}.sql", migration.text),
         connection.transaction() if migration.in_transaction else contextlib.nullcontext(),
@@ -185,6 +187,16 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
             "INSERT INTO work.migration (number, name, checksum) VALUES (%s, %s, %s)",
             [migration.number, migration.name, migration.checksum],
         )
+
+
+def _drop_unfinished_indexes(connection: psycopg.Connection, migration: Migration) -> None:
+    unfinished = connection.execute(
+        "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE NOT i.indisvalid AND c.relkind = 'i' AND c.relname = ANY(%s)",
+        [re.findall(r"\w+", migration.text)],
+    ).fetchall()
+    for (name,) in unfinished:
+        connection.execute(f"DROP INDEX CONCURRENTLY {name}")
 
 
 @contextlib.contextmanager

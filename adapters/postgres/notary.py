@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -13,43 +14,43 @@ from psycopg_pool import ConnectionPool
 from adapters.postgres.timestamps import PostgresTimestamps
 from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
-from traceability.notary.errors import DamagedLogError
+from traceability.notary.encoding import MAX_NUMBER
+from traceability.notary.errors import ClosedLogError, DamagedLogError
 from traceability.notary.ports import LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent
-from traceability.ports import Clock
 
 Pool = ConnectionPool[psycopg.Connection]
 
 _LEADER: Final = 0x6E6F7461  # "nota", the first half of an advisory lock; the second is the ledger
+CLOSING: Final = 0x6E6F7463  # "notc", likewise: no checkpoint is stored while the end of its log is being decided
 _EVENTS: Final = 200  # records with all their parts, an item list of which may be megabytes
 _CHECKPOINTS: Final = 1_000
+_LOGS: Final = (
+    "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note"
+    " FROM notary.log LEFT JOIN notary.closing USING (ledger_id, log_id)"
+)
+_CLOSED_AT: Final = "(SELECT last_position FROM notary.closing WHERE ledger_id = %s AND log_id = %s)"
 _SIGNED: Final = "SELECT size, root, note, signed_at FROM notary.checkpoint WHERE ledger_id = %s AND log_id = %s"
+
+_EVENT: Final = (
+    "SELECT position, event_id, recorded_at, leaf_hash, commitment, salt, personal_salt, head, what,"
+    ' "where", why, how, more, personal, source FROM ledger.record'
+)
 
 SignedRow = tuple[int, bytes, str, int]
 EventRow = tuple[int, UUID, int, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 
 
+def find_logs(pool: Pool, ledger_id: int) -> list[PostgresLog]:
+    """Return the ledger's logs in the order of their positions; all but the last are closed."""
+    with pool.connection() as connection:
+        rows = connection.execute(f"{_LOGS} WHERE ledger_id = %s ORDER BY log_id", [ledger_id]).fetchall()
+    return [PostgresLog(pool, ledger_id, log_id, LogIdentity(*row)) for log_id, *row in rows]
+
+
 def find_log(pool: Pool, ledger_id: int) -> PostgresLog | None:
-    """Return the ledger's log, None when it has none yet."""
-    with pool.connection() as connection:
-        row = connection.execute(
-            "SELECT log_id, name, origin, vkey, first_position FROM notary.log WHERE ledger_id = %s"
-            " ORDER BY log_id DESC LIMIT 1",
-            [ledger_id],
-        ).fetchone()
-    return PostgresLog(pool, ledger_id, row[0], LogIdentity(*row[1:])) if row else None
-
-
-def create_log(pool: Pool, ledger_id: int, *, name: str, origin: str, vkey: str, clock: Clock) -> PostgresLog:
-    """Create the ledger's first log, or return the log that it has: of two processes that try, one decides."""
-    with pool.connection() as connection:
-        connection.execute(
-            "INSERT INTO notary.log (ledger_id, log_id, name, origin, vkey, first_position, created_at)"
-            " VALUES (%s, 1, %s, %s, %s, 1, %s) ON CONFLICT DO NOTHING",
-            [ledger_id, name, origin, vkey, clock.now_us()],
-        )
-    log = find_log(pool, ledger_id)
-    assert log is not None
-    return log
+    """Return the log that the ledger is adding to, None when it has none yet."""
+    logs = find_logs(pool, ledger_id)
+    return logs[-1] if logs else None
 
 
 class PostgresLog:
@@ -62,19 +63,19 @@ class PostgresLog:
     def __init__(self, pool: Pool, ledger_id: int, log_id: int, identity: LogIdentity) -> None:
         self._pool = pool
         self._ledger_id = ledger_id
-        self._log_id = log_id
+        self.log_id = log_id
         self._identity = identity
         self._leading: psycopg.Connection | None = None
 
     @property
     def identity(self) -> LogIdentity:
-        """The log as it was created."""
+        """The log; that it was closed is known once `sequenced` has seen it."""
         return self._identity
 
     @property
     def timestamps(self) -> PostgresTimestamps:
         """What authorities outside said of its checkpoints."""
-        return PostgresTimestamps(self._pool, self._ledger_id, self._log_id)
+        return PostgresTimestamps(self._pool, self._ledger_id, self.log_id)
 
     @contextlib.contextmanager
     def leadership(self) -> Iterator[bool]:
@@ -94,13 +95,18 @@ class PostgresLog:
                     connection.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
     def sequenced(self) -> int:
-        """Return the number of leaves that are committed in the ledger."""
+        """Return the number of leaves that are committed in the ledger: never more than a closed log has."""
         with self._connection() as connection:
             row = connection.execute(
-                "SELECT position FROM ledger.head WHERE ledger_id = %s", [self._ledger_id]
+                f"SELECT position, {_CLOSED_AT} FROM ledger.head WHERE ledger_id = %s".encode(),
+                [self._ledger_id, self.log_id, self._ledger_id],
             ).fetchone()
         assert row is not None
-        return max(0, int(row[0]) + 1 - self._identity.first_position)
+        position, closed_at = row
+        if closed_at is not None:
+            self._identity = replace(self._identity, last_position=closed_at)
+            position = min(position, closed_at)
+        return max(0, int(position) + 1 - self._identity.first_position)
 
     def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
         """Return leaves start … end−1; positions up to a head that was read are all committed."""
@@ -128,16 +134,28 @@ class PostgresLog:
         return near or self._one_signed(f"{_SIGNED} AND size > %s ORDER BY size LIMIT 1", size)
 
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
-        """Store a checkpoint durably and return what is stored for its size: of two, the first stays."""
-        checkpoint = signed.checkpoint
-        with self._connection() as connection:
+        """Store a checkpoint durably and return what is stored for its size: of two, the first stays.
+
+        Raises `ClosedLogError` for a tree that is larger than the log, which was closed meanwhile.
+        """
+        checkpoint, log = signed.checkpoint, [self._ledger_id, self.log_id]
+        with self._connection() as connection, connection.transaction():
+            # Whoever closes the log holds this lock alone. So it sees every checkpoint that was stored when it chooses
+            # the last position, and none is stored beyond it afterwards: the next statement sees what it committed.
+            connection.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", [CLOSING, self._ledger_id])
             connection.execute(
                 "INSERT INTO notary.checkpoint (ledger_id, log_id, size, root, note, signed_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                [self._ledger_id, self._log_id, checkpoint.size, checkpoint.root, signed.note, signed.signed_at],
+                f" SELECT %s, %s, %s, %s, %s, %s WHERE %s <= coalesce({_CLOSED_AT}, %s)"
+                " ON CONFLICT DO NOTHING".encode(),
+                [
+                    *(*log, checkpoint.size, checkpoint.root, signed.note, signed.signed_at),
+                    *(self._identity.first_position - 1 + checkpoint.size, *log, MAX_NUMBER),
+                ],
             )
         stored = self.signed_at_size(checkpoint.size)
         if stored is None:
+            if self.sequenced() < checkpoint.size:
+                raise ClosedLogError(f"the log {self._identity.name} was closed before {checkpoint.size} leaves")
             raise DamagedLogError(f"the checkpoint of size {checkpoint.size} was stored and is not there")
         return stored
 
@@ -149,7 +167,7 @@ class PostgresLog:
             with self._connection() as connection:
                 rows = connection.execute(
                     f"{_SIGNED} AND size > %s AND size <= %s ORDER BY size LIMIT {_CHECKPOINTS}".encode(),
-                    [self._ledger_id, self._log_id, size, last.checkpoint.size],
+                    [self._ledger_id, self.log_id, size, last.checkpoint.size],
                     binary=True,
                 ).fetchall()
             for row in rows:
@@ -158,14 +176,22 @@ class PostgresLog:
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order, to the very end: what names an erasure comes after what was erased."""
-        position = self._identity.first_position - 1
+        last = f"AND position <= coalesce({_CLOSED_AT}, %s)"
+        return self._events(self._identity.first_position - 1, last, self._ledger_id, self.log_id, MAX_NUMBER)
+
+    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
+        """Yield the records of one type that the ledger holds after this log's end; none for an open log."""
+        self.sequenced()
+        if (last := self._identity.last_position) is not None:
+            yield from self._events(last, "AND type = %s", type_name)
+
+    def _events(self, position: int, condition: str, *parameters: object) -> Iterator[StoredEvent]:
         while True:
             with self._connection() as connection:
                 rows = connection.execute(
-                    "SELECT position, event_id, recorded_at, leaf_hash, commitment, salt, personal_salt, head, what,"
-                    ' "where", why, how, more, personal, source FROM ledger.record'
-                    f" WHERE ledger_id = %s AND position > %s ORDER BY position LIMIT {_EVENTS}",
-                    [self._ledger_id, position],
+                    f"{_EVENT} WHERE ledger_id = %s AND position > %s {condition}"
+                    f" ORDER BY position LIMIT {_EVENTS}".encode(),
+                    [self._ledger_id, position, *parameters],
                     binary=True,
                 ).fetchall()
             for row in rows:
@@ -184,7 +210,7 @@ class PostgresLog:
 
     def _one_signed(self, query: str, *parameters: int) -> SignedCheckpoint | None:
         with self._connection() as connection:
-            cursor = connection.execute(query.encode(), [self._ledger_id, self._log_id, *parameters], binary=True)
+            cursor = connection.execute(query.encode(), [self._ledger_id, self.log_id, *parameters], binary=True)
             row: SignedRow | None = cursor.fetchone()
         return self._signed(row) if row else None
 

@@ -262,7 +262,7 @@ class PostgresProvenance:
 
     def _counting(self, events: list[SeenEvent]) -> list[SeenEvent]:
         if not self._declarations:
-            return events
+            return [event for event in events if not event.declares]
         count = {event.position for event in counting(self._with_declarations(events))}
         return [event for event in events if event.position in count]
 
@@ -319,6 +319,7 @@ class PostgresProvenance:
         """Return the positions of declarations that may retract an event: what they join on has one hash with it."""
         if event.joined is None:
             return []
+        # Other questions go on adding to it, later positions.
         declared = self._declared.get(self._ledger.rules.tag_hash(f"event:{event.joined[1]}"), ())
         return [position for position in declared if position <= self._known_at]
 

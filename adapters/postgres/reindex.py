@@ -2,11 +2,13 @@
 
 The rebuilt rows go to temporary tables and are compared without any lock, because neither a record nor its rows ever
 change. Only the last step, for the records appended meanwhile, holds the head, so that appends wait for it.
+
+A process keeps what it has read of visibilities and declarations, so after a repair the servers are started again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -23,7 +25,8 @@ from traceability.ledger.index import Indexer, TagHash, Visibility, tag_hash
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 
-TABLES: Final = ("posting", "mark", "edge", "sighting", "visibility")
+_VISIBILITY: Final = "visibility"
+TABLES: Final = ("posting", "mark", "edge", "sighting", _VISIBILITY)
 BATCH: Final = 2_000
 _PARTS: Final = 'position, type, event_id, head, what, "where", why, how, more'
 _Row = tuple[int, str, UUID, bytes, bytes, bytes, bytes, bytes, bytes]
@@ -77,9 +80,9 @@ def reindex(
             rebuilt.extend(locked[0], progress)
             late = [rebuilt.compare(table, f"position > {head}", repair=repair) for table in TABLES]
             found = [a.plus(b) for a, b in zip(found, late, strict=True)]
-            if repair:
+            if repair and found[-1]:
                 # Only now: a row with a position beyond the head may stand where a missing one belongs.
-                rebuilt.add_missing([difference.table for difference in found if difference])
+                rebuilt.add_missing(_VISIBILITY, "true")
     return found
 
 
@@ -116,29 +119,32 @@ class _Rebuilt:
             progress(self._position, head)
 
     def compare(self, table: str, window: str, *, repair: bool) -> IndexDifference:
-        """Count the differences of one table in a window of positions, and remove what is surplus.
+        """Count the differences of one table in a window of positions, and mend them; of visibilities the surplus only.
 
-        EXCEPT ALL, because a row that is there twice is one too many.
+        EXCEPT ALL, because a row that is there twice is one too many. To readers a row is never gone on the way.
         """
         stored = f"SELECT * FROM ledger.{table} WHERE ledger_id = {self._ledger_id} AND {window}"
         rebuilt = f"SELECT * FROM pg_temp.rebuilt_{table} WHERE {window}"
         surplus = self._count(f"{stored} EXCEPT ALL {rebuilt}")
         missing = self._count(f"{rebuilt} EXCEPT ALL {stored}")
-        if repair and surplus:
-            # Every copy goes, also the one that should be there: it is missing then, and is added with the others.
-            self._connection.execute(
-                f"DELETE FROM ledger.{table} t USING ({stored} EXCEPT ALL {rebuilt}) s"
-                " WHERE t.ledger_id = s.ledger_id AND t.position = s.position AND t IS NOT DISTINCT FROM s"
-            )
-        return IndexDifference(table, surplus, missing)
+        difference = IndexDifference(table, surplus, missing)
+        if repair and difference:
+            with self._connection.transaction():
+                # Every copy goes, also the one that should be there: it is missing then, and is added with the others.
+                self._connection.execute(
+                    f"DELETE FROM ledger.{table} t USING ({stored} EXCEPT ALL {rebuilt}) s"
+                    " WHERE t.ledger_id = s.ledger_id AND t.position = s.position AND t IS NOT DISTINCT FROM s"
+                )
+                if table != _VISIBILITY:
+                    self.add_missing(table, window)
+        return difference
 
-    def add_missing(self, tables: Sequence[str]) -> None:
+    def add_missing(self, table: str, window: str) -> None:
         """Add the rows that should be there and are not."""
-        for table in tables:
-            self._connection.execute(
-                f"INSERT INTO ledger.{table} (SELECT * FROM pg_temp.rebuilt_{table}"
-                f" EXCEPT ALL SELECT * FROM ledger.{table} WHERE ledger_id = {self._ledger_id})"
-            )
+        self._connection.execute(
+            f"INSERT INTO ledger.{table} (SELECT * FROM pg_temp.rebuilt_{table} WHERE {window}"
+            f" EXCEPT ALL SELECT * FROM ledger.{table} WHERE ledger_id = {self._ledger_id} AND {window})"
+        )
 
     def _count(self, query: str) -> int:
         row = self._connection.execute(f"SELECT count(*) FROM ({query}) q").fetchone()

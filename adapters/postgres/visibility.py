@@ -26,7 +26,7 @@ SELECT h.position, v.position, v.visibility, v.captured_by, v.parties, v.biz_ste
 SELECT h.position, d.position, NULL, NULL, NULL, NULL, d.event
   FROM ledger.head h
   JOIN ledger.sighting d ON d.ledger_id = h.ledger_id AND d.retracts AND d.position > (SELECT %(declared)s::bigint)
- WHERE h.ledger_id = %(ledger)s
+ WHERE h.ledger_id = %(ledger)s AND d.event <> 0
  ORDER BY 2
 """
 

@@ -65,6 +65,10 @@ class FileTileStore:
         for path in paths:
             shutil.rmtree(self.folder / f"{path}.p", ignore_errors=True)
 
+    def unchanging(self) -> contextlib.AbstractContextManager[None]:
+        """Keep writers away, for as long as the context lasts."""
+        return self._exclusively()
+
     def paths(self) -> Iterator[str]:
         """Yield the path of every file under `tile/`."""
         for folder, _, names in os.walk(self.folder / "tile"):

@@ -13,12 +13,13 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.capture_jobs import LostLeaseError
+from api.backlog import Backlog
 from api.capture.blocks import BlockWorkers
 from api.capture.receive import take_job, tidy
 from api.capture.run import CaptureRun
 from api.wiring import Engine
 from traceability.errors import UnavailableError
-from traceability.ledger.capture import CaptureJob
+from traceability.ledger.capture import CaptureJob, Phase
 
 POLL_SECONDS: Final = 1.0
 REST_SECONDS: Final = 60.0
@@ -35,6 +36,7 @@ class CaptureRunner:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._backlog = Backlog(engine)
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture")
@@ -79,7 +81,7 @@ class CaptureRunner:
     def _run_job(self, job: CaptureJob, workers: BlockWorkers) -> None:
         log = _log.bind(job=str(job.job_id))
         try:
-            ended = CaptureRun(self._engine, workers, job, progress=self._stop_if_asked).run()
+            ended = CaptureRun(self._engine, workers, job, progress=self._go_on).run()
         except _StoppedError:
             self._engine.jobs.release(job)
         except LostLeaseError:
@@ -91,7 +93,9 @@ class CaptureRunner:
         else:
             log.info("capture job ended", phase=ended.phase, recorded=ended.counts.recorded)
 
-    def _stop_if_asked(self, *_: object) -> None:
+    def _go_on(self, phase: Phase, *_: object) -> None:
+        if phase is Phase.APPENDING:
+            self._backlog.pause(self._stopping)
         if self._stopping.is_set():
             raise _StoppedError
 

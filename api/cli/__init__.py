@@ -15,7 +15,21 @@ from psycopg import OperationalError, errors
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.connection import unreachable
-from api.cli import db, demo, feed, finding, item, key, label, ledger, log, organisation, serve, trace
+from api.cli import (
+    db,
+    demo,
+    evidence,
+    feed,
+    finding,
+    item,
+    key,
+    label,
+    ledger,
+    log_chain,
+    organisation,
+    serve,
+    trace,
+)
 from api.cli.context import exit_code, note, report
 from traceability.errors import TraceabilityError, UnavailableError
 
@@ -37,7 +51,8 @@ app.add_typer(feed.app)
 app.add_typer(finding.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
-app.add_typer(log.app)
+app.add_typer(log_chain.app)
+app.add_typer(evidence.app)
 app.add_typer(organisation.app)
 app.add_typer(key.app)
 

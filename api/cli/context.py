@@ -47,6 +47,11 @@ LedgerName = Annotated[
     typer.Option("--ledger", metavar="NAME", help="Work on this ledger.", show_default="TRACEABILITY_LEDGER or main"),
 ]
 
+LogName = Annotated[
+    str | None,
+    typer.Option("--log", metavar="NAME", help="Of this log of the ledger.", show_default="the one that is added to"),
+]
+
 talk = Console(stderr=True, highlight=False)
 """Where progress, notes and errors go; colours end at a pipe and with NO_COLOR."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from adapters.postgres import embedded
@@ -15,10 +18,12 @@ from adapters.postgres.privileges import excess_privileges
 from adapters.postgres.reindex import reindex as rebuild
 from adapters.postgres.retention import remove_finished_jobs, remove_settled_findings
 from adapters.system import SystemClock
+from api.backup import Restored, back_up, verify
+from api.backup import restore as bring_back
 from api.cli.context import EXIT_FALSE, JSON, LedgerName, counted, group, note, print_json, progress_bar, settings_for
 from api.wiring import INDEXER, database_settings, spool_of
 
-app = group("db", "The database: migrate, check, maintain, address.")
+app = group("db", "The database: migrate, check, maintain, back up, restore, address.")
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
@@ -103,6 +108,8 @@ def reindex(
 ) -> None:
     """Rebuild the index from the records and mend what differs, as the owner role; appends wait at the end.
 
+    Servers that run keep some of what they have read: start them again when something was mended.
+
     For example:
 
     - `traceability db reindex --verify` checks that the index is exactly what the records say
@@ -117,8 +124,74 @@ def reindex(
     for difference in found:
         note(f"{difference.table}: {counted(difference.missing, 'row')} missing, {difference.surplus} too many")
     note("The index is what the records say." if not found else "It differs." if verify else "Mended.")
+    if found and not verify:
+        note("Start the servers of this ledger again: they keep some of what they have read.")
     if found and verify:
         raise typer.Exit(EXIT_FALSE)
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet, or empty.")],
+    *,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Restore it beside FOLDER once, check everything, remove that.")
+    ] = True,
+    json: JSON = False,
+) -> None:
+    """Copy the private database, the logs and the lists of erasures, while everything goes on.
+
+    The signing keys are not in it: keep copies of them elsewhere. Exit 1 if the check finds something.
+
+    For example:
+
+    - `traceability db backup /backups/2026-03-01`
+    - `traceability db backup /backups/2026-03-01 --no-check`, where the disk has no room for another copy
+    """
+    settings = settings_for()
+    with progress_bar("Copying the database") as advance:
+        made = back_up(settings, folder, advance)
+    checked = _tell(verify(settings, folder)) if check else []
+    if json:
+        print_json({"backup": msgspec.to_builtins(made), "checked": checked if check else None})
+    for ledger in made.ledgers:
+        note(f"{ledger.name}: {counted(ledger.position, 'event')}, of which {ledger.published} are published")
+    if any(ledger.findings or ledger.ahead for ledger in checked):
+        raise typer.Exit(EXIT_FALSE)
+    note(f"The backup in {folder} is whole{' and was restored once' if check else ''}. It holds no signing key.")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a backup.")], *, json: JSON = False
+) -> None:
+    """Bring a backup back into a data folder without a database, erase again what was erased since, check all of it.
+
+    Logs that are in the data folder stay as they are: they tell what was published after the backup. If they are ahead
+    of the restored database, nothing may be signed under their keys any more: the server refuses, and this says what to
+    do. Bring the signing keys back yourself. Exit 1 if the check finds something.
+
+    Example: `TRACEABILITY_DATA=/srv/traceability traceability db restore /backups/2026-03-01`
+    """
+    restored = _tell(bring_back(settings_for(), folder))
+    if json:
+        print_json({"ledgers": restored})
+    if any(ledger.findings for ledger in restored):
+        raise typer.Exit(EXIT_FALSE)
+
+
+def _tell(restored: Iterator[Restored]) -> list[Restored]:
+    done = []
+    for ledger in restored:
+        done.append(ledger)
+        note(f"{ledger.name}: {counted(ledger.position, 'event')}, {len(ledger.erased)} erased again")
+        for finding in ledger.findings:
+            leaf = "" if finding.leaf is None else f"leaf {finding.leaf}: "
+            note(f"  {leaf}{finding.message} ({finding.code})")
+        if ledger.ahead is not None:
+            note(f"  {ledger.ahead}")
+            note("  To go on, close this log and open another under a new origin: see docs/guide/backup.md.")
+    return done
 
 
 @app.command()

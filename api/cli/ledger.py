@@ -7,12 +7,12 @@ from uuid import UUID
 
 import typer
 
-from adapters.postgres.connection import database_urls
 from adapters.postgres.erasure import erase as destroy
 from adapters.postgres.erasure import purge as rewrite
 from adapters.postgres.ledgers import LedgerSummary, add_ledger, ledgers, set_personal_members
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table, settings_for
-from api.wiring import database_settings
+from api.erasures import keep_erasures
+from api.wiring import open_database
 from traceability.errors import NotFoundError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.store import Ledger
@@ -37,14 +37,14 @@ def add(
     Example: `traceability ledger add drugs --personal https://clinic.example/ns#patient`
     """
     PersonalMembers(personal or ())
-    with database_urls(database_settings(settings_for())) as urls:
+    with open_database(settings_for()) as urls:
         _show([add_ledger(urls.owner, name, personal or ())], json=json)
 
 
 @app.command("list")
 def list_ledgers(*, json: JSON = False) -> None:
     """List the ledgers with their sizes."""
-    with database_urls(database_settings(settings_for())) as urls:
+    with open_database(settings_for()) as urls:
         _show(ledgers(urls.runtime), json=json)
 
 
@@ -63,7 +63,7 @@ def personal(
     """
     PersonalMembers(member)  # refuses what could match nothing
     settings = settings_for(ledger=ledger)
-    with database_urls(database_settings(settings)) as urls:
+    with open_database(settings) as urls:
         _show([set_personal_members(urls.owner, settings.ledger, member)], json=json)
 
 
@@ -88,6 +88,7 @@ def erase(
     with opened(ledger, as_) as engine:
         position = _position(engine.ledger, event)
         recorded = destroy(engine.urls.owner, engine.ledger, position, reason=reason, authority=authority)
+        keep_erasures(engine)
         if purge:
             rewrite(engine.urls.owner, [position])
     if json:
@@ -111,7 +112,7 @@ def purge(
     What `ledger erase --no-purge` put off, or what a purge that failed has to do again. Appends wait meanwhile. The
     tables of findings are rewritten too; without a position they alone are, as after `finding dismiss --forget`.
     """
-    with database_urls(database_settings(settings_for())) as urls:
+    with open_database(settings_for()) as urls:
         rewrite(urls.owner, positions or ())
     if json:
         print_json({"purged": positions or []})

@@ -15,6 +15,7 @@ from api.cli.context import (
     JSON,
     As,
     LedgerName,
+    LogName,
     counted,
     group,
     note,
@@ -54,10 +55,10 @@ def integrate(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) 
 
 
 @app.command()
-def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def checkpoint(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Print the published checkpoint, as it is signed."""
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         served = log.served()
     if served is None:
         raise NotPublishedError("nothing of this log is published yet", hint="Run: traceability log integrate")
@@ -72,14 +73,15 @@ def checkpoint(*, ledger: LedgerName = None, as_: As = None, json: JSON = False)
 def key(
     *,
     cose: Annotated[bool, typer.Option("--cose", help="The key of its COSE receipts, in PEM.")] = False,
+    name: LogName = None,
     ledger: LedgerName = None,
     as_: As = None,
     json: JSON = False,
 ) -> None:
     """Print the log's public key, with which anyone verifies its receipts."""
     with opened(ledger, as_) as engine:
-        identity = published_log(engine).database.identity
-        pem = public_pem(public_cose_key(engine)) if cose else None
+        identity = published_log(engine, name).database.identity
+        pem = public_pem(public_cose_key(engine, identity.name)) if cose else None
     if json:
         names = {"name": identity.name, "origin": identity.origin}
         print_json({**names, "vkey": identity.vkey} if pem is None else {**names, "cose_key": pem})
@@ -183,13 +185,13 @@ def verify(
 
 
 @app.command()
-def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def fsck(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Rebuild every leaf, tile and signed root and compare; exit 1 and name what is bad.
 
     Reads the whole log. Lawful erasure is told from tampering by the event that names it.
     """
     with opened(ledger, as_) as engine:
-        log = published_log(engine)
+        log = published_log(engine, name)
         note("Reading the records …")
         database = check_database(log.database)
         note("Reading the files …")
@@ -201,6 +203,11 @@ def fsck(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> No
         note(f"{leaf}{finding.message} ({finding.code})")
     if not (database.clean and files.clean):
         raise typer.Exit(EXIT_FALSE)
+    if log.database.identity.abandoned_note is not None:
+        note(
+            f"Abandoned: {files.leaves} leaves are published, and the restored ledger has the first {database.leaves}."
+            " The others are beyond it."
+        )
     note(
         f"Good: {database.leaves} leaves, {counted(database.checkpoints, 'checkpoint')},"
         f" {counted(files.files, 'tile')}, {counted(database.erased, 'lawful erasure')}."

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, LogName, counted, note, opened, print_json, print_table
 from api.notary import published_log
 from api.timestamps import roots_of, stamp_published, timestamp_client
 from traceability.errors import InvalidInputError
@@ -18,14 +18,15 @@ from traceability.notary.ports import StoredTimestamp
 from traceability.notary.timestamp import Timestamp, stamped_bytes, verify_stored
 
 
-def timestamp(*, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def timestamp(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
     """Have the published checkpoint stamped now by the authority of the settings, and keep the answer.
 
     Example: `TRACEABILITY_TIMESTAMP_URL=https://tsa.example TRACEABILITY_TIMESTAMP_ROOTS=tsa.pem traceability log
     timestamp`
     """
     with opened(ledger, as_) as engine:
-        stored, stamped = stamp_published(engine, timestamp_client(engine.settings))
+        log = published_log(engine, name)
+        stored, stamped = stamp_published(engine, timestamp_client(engine.settings), log)
     if json:
         print_json({"size": stored.size, **timestamp_data(stamped)})
     note(f"Stamped the checkpoint of size {stored.size} at {_time_text(stamped.at)} by {stamped.authority}.")
@@ -37,6 +38,7 @@ def timestamps(
         Path | None,
         typer.Option("--export", metavar="FOLDER", help="Write each as a .tsr file beside the bytes that it is of."),
     ] = None,
+    name: LogName = None,
     ledger: LedgerName = None,
     as_: As = None,
     json: JSON = False,
@@ -53,7 +55,7 @@ def timestamps(
                 code="settings.timestamp_roots",
                 hint="Set TRACEABILITY_TIMESTAMP_ROOTS to the PEM file of the authority's root certificate.",
             )
-        roots, log = roots_of(engine.settings.timestamp_roots), published_log(engine)
+        roots, log = roots_of(engine.settings.timestamp_roots), published_log(engine, name)
         rows: list[dict[str, Any]] = []
         for stored in log.database.timestamps.all():
             signed = log.database.signed_at_size(stored.size)

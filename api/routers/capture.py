@@ -10,6 +10,7 @@ from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from api.backlog import KeepingUp
 from api.capture.receive import admit, receiving
 from api.epcis_headers import VERSIONS
 from api.findings import findings_of
@@ -93,6 +94,7 @@ async def capture(
     response: Response,
     engine: EngineDep,
     caller: CaptureDep,
+    _: KeepingUp,
     behaviour: Annotated[
         ErrorBehaviour,
         Header(alias="GS1-Capture-Error-Behaviour", description="What one malformed event does to the others."),
@@ -109,7 +111,8 @@ async def capture(
     """Take an EPCISDocument or EPCISQueryDocument in JSON or JSON-LD, of any length, plain, gzip or a zip of several.
 
     It is on disk when this answers 202; `Location` is the job. Validation and recording follow. 429 with `Retry-After`
-    when too many of your documents, or too many bytes of anybody's, are waiting.
+    when too many of your documents, or too many bytes of anybody's, are waiting; 503 with `Retry-After` and the code
+    `log.behind` while the log cannot keep up.
     """
     _check_media_type(request.headers.get("content-type", ""))
     length = request.headers.get("content-length", "")

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api.backlog import KeepingUp
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuestion, ReplayedOut, event_problems
 from api.problems import problem_response
@@ -79,7 +80,7 @@ def show_finding(
     "/{finding_id}/replay", summary="Record the event of a finding", response_model=ReplayedOut, openapi_extra=_EVENT
 )
 def replay(
-    engine: EngineDep, caller: CaptureDep, finding_id: UUID, body: Annotated[bytes, Depends(_body)]
+    engine: EngineDep, caller: CaptureDep, _: KeepingUp, finding_id: UUID, body: Annotated[bytes, Depends(_body)]
 ) -> ReplayedOut | Response:
     """Record the event as it was received, or as the body corrects it, and settle its findings.
 

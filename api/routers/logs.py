@@ -6,16 +6,19 @@ as well be served by any web server from the folder of static files.
 
 from __future__ import annotations
 
+import gzip
+import re
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from adapters.tiles import FileTileStore
 from api.cose import cose_key, cose_receipt
-from api.notary import MEDIA_TYPE, published_log, receipt, tiles_of
+from api.log_names import LogNames
+from api.notary import MEDIA_TYPE, LogState, PublishedLog, published_logs, receipt, tiles_of
 from api.security import EngineDep, ReaderDep
 from api.web.negotiation import preferred
 from api.wiring import Engine
@@ -23,7 +26,7 @@ from traceability.errors import NotFoundError
 from traceability.notary.cose import MEDIA_TYPE as COSE_RECEIPT
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.log import tile_reader
-from traceability.notary.tiles import Tile
+from traceability.notary.tiles import ENTRIES, Tile
 
 router = APIRouter(tags=["logs"])
 
@@ -35,31 +38,33 @@ _TILE_HEADERS: Final = {**_OPEN, "Cache-Control": "public, max-age=31536000, imm
 
 
 class LogOut(BaseModel):
-    """A log: `size` leaves are published, `vkey` is what a verifier needs."""
+    """A log: the events from `first_position` to `last_position` of its ledger, of which `size` are published.
+
+    `vkey` is what a verifier needs. `last_position` is null while the log is open. A log is `closing` until all of it
+    is published, and `abandoned` when its database was restored from an older state: what is published of it beyond
+    `last_position` the ledger does not know.
+    """
 
     name: str = Field(examples=["main"])
     origin: str = Field(examples=["dairy.example/main"])
     vkey: str
+    first_position: int = Field(examples=[1])
+    last_position: int | None
+    state: LogState
     size: int
 
 
 @router.get("/logs", summary="List the logs with their keys")
 def logs(engine: EngineDep) -> list[LogOut]:
-    """List the logs of this server's ledger."""
-    try:
-        log = published_log(engine)
-    except NotFoundError:
-        return []
-    served = log.served()
-    identity = log.database.identity
-    return [LogOut(name=log.name, origin=identity.origin, vkey=identity.vkey, size=served[0].size if served else 0)]
+    """List the logs of this server's ledger in the order of their positions; the last is the one that is added to."""
+    return [_told(log) for log in published_logs(engine)]
 
 
 @router.head("/logs/{name}/checkpoint", include_in_schema=False)
 @router.get("/logs/{name}/checkpoint", summary="The signed checkpoint", response_class=PlainTextResponse)
-def checkpoint(engine: EngineDep, name: str) -> Response:
+def checkpoint(request: Request, engine: EngineDep, name: str) -> Response:
     """Return the signed checkpoint of the published tree (C2SP tlog-checkpoint)."""
-    served = _tiles(engine, name).checkpoint()
+    served = _tiles(request, engine, name).checkpoint()
     if served is None:
         raise NotPublishedError("nothing of this log is published yet")
     return Response(served, media_type=MEDIA_TYPE, headers=_CHECKPOINT_HEADERS)
@@ -67,23 +72,38 @@ def checkpoint(engine: EngineDep, name: str) -> Response:
 
 @router.head("/logs/{name}/tile/{path:path}", include_in_schema=False)
 @router.get("/logs/{name}/tile/{path:path}", summary="A tile or an entry bundle", response_class=Response)
-def tile(engine: EngineDep, name: str, path: str) -> Response:
-    """Return a tile `{level}/{index}[.p/{width}]` or an entry bundle `entries/…` (C2SP tlog-tiles)."""
+def tile(
+    request: Request,
+    engine: EngineDep,
+    name: str,
+    path: str,
+    accept_encoding: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Return a tile `{level}/{index}[.p/{width}]` or an entry bundle `entries/…` (C2SP tlog-tiles).
+
+    Bundles are compressed for those who take gzip; hashes would not get shorter.
+    """
     try:
         wanted = Tile.parse(f"tile/{path}")
     except VerificationError as error:
         raise NotFoundError("This is not the path of a tile", code="log.no_such_tile") from error
-    content = tile_reader(_tiles(engine, name))(wanted)
+    content = tile_reader(_tiles(request, engine, name))(wanted)
     if content is None:
         raise NotFoundError("This tile is not published", code="log.no_such_tile")
-    return Response(content, media_type="application/octet-stream", headers=_TILE_HEADERS)
+    headers = _TILE_HEADERS
+    if wanted.level == ENTRIES:
+        headers = headers | {"Vary": "Accept-Encoding"}
+        if _takes_gzip(accept_encoding):
+            # Without a time in it, so that the same bundle is the same bytes from every server.
+            content, headers = gzip.compress(content, mtime=0), headers | {"Content-Encoding": "gzip"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/logs/{name}/cose-key", summary="The key of its COSE receipts", response_class=Response)
-def receipt_key(engine: EngineDep, name: str) -> Response:
+def receipt_key(request: Request, engine: EngineDep, name: str) -> Response:
     """Return the public key of the log's COSE receipts as a COSE_Key (RFC 9052 §7); it is not the log's own key."""
-    _tiles(engine, name)
-    return Response(cose_key(engine).cose_key(), media_type="application/cose-key", headers=_CHECKPOINT_HEADERS)
+    _tiles(request, engine, name)
+    return Response(cose_key(engine, name).cose_key(), media_type="application/cose-key", headers=_CHECKPOINT_HEADERS)
 
 
 @router.get(
@@ -121,8 +141,29 @@ def event_receipt(
     return Response(text, media_type=MEDIA_TYPE, headers={"Content-Disposition": name})
 
 
-def _tiles(engine: Engine, name: str) -> FileTileStore:
-    # No question to the database: a crowd that reads the log must not take its connections from those who write.
-    if name != engine.ledger.name:
-        raise NotFoundError("There is no such log", code="log.unknown")
+def _tiles(request: Request, engine: Engine, name: str) -> FileTileStore:
+    names: LogNames = request.app.state.log_names
+    names.check(name)
     return tiles_of(engine.settings, name)
+
+
+def _told(log: PublishedLog) -> LogOut:
+    identity, served = log.database.identity, log.served()
+    return LogOut(
+        name=log.name,
+        origin=identity.origin,
+        vkey=identity.vkey,
+        first_position=identity.first_position,
+        last_position=identity.last_position,
+        state=log.state(),
+        size=served[0].size if served else 0,
+    )
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    """Tell whether gzip is named with a weight other than 0 (RFC 9110 §12.5.3)."""
+    for choice in accept_encoding.lower().split(","):
+        coding, _, weight = choice.partition(";")
+        if coding.strip() == "gzip":
+            return not re.fullmatch(r"q=0(\.0*)?", weight.strip())
+    return False

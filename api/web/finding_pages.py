@@ -10,9 +10,10 @@ from typing import Annotated, Final
 from urllib.parse import quote_plus
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query
+from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from api.backlog import keep_up
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import FindingDetail, FindingOut, ListQuestion, event_problems
 from api.problems import EventProblem
@@ -129,6 +130,8 @@ def end_session() -> Response:
 
 @router.post("/{finding_id}")
 def act(
+    *,
+    request: Request,
     engine: EngineDep,
     visitor: VisitorDep,
     finding_id: UUID,
@@ -143,6 +146,7 @@ def act(
     if do is not Action.REPLAY:
         dismiss_finding(engine, visitor.organisation, finding_id, forget=do is Action.FORGET)
         return _go_to(_address(finding_id))
+    keep_up(request)
     typed = event.replace("\r\n", "\n")
     received = describe_finding(engine, visitor.organisation, finding_id).event
     # A browser changes the ends of lines: what was not touched is replayed from the bytes as received.

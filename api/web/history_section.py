@@ -49,11 +49,27 @@ class Log:
         return index if 0 <= index < self.size else None
 
 
-def history(thing: str, entries: Iterable[HistoryEntry], names: Names, log: Log | None) -> tuple[Entry, ...]:
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The ledger's logs in the order of their positions, each with the tree that is signed."""
+
+    chain: tuple[Log, ...] = ()
+
+    def holding(self, position: int) -> Log | None:
+        """Return the log of which an event is a leaf, or will be; None while there is no log."""
+        return next((log for log in reversed(self.chain) if log.first <= position), None)
+
+    def leaf_index(self, position: int) -> int | None:
+        """Return where an event is in its log's tree, None when it is not in it yet."""
+        log = self.holding(position)
+        return None if log is None else log.leaf_index(position)
+
+
+def history(thing: str, entries: Iterable[HistoryEntry], names: Names, logs: Logs) -> tuple[Entry, ...]:
     """Return the lines, oldest first; a declaration is told where the event is that it takes back."""
     entries = list(entries)
     told = {entry.retracted_by.position for entry in entries if entry.retracted_by is not None}
-    return tuple(_entry(thing, entry, names, log) for entry in entries if entry.event.position not in told)
+    return tuple(_entry(thing, entry, names, logs) for entry in entries if entry.event.position not in told)
 
 
 def receipt_path(event: SeenEvent, thing: str) -> str:
@@ -73,7 +89,7 @@ def amount(quantity: Decimal | None, uom: str | None) -> str:
     return f"{quantity:f} {words.unit(uom)}"
 
 
-def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log | None) -> Entry:
+def _entry(thing: str, entry: HistoryEntry, names: Names, logs: Logs) -> Entry:
     event, view = entry.event, entry.event.view
     place = view.biz_location or view.read_point
     return Entry(
@@ -86,7 +102,7 @@ def _entry(thing: str, entry: HistoryEntry, names: Names, log: Log | None) -> En
         details=tuple(_details(entry, names)),
         recorded_by=names.organisation(view.captured_by),
         receipt=receipt_path(event, entry.via or thing),
-        leaf_index=None if log is None else log.leaf_index(event.position),
+        leaf_index=logs.leaf_index(event.position),
         retracted=None if entry.retracted_by is None else _retraction(entry.retracted_by, names),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from api.web import origin_section, words
-from api.web.history_section import Log, amount, history, latest, receipt_path
+from api.web.history_section import Logs, amount, history, latest, receipt_path
 from api.web.names import CBV_MASTER_DATA, Names, elements_of, kind_of, master_data
 from api.web.page import Contents, Detail, Entry, ItemPage, Named, Origin, Proof, State, Temperature, Tone
 from api.web.temperature_section import temperature
@@ -46,17 +46,17 @@ def item_page(
     identifier: Identifier,
     index: ProvenanceIndex,
     organisations: Iterable[Organisation],
-    log: Log | None,
+    logs: Logs,
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `index` is the reader's view of the ledger, `log` None while nothing is signed.
+    `index` is the reader's view of the ledger, `logs` those of the ledger.
     """
     thing = thing_of(identifier.uri)
     item = item_history(index, thing)
     names = Names(organisations)
     names.learn(entry.event for entry in item.entries)
-    return _page(identifier, item, names, log, _origin(thing, index, names))
+    return _page(identifier, item, names, logs, _origin(thing, index, names))
 
 
 def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
@@ -75,10 +75,10 @@ def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
     return None
 
 
-def _page(identifier: Identifier, item: ItemHistory, names: Names, log: Log | None, origin: Origin | None) -> ItemPage:
+def _page(identifier: Identifier, item: ItemHistory, names: Names, logs: Logs, origin: Origin | None) -> ItemPage:
     entries = item.entries[-MAX_ENTRIES:]
     chart = temperature(item.entries, item.readings)
-    lines = history(item.thing, entries, names, log)
+    lines = history(item.thing, entries, names, logs)
     hidden = len(item.entries) - len(entries)
     path = identifier.uri.removeprefix(RESOLVER)
     return ItemPage(
@@ -96,7 +96,7 @@ def _page(identifier: Identifier, item: ItemHistory, names: Names, log: Log | No
         temperature=chart,
         origin=origin,
         contents=_contents(item, names),
-        proof=_proof(item, log),
+        proof=_proof(item, logs),
     )
 
 
@@ -170,8 +170,9 @@ def _contents(item: ItemHistory, names: Names) -> Contents | None:
     )
 
 
-def _proof(item: ItemHistory, log: Log | None) -> Proof | None:
+def _proof(item: ItemHistory, logs: Logs) -> Proof | None:
     entry = latest(item.entries)
+    log = None if entry is None else logs.holding(entry.event.position)
     if entry is None or log is None:
         return None
     return Proof(

@@ -11,7 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 STATIC: Final = "/static"
 
-ASSET_TYPES: Final = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+ASSET_TYPES: Final = {
+    "style.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "evidence.js": "text/javascript; charset=utf-8",
+}
 """Every file that may be asked for, and its media type."""
 
 _environment: Final = Environment(

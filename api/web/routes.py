@@ -17,9 +17,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from api.codes import read_code
 from api.demo.story import Story
-from api.provenance import ask, describe_item, published_tree
+from api.provenance import ask, describe_item, published_trees
 from api.security import EngineDep, ReaderDep
-from api.web.history_section import Log
+from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.negotiation import HTML, JSON, preferred
 from api.web.page import ItemPage
@@ -109,9 +109,9 @@ def install_pages(app: FastAPI) -> None:
 
 
 def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
-    tree = published_tree(engine)
-    log = None if tree is None else Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey)
-    return item_page(identifier, ask(engine, reader), engine.organisations.all(), log)
+    trees = published_trees(engine).chain
+    logs = Logs(tuple(Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey) for tree in trees))
+    return item_page(identifier, ask(engine, reader), engine.organisations.all(), logs)
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

@@ -12,7 +12,7 @@ import httpx
 from scitt_cose import verify_receipt  # type: ignore[import-untyped]
 
 from adapters.signing.receipts import public_pem
-from api.notary import integrate_all
+from api.notary import close_log, integrate_all
 from api.wiring import Engine
 from tests.api.test_cli import Run, dairy, run
 from tests.api.test_log_commands import imported
@@ -57,6 +57,16 @@ def test_a_receipt_over_http(client: httpx.Client, engine: Engine, bearer: Beare
     assert not theirs(answer.content, entries[1], key.content).ok
     for accept in ("*/*", "text/plain", "text/html, application/cose;q=0.5, text/plain;q=0.6"):
         assert client.get(path, headers={**reader, "Accept": accept}).text.startswith("c2sp.org/tlog-proof@v1\n")
+    # The next log has a key of its own.
+    close_log(engine, name="next", origin="dairy.example/next")
+    (later,) = record(engine, observation(8))
+    record(engine, observation(9))
+    integrate_all(engine)
+    answer = client.get(f"/provenance/events/{later}/receipt", headers={**reader, "Accept": SCITT})
+    other = client.get("/logs/next/cose-key").content
+    entry = decode_bundle(client.get("/logs/next/tile/entries/000.p/2").content, 2)[0]
+    assert theirs(answer.content, entry, other).issuer == "dairy.example/next"
+    assert not theirs(answer.content, entry, key.content).ok
     # Nobody learns from it of an event that is not theirs to know of.
     assert client.get(path, headers={"Accept": SCITT}).status_code == 404
     assert client.get("/logs/other/cose-key").status_code == 404

@@ -91,6 +91,13 @@ ROUTES = {
     "GET /epcis/capture/{captureID}": Expected(
         403, 404, 403, 404, Scope.CAPTURE, "/epcis/capture/019ca877-0c1b-7000-8000-000000000001"
     ),
+    "POST /notary/evidence": Expected(403, 201, 403, 201, Scope.CAPTURE, body={"sha256": "ab" * 32}),
+    **{
+        f"GET {prefix}/evidence/{{event_id}}{rest}": Expected(
+            404, 404, 403, 404, Scope.QUERY, f"{prefix}/evidence/019ca877-0c1b-7000-8000-000000000001{rest}"
+        )
+        for prefix, rest in (("", ""), ("/notary", ""), ("/notary", "/receipt"), ("/notary", "/certificate"))
+    },
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
@@ -158,6 +165,6 @@ def test_every_route_as_every_caller(client: httpx.Client, bearer: Callable[...,
 
 
 def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
-    """Ours talk to the database, so they run in threads; the capture does for each piece that it reads of its body."""
+    """Ours talk to the database, so they run in threads; two read their bodies piece by piece, and then do as well."""
     names = [name for name, route in routes_of(app) if inspect.iscoroutinefunction(route.endpoint)]
-    assert names == ["GET /openapi.json", "POST /epcis/capture"]
+    assert names == ["GET /openapi.json", "POST /epcis/capture", "POST /notary/evidence"]

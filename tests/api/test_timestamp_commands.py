@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from api.integrator import integrating
-from api.notary import integrate_all, published_log
+from api.notary import close_log, integrate_all, published_log, published_logs
 from api.settings import Settings, read_settings
-from api.timestamps import Timestamper, stamp_published, timestamp_client, timestamping
+from api.timestamps import Timestamper, stamp_published, stamped_receipt, timestamp_client, timestamping
 from api.wiring import Engine, open_engine
 from tests.api.test_cli import Run, dairy, run
 from tests.api.test_log_commands import imported
@@ -168,13 +168,31 @@ def test_one_is_due_when_the_log_grew_and_the_last_one_is_old_enough(stamped_eng
 
     integrate_all(stamped_engine)
     assert due(3600)
-    stamp_published(stamped_engine, client)
+    stamp_published(stamped_engine, client, published_log(stamped_engine))
     assert not due(0)
     record(stamped_engine, observation(1))
     assert not due(0)
     integrate_all(stamped_engine)
     assert due(0)
     assert not due(3600)
+
+
+def test_the_last_checkpoint_of_a_closed_log_is_stamped_too(
+    stamped_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.timestamps.POLL_SECONDS", 0.05)
+    (event_id,) = record(stamped_engine, observation(1))
+    integrate_all(stamped_engine)
+    close_log(stamped_engine, name="next", origin="dairy.example/next")
+    record(stamped_engine, observation(2))
+    with integrating(stamped_engine) as integrator, timestamping(stamped_engine, integrator):
+        for log in published_logs(stamped_engine):
+            stored = log.database.timestamps
+            wait_until(lambda stored=stored: stored.covering(1) is not None)  # type: ignore[misc]
+    reader = stamped_engine.organisations.reader("dairy.example")
+    proof, token = stamped_receipt(stamped_engine, event_id, reader)
+    assert proof.checkpoint.startswith("traceability.local/main\n1\n")
+    assert token.size == 1
 
 
 def test_an_authority_that_is_gone_delays_nothing_and_is_asked_again(

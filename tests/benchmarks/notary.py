@@ -22,8 +22,8 @@ import psycopg
 
 from adapters.memory.notary import MemoryLogDatabase
 from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, create_database, embedded_server
+from adapters.postgres.log_chain import create_log
 from adapters.postgres.migrate import migrate
-from adapters.postgres.notary import create_log
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.benchmarks._machine import machine

@@ -216,6 +216,14 @@ def test_an_answer_stays_as_of_its_question(books: Books) -> None:
     assert [event.position for event in postgres.events(Subjects({A}))] == [1]
 
 
+def test_a_declaration_that_names_no_event_retracts_nothing_and_counts_for_nothing(books: Books) -> None:
+    books.record(put(1, PALLET, A).retracted(), commission(2, B))
+    for index in books.ask(READER):
+        assert [event.position for event in index.events(Subjects({A, B}))] == [1, 2]
+        assert [event.position for event in index.ties(Subjects({A, B}))] == [2]
+        assert index.known([A, B]) == {B}
+
+
 def test_a_reader_who_may_see_nothing_finds_nothing(books: Books) -> None:
     books.record(commission(1, A), put(2, PALLET, A), take(3, PALLET))
     postgres, _ = books.ask(Reader(PUBLIC))

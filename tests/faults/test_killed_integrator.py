@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.postgres.notary import PostgresLog, create_log
+from adapters.postgres.log_chain import create_log
+from adapters.postgres.notary import PostgresLog
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.conftest import Database

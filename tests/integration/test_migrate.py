@@ -156,6 +156,20 @@ def test_a_lock_is_not_waited_for(empty_database: Database, tmp_path: Path) -> N
     assert [m.name for m in migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path)] == ["two"]
 
 
+def test_an_index_that_was_not_finished_is_made_again(empty_database: Database, tmp_path: Path) -> None:
+    (tmp_path / "0001_table.sql").write_text("CREATE TABLE work.t (n integer); INSERT INTO work.t VALUES (1), (1);")
+    migrate(empty_database.owner_url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
+    index = "CREATE {} INDEX CONCURRENTLY IF NOT EXISTS t_n ON work.t (n);"
+    with psycopg.connect(empty_database.owner_url, autocommit=True) as owner:
+        # What is left of an index that was not finished, for whatever reason, is there under its name.
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            owner.execute(index.format("UNIQUE"))
+        (tmp_path / "0002_index.sql").write_text("-- migrate: no transaction\n" + index.format(""))
+        migrate(empty_database.owner_url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
+        found = owner.execute("SELECT indisvalid, indisunique FROM pg_index WHERE indrelid = 'work.t'::regclass")
+        assert found.fetchall() == [(True, False)]
+
+
 def test_grants_are_stated_anew_for_the_role_that_is_named(empty_database: Database, tmp_path: Path) -> None:
     url = empty_database.owner_url
     write(tmp_path, m0001_one="CREATE TABLE one ()", grants='GRANT SELECT ON one TO :"runtime_role"')

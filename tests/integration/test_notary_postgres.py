@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.notary import PostgresLog, create_log, find_log
+from adapters.postgres.log_chain import create_log
+from adapters.postgres.notary import PostgresLog, find_log
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from tests.conftest import Database

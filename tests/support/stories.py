@@ -8,7 +8,7 @@ from adapters.memory.ledger import MemoryLedger
 from adapters.memory.provenance import MemoryProvenance
 from adapters.system import SystemClock, SystemEntropy
 from api.demo.story import manifest
-from api.web.history_section import Log
+from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.page import ItemPage
 from traceability.gs1.epcis import content_digest, index_rows, read_document
@@ -43,5 +43,5 @@ def page_of(path: str, reader: Reader = PUBLIC_READER) -> ItemPage:
         parse_digital_link_path(path),
         MemoryProvenance(records(), reader=reader, indexer=index_rows),
         ORGANISATIONS,
-        Log(1, len(records()), "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ="),
+        Logs((Log(1, len(records()), "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ="),)),
     )

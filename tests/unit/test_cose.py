@@ -196,8 +196,19 @@ def test_the_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
         assert caught.value.code == "cose.key"
 
 
-def refusal(path: Path) -> str:
+def test_the_key_may_be_under_a_passphrase(tmp_path: Path) -> None:
+    path = tmp_path / "main.cose.pem"
+    made = receipt_signer(path, SystemEntropy(), "a passphrase").verifier
+    assert path.read_text(encoding="ascii").startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    assert receipt_signer(path, SystemEntropy(), "a passphrase").verifier == made
+    for secret in (None, "another"):
+        assert "cannot be used" in refusal(path, secret)
+    plain = receipt_signer(tmp_path / "plain.cose.pem", SystemEntropy()).verifier
+    assert receipt_signer(tmp_path / "plain.cose.pem", SystemEntropy(), "a passphrase").verifier == plain
+
+
+def refusal(path: Path, passphrase: str | None = None) -> str:
     with pytest.raises(UnavailableError) as caught:
-        receipt_signer(path, SystemEntropy())
+        receipt_signer(path, SystemEntropy(), passphrase)
     assert caught.value.code == "cose.key_file"
     return caught.value.message

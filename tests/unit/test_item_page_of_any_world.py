@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from api.web.history_section import Log
+from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.rendering import render
 from tests.support.happenings import STORE, Happening, commission, index_of, observe, pack
@@ -18,7 +18,7 @@ from traceability.gs1.identifiers import parse_identifier
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.organisations import Organisation
 
-LOG = Log(1, 5, "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ=")
+LOGS = Logs((Log(1, 5, "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ="),))
 HOSTILE = "</title></svg>\"'><script>alert(1)</script>&amp;"
 SCHEMES = ["https://ok.example/1", "javascript:alert(1)", "data:text/html,x", "JAVASCRIPT:alert(1)"]
 
@@ -48,7 +48,7 @@ class Elements(HTMLParser):
 
 
 def elements_of(happenings: list[Happening], thing: str, organisations: list[Organisation] | None = None) -> Elements:
-    page = item_page(parse_identifier(thing), index_of(happenings), organisations or [], LOG)
+    page = item_page(parse_identifier(thing), index_of(happenings), organisations or [], LOGS)
     elements = Elements()
     elements.feed(render("item.html", page=page))
     assert elements.open == []
@@ -110,7 +110,7 @@ def test_nobody_renames_the_places_of_others() -> None:
 
     def place(holder: str) -> str | None:
         index = index_of([made, seen], reader=reader)
-        page = item_page(parse_identifier(thing), index, [Organisation(holder, "The Store", (gln,), None, 0)], LOG)
+        page = item_page(parse_identifier(thing), index, [Organisation(holder, "The Store", (gln,), None, 0)], LOGS)
         return page.state.where
 
     assert place("store.example") == "at The Store"

@@ -16,7 +16,7 @@ from traceability.merkle import root_of
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.errors import DamagedLogError, NotPublishedError, RolledBackError, StaleCheckpointError
 from traceability.notary.fsck import check_database, check_files
-from traceability.notary.log import Log, prove
+from traceability.notary.log import GRACE_US, Log, prove
 from traceability.notary.note import SigningKey
 from traceability.notary.ports import SignedCheckpoint, StoredEvent
 from traceability.notary.receipt import open_event
@@ -245,6 +245,26 @@ def test_lost_files_are_written_again_from_the_records() -> None:
     made_up.tiles = MemoryTileStore()
     made_up.integrate(300)
     assert_good(made_up, 1000)
+
+
+def test_partial_tiles_stay_until_nobody_reads_the_checkpoint_before() -> None:
+    made_up = MadeUpLog()
+    clock = MovedClock()
+    log = Log(made_up.database, made_up.tiles, KEY, clock)
+    partial = "tile/0/000.p/200"
+    for size, later, there in ((200, 0, True), (300, 5, True), (310, GRACE_US + 4, True), (320, GRACE_US + 5, False)):
+        made_up.grow(size)
+        clock.now = later
+        log.integrate()
+        assert (partial in made_up.tiles.files) is there, size
+        assert_good(made_up, size)
+
+
+class MovedClock:
+    now = 0
+
+    def now_us(self) -> int:
+        return self.now
 
 
 def test_another_key_than_the_log_was_created_with_is_refused() -> None:

@@ -35,6 +35,12 @@ class StaleCheckpointError(ConflictError):
     code = "log.stale_checkpoint"
 
 
+class ClosedLogError(StaleCheckpointError):
+    """The log was closed meanwhile, at a leaf before the end of this tree."""
+
+    code = "log.closed"
+
+
 class NotPublishedError(UnavailableError):
     """The entry is sequenced, but no published checkpoint covers it yet; ask again in a second."""
 

@@ -84,6 +84,8 @@ def check_database(database: LogDatabase) -> Report:
         if (position := _redacted_position(event)) is not None:
             redacted.add(position)
         tree.append(event.leaf_hash)
+    # What names an erasure may have come after the log was closed.
+    redacted |= {position for event in database.later_events(REDACTED) if (position := _redacted_position(event))}
     report.leaves, report.erased = tree.size, len(erased)
     for position in sorted(erased - redacted):
         leaf = position - database.identity.first_position
@@ -112,7 +114,9 @@ def check_files(database: LogDatabase, tiles: TileStore) -> Report:
         report.add("log.checkpoint", f"the served checkpoint does not verify: {error}")
         return report
     known = database.signed_at_size(checkpoint.size)
-    if known is None or known.checkpoint.root != checkpoint.root:
+    # An abandoned log is known to have been published beyond the database, to this very checkpoint.
+    abandoned = published == (database.identity.abandoned_note or "").encode()
+    if not abandoned and (known is None or known.checkpoint.root != checkpoint.root):
         report.add("log.rolled_back", f"the database does not know the served checkpoint of size {checkpoint.size}")
     report.checkpoints = 1
     frontier = _check_tiles(tiles, checkpoint, report)

@@ -8,7 +8,8 @@ The steps of one round, and what a crash after each leaves behind:
    the published one and goes on at 3 with the note that is stored.
 3. Write tiles and bundles. Files of unpublished sizes are harmless: the next round writes the same bytes again.
 4. Replace `checkpoint`. It comes last, so whoever reads it finds every tile that it needs.
-5. Remove the partial tiles whose full ones are now served. Those that a crash leaves behind do no harm.
+5. Remove the partial tiles whose full ones have been served for a while: whoever reads a checkpoint finds the tiles
+   that it needs, even if the next is served meanwhile. Those that a crash leaves behind do no harm.
 
 Two processes that both believe to lead read the same records, so they sign the same root for a size, and the database
 keeps one note for each. The served checkpoint is replaced by compare-and-set, so it never goes back.
@@ -16,6 +17,7 @@ keeps one note for each. The served checkpoint is replaced by compare-and-set, s
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from traceability.ledger.commitment import leaf_hash
@@ -23,8 +25,8 @@ from traceability.merkle import root_from_path
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.errors import DamagedLogError, NotPublishedError, RolledBackError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile, load_frontier
-from traceability.notary.note import SigningKey, VerifierKey
-from traceability.notary.ports import LogDatabase, SignedCheckpoint, TileStore
+from traceability.notary.note import VerifierKey
+from traceability.notary.ports import LogDatabase, SignedCheckpoint, Signer, TileStore
 from traceability.notary.proof import LogProof
 from traceability.notary.receipt import Opening
 from traceability.notary.tiles import WIDTH, Tile
@@ -32,12 +34,18 @@ from traceability.notary.tree import TiledTree
 from traceability.ports import Clock
 
 ROUND: Final = 16_384
+GRACE_US: Final = 60_000_000
+"""Microseconds for which partial tiles stay beside the full ones: longer than anyone reads from one checkpoint.
+
+C2SP lets a log remove them as soon as the full ones exist, and clients take those instead. Not all clients do, and a
+plain web server does not cut the one out of the other as ours does.
+"""
 
 
 class Log:
     """The writing side of a log. Raises `RolledBackError` rather than sign against what was published."""
 
-    def __init__(self, database: LogDatabase, tiles: TileStore, key: SigningKey, clock: Clock) -> None:
+    def __init__(self, database: LogDatabase, tiles: TileStore, key: Signer, clock: Clock) -> None:
         if key.verifier.text != database.identity.vkey:
             raise RolledBackError(
                 f"the signing key is not that of the log {database.identity.name}",
@@ -50,6 +58,9 @@ class Log:
         self._clock = clock
         self._frontier: Frontier | None = None
         self._served: bytes | None = None
+        self._filled: deque[tuple[int, list[str]]] = (
+            deque()
+        )  # full tiles, and when the checkpoint that has them was signed
 
     def integrate(self, most: int = ROUND) -> Checkpoint | None:
         """Publish one more checkpoint over at most `most` more leaves; None when there is nothing to publish."""
@@ -77,7 +88,9 @@ class Log:
         note_bytes = signed.note.encode()
         self._tiles.replace_checkpoint(self._served, note_bytes)
         self._served, self._frontier = note_bytes, frontier
-        self._tiles.discard_partials(path for path in files if Tile.parse(path).width == WIDTH)
+        self._filled.append((signed.signed_at, [path for path in files if Tile.parse(path).width == WIDTH]))
+        while self._filled and self._filled[0][0] <= signed.signed_at - GRACE_US:
+            self._tiles.discard_partials(self._filled.popleft()[1])
         return checkpoint
 
     def _sequenced(self, published: int) -> int:
@@ -126,7 +139,8 @@ def check_not_ahead(database: LogDatabase, published: Checkpoint) -> None:
         raise RolledBackError(
             f"the published checkpoint of {published.origin} has size {published.size}, "
             + ("and another root than the database" if known else f"the database ends at {_size(last)}"),
-            hint="The database was restored from an older state. Close this log and open a new one under a new origin.",
+            hint="The database was restored from an older state. This log cannot go on: close it with `traceability log"
+            " close --abandon`, which opens a new one under a new origin.",
         )
 
 

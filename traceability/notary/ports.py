@@ -10,20 +10,34 @@ from uuid import UUID
 
 from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
+from traceability.notary.note import VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
 class LogIdentity:
-    """A log as it was created; none of this ever changes.
+    """A log: as it was created, which never changes, and where it was closed, which is said once.
 
     `name` is its name in URLs, `origin` that of its key and checkpoints, `first_position` the ledger's position that
-    is leaf 0.
+    is leaf 0. `last_position` is that of the last leaf, None while the log is open, `first_position` − 1 when it was
+    closed without leaves. `abandoned_note` is the published checkpoint that the database did not know when the log was
+    given up after a restore, None in all other cases.
     """
 
     name: str
     origin: str
     vkey: str
     first_position: int
+    last_position: int | None = None
+    abandoned_note: str | None = None
+
+    @property
+    def final_size(self) -> int | None:
+        """The number of leaves that the log will ever have, None while it is open."""
+        return None if self.last_position is None else self.last_position + 1 - self.first_position
+
+    def holds(self, position: int) -> bool:
+        """Tell whether the event at a position of the ledger is a leaf of this log, or will be."""
+        return self.first_position <= position and (self.last_position is None or position <= self.last_position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +84,28 @@ class StoredEvent:
     parts: Parts
 
 
+class Signer(Protocol):
+    """A log's key, wherever it is kept: in this process, or where it cannot be read."""
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public key that the log was created with; its name is the log's origin."""
+        ...
+
+    def sign(self, text: str) -> str:
+        """Return the note of a checkpoint's text, signed by that key first, perhaps by others after it.
+
+        Raises `UnavailableError` when the key cannot be reached now.
+        """
+        ...
+
+
 class LogDatabase(Protocol):
     """The coordinating side of one log. Indices are leaf indices, from 0."""
 
     @property
     def identity(self) -> LogIdentity:
-        """The log as it was created."""
+        """The log; that it was closed is known once `sequenced` has seen it."""
         ...
 
     def leadership(self) -> AbstractContextManager[bool]:
@@ -83,7 +113,7 @@ class LogDatabase(Protocol):
         ...
 
     def sequenced(self) -> int:
-        """Return the number of leaves that are committed in the ledger."""
+        """Return the number of leaves that are committed in the ledger: never more than a closed log has."""
         ...
 
     def entries(self, start: int, end: int) -> Sequence[SequencedEntry]:
@@ -103,7 +133,10 @@ class LogDatabase(Protocol):
         ...
 
     def insert(self, signed: SignedCheckpoint) -> SignedCheckpoint:
-        """Store a checkpoint durably and return what is stored for its size: of two, the first stays."""
+        """Store a checkpoint durably and return what is stored for its size: of two, the first stays.
+
+        Raises `ClosedLogError` for a tree that is larger than the log, which was closed meanwhile.
+        """
         ...
 
     def all_signed(self) -> Iterator[SignedCheckpoint]:
@@ -112,6 +145,10 @@ class LogDatabase(Protocol):
 
     def events(self) -> Iterator[StoredEvent]:
         """Yield the log's records in order of position, to the end, be they added meanwhile."""
+        ...
+
+    def later_events(self, type_name: str) -> Iterator[StoredEvent]:
+        """Yield the records of one type that the ledger holds after this log's end; none for an open log."""
         ...
 
 

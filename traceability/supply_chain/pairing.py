@@ -17,7 +17,7 @@ from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinc
 from traceability.supply_chain.windows import END
 
 _LONG: Final = 8
-"""Ties in a row above which a child is paired alone: side by side, each costs as much as for all children together."""
+"""Ties of a track above which a child is paired alone: side by side, each costs as much as for all children at once."""
 
 
 class Intervals(NamedTuple):
@@ -51,17 +51,17 @@ def intervals(facts: Facts, children: Ints) -> Intervals:
     at, opens, counted = (facts.ties[column][rows] for column in ("at", "opens", "counted"))
     # What is counted may be in several containers at once, so its ties with one have nothing to do with those with
     # another.
-    row = which * (len(facts.things) + 1) + np.where(counted != 0, facts.ties["parent"][rows] + 1, 0)
-    order = np.lexsort((opens, at, row))
-    which, rows, at, opens, counted, row = (of[order] for of in (which, rows, at, opens, counted, row))
+    track = which * (len(facts.things) + 1) + np.where(counted != 0, facts.ties["parent"][rows] + 1, 0)
+    order = np.lexsort((opens, at, track))
+    which, rows, at, opens, counted, track = (of[order] for of in (which, rows, at, opens, counted, track))
     odd = np.zeros(len(children), np.bool_)
-    together = (which[1:] == which[:-1]) & (counted[1:] != counted[:-1])
-    same = (row[1:] == row[:-1]) & (at[1:] == at[:-1]) & (opens[1:] == opens[:-1])
-    odd[which[1:][together | same]] = True
-    starts, counts = _runs(row)
+    mixed = (which[1:] == which[:-1]) & (counted[1:] != counted[:-1])
+    same = (track[1:] == track[:-1]) & (at[1:] == at[:-1]) & (opens[1:] == opens[:-1])
+    odd[which[1:][mixed | same]] = True
+    starts, counts = _runs(track)
     odd[which[starts[counts > _LONG]]] = True
     plain = ~odd[which]
-    found = [*_side_by_side(facts, row[plain], rows[plain]), *_alone(facts, children[odd])]
+    found = [*_side_by_side(facts, track[plain], rows[plain]), *_alone(facts, children[odd])]
     if not found:
         return Intervals(NONE, NONE, NONE, NONE, NONE, NONE, NONE)
     together = Intervals(*map(np.concatenate, zip(*found, strict=True)))
@@ -74,15 +74,15 @@ def _runs(numbers: Ints) -> tuple[Ints, Ints]:
     return starts, np.diff(starts, append=len(numbers))
 
 
-def _side_by_side(facts: Facts, row: Ints, rows: Ints) -> list[Intervals]:
-    """Pair the ties in `rows`, of which those in one `row` stand together, in turn."""
+def _side_by_side(facts: Facts, track: Ints, rows: Ints) -> list[Intervals]:
+    """Pair the ties in `rows`, of which those of one `track` stand together, in turn."""
     if not len(rows):
         return []
     child, parent, at, opens, position, counted = (
         facts.ties[column][rows] for column in ("child", "parent", "at", "opens", "position", "counted")
     )
     emptied_at, emptied_by = _next_emptyings(facts, parent, at)
-    starts, counts = _runs(row)
+    starts, counts = _runs(track)
     found: list[Intervals] = []
 
     def close(opened: Ints, closed_at: Ints, closed_by: Ints) -> None:

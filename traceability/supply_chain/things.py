@@ -162,7 +162,7 @@ def kind_of(thing: str) -> Kind:
 
 @lru_cache(maxsize=1024)
 def _kind_under(qualified: str) -> Kind:
-    # Of a plain name all but the serial or lot decides, and of those there are few.
+    # A plain serial or lot breaks no rule, whatever its characters: what stands before it decides, and there is little.
     identifier = identify(f"{qualified}1")
     return Kind.PRIVATE if identifier is None else identifier.kind
 

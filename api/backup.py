@@ -1,0 +1,209 @@
+"""Backup of a private database with its logs, and what brings it back.
+
+A backup is a folder:
+
+    backup.json    what is in it; written last, so a folder without it is no backup
+    postgres/      a base backup of the server (`adapters.postgres.base_backup`)
+    logs/          the static files of every log
+    erasures/      the lists of what was erased (`api.erasures`)
+
+The logs are copied first: a database may know more than what was published, and then publishes the rest; if it knew
+less, it would be taken for one that was set back. Signing keys are in no backup: who has both could sign in the log's
+name. Nor is the spool: what was not captured to its end is sent again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from adapters.durable import sync_folder
+from adapters.postgres.base_backup import Progress, put_back, take_base_backup
+from adapters.postgres.embedded import embedded_server
+from adapters.postgres.ledgers import ledgers
+from adapters.system import SystemClock
+from adapters.tiles import FileTileStore
+from adapters.tiles.copy import copy_log
+from api.erasures import erase_again, erasures_of, folder_of, keep_erasures, write_erasures
+from api.notary import published_logs, tiles_of
+from api.settings import Settings
+from api.wiring import Engine, database_settings, open_engine
+from traceability.errors import ConflictError, InvalidInputError, UnavailableError
+from traceability.ledger.event import utc_text
+from traceability.notary.errors import RolledBackError
+from traceability.notary.fsck import Finding, check_database, check_files
+from traceability.notary.log import check_not_ahead
+
+FORMAT: Final = 1
+_SAID: Final = "backup.json"
+
+
+class LedgerBackup(msgspec.Struct, frozen=True):
+    """A ledger of a backup: its last position, and how many leaves of its log are published."""
+
+    name: str
+    position: int
+    published: int
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """What a backup holds."""
+
+    format: int
+    made_at: str
+    ledgers: list[LedgerBackup]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A ledger after a restore.
+
+    `erased` are the positions that were erased again, `ahead` says why the log must not be signed on, None if it may;
+    `findings` are those of the check of every record and file.
+    """
+
+    name: str
+    position: int
+    erased: list[int]
+    ahead: str | None
+    findings: list[Finding]
+
+
+def back_up(settings: Settings, target: Path, progress: Progress) -> Backup:
+    """Copy the private database and the logs into `target`, which is empty or not there; durable on return.
+
+    `progress` is told kilobytes of the database. Raises `InvalidInputError` (`backup.own_server`), `ConflictError`
+    (`backup.exists`), `UnavailableError` (`backup.failed`, `backup.storage`).
+    """
+    _refuse_own_server(settings)
+    if target.exists() and any(target.iterdir()):
+        raise ConflictError(
+            f"{target} is not empty", code="backup.exists", hint="Give each backup a folder of its own."
+        )
+    made_at = utc_text(SystemClock().now_us())
+    try:
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with embedded_server(database_settings(settings).data) as server:
+            kept = [_copy_beside(engine, target) for engine in _engines(settings)]
+            take_base_backup(server, target / "postgres", progress)
+        backup = Backup(FORMAT, made_at, kept)
+        _say(target, backup)
+    except OSError as error:
+        raise UnavailableError(
+            f"The backup cannot be written: {error}", code="backup.storage", hint=f"Look at the disk of {target}."
+        ) from error
+    return backup
+
+
+def read_backup(folder: Path) -> Backup:
+    """Return what a backup holds; raises `InvalidInputError` (`backup.damaged`) for what is none."""
+    try:
+        backup = msgspec.json.decode((folder / _SAID).read_bytes(), type=Backup)
+    except (OSError, msgspec.DecodeError) as error:
+        raise InvalidInputError(
+            f"{folder} is no backup, or one that was not finished: {error}",
+            code="backup.damaged",
+            hint=f"A backup that is whole has a file {_SAID}.",
+        ) from error
+    if backup.format != FORMAT:
+        raise InvalidInputError(
+            f"{folder} is a backup of another version of this program",
+            code="backup.damaged",
+            hint="Restore it with the version that made it.",
+        )
+    return backup
+
+
+def restore(settings: Settings, folder: Path) -> Iterator[Restored]:
+    """Bring a backup back into a data folder that has no database, and check every ledger; yield each when it is done.
+
+    Logs that are there already stay: they tell what was published since. What was erased since is erased again, before
+    anybody can ask for it. Raises `InvalidInputError` (`backup.damaged`, `backup.own_server`), `ConflictError`
+    (`postgres.data_folder`) before anything is changed.
+    """
+    _refuse_own_server(settings)
+    backup = read_backup(folder)
+    put_back(folder / "postgres", database_settings(settings).data)
+    for log in (folder / "logs").glob("*"):
+        if not (settings.data / "logs" / log.name).exists():
+            copy_log(FileTileStore(log), settings.data / "logs" / log.name)
+    for ledger in backup.ledgers:
+        with open_engine(settings.model_copy(update={"ledger": ledger.name})) as engine:
+            listed = erasures_of(folder_of(settings), ledger.name)
+            known = {erasure.event_id for erasure in listed}
+            kept = [e for e in erasures_of(folder / "erasures", ledger.name) if e.event_id not in known]
+            write_erasures(folder_of(settings), ledger.name, kept)
+            erased = erase_again(engine, [*listed, *kept])
+            yield _checked(engine, erased)
+
+
+def verify(settings: Settings, folder: Path) -> Iterator[Restored]:
+    """Restore a backup into a folder beside it, check it as `restore` does, and remove that again."""
+    scratch = folder.with_name(f"{folder.name}.verifying")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        yield from restore(settings.model_copy(update={"data": scratch}), folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refuse_own_server(settings: Settings) -> None:
+    if settings.database_url is not None:
+        raise InvalidInputError(
+            "This backs up the private database; yours is a server of your own",
+            code="backup.own_server",
+            hint="Copy the folder logs of the data folder first, then make a base backup with the server's own tools"
+            " (docs/guide/backup.md).",
+        )
+
+
+def _engines(settings: Settings) -> Iterator[Engine]:
+    with open_engine(settings) as engine:
+        names = [ledger.name for ledger in ledgers(engine.urls.runtime)]
+    for name in names:
+        with open_engine(settings.model_copy(update={"ledger": name})) as engine:
+            yield engine
+
+
+def _copy_beside(engine: Engine, target: Path) -> LedgerBackup:
+    keep_erasures(engine)
+    write_erasures(target / "erasures", engine.ledger.name, erasures_of(folder_of(engine.settings), engine.ledger.name))
+    published = 0
+    for log in published_logs(engine):
+        copy_log(log.tiles, target / "logs" / log.name)
+        served = log.served()
+        published += 0 if served is None else served[0].size
+    return LedgerBackup(engine.ledger.name, engine.ledger.head(), published)
+
+
+def _checked(engine: Engine, erased: list[int]) -> Restored:
+    ahead, findings, logs = None, list[Finding](), published_logs(engine)
+    if not logs and tiles_of(engine.settings, engine.ledger.name).checkpoint() is not None:
+        ahead = "this ledger's log was published first after the backup"
+    for log in logs:
+        findings += check_database(log.database).findings
+        served = log.served()
+        try:
+            if served is not None:
+                check_not_ahead(log.database, served[0])
+        except RolledBackError as error:
+            ahead = error.message
+        else:
+            findings += check_files(log.database, log.tiles).findings
+    return Restored(engine.ledger.name, engine.ledger.head(), erased, ahead, findings)
+
+
+def _say(target: Path, backup: Backup) -> None:
+    unfinished = target / f".{_SAID}"
+    with unfinished.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(backup), indent=2) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(target / _SAID)
+    sync_folder(target)

@@ -1,0 +1,145 @@
+"""`traceability evidence …`: register files by their digest, certify them, and compare a file with a receipt."""
+
+from __future__ import annotations
+
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final
+from uuid import UUID
+
+import typer
+
+from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
+from api.evidence import certificate as certify
+from api.evidence import check_file, describe, find, in_words, register
+from api.wiring import Engine
+from traceability.errors import InvalidInputError, UnavailableError
+from traceability.ledger.evidence import EvidenceRegistered, read_sha256
+from traceability.ledger.store import Record
+from traceability.notary.errors import VerificationError
+from traceability.notary.note import VerifierKey
+from traceability.notary.verify import verify_receipt
+
+app = group("evidence", "Evidence: register, certify, check.")
+
+_LOCAL: Final = "http://127.0.0.1:8000"
+_CHUNK: Final = 1 << 20
+
+
+@app.command("register")
+def register_file(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file, - for standard input, or its SHA-256.")],
+    *,
+    statement: Annotated[str | None, typer.Option(help="What it is, for the certificate; name no person.")] = None,
+    as_: As = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """Record that the organisation has a file now. Only its digest and its length are kept.
+
+    For example:
+
+    - `traceability evidence register contract.pdf --statement "Contract of 1 March"`
+    - `traceability evidence register 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
+    """
+    evidence = _evidence(file, statement)
+    with opened(ledger, as_) as engine:
+        record, new = register(engine, engine.settings.organisation, evidence)
+        shown = describe(engine, record, engine.settings.public_url or _LOCAL)
+    if json:
+        print_json(shown.model_dump(mode="json") | {"new": new})
+    else:
+        typer.echo(shown.event_id)
+    note(f"{'Registered' if new else 'It was registered before,'} at {in_words(shown.recorded_at)}: {shown.sha256}")
+
+
+@app.command()
+def certificate(
+    event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Write the PDF here.")],
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The server that the code leads to.", show_default="TRACEABILITY_PUBLIC_URL"),
+    ] = None,
+    as_: As = None,
+    ledger: LedgerName = None,
+) -> None:
+    """Write the certificate of a registered file: one page with a QR code, and the receipt attached.
+
+    Example: `traceability evidence certificate 019ca877-0c1b-7000-8000-000000000001 -o contract-certificate.pdf`
+    """
+    with opened(ledger, as_) as engine:
+        pdf = certify(engine, _own(engine, event), base or engine.settings.public_url or _LOCAL)
+    try:
+        output.write_bytes(pdf)
+    except OSError as error:
+        raise UnavailableError(
+            f"Cannot write {output}: {error.strerror or error}", code="evidence.output", hint="Choose another --output."
+        ) from error
+    note(f"{output}: {len(pdf)} bytes")
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file in question, - for standard input.")],
+    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="The attachment of the certificate.")],
+    *,
+    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
+    json: JSON = False,
+) -> None:
+    """Check a receipt, and that it is of this file; exit 1 if not. Needs no database and no network.
+
+    Example: `traceability evidence check contract.pdf receipt.tlog-proof --key "$(cat log.vkey)"`
+    """
+    try:
+        verifier = VerifierKey.parse(key)
+    except VerificationError as error:
+        raise typer.BadParameter(error.message, param_hint="--key") from error
+    verified = verify_receipt(_read(receipt), verifier)
+    said = check_file(verified.opening.shown(), _digest(file)[0])
+    if json:
+        index, origin = verified.index, verified.checkpoint.origin
+        print_json({"verified": True, "sha256": said.sha256, "index": index, "origin": origin})
+    else:
+        typer.echo("\n".join([f"proven: this is the file that was registered, {said.sha256}", *verified.lines()]))
+
+
+def _evidence(file: str, statement: str | None) -> EvidenceRegistered:
+    if file != "-" and not Path(file).exists():
+        try:
+            return EvidenceRegistered(sha256=read_sha256(file), statement=statement)
+        except InvalidInputError as error:
+            raise typer.BadParameter(f"{file} is neither a file nor a SHA-256", param_hint="FILE") from error
+    digest, size = _digest(file)
+    return EvidenceRegistered(sha256=digest, size=size, statement=statement)
+
+
+def _digest(file: str) -> tuple[str, int]:
+    try:
+        if file == "-":
+            return _digest_of(sys.stdin.buffer)
+        with Path(file).open("rb") as stream:
+            return _digest_of(stream)
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
+
+
+def _digest_of(stream: BinaryIO) -> tuple[str, int]:
+    digest, size = sha256(), 0
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
+
+
+def _own(engine: Engine, event_id: UUID) -> Record:
+    return find(engine, event_id, engine.organisations.reader(engine.settings.organisation))

@@ -1,0 +1,170 @@
+"""Evidence from the file to the certificate, and back from the certificate to the file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from pypdf import PdfReader
+
+from api.notary import integrate_all, published_log
+from api.wiring import Engine
+from traceability.ledger.access import Grant
+from traceability.ledger.evidence import read_sha256
+from traceability.ledger.organisations import Scope
+from traceability.notary.verify import verify_receipt
+
+CONTRACT = b"A contract of 1 March, with everything that was agreed."
+DIGEST = sha256(CONTRACT).hexdigest()
+FILE = {"Content-Type": "application/pdf"}
+Bearer = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def dairy(bearer: Bearer) -> dict[str, str]:
+    return bearer("dairy.example", Scope.CAPTURE, Scope.QUERY)
+
+
+def test_a_file_is_registered_once_and_certified(client: httpx.Client, engine: Engine, dairy: dict[str, str]) -> None:
+    integrate_all(engine)
+    first = client.post("/notary/evidence?statement=Contract", content=CONTRACT, headers={**dairy, **FILE})
+    assert first.status_code == 201
+    told = first.json()
+    assert (told["sha256"], told["size"], told["statement"]) == (DIGEST, len(CONTRACT), "Contract")
+    assert (told["registered_by"], told["registered_by_name"]) == ("dairy.example", "Dairy")
+    again = client.post("/notary/evidence", json={"sha256": f"sha-256:{DIGEST.upper()}"}, headers=dairy)
+    assert (again.status_code, again.json()) == (200, told)
+    assert engine.ledger.head() == 1
+
+    here, key = first.headers["location"], urlsplit(told["page"]).query
+    unpublished = client.get(f"{here}/certificate", headers=dairy)
+    assert (unpublished.status_code, unpublished.json()["code"]) == (503, "log.not_published")
+    assert "not published yet" in client.get(f"/evidence/{told['event_id']}?{key}").text
+    integrate_all(engine)
+    certificate = client.get(f"{here}/certificate", headers=dairy)
+    assert certificate.headers["content-type"] == "application/pdf"
+    assert certificate.content.startswith(b"%PDF-1.7")
+    assert b"receipt.tlog-proof" in certificate.content
+    assert client.get(f"{here}/certificate", headers=dairy).content == certificate.content
+
+    receipt = client.get(f"{here}/receipt?{key}")
+    verified = verify_receipt(receipt.content, published_log(engine).key)
+    shown = verified.opening.shown()
+    assert DIGEST.encode() in shown.more
+    assert verified.opening.closed() == ["what", "where", "why", "how", "personal", "source"]
+
+
+def test_two_organisations_register_the_same_file_each_for_itself(
+    client: httpx.Client, engine: Engine, bearer: Bearer, dairy: dict[str, str]
+) -> None:
+    store = bearer("store.example", Scope.CAPTURE, Scope.QUERY)
+    for who in (dairy, store):
+        assert client.post("/notary/evidence", json={"sha256": DIGEST}, headers=who).status_code == 201
+    assert engine.ledger.head() == 2
+
+
+def test_only_who_has_the_link_or_registered_it_is_shown_it(
+    client: httpx.Client, engine: Engine, bearer: Bearer, dairy: dict[str, str]
+) -> None:
+    told = client.post("/notary/evidence", json={"sha256": DIGEST}, headers=dairy).json()
+    integrate_all(engine)
+    here, page, key = f"/notary/evidence/{told['event_id']}", f"/evidence/{told['event_id']}", told["page"][-20:]
+    assert told["page"].endswith(f"{page}?key={key}")
+    store = bearer("store.example", Scope.QUERY)
+    for headers in ({}, store):
+        for path in (here, f"{here}?key={'A' * 20}", f"{here}/receipt", f"{here}/certificate", page):
+            refused = client.get(path, headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (404, "evidence.unknown")
+        for path in (here, f"{here}/receipt", f"{here}/certificate", page):
+            assert client.get(f"{path}?key={key}", headers=headers).status_code == 200
+    # What is opened to somebody of the head alone does not open the digest.
+    engine.organisations.set_grant(Grant("dairy.example", "store.example", None, frozenset({"where"})))
+    assert client.get(here, headers=store).status_code == 404
+    engine.organisations.set_grant(Grant("dairy.example", "store.example", None, frozenset({"more"})))
+    assert client.get(here, headers=store).json()["sha256"] == DIGEST
+
+
+def test_the_page_says_what_the_certificate_says(client: httpx.Client, engine: Engine, dairy: dict[str, str]) -> None:
+    told = client.post(
+        "/notary/evidence", json={"sha256": DIGEST, "size": 7, "statement": "<b>#panic()</b> 契約"}, headers=dairy
+    ).json()
+    integrate_all(engine)
+    page = client.get(told["page"], headers={"Accept": "text/html"})
+    for said in (DIGEST, "Dairy", "7 bytes", "&lt;b&gt;#panic()&lt;/b&gt; 契約", "leaf 0", "/certificate?key="):
+        assert said in page.text
+    certificate = client.get(f"/notary/evidence/{told['event_id']}/certificate", headers=dairy)
+    assert certificate.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{}", "evidence.malformed"),
+        (b"", "evidence.malformed"),
+        (b"[1]", "evidence.malformed"),
+        (b'{"sha256": "abc"}', "evidence.digest"),
+        (b'{"sha256": 1}', "evidence.malformed"),
+        (b'{"sha256": "%s", "name": "x"}' % DIGEST.encode(), "evidence.malformed"),
+        (b'{"sha256": "%s", "size": -1}' % DIGEST.encode(), "evidence.malformed"),
+        (b'{"sha256": "%s", "statement": ""}' % DIGEST.encode(), "evidence.malformed"),
+    ],
+)
+def test_what_is_no_evidence_is_refused(client: httpx.Client, dairy: dict[str, str], body: bytes, code: str) -> None:
+    headers = {**dairy, "Content-Type": "application/json"}
+    refused = client.post("/notary/evidence", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, code)
+
+
+def test_too_much_nothing_and_without_a_key(client: httpx.Client, bearer: Bearer, dairy: dict[str, str]) -> None:
+    too_long = client.post("/notary/evidence", json={"sha256": DIGEST, "statement": "x" * 9_000}, headers=dairy)
+    assert (too_long.status_code, too_long.json()["code"]) == (413, "evidence.too_long")
+    empty = client.post("/notary/evidence", content=b"", headers={**dairy, **FILE})
+    assert (empty.status_code, empty.json()["code"]) == (422, "evidence.malformed")
+    for headers in ({}, bearer("store.example", Scope.QUERY)):
+        assert client.post("/notary/evidence", json={"sha256": DIGEST}, headers=headers).status_code == 403
+
+
+def test_a_digest_is_read_in_the_ways_in_which_it_is_written() -> None:
+    assert {
+        read_sha256(text) for text in (DIGEST, f" {DIGEST}\n", f"sha256:{DIGEST}", f"SHA-256:{DIGEST.upper()}")
+    } == {DIGEST}
+
+
+def test_the_command_line_registers_certifies_and_compares(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine.settings.database_url is not None
+    monkeypatch.setenv("TRACEABILITY_DATABASE_URL", engine.settings.database_url.get_secret_value())
+    monkeypatch.setenv("TRACEABILITY_DATA", str(engine.settings.data))
+    file, other, pdf, receipt = (tmp_path / name for name in ("contract", "other", "certificate.pdf", "receipt"))
+    file.write_bytes(CONTRACT)
+    other.write_bytes(CONTRACT + b"!")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from api.cli import main; main()", "evidence", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    event_id = run("register", str(file), "--as", "dairy.example").stdout.strip()
+    assert run("register", DIGEST, "--as", "dairy.example").stdout.strip() == event_id
+    assert run("register", "nothing", "--as", "dairy.example").returncode == 2
+    assert run("certificate", event_id, "-o", str(pdf), "--as", "dairy.example").returncode == 4
+    integrate_all(engine)
+    assert run("certificate", event_id, "-o", str(pdf), "--as", "store.example").returncode == 4
+    made = run("certificate", event_id, "-o", str(pdf), "--as", "dairy.example")
+    assert (made.returncode, pdf.read_bytes()[:5]) == (0, b"%PDF-")
+
+    key = published_log(engine).key.text
+    attachments = PdfReader(pdf).attachments
+    assert list(attachments) == ["receipt.tlog-proof"]
+    (content,) = attachments["receipt.tlog-proof"]
+    receipt.write_bytes(content)
+    checked = run("check", str(file), str(receipt), "--key", key)
+    assert (checked.returncode, checked.stdout.startswith("proven: this is the file")) == (0, True)
+    refused = run("check", str(other), str(receipt), "--key", key)
+    assert (refused.returncode, "evidence.other_file" in refused.stderr) == (1, True)
