@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import httpx
 
+from adapters.system import Cutoff
 from traceability.errors import InvalidInputError, UnavailableError
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import MAX_SIZE
@@ -32,6 +33,7 @@ class HttpLog:
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise InvalidInputError("A log has an address http://… or https://…", code="monitor.address")
         self._seconds = seconds
+        self._cutoff = Cutoff()
         self._client = httpx.Client(timeout=seconds, follow_redirects=True, max_redirects=3)
 
     def __enter__(self) -> Self:
@@ -73,7 +75,8 @@ class HttpLog:
     def _get(self, path: str, most: int) -> bytes | None:
         url, deadline = f"{self.url}/{path}", time.monotonic() + self._seconds
         try:
-            with self._client.stream("GET", url) as answer:
+            extensions = {"trace": self._cutoff.trace}
+            with self._cutoff.after(self._seconds), self._client.stream("GET", url, extensions=extensions) as answer:
                 if answer.status_code in _GONE:
                     return None
                 if answer.status_code != httpx.codes.OK:
@@ -83,8 +86,9 @@ class HttpLog:
                     content += chunk
                     if len(content) > most:
                         raise VerificationError(f"{url} is longer than {most} bytes", code="log.too_large")
-                    if time.monotonic() > deadline:
-                        raise UnavailableError(f"{url} answers too slowly", code="log.unreachable")
+                # An answer without a length ends where it was cut off.
+                if time.monotonic() > deadline:
+                    raise UnavailableError(f"{url} answers too slowly", code="log.unreachable")
                 return bytes(content)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # a name with too long a label is no name
             raise UnavailableError(f"{url} cannot be read: {error}", code="log.unreachable") from error

@@ -22,6 +22,8 @@ TILE = Tile(0, 0, 3)
 @contextmanager
 def serving(answer: Answer) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             with suppress(OSError):
                 answer(self)
@@ -90,15 +92,46 @@ def test_what_is_too_long_is_not_taken() -> None:
 
 
 def test_what_drips_ends() -> None:
+    sent_all: list[str] = []
+
     def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        slowly(handler, "body")
+
+    def drip_headers(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        slowly(handler, "headers")
+
+    def slowly(handler: BaseHTTPRequestHandler, what: str) -> None:
         for _ in range(300):
             handler.wfile.write(b"0")
             time.sleep(0.01)
+        sent_all.append(what)
 
     assert refusal(drip, seconds=0.3) == "log.unreachable"
+    assert refusal(drip_headers, seconds=0.3) == "log.unreachable"
     assert refusal(lambda _: time.sleep(1), seconds=0.1) == "log.unreachable"
+    assert sent_all == []
+
+
+def test_a_connection_that_is_kept_is_ended_too() -> None:
+    asked: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(f"{handler.client_address[1]}")
+        if len(asked) == 2:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(300):
+                handler.wfile.write(b"X: 0\r\n")
+                time.sleep(0.01)
+        respond(handler, b"checkpoint")
+
+    with serving(answer) as url, HttpLog(url, seconds=0.3) as log:
+        assert log.checkpoint() == b"checkpoint"
+        with pytest.raises(UnavailableError):
+            log.checkpoint()
+        assert log.checkpoint() == b"checkpoint"
+    assert asked[0] == asked[1] != asked[2]
 
 
 def test_errors_of_the_server_are_unreachable() -> None:

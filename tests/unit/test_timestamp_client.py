@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -91,18 +93,23 @@ def test_a_compressed_answer_is_not_unpacked(authority: Authority) -> None:
 
 
 def test_an_answer_that_drips_ends(authority: Authority) -> None:
-    def answer(handler: BaseHTTPRequestHandler, __: bytes) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        try:
-            for _ in range(300):
-                handler.wfile.write(b"0")
-                time.sleep(0.01)
-        except OSError:
-            pass
+    sent_all: list[bytes] = []
 
-    with answering(answer) as url:
-        assert refusal(authority, url, seconds=0.3) == "timestamp.unreachable"
+    def dripping(beginning: bytes) -> Callable[[BaseHTTPRequestHandler, bytes], None]:
+        def answer(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+            with suppress(OSError):
+                handler.wfile.write(beginning)
+                for _count in range(300):
+                    handler.wfile.write(b"0")
+                    time.sleep(0.01)
+                sent_all.append(beginning)
+
+        return answer
+
+    for beginning in (b"HTTP/1.0 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nX-Long: "):
+        with answering(dripping(beginning)) as url:
+            assert refusal(authority, url, seconds=0.3) == "timestamp.unreachable"
+    assert sent_all == []
 
 
 def test_errors_redirects_and_silence_are_unreachable(authority: Authority) -> None:
