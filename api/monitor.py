@@ -62,8 +62,6 @@ class Watch:
         shown = self.log.checkpoint()
         try:
             watched, checkpoint, news = self._moved(watched, shown)
-            # Saved before anything is told: a monitor that was killed in between must not believe a fork later.
-            self.folder.save(watched)
             watched = self._compared(watched)
         except InconsistentLogError as error:
             self.folder.keep(error)
@@ -81,6 +79,8 @@ class Watch:
         try:
             checkpoint, news = observe(watched.note, shown, self.key, self.log.read)
         except DamagedLogError as error:
+            # It is signed, and cannot be judged now: who shows a fork beside wrong tiles must not get it forgotten.
+            self._save(watched, watched.postponed([shown]))
             # A log that lost its end has lost the tiles that would prove that its beginning is still the same.
             self._refuse_smaller(watched, shown, error)
             raise
@@ -88,7 +88,14 @@ class Watch:
             self._refuse_smaller(watched, shown, None)
         if news is News.SAME:
             return watched, checkpoint, news
-        return replace(watched, note=shown, changed_at=self.clock.now_us()), checkpoint, news
+        # Saved before anything is told: a monitor that was killed in between must not believe a fork later.
+        moved = self._save(watched, replace(watched, note=shown, changed_at=self.clock.now_us()))
+        return moved, checkpoint, news
+
+    def _save(self, before: Watched, after: Watched) -> Watched:
+        if after != before:
+            self.folder.save(after)
+        return after
 
     def _refuse_smaller(self, watched: Watched, shown: bytes, cause: DamagedLogError | None) -> None:
         if watched.note is None:
@@ -101,12 +108,12 @@ class Watch:
             ) from cause
 
     def _compared(self, watched: Watched) -> Watched:
-        """Compare what witnesses have cosigned with what the log shows here."""
+        """Compare what witnesses have cosigned, and what was undecided before, with what the log shows now."""
         notes = [witness.witnessed_checkpoint(self.key.name) for witness in self.witnesses]
-        compared = watched.seen_elsewhere(notes, self.key, self.log.read)
-        if compared != watched:
-            self.folder.save(compared)
-        return compared
+        for note in notes:
+            open_checkpoint(note, self.key)
+        watched = self._save(watched, watched.postponed(notes))
+        return self._save(watched, watched.compared(self.key, self.log.read))
 
     def _followed(
         self, watched: Watched, checkpoint: Checkpoint, progress: Callable[[int, int], None]

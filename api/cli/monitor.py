@@ -107,8 +107,8 @@ def _keep_looking(watch: Watch, every: float, *, json: bool) -> None:
                 _line({"problem": {"code": error.code, "message": error.message}})
             else:
                 report(error, json=False)
-            if isinstance(error, UnavailableError):
-                pause = max(every, min(2 * pause, _LONGEST_PAUSE))
+            away = isinstance(error, UnavailableError)
+            pause = max(every, min(2 * pause, _LONGEST_PAUSE)) if away else every
         time.sleep(pause)
 
 

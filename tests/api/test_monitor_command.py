@@ -180,6 +180,21 @@ def test_wrong_tiles_are_told_from_a_fork(run: Run, log: GrowingLog, served: Ser
     assert run(*once(served, "--json")).json["news"] == "grew"
 
 
+@pytest.mark.parametrize("size", [20, 40])
+def test_a_fork_beside_wrong_tiles_is_not_forgotten(
+    run: Run, log: GrowingLog, served: Served, tmp_path: Path, size: int
+) -> None:
+    log.grow(30)
+    assert run(*once(served)).code == 0
+    forked = (fork(log.folder, tmp_path / "fork", size, 10) / "checkpoint").read_bytes()
+    served.answer = lambda path: forked if path == "checkpoint" else (log.folder / "nothing").read_bytes()
+    assert run(*once(served)).code == 1
+    served.answer = None
+    log.grow(50)
+    ran = run(*once(served, "--json"))
+    assert (ran.code, ran.json["inconsistent"]["shown"]) == (1, forked.decode())
+
+
 def test_an_entry_that_is_not_its_leaf_is_found_only_when_entries_are_read(
     run: Run, log: GrowingLog, served: Served
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -18,7 +17,7 @@ from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile
 from traceability.notary.monitor import (
-    MAX_AHEAD,
+    MAX_UNDECIDED,
     Followed,
     InconsistentLogError,
     News,
@@ -199,30 +198,34 @@ def test_entries_whose_leaves_agree_and_whose_root_is_another_are_refused() -> N
         followed(Frontier(), shown, files)
 
 
-def watched(size: int, ahead: Sequence[bytes] = ()) -> Watched:
-    return Watched(KEY.verifier.text, note(tiles(size)[0]), 1, ahead=tuple(ahead))
+def watched(size: int, *undecided: bytes) -> Watched:
+    return Watched(KEY.verifier.text, note(tiles(size)[0]), 1).postponed(undecided)
+
+
+def compared(state: Watched, files: Files) -> Watched:
+    return state.compared(KEY.verifier, reader(files))
 
 
 def test_what_witnesses_have_seen_is_compared_once_the_log_is_that_far() -> None:
     _, files = tiles(20)
-    early = watched(10).seen_elsewhere([note(tiles(5)[0]), note(tiles(15)[0])], KEY.verifier, reader(tiles(10)[1]))
-    assert early.ahead == (note(tiles(15)[0]),)
+    early = compared(watched(10, note(tiles(5)[0]), note(tiles(15)[0])), tiles(10)[1])
+    assert early.undecided == (note(tiles(15)[0]),)
     assert Watched.parse(early.encode()) == early
-    later = replace(early, note=note(tiles(20)[0]))
-    assert later.seen_elsewhere([], KEY.verifier, reader(files)).ahead == ()
+    assert compared(replace(early, note=note(tiles(20)[0])), files).undecided == ()
     # A witness that was shown another history than we are: found when ours has as many entries.
-    split = watched(10).seen_elsewhere([note(tiles(15, 12)[0])], KEY.verifier, reader(tiles(10)[1]))
+    split = compared(watched(10, note(tiles(15, 12)[0])), tiles(10)[1])
     with pytest.raises(InconsistentLogError) as caught:
-        replace(split, note=note(tiles(20)[0])).seen_elsewhere([], KEY.verifier, reader(files))
+        compared(replace(split, note=note(tiles(20)[0])), files)
     assert caught.value.shown == note(tiles(15, 12)[0])
     with pytest.raises(InconsistentLogError):
-        watched(10).seen_elsewhere([note(tiles(5, 2)[0])], KEY.verifier, reader(tiles(10)[1]))
+        compared(watched(10, note(tiles(5, 2)[0])), tiles(10)[1])
+    nothing_seen = Watched(KEY.verifier.text).postponed([note(tiles(15)[0])])
+    assert compared(nothing_seen, {}) == nothing_seen
 
 
-def test_what_is_ahead_is_kept_once_and_not_without_end() -> None:
-    notes = [note(Checkpoint(ORIGIN, size, bytes(32))) for size in range(11, 11 + MAX_AHEAD + 5)]
-    found = watched(10).seen_elsewhere([*notes, *notes], KEY.verifier, reader({}))
-    assert found.ahead == tuple(notes[5:])
+def test_what_is_undecided_is_kept_once_and_not_without_end() -> None:
+    notes = [note(Checkpoint(ORIGIN, size, bytes(32))) for size in range(11, 11 + MAX_UNDECIDED + 5)]
+    assert compared(watched(10, *notes, *notes), {}).undecided == tuple(notes[5:])
 
 
 @given(st.integers(0, 10), st.integers(0, 2**63 - 1), st.booleans())

@@ -23,7 +23,7 @@ from traceability.notary.note import VerifierKey
 from traceability.notary.tiles import ENTRIES, WIDTH, Tile, encode_bundle, encode_hashes, tile_of
 from traceability.notary.tree import TiledTree
 
-MAX_AHEAD: Final = 100
+MAX_UNDECIDED: Final = 100
 _VERSION: Final = "trace-monitor/1"
 _CHUNK: Final = 64  # bundles that are read at once: memory is bounded by it
 
@@ -133,29 +133,33 @@ class Followed:
 class Watched:
     """What a monitor remembers of a log: the last checkpoint as it came, and when (µs UTC) it was new.
 
-    `ahead` are checkpoints of larger trees that others have seen: each is compared once the log has grown that far.
+    `undecided` are checkpoints that the log signed and that could not be compared yet: a witness has seen them ahead of
+    us, or the tiles beside them were wrong. Each is compared as soon as that is possible, so none is forgotten.
     """
 
     vkey: str
     note: bytes | None = None
     changed_at: int = 0
     followed: Followed = Followed()
-    ahead: tuple[bytes, ...] = ()
+    undecided: tuple[bytes, ...] = ()
 
-    def seen_elsewhere(self, notes: Iterable[bytes], key: VerifierKey, read: ReadTile) -> Watched:
-        """Compare checkpoints that witnesses show with the last one seen; raises what `observe` does.
+    def postponed(self, notes: Iterable[bytes]) -> Self:
+        """Keep checkpoints to be compared later; those that say the same are kept once, and not more than some."""
+        return replace(self, undecided=tuple(dict.fromkeys((*self.undecided, *notes)))[-MAX_UNDECIDED:])
+
+    def compared(self, key: VerifierKey, read: ReadTile) -> Self:
+        """Compare what is undecided with the last checkpoint seen; raises what `observe` does.
 
         One of a larger tree proves nothing yet, since witnesses see a checkpoint before it is published. It is kept.
         """
-        size = 0 if self.note is None else open_checkpoint(self.note, key)[0].size
-        ahead: dict[tuple[int, bytes], bytes] = {}
-        for note in (*self.ahead, *notes):
-            checkpoint, _ = open_checkpoint(note, key)
-            if checkpoint.size > size or self.note is None:
-                ahead[checkpoint.size, checkpoint.root] = note
+        size = -1 if self.note is None else open_checkpoint(self.note, key)[0].size
+        left = []
+        for note in self.undecided:
+            if open_checkpoint(note, key)[0].size > size:
+                left.append(note)
             else:
                 observe(self.note, note, key, read)
-        return replace(self, ahead=tuple(ahead.values())[-MAX_AHEAD:])
+        return replace(self, undecided=tuple(left))
 
     def encode(self) -> bytes:
         """Return it as it is stored."""
@@ -165,7 +169,7 @@ class Watched:
             "note": None if self.note is None else self.note.decode(),
             "changed_at": self.changed_at,
             "followed": {"size": self.followed.size, "root": self.followed.root.hex()},
-            "ahead": [note.decode() for note in self.ahead],
+            "undecided": [note.decode() for note in self.undecided],
         }
         return json.dumps(members, indent=1).encode()
 
@@ -181,7 +185,7 @@ class Watched:
                 None if note is None else note.encode(),
                 number_of(str(members["changed_at"]), "the time"),
                 Followed(size, root),
-                tuple(one.encode() for one in members["ahead"]),
+                tuple(one.encode() for one in members["undecided"]),
             )
             known = members["v"] == _VERSION
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, VerificationError) as error:
