@@ -32,7 +32,8 @@ class Integrator:
 
     A database or disk that fails is tried again, and so are witnesses, after longer and longer pauses. A log that was
     rolled back or damaged is not, nor after an error that nobody expected: nothing is signed, and `problem` says why
-    until the server is started again.
+    until the server is started again. `leads` tells others in this process whether it is the one of all that
+    integrates.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -45,6 +46,7 @@ class Integrator:
         """To be set when something was recorded, so that it is integrated now and not at the next poll."""
         self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
+        self.leads = False
 
     def start(self) -> None:
         """Begin."""
@@ -83,8 +85,12 @@ class Integrator:
         database, log = writable_log(self._engine)
         with database.leadership() as leads:
             if leads:
-                self._record_all()
-                self._integrate(database, log)
+                self.leads = True
+                try:
+                    self._record_all()
+                    self._integrate(database, log)
+                finally:
+                    self.leads = False
                 return
             self.problem = None
         self._stopping.wait(FOLLOW_SECONDS)

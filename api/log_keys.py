@@ -43,7 +43,7 @@ def signer_of(settings: Settings, identity: LogIdentity) -> Signer:
     path = key_path(settings, identity.name)
     if not path.exists():
         raise _missing(identity.name, str(path))
-    return read_key(path, _passphrase(settings))
+    return read_key(path, passphrase(settings))
 
 
 def new_key(settings: Settings, entropy: Entropy, *, log: str, origin: str | None, fallback: str) -> SigningKey:
@@ -56,7 +56,7 @@ def new_key(settings: Settings, entropy: Entropy, *, log: str, origin: str | Non
         if origin in (None, key.name):
             return key
     try:
-        return signing_key(key_path(settings, log), origin or fallback, entropy, _passphrase(settings))
+        return signing_key(key_path(settings, log), origin or fallback, entropy, passphrase(settings))
     except VerificationError as error:
         raise InvalidInputError(f"This cannot be an origin: {error.message}", code="log.origin") from error
 
@@ -67,7 +67,7 @@ def with_ml_dsa(settings: Settings, entropy: Entropy, log: str, own: Signer) -> 
     Raises `UnavailableError` (`log.key_file`), also where ML-DSA is not available.
     """
     path = key_path(settings, log).with_suffix(".ml-dsa.key")
-    return TwoSigners(own, ml_dsa_key(path, own.verifier.name, entropy, _passphrase(settings)))
+    return TwoSigners(own, ml_dsa_key(path, own.verifier.name, entropy, passphrase(settings)))
 
 
 def environment_keys(settings: Settings) -> list[SigningKey]:
@@ -83,7 +83,8 @@ def environment_keys(settings: Settings) -> list[SigningKey]:
         ) from None
 
 
-def _passphrase(settings: Settings) -> str | None:
+def passphrase(settings: Settings) -> str | None:
+    """Return what key files are encrypted with, None when they are not."""
     return None if settings.log_key_passphrase is None else settings.log_key_passphrase.get_secret_value()
 
 

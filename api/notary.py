@@ -29,7 +29,7 @@ from traceability.notary.log import Log, check_not_ahead, prove
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import Signer
 from traceability.notary.proof import LogProof
-from traceability.notary.receipt import open_event
+from traceability.notary.receipt import Opening, open_event
 
 DEFAULT_HOST: Final = "traceability.local"
 MEDIA_TYPE: Final = "text/plain; charset=utf-8"
@@ -287,19 +287,36 @@ def integrate_all(engine: Engine) -> Checkpoint:
 def receipt(engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str] = ()) -> LogProof:
     """Build the receipt that `reader` may have of an event: all that it may see, or of `what` only the named items.
 
+    Raises what `opened_leaf` does, and `NotPublishedError`.
+    """
+    log, index, opening = opened_leaf(engine, event_id, reader, items)
+    return prove(log.tiles, log.key, index, opening)
+
+
+def opened_leaf(
+    engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str] = ()
+) -> tuple[PublishedLog, int, Opening]:
+    """Return the log that an event is in, its leaf index, and the opening that `reader` may have of it.
+
     Raises `NotFoundError` (`ledger.unknown_event`) when there is no such event or the reader may not know of it,
-    `NotFoundError` (`log.no_such_item`) when it shows the reader none of the items, `IdentifierError`, and
-    `NotPublishedError`.
+    `NotFoundError` (`log.no_such_item`) when it shows the reader none of the items, and `IdentifierError`.
     """
     asked = {read_code(item).uri for item in items}
     record = engine.ledger.record_of(event_id)
     if record is None:
         raise _no_event()
-    return receipt_of(engine, record, reader, asked)
+    return _opened(engine, record, reader, asked)
 
 
 def receipt_of(engine: Engine, record: Record, reader: Reader, asked: Collection[str] = ()) -> LogProof:
     """Build the receipt of a record as `receipt` does; `asked` are canonical identifiers."""
+    log, index, opening = _opened(engine, record, reader, asked)
+    return prove(log.tiles, log.key, index, opening)
+
+
+def _opened(
+    engine: Engine, record: Record, reader: Reader, asked: Collection[str]
+) -> tuple[PublishedLog, int, Opening]:
     event, parts = record.event, record.event.parts
     extent = reader.extent(engine.rules.indexer(parts).visibility)
     if extent is None:
@@ -318,7 +335,7 @@ def receipt_of(engine: Engine, record: Record, reader: Reader, asked: Collection
         event.event_id, event.recorded_at, parts, event.salt, event.personal_salt, extent=extent, items=shown
     )
     log = log_holding(engine, record.position)
-    return prove(log.tiles, log.key, record.position - log.database.identity.first_position, opening)
+    return log, record.position - log.database.identity.first_position, opening
 
 
 def _no_event() -> NotFoundError:

@@ -76,6 +76,17 @@ class Settings(BaseSettings):
     witness_timeout_ms: int = Field(
         default=1000, ge=10, le=60_000, description="How long witnesses may take to cosign a checkpoint."
     )
+    timestamp_url: str | None = Field(
+        default=None, description="Time-stamping authority (RFC 3161) that is asked for timestamps of checkpoints."
+    )
+    timestamp_roots: Path | None = Field(
+        default=None, description="PEM file of the certificates that the authority's must lead up to."
+    )
+    timestamp_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        description="How often the server asks for one while the log grows; unset: only when told to.",
+    )
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
     operator: _OrganisationName = Field(
@@ -130,6 +141,14 @@ class Settings(BaseSettings):
         # An archive lies there twice, packed and unpacked.
         if self.spool_max_bytes < 2 * self.capture_max_bytes:
             raise ValueError("TRACEABILITY_SPOOL_MAX_BYTES must be at least twice TRACEABILITY_CAPTURE_MAX_BYTES")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_timestamps_that_nobody_could_check(self) -> Self:
+        if self.timestamp_seconds is not None and (self.timestamp_url is None or self.timestamp_roots is None):
+            raise ValueError(
+                "TRACEABILITY_TIMESTAMP_SECONDS needs TRACEABILITY_TIMESTAMP_URL and TRACEABILITY_TIMESTAMP_ROOTS"
+            )
         return self
 
     @model_validator(mode="after")

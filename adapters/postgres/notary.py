@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from adapters.postgres.timestamps import PostgresTimestamps
 from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.encoding import MAX_NUMBER
@@ -99,6 +100,11 @@ class PostgresLog:
     def ids(self) -> tuple[int, int]:
         """The numbers of its ledger and of itself, with which another process finds it."""
         return self._ledger_id, self.log_id
+
+    @property
+    def timestamps(self) -> PostgresTimestamps:
+        """What authorities outside said of its checkpoints."""
+        return PostgresTimestamps(self._pool, self._ledger_id, self.log_id)
 
     @contextlib.contextmanager
     def leadership(self) -> Iterator[bool]:

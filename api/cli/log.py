@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from adapters.signing.receipts import public_pem
 from api import collector
 from api.cli.context import (
     JSON,
@@ -21,8 +22,14 @@ from api.cli.context import (
     print_json,
 )
 from api.cli.fsck import fsck
+from api.cli.monitor import monitor
+from api.cli.other_proofs import CoseFile, CoseKeyFile, RootsFile, TimestampFile, other_proofs, print_cose
+from api.cli.timestamp import timestamp, timestamps
+from api.cose import cose_key as public_cose_key
+from api.cose import cose_receipt
 from api.notary import integrate_all, published_log, receipt
 from api.policy import verifiers_policy
+from api.timestamps import stamped_receipt
 from traceability.errors import NotFoundError
 from traceability.ledger.store import Ledger
 from traceability.notary.errors import NotPublishedError, VerificationError
@@ -37,6 +44,9 @@ _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
 app = group("log", "The Merkle log: integrate, prove, verify, check.")
 app.command()(fsck)
+app.command()(timestamps)
+app.command()(timestamp)
+app.command()(monitor)
 
 
 @app.command()
@@ -65,12 +75,23 @@ def checkpoint(*, name: LogName = None, ledger: LedgerName = None, as_: As = Non
 
 
 @app.command()
-def key(*, name: LogName = None, ledger: LedgerName = None, as_: As = None, json: JSON = False) -> None:
+def key(
+    *,
+    cose: Annotated[bool, typer.Option("--cose", help="The key of its COSE receipts, in PEM.")] = False,
+    name: LogName = None,
+    ledger: LedgerName = None,
+    as_: As = None,
+    json: JSON = False,
+) -> None:
     """Print the log's public key, with which anyone verifies its receipts."""
     with opened(ledger, as_) as engine:
         identity = published_log(engine, name).database.identity
+        pem = public_pem(public_cose_key(engine, identity.name)) if cose else None
     if json:
-        print_json({"name": identity.name, "origin": identity.origin, "vkey": identity.vkey})
+        names = {"name": identity.name, "origin": identity.origin}
+        print_json({**names, "vkey": identity.vkey} if pem is None else {**names, "cose_key": pem})
+    elif pem is not None:
+        typer.echo(pem, nl=False)
     else:
         typer.echo(identity.vkey)
 
@@ -97,6 +118,15 @@ def prove(
     item: Annotated[
         list[str] | None, typer.Option("--item", metavar="ID", help="Open only this item; may be repeated.")
     ] = None,
+    stamp: Annotated[
+        Path | None,
+        typer.Option(
+            "--timestamp", metavar="FILE", help="Prove it under the first stamped checkpoint; write the timestamp here."
+        ),
+    ] = None,
+    cose: Annotated[
+        bool, typer.Option("--cose", help="Print a COSE receipt (RFC 9942) instead: binary, and opens nothing.")
+    ] = False,
     ledger: LedgerName = None,
     as_: As = None,
     json: JSON = False,
@@ -105,10 +135,19 @@ def prove(
 
     Example: `traceability log prove 019ca877-0c1b-7000-8000-000000000001 > pack.tlog-proof`
     """
+    if cose and (stamp is not None or item):
+        raise typer.BadParameter("--cose goes with neither --item nor --timestamp", param_hint="--cose")
     with opened(ledger, as_) as engine:
         event_id = _event_id(engine.ledger, event)
         reader = engine.organisations.reader(engine.settings.organisation)
-        proof = receipt(engine, event_id, reader, item or ())
+        if cose:
+            print_cose(event_id, cose_receipt(engine, event_id, reader), json=json)
+            return
+        if stamp is None:
+            proof = receipt(engine, event_id, reader, item or ())
+        else:
+            proof, stored = stamped_receipt(engine, event_id, reader, item or ())
+            stamp.write_bytes(stored.response)
     if json:
         print_json({"event_id": event_id, "index": proof.index, "receipt": proof.text()})
     else:
@@ -128,11 +167,17 @@ def verify(
     policy: Annotated[
         Path | None, typer.Option("--policy", metavar="FILE", help="Logs, witnesses and quorum (C2SP tlog-policy).")
     ] = None,
+    stamp: TimestampFile = None,
+    roots: RootsFile = None,
+    cose: CoseFile = None,
+    cose_key: CoseKeyFile = None,
     json: JSON = False,
 ) -> None:
     """Check a receipt or a bundle with the log's public key, or a policy, alone; exit 1 if it does not hold.
 
-    With a policy, its quorum of witnesses must have signed the checkpoint. Needs no database and no network;
+    With a policy, its quorum of witnesses must have signed the checkpoint. With `--timestamp` and `--roots` it is also
+    told when, at the latest, an authority saw the checkpoint of a receipt; with `--cose` and `--cose-key` a COSE
+    receipt of the same event is checked too. Needs no database and no network; without these four
     `python -m traceability.notary.verify` is the same without this program's dependencies.
 
     For example:
@@ -158,10 +203,12 @@ def verify(
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
     with collector.paused():
         verified = check(data, trust)
+    others = list(other_proofs(data, verified, timestamp=stamp, roots=roots, cose=cose, cose_key=cose_key))
     if json:
-        print_json(_bundle_data(verified) if isinstance(verified, VerifiedBundle) else _receipt_data(verified))
+        told = _bundle_data(verified) if isinstance(verified, VerifiedBundle) else _receipt_data(verified)
+        print_json(told | {other.name: other.members for other in others})
     else:
-        typer.echo("\n".join(verified.lines()))
+        typer.echo("\n".join([*verified.lines(), *(other.line for other in others)]))
 
 
 def _event_id(ledger: Ledger, text: str) -> UUID:

@@ -14,6 +14,7 @@ from api.cli.context import JSON, LedgerName, note, print_json, settings_for
 from api.integrator import integrating
 from api.logging import configure_logging
 from api.readiness import unreadiness
+from api.timestamps import timestamping
 from api.wiring import open_engine
 from traceability.errors import UnavailableError
 
@@ -52,6 +53,7 @@ def serve(
         closing(listen(settings.host, settings.port)) as listener,
         open_engine(settings) as engine,
         integrating(engine) as integrator,
+        timestamping(engine, integrator),
         capturing(engine) as runner,
     ):
         url = address_of(listener)

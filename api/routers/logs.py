@@ -16,19 +16,24 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from adapters.tiles import FileTileStore
+from api.cose import cose_key, cose_receipt
 from api.log_names import LogNames
 from api.notary import MEDIA_TYPE, LogState, PublishedLog, published_log, published_logs, receipt, tiles_of
 from api.policy import verifiers_policy
 from api.security import EngineDep, ReaderDep
+from api.web.negotiation import preferred
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.notary.chain import abandoned_size
+from traceability.notary.cose import MEDIA_TYPE as COSE_RECEIPT
 from traceability.notary.errors import NotPublishedError, VerificationError
 from traceability.notary.log import tile_reader
 from traceability.notary.tiles import ENTRIES, Tile
 
 router = APIRouter(tags=["logs"])
 
+COSE: Final = "application/cose"
+_RECEIPTS: Final = ("text/plain", COSE_RECEIPT, COSE)
 _OPEN: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 _CHECKPOINT_HEADERS: Final = {**_OPEN, "Cache-Control": "public, max-age=2"}
 _TILE_HEADERS: Final = {**_OPEN, "Cache-Control": "public, max-age=31536000, immutable"}
@@ -110,10 +115,18 @@ def tile(
     return Response(content, media_type="application/octet-stream", headers=headers)
 
 
+@router.get("/logs/{name}/cose-key", summary="The key of its COSE receipts", response_class=Response)
+def receipt_key(request: Request, engine: EngineDep, name: str) -> Response:
+    """Return the public key of the log's COSE receipts as a COSE_Key (RFC 9052 §7); it is not the log's own key."""
+    _tiles(request, engine, name)
+    return Response(cose_key(engine, name).cose_key(), media_type="application/cose-key", headers=_CHECKPOINT_HEADERS)
+
+
 @router.get(
     "/provenance/events/{event_id}/receipt",
     summary="Prove that an event is in the log",
     response_class=PlainTextResponse,
+    responses={200: {"content": {COSE_RECEIPT: {"schema": {"type": "string", "format": "binary"}}}}},
     tags=["provenance"],
 )
 def event_receipt(
@@ -124,12 +137,21 @@ def event_receipt(
         list[Annotated[str, Field(max_length=500)]] | None,
         Query(max_length=1000, description="Open of the event's items only these; GS1 Digital Link or URN."),
     ] = None,
+    accept: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return a proof that the event is in the log, with the parts open that you may see (C2SP tlog-proof).
 
     It needs no server afterwards: `python -m traceability.notary.verify` checks it with the log's key. An event that
     was recorded a moment ago is not published yet: 503 with `Retry-After`.
+
+    With `Accept: application/scitt-receipt+cose` (or `application/cose`) it is a COSE receipt (RFC 9942), which opens
+    nothing of the event.
     """
+    kind = preferred(accept, _RECEIPTS)
+    if kind in (COSE_RECEIPT, COSE):
+        name = f'attachment; filename="{event_id}.receipt"'
+        content = cose_receipt(engine, event_id, reader)
+        return Response(content, media_type=kind, headers={"Content-Disposition": name})
     text = receipt(engine, event_id, reader, item or ()).text()
     name = f'attachment; filename="{event_id}.tlog-proof"'
     return Response(text, media_type=MEDIA_TYPE, headers={"Content-Disposition": name})

@@ -68,6 +68,7 @@ ROUTES = {
         f"{method} /logs/{{name}}/tile/{{path:path}}": Expected(404, 404, 404, 404, path="/logs/main/tile/0/000")
         for method in ("GET", "HEAD")
     },
+    "GET /logs/{name}/cose-key": replace(OPEN, path="/logs/main/cose-key"),
     "GET /provenance/items/{id:path}": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/items/01/09521234000013/21/1001"
     ),

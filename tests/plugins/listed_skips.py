@@ -41,6 +41,7 @@ CONDITIONS: Mapping[str, Callable[[], bool]] = {
     "no-mounts": _mounts_nothing,
     "no-cluster": lambda: not os.environ.get("TRACEABILITY_CITUS_URL"),
     "no-chromium": lambda: shutil.which("chromium") is None,
+    "no-openssl": lambda: shutil.which("openssl") is None,
     "no-go": lambda: shutil.which("go") is None or not SUMDB.is_dir(),
 }
 

@@ -192,13 +192,14 @@ def tile_reader(tiles: TileStore) -> ReadTile:
     return read
 
 
-def prove(tiles: TileStore, key: VerifierKey, index: int, opening: Opening) -> LogProof:
+def prove(tiles: TileStore, key: VerifierKey, index: int, opening: Opening, published: bytes | None = None) -> LogProof:
     """Build the receipt of leaf `index` from the published files alone.
 
+    `published` is the checkpoint to prove against, one that was served before; unset, the one that is served now.
     Raises `NotPublishedError` when no published checkpoint covers the leaf yet, `DamagedLogError` when the files do
     not prove what they should: a receipt that does not verify is never handed out.
     """
-    published = tiles.checkpoint()
+    published = published or tiles.checkpoint()
     if published is None:
         raise NotPublishedError("nothing of this log is published yet")
     try:

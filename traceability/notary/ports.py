@@ -59,6 +59,19 @@ class Cosignature:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredTimestamp:
+    """A time-stamp response (RFC 3161) over the checkpoint of `size` leaves, byte for byte.
+
+    `authority` is the address that was asked, `received_at` our clock at the time of the answer (µs UTC).
+    """
+
+    size: int
+    authority: str
+    received_at: int
+    response: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SequencedEntry:
     """A leaf as the ledger stores it: the 57 bytes of its entry, and the hash that the append computed."""
 

@@ -22,6 +22,12 @@ class TiledTree:
         """Return the tree hash."""
         return self._range(0, self.size)
 
+    def prefix_root(self, size: int) -> bytes:
+        """Return the tree hash of the first `size` leaves."""
+        if not 0 <= size <= self.size:
+            raise IndexError(size)
+        return self._range(0, size)
+
     def inclusion_path(self, index: int) -> list[bytes]:
         """Return the audit path of a leaf, from its sibling to the root's child."""
         if not 0 <= index < self.size:

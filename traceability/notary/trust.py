@@ -13,13 +13,14 @@ from traceability.notary.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class TrustedCheckpoint:
-    """A checkpoint that a trusted key signed.
+    """A checkpoint that a trusted `key` signed.
 
     `cosignatures` are the names of the trusted witnesses that signed it too, with the POSIX seconds at which each says
     it did; `quorum` tells whether a policy asked for some of them, and got them.
     """
 
     checkpoint: Checkpoint
+    key: VerifierKey
     cosignatures: tuple[tuple[str, int], ...]
     quorum: bool = False
 
@@ -80,7 +81,8 @@ class Trust:
                 code="log.quorum",
             )
         quorum = self.policy is not None and self.policy.quorum != "none"
-        return TrustedCheckpoint(checkpoint, tuple((witness.name, seconds) for witness, seconds in cosigned), quorum)
+        signed = tuple((witness.name, seconds) for witness, seconds in cosigned)
+        return TrustedCheckpoint(checkpoint, signer, signed, quorum)
 
 
 def _signers(policy: Policy, signed: Mapping[VerifierKey, int]) -> str:
