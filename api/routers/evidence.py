@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from api.backlog import KeepingUp
 from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register
 from api.notary import MEDIA_TYPE
 from api.security import CaptureDep, EngineDep, ReaderDep
@@ -64,6 +65,7 @@ async def register_evidence(
     response: Response,
     engine: EngineDep,
     caller: CaptureDep,
+    _: KeepingUp,
     statement: Annotated[str | None, Query(min_length=1, max_length=MAX_STATEMENT)] = None,
 ) -> EvidenceOut:
     """Take a digest as JSON, or any other file as it is: it is hashed while it arrives, and not kept.
