@@ -136,6 +136,15 @@ def reader_named(header: ExportHeader, organisation: str | None) -> Reader:
     )
 
 
+def require_first(header: ExportHeader) -> None:
+    """Raise `InvalidInputError` (`audit.not_first`) for the export of a log that does not begin its ledger."""
+    if header.first_position != 1:
+        raise InvalidInputError(
+            f"This log begins at position {header.first_position}: what came before it is not in the export",
+            code="audit.not_first",
+        )
+
+
 class ItemQuestion(BaseModel):
     """What `GET /provenance/items/{item}` asks."""
 
@@ -193,6 +202,7 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
     `known_at` and the size of the published tree are those of the answer that it is to be compared with, else those of
     the export. Raises as the HTTP interface does.
     """
+    require_first(events.header)
     trees = _trees(events.header, answer)
     asked = question.trace if isinstance(question, TraceQuestion) else question
     known_at = asked.known_at

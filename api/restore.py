@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from adapters.postgres.notary import find_log
 from adapters.postgres.restore import Restored, restore
+from api.audit import require_first
 from api.log_keys import environment_keys, key_path, new_key
 from api.notary import DEFAULT_HOST
 from api.wiring import INDEXER, Engine
@@ -49,11 +50,7 @@ def restore_ledger(
     erasure of another event than the one at its position, and what `restore` raises.
     """
     header = export.header
-    if header.first_position != 1:
-        raise InvalidInputError(
-            f"This log begins at position {header.first_position}: what came before it is not in the export",
-            code="audit.not_first",
-        )
+    require_first(header)
     _require_other_origin(engine, header)
     PersonalMembers(header.personal)  # refuses what could match nothing
     listed = {erasure.position: erasure for erasure in known if erasure.position <= header.size}
