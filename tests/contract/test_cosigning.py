@@ -20,13 +20,13 @@ from tests.support.crashes import Crash, Crashing
 from tests.support.logs import KEY, MadeUpLog, StoppedClock, stored_event
 from tests.support.witnesses import WITNESS_KEYS, policy_text, witness_settings
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
-from traceability.notary.cosigning import UnmetQuorumError, Witnesses
+from traceability.notary.cosigning import ConsistencyPath, UnmetQuorumError, WitnessAnswer, Witnesses
 from traceability.notary.errors import RolledBackError
 from traceability.notary.fsck import check_database, check_files
 from traceability.notary.log import Log, prove
 from traceability.notary.note import CosigningKey, VerifierKey
-from traceability.notary.policy import Policy
-from traceability.notary.ports import Cosignature
+from traceability.notary.policy import Policy, PolicyWitness
+from traceability.notary.ports import Cosignature, SignedCheckpoint
 from traceability.notary.receipt import open_event
 from traceability.notary.trust import Trust
 from traceability.notary.verify import VerifiedReceipt, verify
@@ -196,6 +196,33 @@ def test_a_witness_that_goes_ahead_of_a_running_log_stops_it(make: Make) -> None
     behind.grow(7)
     with pytest.raises(RolledBackError, match="9 leaves"):
         log.integrate()
+
+
+class Liar:
+    """The first witness says that it has cosigned a tree that nobody signed."""
+
+    def __init__(self, witnesses: Witnesses) -> None:
+        self._witnesses = witnesses
+        self.policy = witnesses.policy
+        self.latest = witnesses.latest
+
+    def ask(
+        self, witnesses: Sequence[PolicyWitness], signed: SignedCheckpoint, proof: ConsistencyPath
+    ) -> Sequence[WitnessAnswer]:
+        first, *others = witnesses
+        return [WitnessAnswer(first, ahead=10**9, reason="409"), *self._witnesses.ask(others, signed, proof)]
+
+
+def test_a_witness_that_only_says_that_it_is_ahead_does_not_stop_the_log(make: Make) -> None:
+    made_up = MadeUpLog(witnesses=Liar(make("any")))
+    made_up.grow(5)
+    made_up.integrate()
+    assert served(made_up)[1] == {COSIGNERS[1]}
+    made_up.witnesses = Liar(make("all"))
+    made_up.grow(9)
+    with pytest.raises(UnmetQuorumError, match="409"):
+        made_up.integrate()
+    assert served(made_up)[0].size == 5
 
 
 def test_a_fork_is_refused_and_the_quorum_is_not_met(make: Make) -> None:

@@ -27,7 +27,7 @@ class UnmetQuorumError(UnavailableError):
 class WitnessAnswer:
     """What came of asking a witness: a cosignature that verifies, or the reason why there is none.
 
-    `ahead` is the size that the witness says it has cosigned, when that is beyond the checkpoint.
+    `ahead` is the size that the witness says it has cosigned, when that is beyond the checkpoint. Nobody signed that.
     """
 
     witness: PolicyWitness
@@ -75,7 +75,8 @@ def cosigned_note(witnesses: Witnesses, database: LogDatabase, signed: SignedChe
     """Return the note with the cosignatures that the policy asks for, after its own, in the policy's order.
 
     Those that are had already are not asked for again, and what comes is stored before it is used. Raises
-    `UnmetQuorumError`, and `RolledBackError` when a witness has cosigned more than was ever signed here.
+    `UnmetQuorumError`, and `RolledBackError` when a witness says that it has cosigned more than was ever signed here,
+    and shows it: without our signature under it, a witness that lies could stop the log.
     """
     policy, size = witnesses.policy, signed.checkpoint.size
     text, _ = split_note(signed.note.encode())
@@ -85,7 +86,8 @@ def cosigned_note(witnesses: Witnesses, database: LogDatabase, signed: SignedChe
     new = {answer.witness.key: answer.cosignature.line() for answer in answers if answer.cosignature}
     if new:
         database.keep_cosignatures(size, [Cosignature(key.text, line) for key, line in new.items()])
-    _check_not_behind(answers, database)
+    if any(answer.ahead is not None for answer in answers):
+        check_not_ahead_of_witnesses(witnesses, database, VerifierKey.parse(database.identity.vkey))
     lines = {**had, **new}
     if not policy.satisfied_by(lines):
         raise UnmetQuorumError(
@@ -119,14 +121,6 @@ def cosignature_in(lines: str, text: str, key: VerifierKey) -> Signature | None:
             good = body == text and key.timestamp(signature) and key.accepts(text, signature)
             return signature if good else None
     return None
-
-
-def _check_not_behind(answers: Sequence[WitnessAnswer], database: LogDatabase) -> None:
-    for answer in answers:
-        if answer.ahead is not None:
-            last = database.last_signed()
-            if last is None or answer.ahead > last.checkpoint.size:
-                raise _rolled_back(answer.witness, answer.ahead, database)
 
 
 def _rolled_back(witness: PolicyWitness, size: int, database: LogDatabase) -> RolledBackError:
