@@ -6,6 +6,7 @@ A backup is a folder:
     postgres/      a base backup of the server (`adapters.postgres.base_backup`)
     logs/          the static files of every log
     erasures/      the lists of what was erased (`api.erasures`)
+    evidence/      the files that were kept with evidence, encrypted as they are
 
 The logs are copied first: a database may know more than what was published, and then publishes the rest; if it knew
 less, it would be taken for one that was set back. Signing keys are in no backup: who has both could sign in the log's
@@ -43,6 +44,7 @@ from traceability.notary.report import Finding
 
 FORMAT: Final = 1
 _SAID: Final = "backup.json"
+_EVIDENCE: Final = "evidence"
 
 
 class LedgerBackup(msgspec.Struct, frozen=True):
@@ -93,6 +95,8 @@ def back_up(settings: Settings, target: Path, progress: Progress) -> Backup:
         with embedded_server(database_settings(settings).data) as server:
             kept = [_copy_beside(engine, target) for engine in _engines(settings)]
             take_base_backup(server, target / "postgres", progress)
+        # After the database, which has their keys: what came later is of no use, and does no harm.
+        _copy_evidence(settings.data, target)
         backup = Backup(FORMAT, made_at, kept)
         _say(target, backup)
     except OSError as error:
@@ -134,6 +138,7 @@ def restore(settings: Settings, folder: Path) -> Iterator[Restored]:
     for log in (folder / "logs").glob("*"):
         if not (settings.data / "logs" / log.name).exists():
             copy_log(FileTileStore(log), settings.data / "logs" / log.name)
+    _copy_evidence(folder, settings.data)
     for ledger in backup.ledgers:
         with open_engine(settings.model_copy(update={"ledger": ledger.name})) as engine:
             listed = erasures_of(folder_of(settings), ledger.name)
@@ -198,6 +203,12 @@ def _checked(engine: Engine, erased: list[int]) -> Restored:
         else:
             findings += check_files(log.database, log.tiles).findings
     return Restored(engine.ledger.name, engine.ledger.head(), erased, ahead, findings)
+
+
+def _copy_evidence(source: Path, target: Path) -> None:
+    if (source / _EVIDENCE).is_dir():
+        shutil.copytree(source / _EVIDENCE, target / _EVIDENCE, dirs_exist_ok=True)
+        os.sync()
 
 
 def _say(target: Path, backup: Backup) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from hmac import compare_digest
-from typing import Final
+from typing import BinaryIO, Final
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,9 @@ from pydantic import BaseModel, Field
 
 from adapters.barcode import qr
 from adapters.documents.certificate import certificate_pdf
+from adapters.objects import EncryptedFiles
 from api.notary import log_holding
+from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
@@ -23,6 +26,7 @@ from traceability.ledger.event import LedgerEvent, opaque_data, utc_text
 from traceability.ledger.evidence import EvidenceRegistered
 from traceability.ledger.parts import MORE, Parts
 from traceability.ledger.store import AppendConflictError, Record
+from traceability.notary.age import Decrypted
 from traceability.notary.checkpoint import open_checkpoint
 from traceability.notary.log import prove
 from traceability.notary.proof import LogProof
@@ -41,6 +45,7 @@ class EvidenceOut(BaseModel):
     sha256: str = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     size: int | None = Field(description="Bytes, where they were told.")
     statement: str | None
+    stored: bool = Field(description="Whether the file was kept with it, encrypted.")
     registered_by: str = Field(examples=["dairy.example"])
     registered_by_name: str = Field(examples=["Alpine Dairy"])
     recorded_at: str = Field(examples=["2026-03-01T08:15:00.000000Z"])
@@ -72,6 +77,53 @@ def register(engine: Engine, organisation: str, evidence: EvidenceRegistered) ->
 def _record(engine: Engine, position: int) -> Record:
     (record,) = engine.ledger.records([position])
     return record
+
+
+def store(engine: Engine, organisation: str, file: Iterable[bytes], statement: str | None) -> tuple[Record, bool]:
+    """Keep a file encrypted, and register it, as `register` does; one that was registered before is not kept again.
+
+    Its key is a personal part of the event, so that erasing the event makes the file unreadable, wherever copies of it
+    are. Raises `UnavailableError` (`evidence.storage`), and what reading `file` raises.
+    """
+    files, key = files_of(engine.settings), urlsafe_b64encode(engine.entropy.token(32)).decode()
+    digest, size = sha256(), 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal size
+        for piece in file:
+            digest.update(piece)
+            size += len(piece)
+            yield piece
+
+    files.put(pieces(), key, engine.entropy)
+    new = False
+    try:
+        evidence = EvidenceRegistered(
+            sha256=digest.hexdigest(), size=size, statement=statement, stored=True, file_key=key
+        )
+        record, new = register(engine, organisation, evidence)
+    finally:
+        if not new:
+            files.remove(key)
+    return record, new
+
+
+def stored_file(engine: Engine, record: Record, organisation: str) -> tuple[Decrypted, BinaryIO]:
+    """Return the file that an organisation had kept, and what to close after it was read.
+
+    Raises `NotFoundError` (`evidence.no_file`) for others, and when the file was not kept or its event was erased.
+    """
+    said = EvidenceRegistered.of(record.event)
+    if record.event.captured_by != organisation or said.file_key is None:
+        raise NotFoundError(
+            "No file of yours was kept with this", code="evidence.no_file", hint="Who registered it may have erased it."
+        )
+    return files_of(engine.settings).open(said.file_key)
+
+
+def files_of(settings: Settings) -> EncryptedFiles:
+    """Return where the files are."""
+    return EncryptedFiles(settings.data / "evidence")
 
 
 def find(engine: Engine, event_id: UUID, reader: Reader, key: str | None = None) -> Record:
@@ -107,6 +159,7 @@ def describe(engine: Engine, record: Record, base: str) -> EvidenceOut:
         sha256=said.sha256,
         size=said.size,
         statement=said.statement,
+        stored=bool(said.stored),
         registered_by=event.captured_by,
         registered_by_name=engine.organisations.get(event.captured_by).display_name,
         recorded_at=utc_text(event.recorded_at),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -12,7 +15,7 @@ import typer
 
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
 from api.evidence import certificate as certify
-from api.evidence import check_file, describe, find, in_words, register
+from api.evidence import check_file, describe, find, in_words, register, store, stored_file
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, UnavailableError
 from traceability.ledger.evidence import EvidenceRegistered, read_sha256
@@ -32,20 +35,28 @@ def register_file(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file, - for standard input, or its SHA-256.")],
     *,
     statement: Annotated[str | None, typer.Option(help="What it is, for the certificate; name no person.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the file, too, encrypted, for the organisation alone.")
+    ] = False,
     as_: As = None,
     ledger: LedgerName = None,
     json: JSON = False,
 ) -> None:
-    """Record that the organisation has a file now. Only its digest and its length are kept.
+    """Record that the organisation has a file now. Only its digest and its length are kept, unless told otherwise.
 
     For example:
 
     - `traceability evidence register contract.pdf --statement "Contract of 1 March"`
     - `traceability evidence register 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
     """
-    evidence = _evidence(file, statement)
+    evidence = None if keep else _evidence(file, statement)
     with opened(ledger, as_) as engine:
-        record, new = register(engine, engine.settings.organisation, evidence)
+        organisation = engine.settings.organisation
+        if evidence is None:
+            with _open(file) as stream:
+                record, new = store(engine, organisation, iter(partial(stream.read, _CHUNK), b""), statement)
+        else:
+            record, new = register(engine, organisation, evidence)
         shown = describe(engine, record, engine.settings.public_url or _LOCAL)
     if json:
         print_json(shown.model_dump(mode="json") | {"new": new})
@@ -79,6 +90,30 @@ def certificate(
             f"Cannot write {output}: {error.strerror or error}", code="evidence.output", hint="Choose another --output."
         ) from error
     note(f"{output}: {len(pdf)} bytes")
+
+
+@app.command("file")
+def kept_file(
+    event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Write it here.")],
+    as_: As = None,
+    ledger: LedgerName = None,
+) -> None:
+    """Write a file that was kept with its evidence.
+
+    Example: `traceability evidence file 019ca877-0c1b-7000-8000-000000000001 -o contract.pdf`
+    """
+    with opened(ledger, as_) as engine:
+        plain, stored = stored_file(engine, _own(engine, event), engine.settings.organisation)
+        try:
+            with stored, output.open("xb") as out:
+                out.writelines(plain)
+        except OSError as error:
+            raise UnavailableError(
+                f"Cannot write {output}: {error.strerror or error}", code="evidence.output", hint="Choose another."
+            ) from error
+    note(f"{output}: {plain.size} bytes")
 
 
 @app.command()
@@ -117,11 +152,18 @@ def _evidence(file: str, statement: str | None) -> EvidenceRegistered:
 
 
 def _digest(file: str) -> tuple[str, int]:
+    with _open(file) as stream:
+        return _digest_of(stream)
+
+
+@contextmanager
+def _open(file: str) -> Iterator[BinaryIO]:
     try:
         if file == "-":
-            return _digest_of(sys.stdin.buffer)
+            yield sys.stdin.buffer
+            return
         with Path(file).open("rb") as stream:
-            return _digest_of(stream)
+            yield stream
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
 

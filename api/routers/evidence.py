@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from typing import Annotated, Final
 from uuid import UUID
 
+from anyio import from_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.background import BackgroundTask
+from starlette.responses import StreamingResponse
 
 from api.backlog import KeepingUp
-from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register
+from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register, store, stored_file
 from api.notary import MEDIA_TYPE
-from api.security import CaptureDep, EngineDep, ReaderDep
+from api.security import CaptureDep, EngineDep, QueryDep, ReaderDep
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, TooLargeError
 from traceability.ledger.evidence import MAX_STATEMENT, EvidenceRegistered, read_sha256
@@ -61,22 +65,28 @@ class EvidenceIn(BaseModel):
     },
 )
 async def register_evidence(
+    *,
     request: Request,
     response: Response,
     engine: EngineDep,
     caller: CaptureDep,
     _: KeepingUp,
     statement: Annotated[str | None, Query(min_length=1, max_length=MAX_STATEMENT)] = None,
+    keep: Annotated[bool, Query(description="Keep the file, encrypted, for your organisation alone.")] = False,
 ) -> EvidenceOut:
-    """Take a digest as JSON, or any other file as it is: it is hashed while it arrives, and not kept.
+    """Take a digest as JSON, or any other file as it is: it is hashed while it arrives, and kept only if you say so.
 
     201 for what is new; 200 for what your organisation registered before, with the time that it was.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
         evidence = _from_json(await _body(request, _LONGEST_JSON))
+        record, new = await run_in_threadpool(register, engine, caller.organisation, evidence)
+    elif keep:
+        file = _pieces(_limited(request, engine))
+        record, new = await run_in_threadpool(store, engine, caller.organisation, file, statement)
     else:
         evidence = await _from_file(request, engine, statement)
-    record, new = await run_in_threadpool(register, engine, caller.organisation, evidence)
+        record, new = await run_in_threadpool(register, engine, caller.organisation, evidence)
     if not new:
         response.status_code = 200
     shown = await run_in_threadpool(describe, engine, record, _base(engine, request))
@@ -90,6 +100,19 @@ def show_evidence(
 ) -> EvidenceOut:
     """Tell who registered which digest, and when."""
     return describe(engine, find(engine, event_id, reader, key), _base(engine, request))
+
+
+@router.get("/evidence/{event_id}/file", summary="Get a kept file back", response_class=StreamingResponse)
+def evidence_file(engine: EngineDep, caller: QueryDep, event_id: UUID) -> StreamingResponse:
+    """Return the file that your organisation had kept; its bytes are those that were registered."""
+    record = find(engine, event_id, engine.organisations.reader(caller.organisation))
+    plain, file = stored_file(engine, record, caller.organisation)
+    return StreamingResponse(
+        plain,
+        media_type="application/octet-stream",
+        headers={**_attached(str(event_id)), "Content-Length": str(plain.size)},
+        background=BackgroundTask(file.close),
+    )
 
 
 @router.get("/evidence/{event_id}/receipt", summary="Prove evidence", response_class=Response)
@@ -125,15 +148,32 @@ def _from_json(body: bytes) -> EvidenceRegistered:
 
 
 async def _from_file(request: Request, engine: Engine, statement: str | None) -> EvidenceRegistered:
-    digest, size, most = sha256(), 0, engine.settings.capture_max_bytes
-    async for chunk in request.stream():
+    digest, size = sha256(), 0
+    async for chunk in _limited(request, engine):
         digest.update(chunk)
+        size += len(chunk)
+    return EvidenceRegistered(sha256=digest.hexdigest(), size=size, statement=statement)
+
+
+async def _limited(request: Request, engine: Engine) -> AsyncIterator[bytes]:
+    size, most = 0, engine.settings.capture_max_bytes
+    async for chunk in request.stream():
         size += len(chunk)
         if size > most:
             raise TooLargeError(f"A file has at most {most} bytes", code="evidence.too_long", hint="Send its digest.")
+        yield chunk
     if not size:
         raise InvalidInputError("There is no file in the request", code="evidence.malformed")
-    return EvidenceRegistered(sha256=digest.hexdigest(), size=size, statement=statement)
+
+
+def _pieces(chunks: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """Give what comes to the event loop to a thread of it."""
+
+    async def following() -> bytes | None:
+        return await anext(chunks, None)
+
+    while (piece := from_thread.run(following)) is not None:
+        yield piece
 
 
 async def _body(request: Request, most: int) -> bytes:

@@ -13,8 +13,10 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
+from adapters.postgres.erasure import erase
 from api.notary import integrate_all, published_log
 from api.wiring import Engine
+from traceability.errors import ConflictError
 from traceability.ledger.access import Grant
 from traceability.ledger.evidence import read_sha256
 from traceability.ledger.organisations import Scope
@@ -58,6 +60,58 @@ def test_a_file_is_registered_once_and_certified(client: httpx.Client, engine: E
     shown = verified.opening.shown()
     assert DIGEST.encode() in shown.more
     assert verified.opening.closed() == ["what", "where", "why", "how", "personal", "source"]
+
+
+def test_a_kept_file_comes_back_to_its_owner_until_its_event_is_erased(
+    client: httpx.Client, engine: Engine, bearer: Bearer, dairy: dict[str, str]
+) -> None:
+    content = CONTRACT * 5_000  # several chunks
+    posted = client.post("/notary/evidence?keep=true", content=content, headers={**dairy, **FILE})
+    told = posted.json()
+    assert (posted.status_code, told["stored"], told["sha256"]) == (201, True, sha256(content).hexdigest())
+    integrate_all(engine)
+    here, key = posted.headers["location"], urlsplit(told["page"]).query
+    (kept,) = (engine.settings.data / "evidence").iterdir()
+    assert CONTRACT not in kept.read_bytes()
+    back = client.get(f"{here}/file", headers=dairy)
+    assert (back.status_code, back.content) == (200, content)
+    # The link of the certificate shows what was registered, and never the file; nor does a receipt tell its key.
+    store = bearer("store.example", Scope.QUERY)
+    for path, headers in ((f"{here}/file?{key}", {}), (f"{here}/file", store)):
+        assert client.get(path, headers=headers).status_code == 404
+    engine.organisations.set_grant(Grant("dairy.example", "store.example", None, frozenset({"more"})))
+    assert client.get(f"{here}/file", headers=store).json()["code"] == "evidence.no_file"
+    receipt = verify_receipt(client.get(f"{here}/receipt", headers=dairy).content, published_log(engine).key)
+    assert "personal" in receipt.opening.closed()
+    assert b"file_key" not in receipt.opening.shown().more
+
+    again = client.post("/notary/evidence?keep=true", content=content, headers={**dairy, **FILE})
+    assert (again.status_code, again.json()) == (200, told)
+    assert list((engine.settings.data / "evidence").iterdir()) == [kept]
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:-1])
+    assert client.get(f"{here}/file", headers=dairy).json()["code"] == "age.damaged"
+    kept.unlink()
+    assert client.get(f"{here}/file", headers=dairy).json()["code"] == "evidence.no_file"
+    kept.write_bytes(whole)
+    erase(engine.urls.owner, engine.ledger, told["position"], reason="asked for", authority="officer")
+    assert client.get(f"{here}/file", headers=dairy).json()["code"] == "evidence.no_file"
+    assert client.get(here, headers=dairy).json()["stored"] is True
+
+
+def test_nothing_is_kept_of_a_file_that_is_refused(
+    client: httpx.Client, engine: Engine, dairy: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = engine.settings.data / "evidence"
+    empty = client.post("/notary/evidence?keep=true", content=b"", headers={**dairy, **FILE})
+    assert (empty.status_code, empty.json()["code"]) == (422, "evidence.malformed")
+    monkeypatch.setattr("api.evidence.register", refuse)
+    assert client.post("/notary/evidence?keep=true", content=b"x", headers={**dairy, **FILE}).status_code == 409
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def refuse(*_: object) -> None:
+    raise ConflictError("The same evidence is being registered elsewhere", code="evidence.conflict")
 
 
 def test_two_organisations_register_the_same_file_each_for_itself(

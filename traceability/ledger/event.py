@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Self
 from uuid import UUID
@@ -26,6 +26,7 @@ from traceability.ledger.parts import Parts
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 PARTY_PREFIX: Final = "party:"
+_PAYLOAD: Final = "/payload/"
 
 
 @dataclass(kw_only=True)
@@ -56,12 +57,19 @@ class DecisionPayload(BaseModel, Decision):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     type_name: ClassVar[str]
+    personal_members: ClassVar[frozenset[str]] = frozenset()
+    """Members that are kept in the part `personal`, by JSON pointers, and go when it is erased: they are optional."""
 
     def to_event(self, *, captured_by: str, occurred_at: int, tags: Iterable[str]) -> LedgerEvent:
         """Return the event of this decision; `occurred_at` in microseconds UTC."""
-        data = self.model_dump_json(exclude_none=True).encode()
+        data = self.model_dump_json(exclude_none=True, exclude=set(self.personal_members)).encode()
+        personal = self.model_dump(mode="json", exclude_none=True, include=set(self.personal_members))
         head = {"type": self.type_name, "captured_by": captured_by, "occurred_at": utc_text(occurred_at)}
-        return _opaque_event(head, data, b'"payload":' + data, tags)
+        event = _opaque_event(head, data, b'"payload":' + data, tags)
+        if personal:
+            named = {f"{_PAYLOAD}{name}": value for name, value in personal.items()}
+            event.parts = replace(event.parts, personal=orjson.dumps(named))
+        return event
 
     @classmethod
     def of(cls, event: DCBEvent) -> Self:
@@ -69,9 +77,14 @@ class DecisionPayload(BaseModel, Decision):
         if event.type != cls.type_name:
             raise InvalidInputError(f"an event of type {event.type} is not a {cls.type_name}", code="ledger.event_type")
         try:
-            return cls.model_validate_json(event.data)
-        except ValidationError as error:
+            payload = cls.model_validate_json(event.data)
+            if cls.personal_members and isinstance(event, LedgerEvent) and event.parts.personal:
+                said = orjson.loads(event.parts.personal)
+                found = {name: said.get(f"{_PAYLOAD}{name}") for name in cls.personal_members}
+                payload = payload.model_copy(update=found)
+        except (ValidationError, ValueError) as error:
             raise InvalidInputError(f"a {cls.type_name} has an unreadable payload", code="ledger.payload") from error
+        return payload
 
 
 class Redacted(DecisionPayload):

@@ -20,11 +20,17 @@ _SHA256: Final = re.compile(r"(?:sha-?256:)?([0-9a-f]{64})", re.IGNORECASE).full
 
 
 class EvidenceRegistered(DecisionPayload):
-    """Whoever captured this says to have bytes with this SHA-256 (lower-case hex); `size` in bytes."""
+    """Whoever captured this says to have bytes with this SHA-256 (lower-case hex); `size` in bytes.
+
+    `stored` tells that they were kept with it, encrypted; `file_key` opens them until the event is erased.
+    """
 
     type_name: ClassVar[str] = "notary.evidence_registered.v1"
+    personal_members: ClassVar[frozenset[str]] = frozenset({"file_key"})
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)] | None = None
+    stored: bool | None = None
+    file_key: str | None = None
     statement: Annotated[str, Field(min_length=1, max_length=MAX_STATEMENT)] | None = None
 
     def tags(self, organisation: str) -> list[str]:
