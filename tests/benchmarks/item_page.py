@@ -101,10 +101,18 @@ def paths(count: int, reader: int | None) -> list[str]:
 
 
 @contextmanager
-def serving(url: str, data: Path) -> Iterator[str]:
-    """Run `traceability serve` and give its address."""
-    environment = {**os.environ, "TRACEABILITY_DATABASE_URL": url, "TRACEABILITY_DATA": str(data)}
-    command = [sys.executable, "-c", "from api.cli import main; main()", "serve", "--port", "0", "--json"]
+def serving(url: str, data: Path, **more: str) -> Iterator[str]:
+    """Run `traceability serve`, with more settings in its environment, and give its address."""
+    environment = {"TRACEABILITY_DATABASE_URL": url, "TRACEABILITY_DATA": str(data), **more}
+    with commanded(environment, "serve") as address:
+        yield address
+
+
+@contextmanager
+def commanded(settings: dict[str, str], *command: str) -> Iterator[str]:
+    """Run a command that serves, and give its address."""
+    environment = {**os.environ, **settings}
+    command = (sys.executable, "-c", "from api.cli import main; main()", *command, "--port", "0", "--json")
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
