@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from adapters.barcode import qr
 from adapters.documents.certificate import certificate_pdf
 from adapters.objects import EncryptedFiles
-from api.notary import log_holding
+from api.notary import leaf_of, log_holding
 from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError
@@ -30,7 +30,6 @@ from traceability.notary.age import Decrypted
 from traceability.notary.checkpoint import open_checkpoint
 from traceability.notary.log import prove
 from traceability.notary.proof import LogProof
-from traceability.notary.receipt import open_event
 
 PATH: Final = "/evidence"
 _ATTEMPTS: Final = 3
@@ -169,16 +168,8 @@ def describe(engine: Engine, record: Record, base: str) -> EvidenceOut:
 
 def receipt_of(engine: Engine, record: Record) -> LogProof:
     """Return the receipt that opens the digest; raises `NotPublishedError`."""
-    event = record.event
-    assert event.event_id is not None
-    assert event.recorded_at is not None
-    assert event.salt is not None
-    assert event.personal_salt is not None
-    opening = open_event(
-        event.event_id, event.recorded_at, event.parts, event.salt, event.personal_salt, extent=_OPENED, items=()
-    )
-    log = log_holding(engine, record.position)
-    return prove(log.tiles, log.key, record.position - log.database.identity.first_position, opening)
+    log, index, opening = leaf_of(engine, record, _OPENED)
+    return prove(log.tiles, log.key, index, opening)
 
 
 def certificate(engine: Engine, record: Record, base: str) -> bytes:

@@ -317,7 +317,7 @@ def receipt_of(engine: Engine, record: Record, reader: Reader, asked: Collection
 def _opened(
     engine: Engine, record: Record, reader: Reader, asked: Collection[str]
 ) -> tuple[PublishedLog, int, Opening]:
-    event, parts = record.event, record.event.parts
+    parts = record.event.parts
     extent = reader.extent(engine.rules.indexer(parts).visibility)
     if extent is None:
         raise _no_event()
@@ -327,12 +327,20 @@ def _opened(
     shown = open_item_indices(parts.what, extent, asked)
     if asked and not shown:
         raise NotFoundError("This event shows you none of these items", code="log.no_such_item")
+    return leaf_of(engine, record, extent, shown)
+
+
+def leaf_of(
+    engine: Engine, record: Record, extent: Collection[str], items: Iterable[int] = ()
+) -> tuple[PublishedLog, int, Opening]:
+    """Return the log that a record is in, its leaf index, and the opening of its parts in `extent` and these items."""
+    event = record.event
     assert event.event_id is not None
     assert event.recorded_at is not None
     assert event.salt is not None
     assert event.personal_salt is not None
     opening = open_event(
-        event.event_id, event.recorded_at, parts, event.salt, event.personal_salt, extent=extent, items=shown
+        event.event_id, event.recorded_at, event.parts, event.salt, event.personal_salt, extent=extent, items=items
     )
     log = log_holding(engine, record.position)
     return log, record.position - log.database.identity.first_position, opening

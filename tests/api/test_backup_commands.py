@@ -86,8 +86,9 @@ def test_a_backup_made_while_events_come_in_is_restored_elsewhere(run: Run, tmp_
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as importing:
-        importing.stdin.write(packs(1000, 3000).encode())  # type: ignore[union-attr]
-        importing.stdin.close()  # type: ignore[union-attr]
+        assert importing.stdin is not None
+        importing.stdin.write(packs(1000, 3000).encode())
+        importing.stdin.close()
         made = run("db", "backup", "backup")
     assert importing.returncode == 0
     assert made.code == 0, made.talk
