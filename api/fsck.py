@@ -12,6 +12,7 @@ from adapters.tiles import FileTileStore
 from api.confirmed import KeptChecks
 from api.fsck_tasks import Checkers, Task
 from api.notary import PublishedLog
+from api.timestamps import roots_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.notary.confirmed import NOTHING, Trusted
@@ -19,6 +20,7 @@ from traceability.notary.fsck import DatabaseCheck, check_files
 from traceability.notary.outside import check_copy, check_kept
 from traceability.notary.records import Block, windows_of
 from traceability.notary.report import Report
+from traceability.notary.timestamp import check_timestamps
 
 RECORDS: Final = "records"
 INDEX: Final = "index"
@@ -224,3 +226,17 @@ class LogCheck:
             checked.outside[str(folder)] = check_copy(database, tiles, FileTileStore(folder), str(folder), progress)
         for path in self._asked.checkpoints:
             checked.outside[str(path)] = check_kept(database, tiles, path.read_bytes(), str(path))
+        if (witnesses := self._engine.witnesses) is not None:
+            for witness, note in witnesses.latest(database.identity.origin):
+                name = f"witness {witness.name!a}"
+                checked.outside[name] = check_kept(database, tiles, note, name)
+        if (roots := self._engine.settings.timestamp_roots) is not None:
+            checked.outside["timestamps"] = self._check_timestamps(roots)
+
+    def _check_timestamps(self, roots: Path) -> Report:
+        report, database = Report(), self._log.database
+        stored = list(database.timestamps.all())
+        report.checkpoints = len({one.size for one in stored})
+        for finding in check_timestamps(stored, database.signed_at_size, self._log.key, roots_of(roots)):
+            report.add(finding.code, finding.message)
+        return report

@@ -94,9 +94,13 @@ def test_the_list_verifies_and_exports_what_openssl_verifies(
     assert (tmp_path / "stamps/5.checkpoint").read_text(encoding="utf-8") == imported("log", "checkpoint").out
 
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        (outside,) = imported("log", "fsck", "--json").json["outside"]
+        assert (outside["name"], outside["checkpoints"], outside["findings"]) == ("timestamps", 1, [])
         owner.execute("UPDATE notary.timestamp SET response = '\\x00' WHERE received_at = %s", [second])
     bad = imported("log", "timestamps")
     assert (bad.code, "timestamp.malformed" in bad.out) == (1, True)
+    checked = imported("log", "fsck")
+    assert (checked.code, "timestamp.malformed" in checked.err) == (1, True)
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
         owner.execute("DELETE FROM notary.checkpoint")
     unknown = imported("log", "timestamps", "--json")
