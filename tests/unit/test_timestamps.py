@@ -100,8 +100,9 @@ def test_foreign_and_expired_certificates_are_refused(authority: Authority, resp
     with pytest.raises(VerificationError) as caught:
         verify_timestamp(response, NOTE, [])
     assert caught.value.code == "timestamp.roots"
-    # Another authority's root beside ours does no harm.
-    assert verify_timestamp(response, NOTE, [other.root, authority.root]).authority == "CN=Test TSA"
+    # Another authority's root beside ours does no harm, even under the same name.
+    for roots in ([other.root, authority.root], [authority.root, other.root], [other.root, other.root, authority.root]):
+        assert verify_timestamp(response, NOTE, roots).authority == "CN=Test TSA"
 
 
 def test_a_refusal_of_the_authority_is_told(authority: Authority) -> None:

@@ -105,7 +105,7 @@ def _verify(response: TimeStampResponse, stamped: bytes, roots: Sequence[Certifi
         raise VerificationError("the timestamp answers another request", code="timestamp.nonce")
     if not roots:
         raise VerificationError("no trusted certificates are given", code="timestamp.roots")
-    VerifierBuilder(roots=list(roots), nonce=nonce).build().verify(response, digest)
+    _verify_chain(response, digest, roots, nonce)
     accuracy = info.accuracy
     return Timestamp(
         at=(info.gen_time - _EPOCH) // _MICROSECOND,
@@ -116,6 +116,19 @@ def _verify(response: TimeStampResponse, stamped: bytes, roots: Sequence[Certifi
         policy=info.policy.dotted_string,
         serial=info.serial_number,
     )
+
+
+def _verify_chain(response: TimeStampResponse, digest: bytes, roots: Sequence[Certificate], nonce: int | None) -> None:
+    # Of several certificates of one name the library takes any, and no other when that one did not sign.
+    for root in roots:
+        chosen = [root, *(other for other in roots if other.subject != root.subject)]
+        try:
+            VerifierBuilder(roots=chosen, nonce=nonce).build().verify(response, digest)
+        except TheirVerificationError:
+            if root is roots[-1]:
+                raise
+        else:
+            return
 
 
 def _signer(response: TimeStampResponse) -> Certificate:
