@@ -24,7 +24,7 @@ from typing import Final
 
 import msgspec
 
-from adapters.durable import sync_folder
+from adapters.durable import replace_file
 from adapters.postgres.base_backup import Progress, put_back, take_base_backup
 from adapters.postgres.embedded import embedded_server
 from adapters.postgres.ledgers import ledgers
@@ -98,7 +98,7 @@ def back_up(settings: Settings, target: Path, progress: Progress) -> Backup:
         # After the database, which has their keys: what came later is of no use, and does no harm.
         _copy_evidence(settings.data, target)
         backup = Backup(FORMAT, made_at, kept)
-        _say(target, backup)
+        replace_file(target / _SAID, msgspec.json.format(msgspec.json.encode(backup), indent=2) + b"\n")
     except OSError as error:
         raise UnavailableError(
             f"The backup cannot be written: {error}", code="backup.storage", hint=f"Look at the disk of {target}."
@@ -209,13 +209,3 @@ def _copy_evidence(source: Path, target: Path) -> None:
     if (source / _EVIDENCE).is_dir():
         shutil.copytree(source / _EVIDENCE, target / _EVIDENCE, dirs_exist_ok=True)
         os.sync()
-
-
-def _say(target: Path, backup: Backup) -> None:
-    unfinished = target / f".{_SAID}"
-    with unfinished.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(backup), indent=2) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(target / _SAID)
-    sync_folder(target)
