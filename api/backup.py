@@ -141,11 +141,8 @@ def restore(settings: Settings, folder: Path) -> Iterator[Restored]:
     _copy_evidence(folder, settings.data)
     for ledger in backup.ledgers:
         with open_engine(settings.model_copy(update={"ledger": ledger.name})) as engine:
-            listed = erasures_of(folder_of(settings), ledger.name)
-            known = {erasure.event_id for erasure in listed}
-            kept = [e for e in erasures_of(folder / "erasures", ledger.name) if e.event_id not in known]
-            write_erasures(folder_of(settings), ledger.name, kept)
-            erased = erase_again(engine, [*listed, *kept])
+            write_erasures(folder_of(settings), ledger.name, erasures_of(folder / "erasures", ledger.name))
+            erased = erase_again(engine, erasures_of(folder_of(settings), ledger.name))
             yield _checked(engine, erased)
 
 

@@ -39,21 +39,22 @@ def erasures_of(folder: Path, ledger: str) -> list[Erasure]:
 def keep_erasures(engine: Engine) -> None:
     """Add to the list what was erased in this ledger and is not on it; durable on return."""
     folder, ledger, head = folder_of(engine.settings), engine.ledger.name, engine.ledger.head()
-    listed = erasures_of(folder, ledger)
-    known = {erasure.event_id for erasure in listed}
     # A ledger that was set back has lower positions than its list.
-    after = max((erasure.redacted_by for erasure in listed if erasure.redacted_by <= head), default=0)
+    listed = (erasure.redacted_by for erasure in erasures_of(folder, ledger))
+    after = max((position for position in listed if position <= head), default=0)
     found = []
     for position, redacted, erased in redactions(engine.ledger, after):
         event_id = erased.event.event_id
-        if event_id is not None and event_id not in known:
+        if event_id is not None:
             found.append(Erasure(redacted.position, event_id, redacted.reason, redacted.authority, position))
     write_erasures(folder, ledger, found)
 
 
 def write_erasures(folder: Path, ledger: str, erasures: Iterable[Erasure]) -> None:
-    """Append erasures to a list; durable on return."""
-    path, lines = _file(folder, ledger), msgspec.json.Encoder().encode_lines(list(erasures))
+    """Add to a list those of the erasures that are not on it; durable on return."""
+    known = {erasure.event_id for erasure in erasures_of(folder, ledger)}
+    added = [erasure for erasure in erasures if erasure.event_id not in known]
+    path, lines = _file(folder, ledger), msgspec.json.Encoder().encode_lines(added)
     if not lines:
         return
     changed = make_folders(path.parent) | {path.parent}
