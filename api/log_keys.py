@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapters.postgres.notary import PostgresLog
 from adapters.signing import ml_dsa_key, read_key, signing_key
 from api.settings import Settings
 from traceability.errors import InvalidInputError, UnavailableError
@@ -11,7 +12,7 @@ from traceability.notary.errors import VerificationError
 from traceability.notary.note import SigningKey, VerifierKey
 from traceability.notary.ports import LogIdentity, Signer
 from traceability.notary.signers import TwoSigners
-from traceability.ports import Entropy
+from traceability.ports import Clock, Entropy
 
 
 class NoKey:
@@ -23,6 +24,23 @@ class NoKey:
     def sign(self, text: str) -> str:
         """Raise `UnavailableError` (`log.key_file`)."""
         raise _missing(text.partition("\n")[0], "hand")
+
+
+class Announced:
+    """Records a log's second key when it first signs: only the process that leads does, so no line is missing since."""
+
+    def __init__(self, both: TwoSigners, database: PostgresLog, clock: Clock) -> None:
+        self.verifier = both.verifier
+        self._both = both
+        self._database = database
+        self._clock = clock
+        self._vkey = both.more.verifier.text
+
+    def sign(self, text: str) -> str:
+        """Return the note with both signatures."""
+        if self._vkey not in self._database.identity.additional_vkeys:
+            self._database.add_key(self._vkey, self._clock.now_us())
+        return self._both.sign(text)
 
 
 def key_path(settings: Settings, log: str) -> Path:

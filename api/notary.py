@@ -15,7 +15,7 @@ from adapters.postgres.log_chain import close_log as close
 from adapters.postgres.notary import PostgresLog, find_logs
 from adapters.tiles import FileTileStore
 from api.codes import read_code
-from api.log_keys import NoKey, new_key, signer_of, with_ml_dsa
+from api.log_keys import Announced, NoKey, new_key, signer_of, with_ml_dsa
 from api.settings import LOG_NAME, ORIGIN, Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
@@ -162,11 +162,9 @@ def writable_log(engine: Engine) -> tuple[PostgresLog, Log]:
 
 def _log(engine: Engine, database: PostgresLog, signer: Signer) -> Log:
     settings, name = engine.settings, database.identity.name
-    if settings.log_ml_dsa and not isinstance(signer, NoKey):
-        both = with_ml_dsa(settings, engine.entropy, name, signer)
-        signer, vkey = both, both.more.verifier.text
-        if vkey not in database.identity.additional_vkeys:
-            database.add_key(vkey, engine.clock.now_us())
+    # A log that has the second key keeps it, or nobody could tell a line that was taken away from one never made.
+    if (settings.log_ml_dsa or database.identity.additional_keys) and not isinstance(signer, NoKey):
+        signer = Announced(with_ml_dsa(settings, engine.entropy, name, signer), database, engine.clock)
     return Log(database, tiles_of(settings, name), signer, engine.clock, engine.witnesses)
 
 

@@ -17,7 +17,15 @@ from traceability.ledger.parts import Parts
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.encoding import MAX_NUMBER
 from traceability.notary.errors import ClosedLogError, DamagedLogError
-from traceability.notary.ports import Cosignature, LogIdentity, SequencedEntry, SignedCheckpoint, StoredEvent, StoredRow
+from traceability.notary.ports import (
+    AdditionalKey,
+    Cosignature,
+    LogIdentity,
+    SequencedEntry,
+    SignedCheckpoint,
+    StoredEvent,
+    StoredRow,
+)
 
 Pool = ConnectionPool[psycopg.Connection]
 
@@ -30,7 +38,9 @@ _WINDOW: Final = 1_000_000  # positions that one statement looks through for eve
 _LOGS: Final = (
     "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note,"
     " ARRAY(SELECT k.vkey FROM notary.additional_key k WHERE k.ledger_id = l.ledger_id AND k.log_id = l.log_id"
-    " ORDER BY added_at)"
+    " ORDER BY added_at, vkey),"
+    " ARRAY(SELECT k.added_at FROM notary.additional_key k WHERE k.ledger_id = l.ledger_id AND k.log_id = l.log_id"
+    " ORDER BY added_at, vkey)"
     " FROM notary.log l LEFT JOIN notary.closing USING (ledger_id, log_id)"
 )
 _CLOSED_AT: Final = "(SELECT last_position FROM notary.closing WHERE ledger_id = %s AND log_id = %s)"
@@ -56,8 +66,10 @@ def find_logs(pool: Pool, ledger_id: int) -> list[PostgresLog]:
     with pool.connection() as connection:
         rows = connection.execute(f"{_LOGS} WHERE ledger_id = %s ORDER BY log_id", [ledger_id]).fetchall()
     return [
-        PostgresLog(pool, ledger_id, log_id, replace(LogIdentity(*row), additional_vkeys=tuple(more)))
-        for log_id, *row, more in rows
+        PostgresLog(
+            pool, ledger_id, log_id, replace(LogIdentity(*row), additional_keys=tuple(map(AdditionalKey, vkeys, times)))
+        )
+        for log_id, *row, vkeys, times in rows
     ]
 
 
@@ -94,7 +106,9 @@ class PostgresLog:
                 " ON CONFLICT DO NOTHING",
                 [self._ledger_id, self.log_id, vkey, added_at],
             )
-        self._identity = replace(self._identity, additional_vkeys=(*self._identity.additional_vkeys, vkey))
+        self._identity = replace(
+            self._identity, additional_keys=(*self._identity.additional_keys, AdditionalKey(vkey, added_at))
+        )
 
     @property
     def ids(self) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from traceability.ledger.commitment import leaf_hash
 from traceability.merkle import CompactRange
+from traceability.notary.additional import CODE, AdditionalLines
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.confirmed import NOTHING, Confirmed, Trusted
 from traceability.notary.errors import DamagedLogError, VerificationError
@@ -48,6 +49,7 @@ class DatabaseCheck:
         self._database = database
         self._tiles = tiles
         self._key = VerifierKey.parse(database.identity.vkey)
+        self._lines = AdditionalLines(database.identity)
         self._first = database.identity.first_position
         self._start = trusted.size
         self._tree = CompactRange(trusted.size, trusted.peaks)
@@ -116,6 +118,7 @@ class DatabaseCheck:
         except VerificationError as error:
             report.add("log.checkpoint", f"the note that is stored for size {size} does not verify: {error}")
             return
+        self._lines.check(signed.note.encode(), signed.signed_at, f"the note that is stored for size {size}", report)
         if checkpoint != signed.checkpoint:
             report.add("log.checkpoint", f"the note that is stored for size {size} says something else")
         elif checkpoint.root != (root := self._tree.root()):
@@ -213,6 +216,7 @@ def check_files(
     if not abandoned and (known is None or known.checkpoint.root != checkpoint.root):
         report.add("log.rolled_back", f"the database does not know the served checkpoint of size {checkpoint.size}")
     report.checkpoints = 1
+    _check_lines(database, published, known if known is None or known.checkpoint == checkpoint else None, report)
     if checkpoint.size < trusted.size:
         report.add("log.rolled_back", f"{trusted.size} leaves were served before, {checkpoint.size} are now")
         return report
@@ -225,6 +229,15 @@ def check_files(
         peaks = tuple(TiledTree(checkpoint.size, tile_reader(tiles)).peaks(checkpoint.size))
         report.confirmed = Confirmed(published.decode(), Trusted(checkpoint.size, peaks))
     return report
+
+
+def _check_lines(database: LogDatabase, published: bytes, known: SignedCheckpoint | None, report: Report) -> None:
+    """Check the additional signatures of the served checkpoint, which is served as it is stored, with cosignatures."""
+    found = report.found
+    lines = AdditionalLines(database.identity)
+    lines.check(published, known.signed_at if known is not None else -1, "the served checkpoint", report)
+    if known is not None and report.found == found and not published.startswith(known.note.encode()):
+        report.add(CODE, "the served checkpoint has other signatures than are stored for its size")
 
 
 def _check_tiles(

@@ -14,13 +14,22 @@ from traceability.notary.note import VerifierKey
 
 
 @dataclass(frozen=True, slots=True)
+class AdditionalKey:
+    """A key that signs a log's checkpoints beside its own: each that is signed from `added_at` (µs UTC) on."""
+
+    vkey: str
+    added_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogIdentity:
     """A log: as it was created, which never changes, and where it was closed, which is said once.
 
     `name` is its name in URLs, `origin` that of its key and checkpoints, `first_position` the ledger's position that
     is leaf 0. `last_position` is that of the last leaf, None while the log is open, `first_position` − 1 when it was
     closed without leaves. `abandoned_note` is the published checkpoint that the database did not know when the log was
-    given up after a restore, None in all other cases. `additional_vkeys` are keys that sign its checkpoints too.
+    given up after a restore, None in all other cases. Of the `additional_keys`, in the order in which they were added,
+    the newest signs; one that is added stays until the log is closed.
     """
 
     name: str
@@ -29,7 +38,12 @@ class LogIdentity:
     first_position: int
     last_position: int | None = None
     abandoned_note: str | None = None
-    additional_vkeys: tuple[str, ...] = ()
+    additional_keys: tuple[AdditionalKey, ...] = ()
+
+    @property
+    def additional_vkeys(self) -> tuple[str, ...]:
+        """The public keys beside the log's own."""
+        return tuple(key.vkey for key in self.additional_keys)
 
     @property
     def final_size(self) -> int | None:
