@@ -1,4 +1,4 @@
-"""Backup of a private database with its logs, and what brings it back.
+"""Backup of a database with its logs, and what brings it back.
 
 A backup is a folder:
 
@@ -18,23 +18,28 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from pydantic import SecretStr
 
 from adapters.durable import replace_file
 from adapters.postgres.base_backup import Progress, put_back, take_base_backup
+from adapters.postgres.connection import database_urls
 from adapters.postgres.embedded import embedded_server
 from adapters.postgres.ledgers import ledgers
+from adapters.postgres.migrate import migrate
+from adapters.postgres.own_server import OwnServer, check_own_server, prepared
 from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from adapters.tiles.copy import copy_log
 from api.erasures import erase_again, erasures_of, folder_of, keep_erasures, write_erasures
 from api.notary import published_logs, tiles_of
 from api.settings import Settings
-from api.wiring import Engine, database_settings, open_engine
+from api.wiring import Engine, database_settings, open_database, open_engine
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.event import utc_text
 from traceability.notary.errors import RolledBackError
@@ -56,11 +61,12 @@ class LedgerBackup(msgspec.Struct, frozen=True):
 
 
 class Backup(msgspec.Struct, frozen=True):
-    """What a backup holds."""
+    """What a backup holds; `server` is None for the private one."""
 
     format: int
     made_at: str
     ledgers: list[LedgerBackup]
+    server: OwnServer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,11 @@ class Restored:
 
 
 def back_up(settings: Settings, target: Path, progress: Progress) -> Backup:
-    """Copy the private database and the logs into `target`, which is empty or not there; durable on return.
+    """Copy the database server's files and the logs into `target`, which is empty or not there; durable on return.
 
-    `progress` is told kilobytes of the database. Raises `InvalidInputError` (`backup.own_server`), `ConflictError`
-    (`backup.exists`), `UnavailableError` (`backup.failed`, `backup.storage`).
+    `progress` is told kilobytes of the database. Raises `ConflictError` (`backup.exists`), `UnavailableError`
+    (`backup.failed`, `backup.storage`, `backup.no_logs`), and for a server of one's own as `check_own_server` does.
     """
-    _refuse_own_server(settings)
     if target.exists() and any(target.iterdir()):
         raise ConflictError(
             f"{target} is not empty", code="backup.exists", hint="Give each backup a folder of its own."
@@ -92,12 +97,12 @@ def back_up(settings: Settings, target: Path, progress: Progress) -> Backup:
     made_at = utc_text(SystemClock().now_us())
     try:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with embedded_server(database_settings(settings).data) as server:
+        with _copyable(settings) as (url, server):
             kept = [_copy_beside(engine, target) for engine in _engines(settings)]
-            take_base_backup(server, target / "postgres", progress)
+            take_base_backup(url, target / "postgres", progress)
         # After the database, which has their keys: what came later is of no use, and does no harm.
         _copy_evidence(settings.data, target)
-        backup = Backup(FORMAT, made_at, kept)
+        backup = Backup(FORMAT, made_at, kept, server)
         replace_file(target / _SAID, msgspec.json.format(msgspec.json.encode(backup), indent=2) + b"\n")
     except OSError as error:
         raise UnavailableError(
@@ -125,50 +130,89 @@ def read_backup(folder: Path) -> Backup:
     return backup
 
 
-def restore(settings: Settings, folder: Path) -> Iterator[Restored]:
-    """Bring a backup back into a data folder that has no database, and check every ledger; yield each when it is done.
+def restore(settings: Settings, folder: Path, server: Path | None = None) -> Iterator[Restored]:
+    """Bring a backup back and check every ledger; yield each when it is done.
 
-    Logs that are there already stay: they tell what was published since. What was erased since is erased again, before
-    anybody can ask for it. Raises `InvalidInputError` (`backup.damaged`, `backup.own_server`), `ConflictError`
+    A private database comes into the data folder, which has none. The files of a server of one's own become its data
+    folder `server`, which is empty or not there, once all is done. Logs that are in the data folder already stay: they
+    tell what was published since. What was erased since is erased again, before anybody can ask for it.
+
+    Raises `InvalidInputError` (`backup.damaged`, `backup.own_server`, `backup.private`), `ConflictError`
     (`postgres.data_folder`) before anything is changed.
     """
-    _refuse_own_server(settings)
     backup = read_backup(folder)
-    put_back(folder / "postgres", database_settings(settings).data)
-    for log in (folder / "logs").glob("*"):
-        if not (settings.data / "logs" / log.name).exists():
-            copy_log(FileTileStore(log), settings.data / "logs" / log.name)
-    _copy_evidence(folder, settings.data)
-    for ledger in backup.ledgers:
-        with open_engine(settings.model_copy(update={"ledger": ledger.name})) as engine:
+    with _restored_database(settings, backup, folder / "postgres", server) as at:
+        for log in (folder / "logs").glob("*"):
+            if not (settings.data / "logs" / log.name).exists():
+                copy_log(FileTileStore(log), settings.data / "logs" / log.name)
+        _copy_evidence(folder, settings.data)
+        for ledger in backup.ledgers:
             write_erasures(folder_of(settings), ledger.name, erasures_of(folder / "erasures", ledger.name))
-            erased = erase_again(engine, erasures_of(folder_of(settings), ledger.name))
-            yield _checked(engine, erased)
+        yield from settle(at, [ledger.name for ledger in backup.ledgers])
+
+
+def settle(settings: Settings, names: list[str] | None = None) -> Iterator[Restored]:
+    """Erase again what the lists in the data folder name, and check every ledger, or those that are named."""
+    for engine in _engines(settings, names):
+        erased = erase_again(engine, erasures_of(folder_of(settings), engine.ledger.name))
+        yield _checked(engine, erased)
 
 
 def verify(settings: Settings, folder: Path) -> Iterator[Restored]:
     """Restore a backup into a folder beside it, check it as `restore` does, and remove that again."""
     scratch = folder.with_name(f"{folder.name}.verifying")
     shutil.rmtree(scratch, ignore_errors=True)
+    server = None if read_backup(folder).server is None else scratch / "server"
     try:
-        yield from restore(settings.model_copy(update={"data": scratch}), folder)
+        yield from restore(settings.model_copy(update={"data": scratch}), folder, server)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _refuse_own_server(settings: Settings) -> None:
-    if settings.database_url is not None:
+@contextmanager
+def _copyable(settings: Settings) -> Iterator[tuple[str, OwnServer | None]]:
+    """Give the URL of a role that may copy the server's files, and what the server is if it is not private."""
+    if settings.database_url is None:
+        with embedded_server(database_settings(settings).data) as private:
+            yield private.url(role=None, database="postgres"), None
+    else:
+        with database_urls(database_settings(settings)) as urls:
+            yield urls.owner, check_own_server(urls)
+
+
+@contextmanager
+def _restored_database(settings: Settings, backup: Backup, files: Path, server: Path | None) -> Iterator[Settings]:
+    """Put the database's files where they belong; give the settings under which it is there."""
+    if backup.server is None:
+        _refuse_own_server(settings, server)
+        put_back(files, database_settings(settings).data)
+        yield settings
+        return
+    if server is None:
         raise InvalidInputError(
-            "This backs up the private database; yours is a server of your own",
+            f"This is the backup of a server of your own, PostgreSQL {backup.server.major}",
             code="backup.own_server",
-            hint="Copy the folder logs of the data folder first, then make a base backup with the server's own tools"
-            " (docs/guide/backup.md).",
+            hint="Say where its data folder is to be, from which you start it then: --server FOLDER.",
+        )
+    with prepared(files, server, backup.server) as urls:
+        migrate(urls.owner, runtime_role=urls.runtime_role)
+        found = {"database_url": SecretStr(urls.runtime), "database_owner_url": SecretStr(urls.owner)}
+        yield settings.model_copy(update=found)
+
+
+def _refuse_own_server(settings: Settings, server: Path | None) -> None:
+    if server is not None or settings.database_url is not None:
+        raise InvalidInputError(
+            "This is the backup of a private database, which comes back as one",
+            code="backup.private",
+            hint="Leave --server out, and unset TRACEABILITY_DATABASE_URL.",
         )
 
 
-def _engines(settings: Settings) -> Iterator[Engine]:
-    with open_engine(settings) as engine:
-        names = [ledger.name for ledger in ledgers(engine.urls.runtime)]
+def _engines(settings: Settings, names: list[str] | None = None) -> Iterator[Engine]:
+    if names is None:
+        with open_database(settings) as urls:
+            names = [ledger.name for ledger in ledgers(urls.runtime)]
     for name in names:
         with open_engine(settings.model_copy(update={"ledger": name})) as engine:
             yield engine
@@ -179,8 +223,15 @@ def _copy_beside(engine: Engine, target: Path) -> LedgerBackup:
     write_erasures(target / "erasures", engine.ledger.name, erasures_of(folder_of(engine.settings), engine.ledger.name))
     published = 0
     for log in published_logs(engine):
-        copy_log(log.tiles, target / "logs" / log.name)
         served = log.served()
+        if served is None and log.database.last_signed() is not None:
+            raise UnavailableError(
+                f"The log {log.name} is signed, but its files are not in {engine.settings.data}",
+                code="backup.no_logs",
+                hint="Make the backup with the data folder of the server that publishes (TRACEABILITY_DATA), or let"
+                " traceability log integrate write the files again.",
+            )
+        copy_log(log.tiles, target / "logs" / log.name)
         published += 0 if served is None else served[0].size
     return LedgerBackup(engine.ledger.name, engine.ledger.head(), published)
 

@@ -1,4 +1,4 @@
-"""The private server's files as a base backup, by PostgreSQL's own programs, and back.
+"""A server's files as a base backup, by PostgreSQL's own programs, and back.
 
 A base backup is a copy of the files and of the WAL that was written meanwhile: it needs no snapshot, which would make
 every append slow for as long as it is held (as a dump would), and it is as of its end.
@@ -15,8 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from psycopg import conninfo
+
 from adapters.postgres.binaries import ENVIRONMENT, Account, find_binaries
-from adapters.postgres.embedded import EmbeddedServer, new_cluster
+from adapters.postgres.embedded import new_cluster
 from traceability.errors import InvalidInputError, UnavailableError
 
 Progress = Callable[[int, int], None]
@@ -24,21 +26,27 @@ Progress = Callable[[int, int], None]
 _TOLD: Final = re.compile(rb"(\d+)/(\d+) kB")
 _MANIFEST: Final = "backup_manifest"
 _SOCKET_LOCK: Final = ".s.PGSQL.5432.lock"
+_SIGNALS: Final = ("standby.signal", "recovery.signal")  # of a standby that was copied: what is put back is none
 
 
-def take_base_backup(server: EmbeddedServer, target: Path, progress: Progress) -> None:
-    """Copy a running server's files into `target`, a folder that is empty or not there; durable on return.
+def take_base_backup(url: str, target: Path, progress: Progress) -> None:
+    """Copy the files of the server at `url` into `target`, a folder that is empty or not there; durable on return.
 
-    `progress` is told kilobytes. Raises `UnavailableError`: `postgres.not_found`, `backup.failed`.
+    The role of `url` may replicate. `progress` is told kilobytes. Raises `UnavailableError`: `postgres.not_found`,
+    `backup.failed`.
     """
+    # Everybody on the machine can read a command line. The rest of the environment is what led us to the server.
+    address = {name: str(value) for name, value in conninfo.conninfo_to_dict(url).items()}
+    password = address.pop("password", None)
+    environment = {**os.environ, "LC_ALL": "C"} | ({} if password is None else {"PGPASSWORD": password})
     command = [
         *(str(_program("pg_basebackup")), "--pgdata", str(target)),
-        *("--dbname", server.url(role=None, database="postgres")),
+        *("--dbname", conninfo.make_conninfo(**address)),
         *("--wal-method=stream", "--checkpoint=fast", "--manifest-checksums=SHA256", "--progress", "--no-password"),
     ]
     told = b""
     with subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
     ) as running:
         assert running.stderr is not None
         while more := os.read(running.stderr.fileno(), 4096):
@@ -75,13 +83,15 @@ def check_base_backup(folder: Path) -> None:
 
 
 def put_back(folder: Path, data: Path) -> None:
-    """Make a base backup the cluster of the private server of `data`, which has none; wholly or not at all.
+    """Make a base backup the cluster of the embedded server of `data`, which has none; wholly or not at all.
 
     Raises `ConflictError` (`postgres.data_folder`) when it has one, and as `check_base_backup` does.
     """
     check_base_backup(folder)
     with new_cluster(data) as (cluster, account):
-        shutil.copytree(folder, cluster, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_MANIFEST, _SOCKET_LOCK))
+        shutil.copytree(
+            folder, cluster, dirs_exist_ok=True, ignore=shutil.ignore_patterns(_MANIFEST, _SOCKET_LOCK, *_SIGNALS)
+        )
         if account.uid is not None and account.gid is not None:
             for path in (cluster, *cluster.rglob("*")):
                 os.chown(path, account.uid, account.gid, follow_symlinks=False)

@@ -68,8 +68,12 @@ class EmbeddedServer:
 
 
 @contextlib.contextmanager
-def embedded_server(data: Path, *, keep: bool = False) -> Iterator[EmbeddedServer]:
+def embedded_server(
+    data: Path, *, keep: bool = False, guest: tuple[str, str] | None = None
+) -> Iterator[EmbeddedServer]:
     """Give the server of the folder `data`, made and started if need be, with our roles and database in it.
+
+    `guest` is for a cluster that another server made: a role and a database which it has. Nothing is made in it.
 
     It stops when the last process inside this context has left it, in whatever way, unless one of them said `keep`:
     then `stop` ends it.
@@ -85,7 +89,7 @@ def embedded_server(data: Path, *, keep: bool = False) -> Iterator[EmbeddedServe
         with folder.refusals(), _flock(folder.lock):
             # Waits while the supervisor, seeing no user, is stopping the server.
             stack.enter_context(_flock(folder.users, shared=True))
-            server = _running(folder) or _start(folder)
+            server = _running(folder, guest) or _start(folder, guest)
             if keep:
                 folder.keep.touch()
         yield server
@@ -224,12 +228,12 @@ def _is_free(path: Path) -> bool:
     return True
 
 
-def _running(folder: _Folder) -> EmbeddedServer | None:
+def _running(folder: _Folder, guest: tuple[str, str] | None) -> EmbeddedServer | None:
     """Return the server that is up; None if there is none, or only what a kill -9 has left and is about to end."""
-    return None if _is_free(folder.server) else _ready(folder)
+    return None if _is_free(folder.server) else _ready(folder, guest)
 
 
-def _start(folder: _Folder) -> EmbeddedServer:
+def _start(folder: _Folder, guest: tuple[str, str] | None) -> EmbeddedServer:
     account = server_account(folder.cluster)
     binaries = find_binaries(account)
     try:
@@ -243,7 +247,7 @@ def _start(folder: _Folder) -> EmbeddedServer:
     _remove_stale_pid_files(folder)
     folder.keep.unlink(missing_ok=True)
     _spawn(folder, binaries, account)
-    server = _ready(folder)
+    server = _ready(folder, guest)
     if server is None:
         raise _did_not_start(folder, "it ended at once")
     return server
@@ -367,15 +371,19 @@ def _spawn(folder: _Folder, binaries: Binaries, account: Account) -> None:
         )
 
 
-def _ready(folder: _Folder) -> EmbeddedServer | None:
+def _ready(folder: _Folder, guest: tuple[str, str] | None) -> EmbeddedServer | None:
     """Wait until the server answers, make our roles and database where they are missing; None if it has ended.
 
     They are looked for each time, since whoever started the server may have been killed before it came to that.
     """
     server = EmbeddedServer(folder.data, folder.socket_dir())
-    connection = _connect_when_up(server, folder)
+    role, database = guest or (SUPERUSER, "postgres")
+    connection = _connect_when_up(server.url(role=role, database=database), folder)
     if connection is None:
         return None
+    if guest is not None:
+        connection.close()
+        return server
     try:
         with connection:
             for role in (OWNER_ROLE, RUNTIME_ROLE):
@@ -388,11 +396,11 @@ def _ready(folder: _Folder) -> EmbeddedServer | None:
     return server
 
 
-def _connect_when_up(server: EmbeddedServer, folder: _Folder) -> psycopg.Connection | None:
+def _connect_when_up(url: str, folder: _Folder) -> psycopg.Connection | None:
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
-            return psycopg.connect(server.url(role=None, database="postgres"), autocommit=True)
+            return psycopg.connect(url, autocommit=True)
         except psycopg.OperationalError as error:
             if _is_free(folder.server):
                 return None

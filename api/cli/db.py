@@ -18,7 +18,7 @@ from adapters.postgres.privileges import excess_privileges
 from adapters.postgres.reindex import reindex as rebuild
 from adapters.postgres.retention import remove_finished_jobs, remove_settled_findings
 from adapters.system import SystemClock
-from api.backup import Restored, back_up, verify
+from api.backup import Restored, back_up, settle, verify
 from api.backup import restore as bring_back
 from api.cli.context import EXIT_FALSE, JSON, LedgerName, counted, group, note, print_json, progress_bar, settings_for
 from api.wiring import INDEXER, database_settings, spool_of
@@ -139,9 +139,11 @@ def backup(
     ] = True,
     json: JSON = False,
 ) -> None:
-    """Copy the private database, the logs and the lists of erasures, while everything goes on.
+    """Copy the database server's files, the logs and the lists of erasures, while everything goes on.
 
-    The signing keys are not in it: keep copies of them elsewhere. Exit 1 if the check finds something.
+    Of a server of your own it holds everything: other databases and all roles, too. The role of
+    `TRACEABILITY_DATABASE_OWNER_URL` then needs REPLICATION. The signing keys are not in it: keep copies of them
+    elsewhere. Exit 1 if the check finds something.
 
     For example:
 
@@ -163,17 +165,47 @@ def backup(
 
 @app.command()
 def restore(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a backup.")], *, json: JSON = False
+    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="The folder of a backup.")] = None,
+    *,
+    server: Annotated[
+        Path | None,
+        typer.Option(
+            "--server", metavar="FOLDER", help="Of a server of your own: its data folder, empty or not there yet."
+        ),
+    ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="The database is back already, from a snapshot say: erase and check only."),
+    ] = False,
+    json: JSON = False,
 ) -> None:
     """Bring a backup back into a data folder without a database, erase again what was erased since, check all of it.
+
+    The backup of a server of your own becomes a data folder of it: move it, give it to the server's account, start the
+    server from it. With `--in-place` nothing is copied: the database of the settings, which you restored by other
+    means, is gone over before it serves again, as the owner role.
 
     Logs that are in the data folder stay as they are: they tell what was published after the backup. If they are ahead
     of the restored database, nothing may be signed under their keys any more: the server refuses, and this says what to
     do. Bring the signing keys back yourself. Exit 1 if the check finds something.
 
-    Example: `TRACEABILITY_DATA=/srv/traceability traceability db restore /backups/2026-03-01`
+    For example:
+
+    - `TRACEABILITY_DATA=/srv/traceability traceability db restore /backups/2026-03-01`
+    - `traceability db restore /backups/2026-03-01 --server /srv/postgres/18`
+    - `traceability db restore --in-place`
     """
-    restored = _tell(bring_back(settings_for(), folder))
+    settings = settings_for()
+    if in_place:
+        if folder is not None or server is not None:
+            raise typer.BadParameter("--in-place restores no files: give neither FOLDER nor --server")
+        restored = _tell(settle(settings))
+    elif folder is None:
+        raise typer.BadParameter("give the FOLDER of a backup, or --in-place")
+    else:
+        restored = _tell(bring_back(settings, folder, server))
+    if server is not None:
+        note(f"Start your server from {server}, once its account owns that folder.")
     if json:
         print_json({"ledgers": restored})
     if any(ledger.findings for ledger in restored):

@@ -32,12 +32,16 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def command(*arguments: str, data: Path = tmp_path / "data", text: str = "") -> Done:
+    return runner(tmp_path)
+
+
+def runner(folder: Path) -> Run:
+    def command(*arguments: str, data: Path = folder / "data", text: str = "", **settings: str) -> Done:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
         done = subprocess.run(
             [sys.executable, "-c", "from api.cli import main; main()", *arguments, "--json"],
-            cwd=tmp_path,
-            env={**inherited, "PYTHONPATH": str(ROOT), "TRACEABILITY_DATA": str(data)},
+            cwd=folder,
+            env={**inherited, "PYTHONPATH": str(ROOT), "TRACEABILITY_DATA": str(data), **settings},
             input=text,
             capture_output=True,
             text=True,
@@ -155,8 +159,13 @@ def test_a_backup_that_is_not_whole_is_refused_before_anything_is_made(run: Run,
         assert run("db", "restore", "backup", data=elsewhere).out["error"]["code"] == "backup.damaged"
     said.unlink()
     assert run("db", "restore", "backup", data=elsewhere).out["error"]["code"] == "backup.damaged"
-    assert not (elsewhere / "postgres" / "cluster").exists()
     said.write_bytes(kept)
+    for other in (
+        run("db", "restore", "backup", "--server", "back", data=elsewhere),
+        run("db", "restore", "backup", data=elsewhere, TRACEABILITY_DATABASE_URL="postgresql://a@db.example/b"),
+    ):
+        assert other.out["error"]["code"] == "backup.private"
+    assert not (elsewhere / "postgres" / "cluster").exists()
     assert run("db", "restore", "backup", data=elsewhere).code == 0
 
 
