@@ -6,7 +6,7 @@ The answer is as known at the last published position, so that it never waits an
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Final, cast
@@ -14,21 +14,24 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from api import collector
-from api.notary import PublishedLog, published_log, published_logs
+from api.epcis_events import Parameters, ask_page
+from api.evidence import describe, opening_of
+from api.notary import PublishedLog, open_record, published_log, published_logs
 from api.policy import verifiers_policy
 from api.provenance import ask, describe_history, history_of
 from api.provenance_models import TraceIn
 from api.traces import trace_json
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
+from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.access import ITEM, SHAREABLE_PARTS, Reader, open_item_indices
 from traceability.ledger.store import Record
-from traceability.notary.bundle import BundledLog, LogShare, Manifest, names_in, strings_in, write_bundle
+from traceability.notary.bundle import BundledLog, Kind, LogShare, Manifest, names_in, strings_in, write_bundle
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import DamagedLogError, NotPublishedError
 from traceability.notary.log import tile_reader
-from traceability.notary.receipt import Opening, open_event
+from traceability.notary.receipt import Opening
 from traceability.supply_chain.seen import thing_of
 
 MEDIA_TYPE: Final = "application/zip"
@@ -90,9 +93,10 @@ def item_bundle(
     found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
     answer = describe_history(engine, found, identifier, limit).model_dump_json().encode()
     question = {"id": identifier.uri, "as_of": None if as_of is None else as_of.isoformat(), "limit": limit}
-    behind = [entry.event.position for entry in found.entries]
-    manifest = Manifest("item", reader.organisation, question, known_at, ())
-    return _bundle(engine, reader, published, manifest, answer=answer, behind=behind)
+    manifest = Manifest(Kind.ITEM, reader.organisation, question, known_at, ())
+    behind = {*names_in(answer).positions, *(entry.event.position for entry in found.entries)}
+    openings = _openings(engine, reader, behind, answer)
+    return _bundle(engine, published, manifest, answer=answer, behind=behind, openings=openings)
 
 
 def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
@@ -108,8 +112,51 @@ def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
     asked = question.model_dump(mode="json")
     for name in ("edge_kinds", "include"):  # sets, which have no order of their own
         asked[name] = sorted(asked[name])
-    manifest = Manifest("trace", reader.organisation, asked, known_at, ())
-    return _bundle(engine, reader, published, manifest, answer=answer)
+    manifest = Manifest(Kind.TRACE, reader.organisation, asked, known_at, ())
+    behind = names_in(answer).positions
+    openings = _openings(engine, reader, behind, answer)
+    return _bundle(engine, published, manifest, answer=answer, behind=behind, openings=openings)
+
+
+def events_bundle(engine: Engine, reader: Reader, parameters: Parameters) -> tuple[BinaryIO, Parameters | None]:
+    """Return, as a file to be read and closed, the bundle of a page of events, and what asks for the next page.
+
+    The document in it is written from what the bundle shows, so it has no personal members. Raises
+    `QueryParameterError`, `NotPublishedError`, and `NotFoundError` (`bundle.no_events`).
+    """
+    published = _published(engine)
+    asked = ask_page(engine, reader, parameters, known_at=published[-1].last)
+    shown = {event.position: set(event.parts.what) for event in asked.page.events}
+
+    def items_of(record: Record) -> Sequence[int]:
+        return [j for j, item in enumerate(record.event.parts.what) if item in shown[record.position]]
+
+    openings = dict(zip(sorted(shown), _opened(engine, reader, sorted(shown), items_of), strict=True))
+    events = [write_event(openings[place].shown(), openings[place].recorded_at) for place in shown]
+    question: dict[str, list[str]] = {}
+    for name, value in parameters:
+        question.setdefault(name, []).append(value)
+    known_at = published[-1].last if asked.known_at is None else asked.known_at
+    manifest = Manifest(Kind.EVENTS, reader.organisation, question, known_at, (), tuple(shown))
+    document = write_query_document(events, created_at=engine.clock.now_us())
+    made = _bundle(engine, published, manifest, answer=document, behind=shown, openings=openings.values())
+    return made, asked.next
+
+
+def evidence_bundle(engine: Engine, reader: Reader, record: Record, base: str) -> BinaryIO:
+    """Return, as a file to be read and closed, the bundle of a piece of evidence; raises `NotPublishedError`.
+
+    It opens what the receipt opens. `base` is where this server is.
+    """
+    published = _published(engine)
+    known_at = published[-1].last
+    if record.position > known_at:
+        raise _not_yet(record.position, known_at)
+    answer = describe(engine, record, base).model_dump_json().encode()
+    question = {"event_id": str(record.event.event_id)}
+    manifest = Manifest(Kind.EVIDENCE, reader.organisation, question, known_at, ())
+    behind, openings = [record.position], [opening_of(record)]
+    return _bundle(engine, published, manifest, answer=answer, behind=behind, openings=openings)
 
 
 def pieces(bundle: BinaryIO) -> Iterator[bytes]:
@@ -138,25 +185,33 @@ def _known_at(engine: Engine, reader: Reader, published: Sequence[_Published], k
     if known_at is None or known_at <= last:
         return last if known_at is None else known_at
     ask(engine, reader, known_at)  # raises when nothing is recorded there either
-    raise NotPublishedError(
-        f"position {known_at} is not published yet: the checkpoint covers {last}",
+    raise _not_yet(known_at, last)
+
+
+def _not_yet(position: int, last: int) -> NotPublishedError:
+    return NotPublishedError(
+        f"position {position} is not published yet: the checkpoint covers {last}",
         hint="Ask again in a second, or without a position for all that is published.",
     )
 
 
 def _bundle(
     engine: Engine,
-    reader: Reader,
     published: Sequence[_Published],
     manifest: Manifest,
     *,
     answer: bytes,
-    behind: Iterable[int] = (),
+    behind: Iterable[int],
+    openings: Iterable[Opening],
 ) -> BinaryIO:
-    """Write the bundle of an answer, which rests on the events that it names and those at `behind`."""
-    positions = sorted(names_in(answer).positions.union(behind))
+    """Write the bundle of an answer that rests on the events at `behind`; `openings` are theirs, by position."""
+    positions = sorted(behind)
     if not positions:
-        raise NotFoundError("This answer rests on no event, so there is nothing to prove", code="bundle.no_events")
+        raise NotFoundError(
+            "This answer rests on no event, so there is nothing to prove",
+            code="bundle.no_events",
+            hint="Ask for it as JSON; of a page, `Link` may lead on.",
+        )
     if len(positions) > MAX_EVENTS:
         raise InvalidInputError(
             f"The answer rests on {len(positions)} events; a bundle has at most {MAX_EVENTS}",
@@ -175,7 +230,7 @@ def _bundle(
                 answer,
                 policy=replace(policies[0], logs=tuple(log for policy in policies for log in policy.logs)),
                 shares=shares,
-                openings=_openings(engine, reader, positions, strings_in(answer)),
+                openings=openings,
             )
         out.seek(0)
     except BaseException:
@@ -194,37 +249,31 @@ def _share(one: _Published, positions: Sequence[int]) -> LogShare:
     )
 
 
-def _openings(engine: Engine, reader: Reader, positions: Sequence[int], named: Collection[str]) -> Iterator[Opening]:
+def _openings(engine: Engine, reader: Reader, behind: Collection[int], answer: bytes) -> Iterator[Opening]:
+    """Open events, and of their items those that the answer names."""
+    named = strings_in(answer)
+
+    def items_of(record: Record) -> Sequence[int]:
+        what = record.event.parts.what
+        ids = [_read_item(item).id for item in what]
+        asked = {identifier for identifier in ids if identifier in named or thing_of(identifier) in named}
+        return open_item_indices(what, frozenset({ITEM}), asked)
+
+    return _opened(engine, reader, sorted(behind), items_of)
+
+
+def _opened(
+    engine: Engine, reader: Reader, positions: Sequence[int], items_of: Callable[[Record], Sequence[int]]
+) -> Iterator[Opening]:
+    """Open what the reader may see and pass on of events in order of position: never a personal part."""
     for start in range(0, len(positions), _AT_ONCE):
         batch = positions[start : start + _AT_ONCE]
         records = engine.ledger.records(batch)
         if len(records) != len(batch):
             raise DamagedLogError("the ledger lacks records that an answer rests on")
         for record in records:
-            yield _opening(engine, reader, record, named)
-
-
-def _opening(engine: Engine, reader: Reader, record: Record, named: Collection[str]) -> Opening:
-    """Open what the reader may see and pass on: no personal part, and of the items those that the answer names."""
-    event, parts = record.event, record.event.parts
-    extent = reader.extent(engine.rules.indexer(parts).visibility)
-    if extent is None:
-        raise DamagedLogError("an answer rests on an event that its reader may not see")
-    assert event.event_id is not None
-    assert event.recorded_at is not None
-    assert event.salt is not None
-    assert event.personal_salt is not None
-    items: Sequence[int] = ()
-    if extent & {"what", ITEM}:
-        ids = [_read_item(item).id for item in parts.what]
-        asked = {identifier for identifier in ids if identifier in named or thing_of(identifier) in named}
-        items = open_item_indices(parts.what, frozenset({ITEM}), asked)
-    return open_event(
-        event.event_id,
-        event.recorded_at,
-        parts,
-        event.salt,
-        event.personal_salt,
-        extent=extent & SHAREABLE_PARTS,
-        items=items,
-    )
+            extent = reader.extent(engine.rules.indexer(record.event.parts).visibility)
+            if extent is None:
+                raise DamagedLogError("an answer rests on an event that its reader may not see")
+            items = items_of(record) if extent & {"what", ITEM} else ()
+            yield open_record(record, extent & SHAREABLE_PARTS, items)

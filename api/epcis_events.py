@@ -36,6 +36,24 @@ class Answer:
 
 def answer_query(engine: Engine, reader: Reader, parameters: Parameters) -> Answer:
     """Answer the parameters of `GET /epcis/events`; raises `QueryParameterError`."""
+    asked = ask_page(engine, reader, parameters)
+    return Answer(_document(engine, asked.page), asked.next)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPage:
+    """A page, as known at a position of the ledger if one was given, and the parameters that ask for the next one."""
+
+    page: Page
+    known_at: int | None
+    next: Parameters | None
+
+
+def ask_page(engine: Engine, reader: Reader, parameters: Parameters, *, known_at: int | None = None) -> AskedPage:
+    """Find the events of a page up to position `known_at`, or to where the page before it was known.
+
+    Raises `QueryParameterError`.
+    """
     paging = {name: value for name, value in parameters if name in ("perPage", "nextPageToken")}
     asked = [(name, value) for name, value in parameters if name not in paging]
     if len(asked) + len(paging) != len(parameters):
@@ -43,11 +61,13 @@ def answer_query(engine: Engine, reader: Reader, parameters: Parameters) -> Answ
     size = min(MAX_PER_PAGE, count_of("perPage", paging["perPage"])) if "perPage" in paging else PER_PAGE
     query = read_query(asked)
     after = _place_of(paging["nextPageToken"], asked) if "nextPageToken" in paging else None
-    page = engine.event_queries.page(query, reader=reader, size=size, after=after)
+    if known_at is not None and after is not None:
+        known_at = min(known_at, after.head)
+    page = engine.event_queries.page(query, reader=reader, size=size, after=after, known_at=known_at)
     if page.next is None:
-        return Answer(_document(engine, page), None)
+        return AskedPage(page, known_at, None)
     kept = [("perPage", paging["perPage"])] if "perPage" in paging else []
-    return Answer(_document(engine, page), [*asked, *kept, ("nextPageToken", _token_of(page.next, asked))])
+    return AskedPage(page, known_at, [*asked, *kept, ("nextPageToken", _token_of(page.next, asked))])
 
 
 def event_by_id(engine: Engine, reader: Reader, event_id: str) -> bytes:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from adapters.barcode import qr
 from adapters.documents.certificate import certificate_pdf
 from adapters.objects import EncryptedFiles
-from api.notary import leaf_of, log_holding
+from api.notary import leaf_of, log_holding, open_record
 from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError
@@ -30,6 +30,7 @@ from traceability.notary.age import Decrypted
 from traceability.notary.checkpoint import open_checkpoint
 from traceability.notary.log import prove
 from traceability.notary.proof import LogProof
+from traceability.notary.receipt import Opening
 
 PATH: Final = "/evidence"
 _ATTEMPTS: Final = 3
@@ -164,6 +165,11 @@ def describe(engine: Engine, record: Record, base: str) -> EvidenceOut:
         recorded_at=utc_text(event.recorded_at),
         page=f"{base.rstrip('/')}{PATH}/{event.event_id}?key={key_of(record)}",
     )
+
+
+def opening_of(record: Record) -> Opening:
+    """Open the digest and what was said of it, and no more."""
+    return open_record(record, _OPENED)
 
 
 def receipt_of(engine: Engine, record: Record) -> LogProof:

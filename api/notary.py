@@ -332,16 +332,20 @@ def leaf_of(
     engine: Engine, record: Record, extent: Collection[str], items: Iterable[int] = ()
 ) -> tuple[PublishedLog, int, Opening]:
     """Return the log that a record is in, its leaf index, and the opening of its parts in `extent` and these items."""
+    log = log_holding(engine, record.position)
+    return log, record.position - log.database.identity.first_position, open_record(record, extent, items)
+
+
+def open_record(record: Record, extent: Collection[str], items: Iterable[int] = ()) -> Opening:
+    """Open a record's parts in `extent`, and of `what` these items."""
     event = record.event
     assert event.event_id is not None
     assert event.recorded_at is not None
     assert event.salt is not None
     assert event.personal_salt is not None
-    opening = open_event(
+    return open_event(
         event.event_id, event.recorded_at, event.parts, event.salt, event.personal_salt, extent=extent, items=items
     )
-    log = log_holding(engine, record.position)
-    return log, record.position - log.database.identity.first_position, opening
 
 
 def _no_event() -> NotFoundError:

@@ -18,10 +18,13 @@ class MemoryEventQueries:
         self._records = records
         self._indexer = indexer
 
-    def page(self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None) -> Page:
+    def page(
+        self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None, known_at: int | None = None
+    ) -> Page:
         """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place."""
         records = self._records()
-        head = len(records) if after is None else after.head
+        bounds = (None if after is None else after.head, known_at)
+        head = min(len(records), *(len(records) if bound is None else bound for bound in bounds))
         found = []
         for record in records[:head]:
             extent = reader.extent(self._indexer(record.event.parts).visibility)

@@ -100,11 +100,15 @@ class PostgresEventQueries:
         self._ledger = ledger
         self._visibility = visibility
 
-    def page(self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None) -> Page:
+    def page(
+        self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None, known_at: int | None = None
+    ) -> Page:
         """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place."""
         head = self._ledger.head()
         if after is not None:
             head = min(head, after.head)
+        if known_at is not None:
+            head = min(head, known_at)
         # Taken after the head: whatever was committed up to it has its visibility there.
         opened = self._visibility.opened(reader)
         extents = {one.id: one.extent for one in opened if query.may_find(one.visibility, one.extent)}

@@ -13,16 +13,22 @@ from uuid import UUID
 
 import typer
 
+from api.bundles import evidence_bundle
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
+from api.cli.item import save_bundle
 from api.evidence import certificate as certify
 from api.evidence import check_file, describe, find, in_words, register, store, stored_file
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, UnavailableError
 from traceability.ledger.evidence import EvidenceRegistered, read_sha256
 from traceability.ledger.store import Record
+from traceability.notary.bundle import Kind
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import VerifierKey
-from traceability.notary.verify import verify_receipt
+from traceability.notary.receipt import Opening
+from traceability.notary.trust import Trust, TrustedCheckpoint
+from traceability.notary.verify import VerifiedReceipt, verify
+from traceability.notary.verify_bundle import VerifiedBundle
 
 app = group("evidence", "Evidence: register, certify, check.")
 
@@ -92,6 +98,24 @@ def certificate(
     note(f"{output}: {len(pdf)} bytes")
 
 
+@app.command()
+def bundle(
+    event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Write the zip here.")],
+    as_: As = None,
+    ledger: LedgerName = None,
+) -> None:
+    """Write the bundle of a registered file: what is said of it, its receipt, and how to check both.
+
+    Example: `traceability evidence bundle 019ca877-0c1b-7000-8000-000000000001 -o contract.zip`
+    """
+    with opened(ledger, as_) as engine:
+        reader = engine.organisations.reader(engine.settings.organisation)
+        made = evidence_bundle(engine, reader, _own(engine, event), engine.settings.public_url or _LOCAL)
+        save_bundle(engine, made, output, "--output")
+
+
 @app.command("file")
 def kept_file(
     event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
@@ -119,26 +143,41 @@ def kept_file(
 @app.command()
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file in question, - for standard input.")],
-    receipt: Annotated[Path, typer.Argument(metavar="RECEIPT", help="The attachment of the certificate.")],
+    proof: Annotated[
+        Path, typer.Argument(metavar="PROOF", help="The receipt, which the certificate has attached, or the bundle.")
+    ],
     *,
     key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key.")],
     json: JSON = False,
 ) -> None:
-    """Check a receipt, and that it is of this file; exit 1 if not. Needs no database and no network.
+    """Check a receipt or bundle, and that it is of this file; exit 1 if not. Needs no database and no network.
 
-    Example: `traceability evidence check contract.pdf receipt.tlog-proof --key "$(cat log.vkey)"`
+    For example:
+
+    - `traceability evidence check contract.pdf receipt.tlog-proof --key "$(cat log.vkey)"`
+    - `traceability evidence check contract.pdf contract.zip --key "$(cat log.vkey)"`
     """
     try:
         verifier = VerifierKey.parse(key)
     except VerificationError as error:
         raise typer.BadParameter(error.message, param_hint="--key") from error
-    verified = verify_receipt(_read(receipt), verifier)
-    said = check_file(verified.opening.shown(), _digest(file)[0])
+    verified = verify(_read(proof), Trust((verifier,)))
+    opening, index, signed = _one_event(verified)
+    said = check_file(opening.shown(), _digest(file)[0])
     if json:
-        index, origin = verified.index, verified.checkpoint.origin
+        origin = signed.checkpoint.origin
         print_json({"verified": True, "sha256": said.sha256, "index": index, "origin": origin})
     else:
         typer.echo("\n".join([f"proven: this is the file that was registered, {said.sha256}", *verified.lines()]))
+
+
+def _one_event(verified: VerifiedReceipt | VerifiedBundle) -> tuple[Opening, int, TrustedCheckpoint]:
+    if isinstance(verified, VerifiedReceipt):
+        return verified.opening, verified.index, verified.signed
+    if verified.manifest.kind is not Kind.EVIDENCE:
+        raise VerificationError("this bundle is not of evidence", hint="Check it with: traceability log verify")
+    (log,) = verified.logs
+    return log.openings[0], log.indices[0], log.signed
 
 
 def _evidence(file: str, statement: str | None) -> EvidenceRegistered:
@@ -180,7 +219,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="RECEIPT") from error
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="PROOF") from error
 
 
 def _own(engine: Engine, event_id: UUID) -> Record:

@@ -50,13 +50,13 @@ Bundle = Annotated[
 ]
 
 
-def save_bundle(engine: Engine, bundle: BinaryIO, file: Path) -> None:
+def save_bundle(engine: Engine, bundle: BinaryIO, file: Path, option: str = "--bundle") -> None:
     """Write a bundle to a file and say how it is checked."""
     try:
         with bundle, file.open("wb") as out:
             out.writelines(pieces(bundle))
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--bundle") from error
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint=option) from error
     keys = " ".join(f"--key '{log.key.text}'" for log in published_logs(engine))
     note(f"Wrote {file}. Anyone checks it with: python -m traceability.notary.verify {file} {keys}")
 

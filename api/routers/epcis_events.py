@@ -10,10 +10,13 @@ from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from api.epcis_events import MAX_PER_PAGE, PER_PAGE, answer_query, event_by_id
+from api.bundles import events_bundle
+from api.epcis_events import MAX_PER_PAGE, PER_PAGE, Parameters, answer_query, event_by_id
 from api.epcis_headers import VERSIONS
+from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import EngineDep, ReaderDep
 from api.web.negotiation import JSON, preferred
+from api.wiring import Engine
 from traceability.gs1.epcis.query_parameters import PARAMETERS
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
@@ -41,24 +44,29 @@ _DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "An EPCISQueryDocument", "content": {JSON: {}, LD_JSON: {}}}
 }
 
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {**_DOCUMENT[200], "content": {**_DOCUMENT[200]["content"], **ZIP_CONTENT}}
+}
+
 EpcFormat = Annotated[str, Header(alias="GS1-EPC-Format", description=f"{_FORMAT}, or No_Preference.")]
 
 
-@router.get(
-    "/events", summary="Ask for events", openapi_extra=_PARAMETERS, response_class=Response, responses=_DOCUMENT
-)
+@router.get("/events", summary="Ask for events", openapi_extra=_PARAMETERS, response_class=Response, responses=_PAGE)
 def events(engine: EngineDep, reader: ReaderDep, request: Request, epc_format: EpcFormat = _FORMAT) -> Response:
     """Return the events that meet all parameters, the latest first, each as far as you may see it.
 
     The parameters are those of EPCIS's SimpleEventQuery. Several values of one are alternatives: repeat the parameter,
     or separate them by `|`. `Link: <…>; rel="next"` leads to the next page; without it a page is the last one.
+
+    With `Accept: application/zip` the page is a bundle that verifies offline: this document without personal members,
+    the events behind it and one proof for all of them, as known at the last published position (docs/guide/bundles.md).
     """
-    media_type = _media_type(request, epc_format)
-    answer = answer_query(engine, reader, request.query_params.multi_items())
-    headers = dict(_HEADERS)
-    if answer.next is not None:
-        base = engine.settings.public_url or str(request.base_url)
-        headers["Link"] = f'<{base.rstrip("/")}{_EVENTS}?{urlencode(answer.next)}>; rel="next"'
+    media_type, parameters = _media_type(request, epc_format, ZIP), request.query_params.multi_items()
+    if media_type == ZIP:
+        bundle, following = events_bundle(engine, reader, parameters)
+        return zipped(bundle, headers={**_HEADERS, **_link(engine, request, following)})
+    answer = answer_query(engine, reader, parameters)
+    headers = {**_HEADERS, **_link(engine, request, answer.next)}
     return Response(answer.document, media_type=media_type, headers=headers)
 
 
@@ -77,9 +85,16 @@ def event(
     return Response(event_by_id(engine, reader, event_id), media_type=media_type, headers=_HEADERS)
 
 
-def _media_type(request: Request, epc_format: str) -> str:
-    """Return the media type to answer with; what cannot be answered as it is wanted is 406."""
-    media_type = preferred(request.headers.get("accept"), (JSON, LD_JSON))
+def _link(engine: Engine, request: Request, following: Parameters | None) -> dict[str, str]:
+    if following is None:
+        return {}
+    base = engine.settings.public_url or str(request.base_url)
+    return {"Link": f'<{base.rstrip("/")}{_EVENTS}?{urlencode(following)}>; rel="next"'}
+
+
+def _media_type(request: Request, epc_format: str, *more: str) -> str:
+    """Return the media type to answer with, JSON or one `more`; what cannot be answered as it is wanted is 406."""
+    media_type = preferred(request.headers.get("accept"), (JSON, LD_JSON, *more))
     if media_type is None or epc_format not in _FORMATS:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE)
     return media_type

@@ -15,8 +15,10 @@ from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
 from api.backlog import KeepingUp
+from api.bundles import evidence_bundle
 from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register, store, stored_file
 from api.notary import MEDIA_TYPE
+from api.routers.zipped import ZIP_CONTENT, zipped
 from api.security import CaptureDep, EngineDep, QueryDep, ReaderDep
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, TooLargeError
@@ -120,6 +122,20 @@ def evidence_receipt(engine: EngineDep, reader: ReaderDep, event_id: UUID, key: 
     """Return the receipt that opens the digest (C2SP tlog-proof); 503 with `Retry-After` until it is published."""
     text = receipt_of(engine, find(engine, event_id, reader, key)).text()
     return Response(text, media_type=MEDIA_TYPE, headers=_attached(f"{event_id}.tlog-proof"))
+
+
+@router.get(
+    "/evidence/{event_id}/bundle",
+    summary="Prove evidence, with what is said of it",
+    response_class=StreamingResponse,
+    responses={200: {"content": ZIP_CONTENT}},
+)
+def evidence_zip(
+    request: Request, engine: EngineDep, reader: ReaderDep, event_id: UUID, key: Key = None
+) -> StreamingResponse:
+    """Return a bundle that verifies offline: what is shown of the evidence, and its proof (docs/guide/bundles.md)."""
+    record = find(engine, event_id, reader, key)
+    return zipped(evidence_bundle(engine, reader, record, _base(engine, request)), str(event_id))
 
 
 @router.get(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from io import SEEK_END
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
-from api.bundles import MEDIA_TYPE as ZIP
-from api.bundles import item_bundle, pieces, trace_bundle
+from api.bundles import item_bundle, trace_bundle
 from api.codes import read_code
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceLine, TraceOut, written_out
+from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import EngineDep, ReaderDep
 from api.traces import NDJSON, trace_json, trace_lines
 from api.web.negotiation import JSON, preferred
@@ -23,7 +22,6 @@ from traceability.gs1.identifiers import Identifier, parse_digital_link_path
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
-_BUNDLE: Final = {"type": "string", "format": "binary"}
 _ITEMS: Final = "/provenance/items/"
 _DIGITAL_LINK: Final = re.compile(r"\d{2,4}/").match
 _ENCODED: Final = re.compile(r"(?i:[a-z][a-z0-9+.-]*%3a)").match
@@ -46,7 +44,7 @@ def identifier_in(
     "/items/{id:path}",
     summary="Where a thing is, and what happened to it",
     response_model=ItemOut,
-    responses={200: {"content": {ZIP: {"schema": _BUNDLE}}}},
+    responses={200: {"content": ZIP_CONTENT}},
 )
 def item(
     *,
@@ -69,7 +67,7 @@ def item(
     published yet is answered with 503 and `Retry-After`.
     """
     if preferred(accept, (JSON, ZIP)) == ZIP:
-        return _zipped(item_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit))
+        return zipped(item_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit))
     return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
 
 
@@ -80,7 +78,7 @@ def item(
     responses={
         200: {
             "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
-            "content": {NDJSON: {"schema": written_out(TraceLine)}, ZIP: {"schema": _BUNDLE}},
+            "content": {NDJSON: {"schema": written_out(TraceLine)}, **ZIP_CONTENT},
         }
     },
 )
@@ -101,14 +99,7 @@ def traces(
     """
     wanted = preferred(accept, (JSON, NDJSON, ZIP))
     if wanted == ZIP:
-        return _zipped(trace_bundle(engine, reader, question))
+        return zipped(trace_bundle(engine, reader, question))
     if wanted == NDJSON:
         return StreamingResponse(trace_lines(engine, reader, question), media_type=NDJSON)
     return Response(trace_json(engine, reader, question), media_type=JSON)
-
-
-def _zipped(bundle: BinaryIO) -> Response:
-    length = bundle.seek(0, SEEK_END)
-    bundle.seek(0)
-    headers = {"Content-Disposition": 'attachment; filename="bundle.zip"', "Content-Length": str(length)}
-    return StreamingResponse(pieces(bundle), media_type=ZIP, headers={**headers, "Vary": "Accept, Authorization"})

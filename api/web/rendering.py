@@ -24,6 +24,7 @@ SCRIPTS: Final = (
     "opening.js",
     "receipt.js",
     "zip.js",
+    "answer.js",
     "bundle.js",
     "words.js",
     "report.js",

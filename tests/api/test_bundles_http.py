@@ -195,16 +195,67 @@ def test_a_reader_of_one_pack_gets_a_bundle_that_tells_of_no_other(app: FastAPI,
             assert (PARTY.encode() in shown, EVENT_ID.encode() in shown) == (asking is captor, asking is captor)
 
 
+def test_the_bundle_of_a_page_of_events(engine: Engine, packed: httpx.Client) -> None:
+    query = {"MATCH_anyEPC": [A, PALLET], "perPage": "2"}
+    plain = packed.get("/epcis/events", params=query)
+    zipped = packed.get("/epcis/events", params=query, headers=ZIP)
+    assert (zipped.status_code, zipped.headers["Content-Type"]) == (200, "application/zip")
+    assert zipped.headers["GS1-EPCIS-Version"] == "2.0.0"
+    bundle = verified(engine, zipped.content)
+    assert (bundle.manifest.kind, bundle.manifest.reader) == ("events", DAIRY)
+    assert bundle.manifest.question == {"MATCH_anyEPC": [A, PALLET], "perPage": ["2"]}
+    assert events_of(json.loads(bundle.answer)) == events_of(plain.json())
+    assert bundle.events == 2
+    # What is recorded meanwhile is on no later page, and no page is of more than is published.
+    record(engine, observe(9, A, place=PLANT, step="storing", by=DAIRY))
+    found, seen = list(bundle.manifest.positions), 0
+    while zipped.links:
+        zipped = packed.get(zipped.links["next"]["url"], headers=ZIP)
+        page = verified(engine, zipped.content)
+        assert page.manifest.known_at == bundle.manifest.known_at == engine.ledger.head() - 1
+        found, seen = [*found, *page.manifest.positions], seen + 1
+    assert (sorted(found), seen) == ([1, 3, 4, 5, 6], 2)
+    newest = packed.get("/epcis/events", params={"MATCH_anyEPC": A}).json()
+    assert len(events_of(newest)) == len(events_of(json.loads(packed_answer(engine, packed)))) + 1
+
+
+def packed_answer(engine: Engine, client: httpx.Client) -> bytes:
+    return verified(engine, client.get("/epcis/events", params={"MATCH_anyEPC": A}, headers=ZIP).content).answer
+
+
+def events_of(document: Any) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = document["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+    return events
+
+
+def test_a_page_in_two_logs_and_one_without_events(engine: Engine, packed: httpx.Client) -> None:
+    close_log(engine, name="main-2", origin="dairy.example/2")
+    record(engine, observe(9, A, place=PLANT, step="storing", by=DAIRY))
+    while published_logs(engine)[-1].served() is None:
+        integrate_all(engine)
+    bundle = verified(engine, packed.get("/epcis/events", headers=ZIP).content)
+    assert [log.signed.checkpoint.origin for log in bundle.logs] == ["traceability.local/main", "dairy.example/2"]
+    none = packed.get("/epcis/events", params={"MATCH_anyEPC": pack("unheard-of")}, headers=ZIP)
+    assert (none.status_code, none.json()["code"]) == (404, "bundle.no_events")
+    wrong = packed.get("/epcis/events", params={"nextPageToken": "x"}, headers=ZIP)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "query.page_token")
+
+
 def _bytes(parts: Any) -> list[bytes]:
     return [parts.head, *parts.what, parts.where, parts.why, parts.how, parts.more, parts.personal, parts.source]
 
 
 def test_the_bundle_is_documented(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    for path, method in (("/provenance/items/{id}", "get"), ("/provenance/traces", "post")):
+    for path, method in (
+        ("/provenance/items/{id}", "get"),
+        ("/provenance/traces", "post"),
+        ("/epcis/events", "get"),
+        ("/notary/evidence/{event_id}/bundle", "get"),
+    ):
         content = paths[path][method]["responses"]["200"]["content"]
         assert content["application/zip"] == {"schema": {"type": "string", "format": "binary"}}
-        assert "$ref" in content["application/json"]["schema"]
+        assert "$ref" in content.get("application/json", {}).get("schema", {}) or not path.startswith("/provenance")
 
 
 def test_the_key_of_another_log_does_not_do(engine: Engine, packed: httpx.Client) -> None:

@@ -110,7 +110,10 @@ ROUTES = {
         f"GET {prefix}/evidence/{{event_id}}{rest}": Expected(
             404, 404, 403, 404, Scope.QUERY, f"{prefix}/evidence/019ca877-0c1b-7000-8000-000000000001{rest}"
         )
-        for prefix, rest in (("", ""), *(("/notary", rest) for rest in ("", "/file", "/receipt", "/certificate")))
+        for prefix, rest in (
+            ("", ""),
+            *(("/notary", rest) for rest in ("", "/file", "/receipt", "/bundle", "/certificate")),
+        )
     },
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),

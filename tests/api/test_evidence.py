@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,11 +17,14 @@ from pypdf import PdfReader
 from adapters.postgres.erasure import erase
 from api.notary import integrate_all, published_log
 from api.wiring import Engine
+from tests.conformance.bundle_verifier import verify_bundle as independent
 from traceability.errors import ConflictError
 from traceability.ledger.access import Grant
 from traceability.ledger.evidence import read_sha256
 from traceability.ledger.organisations import Scope
+from traceability.notary.trust import Trust
 from traceability.notary.verify import verify_receipt
+from traceability.notary.verify_bundle import verify_bundle
 
 CONTRACT = b"A contract of 1 March, with everything that was agreed."
 DIGEST = sha256(CONTRACT).hexdigest()
@@ -60,6 +64,26 @@ def test_a_file_is_registered_once_and_certified(client: httpx.Client, engine: E
     shown = verified.opening.shown()
     assert DIGEST.encode() in shown.more
     assert verified.opening.closed() == ["what", "where", "why", "how", "personal", "source"]
+
+
+def test_the_bundle_says_what_is_shown_and_proves_it(
+    client: httpx.Client, engine: Engine, dairy: dict[str, str]
+) -> None:
+    integrate_all(engine)
+    told = client.post("/notary/evidence?statement=Contract", content=CONTRACT, headers={**dairy, **FILE}).json()
+    here, key = f"/notary/evidence/{told['event_id']}", urlsplit(told["page"]).query
+    early = client.get(f"{here}/bundle", headers=dairy)
+    assert (early.status_code, early.json()["code"], "Retry-After" in early.headers) == (503, "log.not_published", True)
+    integrate_all(engine)
+    zipped = client.get(f"{here}/bundle?{key}")
+    assert zipped.headers["Content-Disposition"] == f'attachment; filename="{told["event_id"]}.zip"'
+    vkey = published_log(engine).key
+    bundle, theirs = verify_bundle(zipped.content, Trust((vkey,))), independent(zipped.content, [vkey.text])
+    assert json.loads(bundle.answer) == theirs["answer"] == client.get(here, headers=dairy).json()
+    assert (bundle.manifest.kind, bundle.manifest.reader, bundle.events) == ("evidence", "public", 1)
+    (opening,) = bundle.logs[0].openings
+    assert opening.closed() == ["what", "where", "why", "how", "personal", "source"]
+    assert f"{here}/bundle?{key}" in client.get(f"/evidence/{told['event_id']}?{key}").text
 
 
 def test_a_kept_file_comes_back_to_its_owner_until_its_event_is_erased(
@@ -132,10 +156,10 @@ def test_only_who_has_the_link_or_registered_it_is_shown_it(
     assert told["page"].endswith(f"{page}?key={key}")
     store = bearer("store.example", Scope.QUERY)
     for headers in ({}, store):
-        for path in (here, f"{here}?key={'A' * 20}", f"{here}/receipt", f"{here}/certificate", page):
+        for path in (here, f"{here}?key={'A' * 20}", f"{here}/receipt", f"{here}/bundle", f"{here}/certificate", page):
             refused = client.get(path, headers=headers)
             assert (refused.status_code, refused.json()["code"]) == (404, "evidence.unknown")
-        for path in (here, f"{here}/receipt", f"{here}/certificate", page):
+        for path in (here, f"{here}/receipt", f"{here}/bundle", f"{here}/certificate", page):
             assert client.get(f"{path}?key={key}", headers=headers).status_code == 200
     # What is opened to somebody of the head alone does not open the digest.
     engine.organisations.set_grant(Grant("dairy.example", "store.example", None, frozenset({"where"})))
@@ -196,7 +220,8 @@ def test_the_command_line_registers_certifies_and_compares(
     assert engine.settings.database_url is not None
     monkeypatch.setenv("TRACEABILITY_DATABASE_URL", engine.settings.database_url.get_secret_value())
     monkeypatch.setenv("TRACEABILITY_DATA", str(engine.settings.data))
-    file, other, pdf, receipt = (tmp_path / name for name in ("contract", "other", "certificate.pdf", "receipt"))
+    names = ("contract", "other", "certificate.pdf", "receipt", "contract.zip")
+    file, other, pdf, receipt, zipped = (tmp_path / name for name in names)
     file.write_bytes(CONTRACT)
     other.write_bytes(CONTRACT + b"!")
 
@@ -222,3 +247,10 @@ def test_the_command_line_registers_certifies_and_compares(
     assert (checked.returncode, checked.stdout.startswith("proven: this is the file")) == (0, True)
     refused = run("check", str(other), str(receipt), "--key", key)
     assert (refused.returncode, "evidence.other_file" in refused.stderr) == (1, True)
+    made = run("bundle", event_id, "-o", str(zipped), "--as", "dairy.example")
+    assert (made.returncode, f"--key '{key}'" in made.stderr) == (0, True)
+    checked = run("check", str(file), str(zipped), "--key", key)
+    assert (checked.returncode, checked.stdout.startswith("proven: this is the file")) == (0, True)
+    refused = run("check", str(other), str(zipped), "--key", key)
+    assert (refused.returncode, "evidence.other_file" in refused.stderr) == (1, True)
+    assert run("bundle", event_id, "-o", str(tmp_path / "no" / "x.zip"), "--as", "dairy.example").returncode == 2

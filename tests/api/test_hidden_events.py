@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from api.notary import integrate_all
 from api.wiring import Engine
 from tests.api.conftest import serving
+from tests.conformance.bundle_verifier import unzip
 from tests.support.epcis_events import document, event, typed
 from traceability.gs1.epcis import read_document
 from traceability.ledger.access import PUBLIC, Grant
@@ -96,11 +97,13 @@ class Asking:
             for accept in ("application/json", "text/html"):
                 self.get(path, accept)
             self.get(f"/provenance/items/{quote(thing, safe='')}")
-            self.get(f"/provenance/items/{thing}")
+            for accept in ("application/json", "application/zip"):
+                self.get(f"/provenance/items/{thing}", accept)
             for direction in ("back", "forward", "both"):
                 self.trace(thing, direction)
         for query in ("", f"?MATCH_anyEPC={quote(PACK, safe='')}", f"?MATCH_anyEPC={quote(PALLET, safe='')}"):
-            self.get(f"/epcis/events{query}")
+            for accept in ("application/json", "application/zip"):
+                self.get(f"/epcis/events{query}", accept)
         for event_id in event_ids:
             self.get(f"/provenance/events/{event_id}/receipt")
             self.get(f"/provenance/events/{event_id}/receipt?item={quote(PACK, safe='')}")
@@ -125,17 +128,22 @@ class Asking:
         assert answer.status_code < 500, answer.text
         if not answer.is_success:
             self.refused.append(answer.request.url.path)
-        self.bytes += answer.content + str(answer.headers).encode() + b"\n"
+        zipped = answer.headers.get("Content-Type") == "application/zip"
+        content = b"\n".join(unzip(answer.content).values()) if zipped else answer.content
+        self.bytes += content + str(answer.headers).encode() + b"\n"
         return answer
 
 
 def _opened(line: bytes) -> bytes:
-    """Return what the opening in a receipt's line holds, parts and items decoded."""
+    """Return what the opening in a line of a receipt or a bundle holds, parts and items decoded."""
     found = b""
     prefix, _, data = line.partition(b" ")
-    if prefix != b"extra":
+    if prefix == b"extra":
+        opening = b64decode(data)
+    elif line.startswith(b'{"v":"trace-opening/1"'):
+        opening = line
+    else:
         return found
-    opening = b64decode(data)
     for part in json.loads(opening)["parts"]:
         found += b64decode(part.get("bytes", "")) + b"\n"
         for item in part.get("items", ()):

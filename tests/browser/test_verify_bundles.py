@@ -15,7 +15,27 @@ from tests.conformance.test_receipts import (
     ALL,
     VKEY,
 )
-from tests.support.bundles import bundle_of
+from tests.conformance.test_repeating_bundles import (
+    EVIDENCE,
+    OTHER_EVIDENCE,
+    OTHER_MANIFESTS,
+    OTHER_PAGES,
+    PLAIN,
+    WHOLE,
+    event_list,
+    log_of,
+    places,
+    shared_events,
+    with_answer,
+    with_manifest,
+)
+from tests.conformance.test_repeating_bundles import (
+    INDICES as PAGE,
+)
+from tests.conformance.test_repeating_bundles import (
+    LOG as EVENT_LOG,
+)
+from tests.support.bundles import bundle_of, page_of
 from tests.support.logs import ORIGIN
 from traceability.ledger.access import SHAREABLE_PARTS
 from traceability.notary.multiproof import MultiProof
@@ -161,3 +181,34 @@ def test_files_that_are_missing_and_a_zip_that_unpacks_to_too_much(agree: Agree)
 
 def test_the_erased_parts_of_a_bundle_are_withheld(agree: Agree) -> None:
     assert agree(bundle_of(LOG, INDICES, extent=SHAREABLE_PARTS)) == [None]
+
+
+def test_pages_of_events_and_evidence(agree: Agree) -> None:
+    assert agree(WHOLE, PLAIN, EVIDENCE) == [None] * 3
+    assert None not in agree(*[with_manifest(WHOLE, change) for change in OTHER_MANIFESTS])
+    assert None not in agree(*[with_answer(PLAIN, change) for change in OTHER_PAGES])
+    assert None not in agree(*[with_answer(EVIDENCE, change) for change in OTHER_EVIDENCE])
+    shared = list(shared_events())
+    if shared:
+        assert agree(page_of(log_of(shared), range(len(shared)), extents=[SHAREABLE_PARTS] * len(shared))) == [None]
+
+
+@given(st.data())
+@settings(max_examples=15)
+def test_pages_of_any_extents_and_changed_events(agree: Agree, data: st.DataObject) -> None:
+    extents = [data.draw(st.frozensets(st.sampled_from(sorted(SHAREABLE_PARTS)))) for _ in PAGE]
+    page = page_of(EVENT_LOG, PAGE, extents=extents)
+
+    def change(answer: Any) -> None:
+        where, key = data.draw(st.sampled_from(list(places(event_list(answer)))))
+        match data.draw(st.sampled_from(["other", "none", "more"])):
+            case "other":
+                where[key] = data.draw(st.sampled_from([None, True, 1, 1.0, "x", [], {}]))
+            case "none":
+                del where[key]
+            case _ if isinstance(where, dict):
+                where[data.draw(st.sampled_from(["position", "x", "__proto__"]))] = where[key]
+            case _:
+                where.append(where[key])
+
+    agree(page, *[with_answer(page, change) for _ in range(8)])

@@ -11,6 +11,7 @@ import zlib
 from struct import pack, unpack
 from typing import Any
 
+from tests.conformance.answer_verifier import names, repeats, spelled
 from tests.conformance.verifier import H, checkpoint, decimal, members, opened
 
 
@@ -101,10 +102,13 @@ def multiproof(data: bytes, leaves: list[bytes]) -> tuple[int, list[int], bytes]
 def verify_bundle(data: bytes, vkeys: list[str]) -> dict[str, Any]:
     files = unzip(data)
     assert {"README.txt", "policy"} <= set(files)
-    version, kind, reader, question, known_at, logs = members(
-        read_loose(files["bundle.json"], decimal), "v kind reader question known_at logs"
+    manifest = read_loose(files["bundle.json"], decimal)
+    page = manifest.get("kind") == "events"
+    version, kind, reader, question, known_at, logs, *positions = members(
+        manifest, "v kind reader question known_at logs" + page * " positions"
     )
-    assert (version, kind in ("item", "trace"), type(reader), type(question)) == ("trace-bundle/1", True, str, dict)
+    assert (version, type(kind), type(reader), type(question)) == ("trace-bundle/1", str, str, dict)
+    assert kind in {"item", "trace", "events", "evidence"}
     assert (type(known_at), 0 < len(logs) <= 20, files["events.ndjson"][-1:]) == (int, True, b"\n")
     lines = files["events.ndjson"][:-1].split(b"\n")
     assert len(lines) <= 100_000
@@ -122,27 +126,19 @@ def verify_bundle(data: bytes, vkeys: list[str]) -> dict[str, Any]:
             assert json.dumps(opening, separators=(",", ":")).encode() == line
             leaf, what = opened(opening)
             leaves.append(leaf)
-            shown.append(what)
+            shown.append({**what, "recorded_at": opening["recorded_at"]})
         assert multiproof(proof, leaves)[::2] == (size, root)
         for index, what in zip(multiproof(proof, leaves)[1], shown[-count:], strict=True):
             last, event_id = first + index, what["event_id"]
             ids[last] = "-".join((event_id[:8], event_id[8:12], event_id[12:16], event_id[16:20], event_id[20:]))
             leaf_of[last] = index
     assert not lines
-    answer = read_loose(files["answer.json"], int)
-    assert (type(answer["known_at"]), answer["known_at"]) == (int, known_at)
-    waiting: list[Any] = [answer]
-    while waiting:
-        value = waiting.pop()
-        waiting += value if isinstance(value, list) else value.values() if isinstance(value, dict) else []
-        if not isinstance(value, dict):
-            continue
-        named = [value[name] for name in ("position", "opened_by", "closed_by") if value.get(name) is not None]
-        for position in named + value.get("positions", []):
-            assert (type(position), position in ids, position <= known_at) == (int, True, True)
-        if value.get("position") is not None:
-            assert value.get("event_id", ids[value["position"]]) == ids[value["position"]]
-            place = value.get("leaf_index")
-            assert place is None or (type(place), place) == (int, leaf_of[value["position"]])
-        assert value.get("retracted_by") in (None, *ids.values())
+    answer, order = read_loose(files["answer.json"], int), positions[0] if page else []
+    assert all(type(position) is int and position <= known_at for position in order)
+    if kind in {"events", "evidence"}:
+        assert repeats(kind, spelled(files["answer.json"]), order, dict(zip(ids, shown, strict=True)))
+    else:
+        assert (type(answer["known_at"]), answer["known_at"]) == (int, known_at)
+    if kind != "events":
+        names(answer, known_at, ids, leaf_of)
     return {"kind": kind, "answer": answer, "events": shown, "positions": list(ids)}

@@ -22,7 +22,7 @@ from tests.support.bundles import answer_over, bundle_of, opening_of, share_of
 from tests.support.logs import FIRST_POSITION, KEY, MadeUpLog, pallet_parts, stored_event
 from traceability.ledger.access import SHAREABLE_PARTS
 from traceability.notary.archive import read_archive
-from traceability.notary.bundle import BundledLog, Manifest, write_bundle
+from traceability.notary.bundle import BundledLog, Kind, Manifest, write_bundle
 from traceability.notary.errors import DamagedLogError, VerificationError
 from traceability.notary.multiproof import MultiProof
 from traceability.notary.note import Algorithm, Signature, SigningKey, VerifierKey
@@ -293,7 +293,7 @@ def test_events_in_two_logs_of_a_ledger_are_proven_together() -> None:
     answer = answer_over(events, after + 4)
     for told, leaf in zip(answer["events"][-2:], (2, 4), strict=True):
         told["leaf_index"] = leaf
-    manifest = Manifest("item", "public", {}, after + 4, (first.log, second.log))
+    manifest = Manifest(Kind.ITEM, "public", {}, after + 4, (first.log, second.log))
     out = BytesIO()
     openings = [opening_of(event, frozenset()) for event in events]
     write_bundle(out, manifest, json.dumps(answer).encode(), policy=Policy(), shares=[first, second], openings=openings)
@@ -306,7 +306,7 @@ def test_events_in_two_logs_of_a_ledger_are_proven_together() -> None:
 
 def test_a_bundle_that_does_not_verify_is_not_handed_out() -> None:
     damaged = replace(share_of(LOG, [1, 2]), read=lambda tile: bytes(32 * tile.width))
-    manifest = Manifest("item", "public", {}, 400, (damaged.log,))
+    manifest = Manifest(Kind.ITEM, "public", {}, 400, (damaged.log,))
     openings = [opening_of(LOG.records[i], frozenset()) for i in (1, 2)]
     with pytest.raises(DamagedLogError, match="cannot be proven"):
         write_bundle(BytesIO(), manifest, b"{}", policy=Policy(), shares=[damaged], openings=openings)

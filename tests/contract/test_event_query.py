@@ -75,12 +75,14 @@ def books(database: Database) -> Iterator[Books]:
         yield Books(ledger)
 
 
-def everything(queries: EventQueries, query: EventQuery, reader: Reader, size: int) -> list[FoundEvent]:
+def everything(
+    queries: EventQueries, query: EventQuery, reader: Reader, size: int, known_at: int | None = None
+) -> list[FoundEvent]:
     """Follow the pages to the last."""
     found: list[FoundEvent] = []
     place: Place | None = None
     while True:
-        page = queries.page(query, reader=reader, size=size, after=place)
+        page = queries.page(query, reader=reader, size=size, after=place, known_at=known_at)
         assert len(page.events) <= size
         found += page.events
         if page.next is None:
@@ -97,18 +99,18 @@ def everything(queries: EventQueries, query: EventQuery, reader: Reader, size: i
         min_size=1,
         max_size=4,
     ),
-    st.tuples(st.sampled_from(READERS), st.integers(1, 12)),
+    st.tuples(st.sampled_from(READERS), st.integers(1, 12), st.none() | st.integers(0, 9)),
     some.PARAMETERS,
     st.tuples(st.none() | st.floats(0, 1), st.none() | st.floats(0, 1), st.none() | st.floats(0, 1)),
 )
 def test_both_find_the_same_in_the_same_order(
     shared: Books,
     events: list[tuple[dict[str, Any], str, bool]],
-    asking: tuple[Reader, int],
+    asking: tuple[Reader, int, int | None],
     parameters: list[tuple[str, str]],
     shares: tuple[float | None, float | None, float | None],
 ) -> None:
-    reader, size = asking
+    reader, size, unknown = asking
     for event, captor, named in events:
         event_id = f"urn:uuid:event-{next(shared.numbers)}"
         shared.record(some.captured(event | ({"eventID": event_id} if named else {}), captor))
@@ -121,7 +123,10 @@ def test_both_find_the_same_in_the_same_order(
     if at[2] is not None and at[2] % 2:
         parameters = [*parameters, ("EQ_eventID", f"urn:uuid:event-{at[2]}")]
     query = read_query(parameters)
-    assert everything(shared.postgres, query, reader, size) == everything(shared.memory, query, reader, size)
+    known_at = None if unknown is None else max(0, shared.ledger.head() - unknown)
+    found = everything(shared.postgres, query, reader, size, known_at)
+    assert found == everything(shared.memory, query, reader, size, known_at)
+    assert known_at is None or all(event.position <= known_at for event in found)
 
 
 @pytest.mark.parametrize("order", ["eventTime", "recordTime"])

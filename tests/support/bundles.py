@@ -8,7 +8,9 @@ from io import BytesIO
 from typing import Any
 
 from tests.support.logs import FIRST_POSITION, KEY, MadeUpLog
-from traceability.notary.bundle import BundledLog, LogShare, Manifest, write_bundle
+from traceability.gs1.epcis.writer import write_event, write_query_document
+from traceability.ledger.event import utc_text
+from traceability.notary.bundle import BundledLog, Kind, LogShare, Manifest, write_bundle
 from traceability.notary.checkpoint import open_checkpoint
 from traceability.notary.log import tile_reader
 from traceability.notary.policy import Policy, PolicyLog
@@ -68,9 +70,44 @@ def bundle_of(
     events = [log.records[index] for index in indices]
     share = share_of(log, indices)
     known_at = FIRST_POSITION + share.checkpoint.size - 1
-    manifest = Manifest("trace", "dairy.example", {"roots": ["x"]}, known_at, (share.log,))
+    manifest = Manifest(Kind.TRACE, "dairy.example", {"roots": ["x"]}, known_at, (share.log,))
     text = json.dumps(answer if answer is not None else answer_over(events, known_at)).encode()
     openings = (opening_of(event, extent, [i for i in items if i < len(event.parts.what)]) for event in events)
     out = BytesIO()
     write_bundle(out, manifest, text, policy=POLICY, shares=[share], openings=openings)
+    return out.getvalue()
+
+
+def page_of(log: MadeUpLog, indices: Sequence[int], *, extents: Sequence[frozenset[str]]) -> bytes:
+    """Make the bundle of a page of EPCIS events of a made-up log, the last first; each has an extent."""
+    events, share = [log.records[index] for index in indices], share_of(log, indices)
+    openings = [opening_of(event, extent) for event, extent in zip(events, extents, strict=True)]
+    known_at = FIRST_POSITION + share.checkpoint.size - 1
+    positions = tuple(event.position for event in reversed(events))
+    manifest = Manifest(Kind.EVENTS, "dairy.example", {"perPage": ["30"]}, known_at, (share.log,), positions)
+    written = [write_event(opening.shown(), opening.recorded_at) for opening in reversed(openings)]
+    out = BytesIO()
+    document = write_query_document(written, created_at=0)
+    write_bundle(out, manifest, document, policy=POLICY, shares=[share], openings=openings)
+    return out.getvalue()
+
+
+def evidence_of(log: MadeUpLog, index: int) -> bytes:
+    """Make the bundle of a piece of evidence in a made-up log."""
+    event, share = log.records[index], share_of(log, [index])
+    head, payload = json.loads(event.parts.head), json.loads(event.parts.more)["payload"]
+    answer = {
+        "event_id": str(event.event_id),
+        "position": event.position,
+        **{name: payload.get(name) for name in ("sha256", "size", "statement")},
+        "stored": payload.get("stored", False),
+        "registered_by": head["captured_by"],
+        "registered_by_name": "Dairy",
+        "recorded_at": utc_text(event.recorded_at),
+    }
+    known_at = FIRST_POSITION + share.checkpoint.size - 1
+    manifest = Manifest(Kind.EVIDENCE, "public", {"event_id": str(event.event_id)}, known_at, (share.log,))
+    out = BytesIO()
+    openings = [opening_of(event, frozenset({"more"}))]
+    write_bundle(out, manifest, json.dumps(answer).encode(), policy=POLICY, shares=[share], openings=openings)
     return out.getvalue()

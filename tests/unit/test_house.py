@@ -182,7 +182,14 @@ def test_the_verifier_loads_the_commitment_and_no_framework() -> None:
     assert of_the_ledger <= {"traceability.ledger.commitment", "traceability.ledger.parts"}
 
 
-@pytest.mark.parametrize(("name", "own"), [("verifier", set()), ("bundle_verifier", {"tests.conformance.verifier"})])
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("verifier", set()),
+        ("answer_verifier", set()),
+        ("bundle_verifier", {"tests.conformance.verifier", "tests.conformance.answer_verifier"}),
+    ],
+)
 def test_the_independent_verifiers_are_short_and_import_nothing_of_ours(name: str, own: set[str]) -> None:
     source = (ROOT / "tests" / "conformance" / f"{name}.py").read_text()
     nodes = list(ast.walk(ast.parse(source)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any, BinaryIO, Final, NoReturn, Self
 
@@ -21,10 +22,10 @@ from traceability.notary.receipt import Opening
 from traceability.notary.tree import TiledTree
 
 VERSION: Final = "trace-bundle/1"
-KINDS: Final = ("item", "trace")
 MAX_LOGS: Final = 20
 README, MANIFEST, ANSWER, EVENTS, POLICY = "README.txt", "bundle.json", "answer.json", "events.ndjson", "policy"
 _MEMBERS: Final = ("v", "kind", "reader", "question", "known_at", "logs")
+_POSITIONS: Final = "positions"
 _LOG_MEMBERS: Final = ("vkey", "first_position")
 _POSITION_MEMBERS: Final = ("position", "opened_by", "closed_by")
 _NAMING: Final = frozenset({*_POSITION_MEMBERS, "positions", "retracted_by"})
@@ -40,6 +41,19 @@ def proof_name(number: int) -> str:
     return f"{number}.proof"
 
 
+class Kind(StrEnum):
+    """What an answer is: of a thing, of a trace, a page of events of EPCIS, or one piece of evidence."""
+
+    ITEM = "item"
+    TRACE = "trace"
+    EVENTS = "events"
+    EVIDENCE = "evidence"
+
+
+REPEATING: Final = frozenset({Kind.EVENTS, Kind.EVIDENCE})
+"""Answers that only repeat what their events say, so that a verifier compares the two."""
+
+
 @dataclass(frozen=True, slots=True)
 class BundledLog:
     """A log that events of the bundle are in; the event at position p is its leaf p − `first_position`."""
@@ -50,17 +64,21 @@ class BundledLog:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The file `bundle.json`: which answer this is, to whom and to what question, and the logs in order of position."""
+    """The file `bundle.json`: which answer this is, to whom and to what question, and the logs in order of position.
 
-    kind: str
+    `positions` are those of the events of a page, in the order of the page; an EPCIS document has none in it.
+    """
+
+    kind: Kind
     reader: str
     question: dict[str, Any]
     known_at: int
     logs: tuple[BundledLog, ...]
+    positions: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         """Return the bytes of the file."""
-        members = {
+        members: dict[str, Any] = {
             "v": VERSION,
             "kind": self.kind,
             "reader": self.reader,
@@ -68,23 +86,28 @@ class Manifest:
             "known_at": self.known_at,
             "logs": [{"vkey": log.key.text, "first_position": log.first_position} for log in self.logs],
         }
+        if self.kind is Kind.EVENTS:
+            members[_POSITIONS] = self.positions
         return json.dumps(members, indent=2).encode() + b"\n"
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read the file; raises `VerificationError`."""
         value = decode_json(text_of(data, MANIFEST), MANIFEST, number=lambda text: number_of(text, "a number"))
-        version, kind, reader, question, known_at, logs = _members(value, _MEMBERS)
+        of_page = isinstance(value, dict) and value.get("kind") == Kind.EVENTS
+        names = (*_MEMBERS, _POSITIONS) if of_page else _MEMBERS
+        version, kind, reader, question, known_at, logs, *positions = _members(value, names)
         if version != VERSION:
             raise VerificationError(f"this is not a {VERSION}")
-        if kind not in KINDS or not isinstance(reader, str) or not isinstance(question, dict):
+        if kind not in list(Kind) or not isinstance(reader, str) or not isinstance(question, dict):
             raise VerificationError(f"{MANIFEST} has a kind, a reader or a question that cannot be")
         if not isinstance(logs, list) or not 0 < len(logs) <= MAX_LOGS:
             raise VerificationError(f"a bundle is of 1 to {MAX_LOGS} logs")
         bundled = tuple(_log(log) for log in logs)
         if any(after.first_position <= before.first_position for before, after in pairwise(bundled)):
             raise VerificationError("the logs of the bundle are not in order of position")
-        return cls(kind, reader, question, _number(known_at), bundled)
+        places = tuple(_number(position) for position in _list(positions[0])) if of_page else ()
+        return cls(Kind(kind), reader, question, _number(known_at), bundled, places)
 
 
 @dataclass(slots=True)
@@ -132,7 +155,8 @@ def names_in(answer: bytes) -> Named:
         raise VerificationError(f"{ANSWER} is not JSON") from error
     if not isinstance(value, dict):
         raise VerificationError(f"{ANSWER} is not a JSON object")
-    named.known_at = _number(value.get("known_at"))
+    if "known_at" in value:
+        named.known_at = _number(value["known_at"])
     return named
 
 
@@ -225,7 +249,9 @@ def readme(manifest: Manifest, sizes: Iterable[int]) -> bytes:
     """Return the file `README.txt`; `sizes` are the tree sizes of the logs' checkpoints."""
     logs = [f"  {log.key.name}, {size} leaves" for log, size in zip(manifest.logs, sizes, strict=True)]
     keys = " ".join(f"--key '{log.key.text}'" for log in manifest.logs)
-    return _README.format(kind=manifest.kind, reader=manifest.reader, logs="\n".join(logs), keys=keys).encode()
+    follows = _REPEATS if manifest.kind in REPEATING else _FOLLOWS
+    told = _README.format(kind=manifest.kind, reader=manifest.reader, logs="\n".join(logs), keys=keys)
+    return (told + follows).encode()
 
 
 _README: Final = """\
@@ -240,7 +266,13 @@ made of RFC 6962 hashes, C2SP checkpoints (https://c2sp.org) and JSON.
 
 The key above is what the server says. Compare it: whoever forges a bundle writes a key of his own here.
 Proven: each event in events.ndjson is in the log, and what is shown of it is what the log committed to.
+"""
+_FOLLOWS: Final = """\
 Not proven: that the answer follows from these events, that none was left out, that what was recorded is true.
+"""
+_REPEATS: Final = """\
+Proven: what answer.json says of these events is what is shown of them.
+Not proven: that none was left out, that what was recorded is true.
 """
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
+from itertools import islice, pairwise
 
 from traceability.ledger.parts import PART_NAMES, WHAT
+from traceability.notary.answer import check_answer
 from traceability.notary.archive import read_archive
 from traceability.notary.bundle import (
     ANSWER,
@@ -16,19 +16,18 @@ from traceability.notary.bundle import (
     MANIFEST,
     POLICY,
     README,
+    REPEATING,
     BundledLog,
+    Kind,
     Manifest,
     checkpoint_name,
     lines_of,
-    names_in,
     proof_name,
 )
 from traceability.notary.errors import VerificationError
 from traceability.notary.multiproof import MAX_LEAVES, MultiProof
 from traceability.notary.receipt import Opening, OpenWhat
 from traceability.notary.trust import Trust, TrustedCheckpoint
-
-_OUTSIDE: Final = "the answer names an event that is not in the bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +72,14 @@ class VerifiedBundle:
             f"proven: {ANSWER} names no event but these",
             f"said by the bundle: that is an answer of kind {kind} to {reader}, as known at position {known_at}",
             f"withheld, if it exists: {', '.join(self.withheld()) or 'nothing'}",
-            f"not proven: that {ANSWER} follows from these events; nobody signs answers",
-            "not proven: that no other event about the same things was left out",
         ]
+        if kind in REPEATING:
+            lines.insert(-2, f"proven: what {ANSWER} says of these events is what is shown of them")
+            lines.append(f"not proven: what else stands in {ANSWER}, and that it answers the question")
+        else:
+            lines.append(f"not proven: that {ANSWER} follows from these events; nobody signs answers")
+        if kind is not Kind.EVIDENCE:
+            lines.append("not proven: that no other event about the same things was left out")
         if self.unchecked:
             lines.append(f"not checked: {', '.join(self.unchecked)}")
         return lines
@@ -108,7 +112,13 @@ def verify_bundle(data: bytes, trust: Trust) -> VerifiedBundle:
     if sum(len(log.indices) for log in logs) > MAX_LEAVES:
         raise VerificationError(f"a bundle has at most {MAX_LEAVES} events", code="bundle.too_large")
     answer = _file(files, ANSWER)
-    _check_answer(answer, manifest, logs)
+    _check_apart(logs)
+    check_answer(
+        answer,
+        manifest,
+        {p: opening for log in logs for p, opening in zip(log.positions, log.openings, strict=True)},
+        {p: leaf for log in logs for p, leaf in zip(log.positions, log.indices, strict=True)},
+    )
     known = {MANIFEST, ANSWER, EVENTS, README, POLICY}
     for number in range(1, len(logs) + 1):
         known |= {checkpoint_name(number), proof_name(number)}
@@ -126,25 +136,9 @@ def _proven(files: dict[str, bytes], trust: Trust, log: BundledLog, number: int,
     return ProvenLog(log, signed, proof.indices, openings)
 
 
-def _check_answer(answer: bytes, manifest: Manifest, logs: tuple[ProvenLog, ...]) -> None:
-    events: dict[int, str] = {}
-    leaves: dict[int, int] = {}
-    last = -1
-    for log in logs:
-        if log.log.first_position <= last:
-            raise VerificationError("two logs of the bundle have the same positions")
-        last = log.positions[-1]
-        events.update(zip(log.positions, (str(opening.event_id) for opening in log.openings), strict=True))
-        leaves.update(zip(log.positions, log.indices, strict=True))
-    named = names_in(answer)
-    if named.known_at != manifest.known_at:
-        raise VerificationError(f"{ANSWER} is as known at another position than {MANIFEST} says")
-    if any(position > manifest.known_at for position in named.positions):
-        raise VerificationError(f"{ANSWER} names an event that was not known yet", code="bundle.answer")
-    if not named.positions <= events.keys() or not named.event_ids <= set(events.values()):
-        raise VerificationError(_OUTSIDE, code="bundle.answer")
-    if not named.events <= events.items() or not named.leaves <= leaves.items():
-        raise VerificationError("the answer names an event by what is not its own", code="bundle.answer")
+def _check_apart(logs: tuple[ProvenLog, ...]) -> None:
+    if any(after.log.first_position <= before.positions[-1] for before, after in pairwise(logs)):
+        raise VerificationError("two logs of the bundle have the same positions")
 
 
 def _file(files: dict[str, bytes], name: str) -> bytes:

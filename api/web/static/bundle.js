@@ -1,15 +1,16 @@
 /**
  * Bundles: a zip of an answer with the events behind it and one proof for all of them (docs/guide/bundles.md).
  */
+import { checkAnswer, integerOf, stringOf } from "./answer.js";
 import { VerificationError, equal, numberOf, textOf } from "./encoding.js";
-import { Numeral, membersOf, parseJson } from "./json.js";
+import { membersOf, parseJson } from "./json.js";
 import { MAX_LEAVES, parseMultiproof, rootOfMultiproof } from "./multiproof.js";
 import { VerifierKey } from "./note.js";
-import { eventIdOf, leafHashOf, parseLine } from "./opening.js";
+import { leafHashOf, parseLine } from "./opening.js";
 import { readZip } from "./zip.js";
 
 const VERSION = "trace-bundle/1";
-const KINDS = ["item", "trace"];
+const KINDS = ["item", "trace", "events", "evidence"];
 const MAX_LOGS = 20;
 const [README, MANIFEST, ANSWER, EVENTS, POLICY] = [
   "README.txt",
@@ -46,7 +47,7 @@ export async function verifyBundle(data, trust, progress = () => {}) {
   if (done < lines.length) throw new VerificationError("the bundle has events that no proof is of");
   if (done > MAX_LEAVES) throw new VerificationError(`a bundle has at most ${MAX_LEAVES} events`, "bundle.too_large");
   const answer = fileOf(files, ANSWER);
-  await within(ANSWER, () => checkAnswer(answer, manifest, logs));
+  await within(ANSWER, () => checkAnswer(answer, manifest, eventsOf(logs)));
   const unchecked = [...files.keys()].filter((name) => !known.has(name));
   return { manifest, answer: textOf(answer, ANSWER), logs, unchecked };
 }
@@ -80,8 +81,9 @@ async function prove({ key, firstPosition }, note, proofFile, lines, first, trus
 function parseManifest(data) {
   const number = (spelling) => numberOf(spelling, "a number");
   const value = parseJson(textOf(data, MANIFEST), MANIFEST, { number });
-  const members = ["v", "kind", "reader", "question", "known_at", "logs"];
-  const [version, kind, reader, question, knownAt, logs] = membersOf(value, members, MANIFEST);
+  const ofPage = value instanceof Map && value.get("kind") === "events";
+  const members = ["v", "kind", "reader", "question", "known_at", "logs", ...(ofPage ? ["positions"] : [])];
+  const [version, kind, reader, question, knownAt, logs, positions = []] = membersOf(value, members, MANIFEST);
   if (version !== VERSION) throw new VerificationError(`this is not a ${VERSION}`);
   if (!KINDS.includes(kind) || typeof reader !== "string" || !(question instanceof Map)) {
     throw new VerificationError(`${MANIFEST} has a kind, a reader or a question that cannot be`);
@@ -96,53 +98,20 @@ function parseManifest(data) {
   if (bundled.some((log, i) => i && log.firstPosition <= bundled[i - 1].firstPosition)) {
     throw new VerificationError("the logs of the bundle are not in order of position");
   }
-  return { kind, reader, question, knownAt: integerOf(knownAt), logs: bundled };
+  if (!Array.isArray(positions)) throw new VerificationError("positions are a list");
+  return { kind, reader, question, knownAt: integerOf(knownAt), logs: bundled, positions: positions.map(integerOf) };
 }
 
-/** The answer may name no event but those that are proven, and none by what is not its own. */
-function checkAnswer(data, manifest, logs) {
-  const events = new Map(); // position -> {id, leaf}
+/** The events by position in the ledger, each {opening, leaf}. */
+function eventsOf(logs) {
+  const events = new Map();
   let last = -1n;
   for (const { firstPosition, indices, openings } of logs) {
     if (firstPosition <= last) throw new VerificationError("two logs of the bundle have the same positions");
-    indices.forEach((leaf, i) => events.set(firstPosition + leaf, { id: eventIdOf(openings[i]), leaf }));
+    indices.forEach((leaf, i) => events.set(firstPosition + leaf, { opening: openings[i], leaf }));
     last = firstPosition + indices.at(-1);
   }
-  const ids = new Set(Array.from(events.values(), (event) => event.id));
-  const eventAt = (position) => {
-    if (position > manifest.knownAt) throw answerError("the answer names an event that was not known yet");
-    const event = events.get(position);
-    if (!event) throw answerError(`the answer names an event that is not in the bundle, at position ${position}`);
-    return event;
-  };
-  const answer = parseJson(textOf(data, ANSWER), ANSWER);
-  if (!(answer instanceof Map)) throw new VerificationError(`${ANSWER} is not a JSON object`);
-  if (integerOf(answer.get("known_at")) !== manifest.knownAt) {
-    throw new VerificationError(`${ANSWER} is as known at another position than ${MANIFEST} says`);
-  }
-  const waiting = [answer];
-  while (waiting.length) {
-    const value = waiting.pop();
-    if (Array.isArray(value)) for (const one of value) waiting.push(one);
-    if (!(value instanceof Map)) continue;
-    for (const one of value.values()) waiting.push(one);
-    for (const name of ["position", "opened_by", "closed_by"]) {
-      if (given(value.get(name))) eventAt(integerOf(value.get(name)));
-    }
-    if (value.has("positions")) {
-      if (!Array.isArray(value.get("positions"))) throw new VerificationError("positions are a list");
-      value.get("positions").forEach((position) => eventAt(integerOf(position)));
-    }
-    if (given(value.get("position"))) {
-      const event = eventAt(integerOf(value.get("position")));
-      const otherId = value.has("event_id") && stringOf(value.get("event_id")) !== event.id;
-      const otherLeaf = given(value.get("leaf_index")) && integerOf(value.get("leaf_index")) !== event.leaf;
-      if (otherId || otherLeaf) throw answerError("the answer names an event by what is not its own");
-    }
-    if (given(value.get("retracted_by")) && !ids.has(stringOf(value.get("retracted_by")))) {
-      throw answerError("the answer names an event that is not in the bundle");
-    }
-  }
+  return events;
 }
 
 /** Run a check; an error that it throws is said to be there, unless it says so more exactly itself. */
@@ -169,23 +138,4 @@ function linesOf(data) {
     start = end + 1;
   }
   return lines;
-}
-
-function given(value) {
-  return value !== undefined && value !== null;
-}
-
-function integerOf(value) {
-  if (typeof value === "bigint") return value;
-  if (value instanceof Numeral && /^-?[0-9]+$/.test(value.text)) return BigInt(value.text);
-  throw new VerificationError("a position is a whole number");
-}
-
-function stringOf(value) {
-  if (typeof value !== "string") throw new VerificationError("a key or the id of an event is a string");
-  return value;
-}
-
-function answerError(message) {
-  return new VerificationError(message, "bundle.answer");
 }

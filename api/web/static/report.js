@@ -12,7 +12,13 @@ const OMISSION = "That no other event about the same things was left out.";
 const TRUTH = "That what was recorded is true: a sensor can be wrong, and people can lie.";
 const SUGGESTION =
   "That this is the right key: it is what this server says. Compare it with one that you have from someone else.";
-const ANSWERS = { item: "the history of a thing", trace: "a trace" };
+const ANSWERS = {
+  item: "the history of a thing",
+  trace: "a trace",
+  events: "a page of events (EPCIS)",
+  evidence: "a piece of evidence",
+};
+const REPEATING = ["events", "evidence"]; // answers that only repeat what their events say, so that it is compared
 
 /** Make an element; strings among the children are text, whatever they hold. */
 export function make(tag, attributes = {}, ...children) {
@@ -56,7 +62,8 @@ export function bundleReport({ manifest, answer, logs, unchecked }, suggested) {
     ...unfinished(heads, "answer.zip"),
     paragraph(
       `The answer rests on ${counted(events.length, "event")}. Each is in the log, what is shown of it is, to the ` +
-        "byte, what the log has committed to, and the answer names no other event.",
+        "byte, what the log has committed to, and the answer names no other event." +
+        (REPEATING.includes(manifest.kind) ? " What it says of them is what is shown of them." : ""),
     ),
     facts([
       ["Answer, as the bundle says", told],
@@ -73,9 +80,11 @@ export function bundleReport({ manifest, answer, logs, unchecked }, suggested) {
     bullets(withheldOfAll(events.map(({ opening }) => opening)), "Nothing."),
     subheading("What this does not prove"),
     bullets([
-      "That the answer follows from these events: the log signs events, and nobody signs answers.",
+      REPEATING.includes(manifest.kind)
+        ? "What else stands in the answer, and that it answers the question."
+        : "That the answer follows from these events: the log signs events, and nobody signs answers.",
       ...trustGaps(heads, suggested),
-      OMISSION,
+      ...(manifest.kind === "evidence" ? [] : [OMISSION]),
       TRUTH,
       ...(unchecked.length ? [`Anything about the files ${unchecked.join(", ")}: nobody has looked at them.`] : []),
     ]),

@@ -295,8 +295,13 @@ class Page:
 class EventQueries(Protocol):
     """A store that answers queries: a port."""
 
-    def page(self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None) -> Page:
-        """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place."""
+    def page(
+        self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None, known_at: int | None = None
+    ) -> Page:
+        """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place.
+
+        No event beyond position `known_at` is looked at.
+        """
 
 
 def visible_parts(parts: Parts, extent: frozenset[str], query: EventQuery) -> Parts:
