@@ -18,7 +18,7 @@ demo: $(VENV)/.installed ## Import a story, publish its log and serve it on 127.
 	@$(BIN)/traceability demo $(ARGS)
 
 test: lint ## Lint, types, import contracts and every test (ARGS="tests/unit -k tile")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 faults: $(VENV)/.installed ## Inject a fault at every call and fuzz for minutes (SEED=1 ROUNDS=1000 FUZZ=10000)
 	FAULT_COUNT=0 FAULT_SEED=$(SEED) FAULT_ROUNDS=$(ROUNDS) FUZZ_COUNT=$(FUZZ) \

@@ -1,4 +1,4 @@
-"""One PostgreSQL for the whole run, and a fresh database for each test that asks."""
+"""One PostgreSQL for each process of the run, and a fresh database for each test that asks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def database_of(server: EmbeddedServer, name: str) -> Database:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """Start the server of this run; `fsync` and `synchronous_commit` are on, as in production."""
+    """Start the server of this process; `fsync` and `synchronous_commit` are on, as in production."""
     data = tmp_path_factory.mktemp("postgres")
     with embedded_server(data) as server:
         yield server
