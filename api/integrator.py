@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +24,8 @@ from traceability.notary.ports import LogDatabase
 POLL_SECONDS: Final = 0.2
 FOLLOW_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 5.0
+REFRESH_SECONDS: Final = 30.0
+"""How often at most it is looked whether an idle log needs new cosignatures."""
 QUORUM_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _log: Final = structlog.stdlib.get_logger("api.integrator")
 
@@ -42,6 +45,7 @@ class Integrator:
         self._meta = None if name is None else MetaLog(engine, name)
         self._stopping = threading.Event()
         self._unmet = 0
+        self._look_again = 0.0
         self.wake = threading.Event()
         """To be set when something was recorded, so that it is integrated now and not at the next poll."""
         self._thread = threading.Thread(target=self._run, name="integrator")
@@ -106,8 +110,18 @@ class Integrator:
             if ended:
                 return  # closed, and published to its end: the next log is this ledger's now
             if checkpoint is None:
+                self._refresh(log)
                 self.wake.wait(POLL_SECONDS)
                 self.wake.clear()
+
+    def _refresh(self, log: Log) -> None:
+        seconds = self._engine.settings.log_publish_interval
+        if not seconds or time.monotonic() < self._look_again:
+            return
+        # The old cosignatures stay served, and stay true: it is no problem of this server that there are no new ones.
+        if not log.refresh(seconds * 1_000_000):
+            _log.warning("checkpoint not cosigned anew", reason="a quorum of the witnesses did not answer")
+        self._look_again = time.monotonic() + min(seconds, REFRESH_SECONDS)
 
     def _record_all(self) -> None:
         """Record what a leader published that died before it was recorded: of a closed log nobody would again."""

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
         default=None,
         description="File (C2SP tlog-policy) of the witnesses that cosign the log, and how many must; unset: none.",
     )
+    log_publish_interval: int = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        description="Seconds after which an idle log asks its witnesses for new cosignatures; 0: only when it grows.",
+    )
     witness_timeout_ms: int = Field(
         default=1000, ge=10, le=60_000, description="How long witnesses may take to cosign a checkpoint."
     )

@@ -22,10 +22,12 @@ from traceability.notary.errors import VerificationError
 from traceability.notary.log_list import ListedLog, encode_log_list, keys_by_origin, read_log_list
 from traceability.notary.note import CosigningKey, VerifierKey
 from traceability.notary.witness import MAX_REQUEST, TEXT_TYPE, Witness
+from traceability.ports import Clock
 
 _TOO_LARGE: Final = 413
 _NOT_FOUND: Final = 404
 _FAILED: Final = 503
+_CLOCK: Final = SystemClock()
 _OPEN: Final = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=2"}
 _log: Final = structlog.stdlib.get_logger("api.witness")
 
@@ -106,11 +108,11 @@ def add_log(settings: Settings, log: ListedLog) -> bool:
     return True
 
 
-def create_witness(settings: Settings, files: Sequence[Path] = ()) -> Witness:
+def create_witness(settings: Settings, files: Sequence[Path] = (), clock: Clock = _CLOCK) -> Witness:
     """Return the witness of this machine, for the logs of its own list and of `files`."""
     logs = KnownLogs(list_file(settings), files)
     logs()
-    return Witness(witness_key(settings), logs, witness_store(settings), SystemClock())
+    return Witness(witness_key(settings), logs, witness_store(settings), clock)
 
 
 def create_witness_app(witness: Witness) -> Starlette:

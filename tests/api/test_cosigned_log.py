@@ -122,6 +122,38 @@ def test_publish_with_two_of_two_then_one_down_then_one_of_two(opened: Callable[
     assert [len(log.database.cosignatures(size)) for size in (2, 3, 4)] == [2, 1, 2]
 
 
+def test_an_idle_server_has_its_checkpoint_cosigned_again(
+    settings: Settings, opened: Callable[[], Engine], pair: Pair, stack: ExitStack
+) -> None:
+    engine = opened()
+    append(engine, "one")
+    integrate_all(engine)
+    chosen = settings.model_copy(
+        update={"log_policy": pair.file, "witness_timeout_ms": 20_000, "log_publish_interval": 1}
+    )
+    first = cosigned_at(engine)
+    # Two servers of one ledger: one leads, and the other has nothing to do.
+    for _ in range(2):
+        stack.enter_context(integrating(stack.enter_context(open_engine(chosen))))
+    while not all(now > before + 1 for (_, now), (_, before) in zip(cosigned_at(engine), first, strict=True)):
+        time.sleep(0.05)
+    assert cosigners(engine) == (1, COSIGNERS)
+    append(engine, "two")
+    while cosigners(engine)[0] < 2:
+        time.sleep(0.05)
+    log = published_log(engine)
+    for report in (check_database(log.database), check_files(log.database, log.tiles)):
+        assert report.clean, report.findings
+
+
+def cosigned_at(engine: Engine) -> list[tuple[str, int]]:
+    log = published_log(engine)
+    served = log.tiles.checkpoint()
+    assert served is not None
+    _, note = open_checkpoint(served, log.key, COSIGNERS)
+    return [(key.name, key.timestamp(signature) or 0) for key, signature in note.verified if key in COSIGNERS]
+
+
 def test_the_server_serves_cosigned_checkpoints_and_its_policy(opened: Callable[[], Engine]) -> None:
     engine = opened()
     append(engine, "one")

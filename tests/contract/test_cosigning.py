@@ -37,20 +37,26 @@ COSIGNERS = [key.verifier for key in WITNESS_KEYS]
 Make = Callable[..., Witnesses]
 
 
+@pytest.fixture
+def clock() -> StoppedClock:
+    """The time of the witnesses."""
+    return StoppedClock()
+
+
 @pytest.fixture(params=["memory", "http"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+def make(request: pytest.FixtureRequest, tmp_path: Path, clock: StoppedClock) -> Iterator[Make]:
     """Give a function that makes the witnesses of a policy, those of `down` unreachable; they remember."""
     with ExitStack() as stack:
         served: dict[int, str] = {}
         stores = [MemoryWitnessStore() for _ in WITNESS_KEYS]
 
         def in_memory(quorum: str, count: int = 2, down: tuple[int, ...] = ()) -> Witnesses:
-            return _in_memory(quorum, stores[:count], down)
+            return _in_memory(quorum, stores[:count], down, clock)
 
         def over_http(quorum: str, count: int = 2, down: tuple[int, ...] = ()) -> Witnesses:
             for number in range(count):
                 if number not in served:
-                    app = create_witness_app(create_witness(witness_settings(tmp_path, number)))
+                    app = create_witness_app(create_witness(witness_settings(tmp_path, number), clock=clock))
                     served[number] = str(stack.enter_context(serving(app)).base_url)
             addresses = {number: NOBODY if number in down else served[number] for number in range(count)}
             policy = Policy.parse(policy_text(quorum, addresses))
@@ -59,11 +65,13 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         yield in_memory if request.param == "memory" else over_http
 
 
-def _in_memory(quorum: str, stores: Sequence[WitnessStore], down: tuple[int, ...] = ()) -> Witnesses:
+def _in_memory(
+    quorum: str, stores: Sequence[WitnessStore], down: tuple[int, ...] = (), clock: StoppedClock | None = None
+) -> Witnesses:
     policy = Policy.parse(policy_text(quorum, dict.fromkeys(range(len(stores)), NOBODY)))
     logs = {KEY.name: (KEY.verifier,)}
     witnesses = {
-        f"w{number}": Witness(WITNESS_KEYS[number], lambda: logs, store, StoppedClock())
+        f"w{number}": Witness(WITNESS_KEYS[number], lambda: logs, store, clock or StoppedClock())
         for number, store in enumerate(stores)
         if number not in down
     }
@@ -272,6 +280,160 @@ def test_a_crash_at_any_call_leaves_a_cosigned_log_that_goes_on(*, after: bool) 
         assert (served(made_up)[0].size, served(made_up)[1]) == (320, set(COSIGNERS[:2]))
         assert_good(made_up)
         assert [store.evidence() for store in stores] == [[], []]
+    assert {"ask", "keep_cosignatures", "replace_checkpoint"} <= set(calls)
+
+
+MINUTE = 60_000_000
+
+
+class Counting:
+    """Counts the questions to each witness."""
+
+    def __init__(self, witnesses: Witnesses) -> None:
+        self._witnesses = witnesses
+        self.policy = witnesses.policy
+        self.latest = witnesses.latest
+        self.asked: list[str] = []
+
+    def ask(
+        self, witnesses: Sequence[PolicyWitness], signed: SignedCheckpoint, proof: ConsistencyPath
+    ) -> Sequence[WitnessAnswer]:
+        self.asked += [witness.name for witness in witnesses]
+        return self._witnesses.ask(witnesses, signed, proof)
+
+
+def seconds_of(made_up: MadeUpLog) -> list[int]:
+    """The times of the served cosignatures, in the policy's order."""
+    data = made_up.tiles.checkpoint()
+    assert data is not None
+    _, note = open_checkpoint(data, KEY.verifier, COSIGNERS)
+    return [key.timestamp(signature) or 0 for key, signature in note.verified if key != KEY.verifier]
+
+
+def idle(made_up: MadeUpLog, clock: StoppedClock) -> Log:
+    """A log that has published all that there is."""
+    log = Log(made_up.database, made_up.tiles, KEY, clock, made_up.witnesses)
+    while log.integrate():
+        pass
+    return log
+
+
+def test_an_idle_log_serves_the_same_tree_with_new_cosignatures(make: Make, clock: StoppedClock) -> None:
+    made_up = MadeUpLog(witnesses=Counting(make("all")))
+    counting = made_up.witnesses
+    assert isinstance(counting, Counting)
+    made_up.grow(300)
+    log, start = idle(made_up, clock), clock.now // 1_000_000
+    before, kept = made_up.tiles.checkpoint(), made_up.database.cosignatures(300)
+    clock.now += MINUTE - 1_000_000
+    counting.asked.clear()
+    assert log.refresh(MINUTE)
+    assert (made_up.tiles.checkpoint(), counting.asked) == (before, [])
+    clock.now += 2_000_000
+    assert log.refresh(MINUTE)
+    assert (served(made_up)[0].size, seconds_of(made_up)) == (300, [start + 61, start + 61])
+    assert counting.asked == ["w0", "w1"]
+    # Another process that leads now finds nothing to do, and this one goes on from what it serves.
+    other = idle(made_up, clock)
+    assert other.refresh(MINUTE)
+    assert log.refresh(MINUTE)
+    assert counting.asked == ["w0", "w1"]
+    assert made_up.database.cosignatures(300) == kept
+    assert log.integrate() is None
+    made_up.grow(301)
+    checkpoint = log.integrate()
+    assert checkpoint is not None
+    assert checkpoint.size == 301
+    assert_good(made_up)
+
+
+def test_a_silent_witness_leaves_what_it_had_signed(make: Make, clock: StoppedClock) -> None:
+    made_up = MadeUpLog(witnesses=make("all"))
+    made_up.grow(5)
+    idle(made_up, clock)
+    start = clock.now // 1_000_000
+    clock.now += 2 * MINUTE
+    made_up.witnesses = make("all", down=(1,))
+    log = idle(made_up, clock)
+    assert not log.refresh(MINUTE)
+    assert seconds_of(made_up) == [start + 120, start]
+    made_up.witnesses = make("any", down=(1,))
+    assert idle(made_up, clock).refresh(MINUTE)
+    assert seconds_of(made_up) == [start + 120, start]
+    made_up.witnesses = make("all")
+    assert idle(made_up, clock).refresh(MINUTE)
+    assert seconds_of(made_up) == [start + 120, start + 120]
+
+
+def test_a_witness_that_was_down_when_the_tree_was_published_is_caught_up(make: Make, clock: StoppedClock) -> None:
+    made_up = MadeUpLog(witnesses=make("all"))
+    made_up.grow(5)
+    idle(made_up, clock)
+    made_up.witnesses = make("any", down=(1,))
+    made_up.grow(300)
+    idle(made_up, clock)
+    clock.now += 2 * MINUTE
+    made_up.witnesses = make("any")
+    assert idle(made_up, clock).refresh(MINUTE)
+    assert served(made_up)[1] == set(COSIGNERS[:2])
+    assert {one.vkey for one in made_up.database.cosignatures(300)} == {key.text for key in COSIGNERS[:2]}
+    assert_good(made_up)
+
+
+def test_a_witness_that_is_ahead_of_an_idle_log_stops_it(make: Make, clock: StoppedClock) -> None:
+    made_up = MadeUpLog(witnesses=make("any"))
+    made_up.grow(5)
+    idle(made_up, clock)
+    behind = MadeUpLog(list(made_up.records), witnesses=made_up.witnesses)
+    behind.database.signed = dict(made_up.database.signed)
+    log = idle(behind, clock)
+    made_up.grow(9)
+    idle(made_up, clock)
+    clock.now += 2 * MINUTE
+    with pytest.raises(RolledBackError, match="9 leaves"):
+        log.refresh(MINUTE)
+
+
+def test_without_witnesses_and_under_the_quorum_none(make: Make, clock: StoppedClock) -> None:
+    alone = MadeUpLog()
+    alone.grow(5)
+    log, before = idle(alone, clock), alone.tiles.checkpoint()
+    clock.now += 2 * MINUTE
+    assert log.refresh(MINUTE)
+    assert alone.tiles.checkpoint() == before
+    made_up = MadeUpLog(witnesses=make("none", down=(0,)))
+    made_up.grow(5)
+    log = idle(made_up, clock)
+    clock.now += 2 * MINUTE
+    assert log.refresh(MINUTE)
+    assert seconds_of(made_up) == [clock.now // 1_000_000]
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_while_an_idle_log_is_cosigned_anew(*, after: bool) -> None:
+    die_at, died, calls = 0, True, list[str]()
+    while died:
+        die_at += 1
+        clock, stores = StoppedClock(), [MemoryWitnessStore() for _ in range(2)]
+        made_up = MadeUpLog(witnesses=_in_memory("all", stores, clock=clock))
+        made_up.grow(300)
+        idle(made_up, clock)
+        clock.now += 2 * MINUTE
+        calls = []
+        parts: list[Any] = [
+            Crashing(part, calls, die_at, after=after) for part in (made_up.database, made_up.tiles, made_up.witnesses)
+        ]
+        log = Log(parts[0], parts[1], KEY, clock, parts[2])
+        try:
+            log.integrate()
+            log.refresh(MINUTE)
+            died = False
+        except Crash:
+            pass
+        assert served(made_up)[1] == set(COSIGNERS[:2])
+        assert idle(made_up, clock).refresh(MINUTE)
+        assert seconds_of(made_up) == [clock.now // 1_000_000] * 2
+        assert_good(made_up)
     assert {"ask", "keep_cosignatures", "replace_checkpoint"} <= set(calls)
 
 

@@ -49,8 +49,13 @@ def fixtures(folder: str) -> Iterator[tuple[str, Any]]:
 
 
 class StoppedClock:
+    """A clock that goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_772_352_900_123_456
+
     def now_us(self) -> int:
-        return 1_772_352_900_123_456
+        return self.now
 
 
 def stored_event(index: int, parts: Parts | None = None) -> StoredEvent:

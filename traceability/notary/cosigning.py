@@ -82,13 +82,8 @@ def cosigned_note(witnesses: Witnesses, database: LogDatabase, signed: SignedChe
     text, _ = split_note(signed.note.encode())
     had = dict(_verified(policy, text, database.cosignatures(size)))
     missing = [witness for witness in policy.witnesses if witness.key not in had and witness.url is not None]
-    answers = witnesses.ask(missing, signed, proof) if missing else []
-    new = {answer.witness.key: answer.cosignature.line() for answer in answers if answer.cosignature}
-    if new:
-        database.keep_cosignatures(size, [Cosignature(key.text, line) for key, line in new.items()])
-    if any(answer.ahead is not None for answer in answers):
-        check_not_ahead_of_witnesses(witnesses, database, VerifierKey.parse(database.identity.vkey))
-    lines = {**had, **new}
+    answers = _asked(witnesses, database, signed, missing, proof)
+    lines = had | {answer.witness.key: answer.cosignature.line() for answer in answers if answer.cosignature}
     if not policy.satisfied_by(lines):
         raise UnmetQuorumError(
             f"the quorum {policy.quorum!a} has not cosigned the checkpoint of size {size}:"
@@ -96,6 +91,68 @@ def cosigned_note(witnesses: Witnesses, database: LogDatabase, signed: SignedChe
             hint="The checkpoint before stays served. Look at the witnesses, or at the policy.",
         )
     return signed.note + "".join(lines[key] for key in policy.witness_keys if key in lines)
+
+
+def recosigned_note(
+    witnesses: Witnesses,
+    database: LogDatabase,
+    signed: SignedCheckpoint,
+    proof: ConsistencyPath,
+    *,
+    served: str,
+    since: int,
+) -> tuple[str, bool]:
+    """Return the `served` note with newer cosignatures, and whether a quorum's are of POSIX second `since` or later.
+
+    A checkpoint says nothing of time; its cosignatures do. A witness that is asked again for the tree that it knows
+    (its old size is the size, and no proof) cosigns it at the present time. What a witness had signed stays
+    until there is a newer line of it, so the note never loses a quorum. Nobody is asked while a quorum's are new: of
+    two processes the second finds nothing to do. Raises `RolledBackError` as `cosigned_note` does.
+    """
+    policy, text = witnesses.policy, split_note(served.encode())[0]
+    found = ((key, cosignature_in(served.removeprefix(f"{text}\n"), text, key)) for key in policy.witness_keys)
+    lines = {key: (_seconds(key, signature), signature.line()) for key, signature in found if signature is not None}
+    asked = [
+        witness
+        for witness in policy.witnesses
+        if witness.url is not None and lines.get(witness.key, (-1, ""))[0] < since
+    ]
+    if _are_new(policy, lines, since) or not asked:
+        return served, True
+    # One that was down when the tree was published needs a proof; that is its first cosignature, and is kept as such.
+    for answer in _asked(witnesses, database, signed, asked, proof):
+        if (cosignature := answer.cosignature) is not None:
+            key, new = answer.witness.key, (_seconds(answer.witness.key, cosignature), cosignature.line())
+            lines[key] = max(lines.get(key, new), new)
+    note = signed.note + "".join(lines[key][1] for key in policy.witness_keys if key in lines)
+    return note, _are_new(policy, lines, since)
+
+
+def _asked(
+    witnesses: Witnesses,
+    database: LogDatabase,
+    signed: SignedCheckpoint,
+    asked: Sequence[PolicyWitness],
+    proof: ConsistencyPath,
+) -> Sequence[WitnessAnswer]:
+    """Ask, and keep what comes before it is used; raises `RolledBackError` when one shows that it is ahead."""
+    answers = witnesses.ask(asked, signed, proof) if asked else []
+    new = [Cosignature(one.witness.key.text, one.cosignature.line()) for one in answers if one.cosignature]
+    if new:
+        database.keep_cosignatures(signed.checkpoint.size, new)
+    if any(answer.ahead is not None for answer in answers):
+        check_not_ahead_of_witnesses(witnesses, database, VerifierKey.parse(database.identity.vkey))
+    return answers
+
+
+def _are_new(policy: Policy, lines: Mapping[VerifierKey, tuple[int, str]], since: int) -> bool:
+    # Under the quorum `none` nobody is needed, and one that is new says as much as there is to say.
+    new = [key for key, (seconds, _) in lines.items() if seconds >= since]
+    return bool(new) and policy.satisfied_by(new)
+
+
+def _seconds(key: VerifierKey, cosignature: Signature) -> int:
+    return key.timestamp(cosignature) or 0
 
 
 def _verified(policy: Policy, text: str, stored: Sequence[Cosignature]) -> Iterator[tuple[VerifierKey, str]]:

@@ -25,7 +25,13 @@ from typing import Final
 from traceability.ledger.commitment import leaf_hash
 from traceability.merkle import root_from_path
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
-from traceability.notary.cosigning import Witnesses, check_not_ahead_of_witnesses, cosigned_note
+from traceability.notary.cosigning import (
+    ConsistencyPath,
+    Witnesses,
+    check_not_ahead_of_witnesses,
+    cosigned_note,
+    recosigned_note,
+)
 from traceability.notary.errors import DamagedLogError, NotPublishedError, RolledBackError, VerificationError
 from traceability.notary.frontier import Frontier, ReadTile, load_frontier
 from traceability.notary.note import VerifierKey
@@ -107,6 +113,31 @@ class Log:
             self._tiles.discard_partials(self._filled.popleft()[1])
         return checkpoint
 
+    def refresh(self, age: int) -> bool:
+        """Serve the published tree with new cosignatures once those of a quorum are older than `age` microseconds.
+
+        Returns whether they are new now. To be called when `integrate` had nothing to publish. Raises `RolledBackError`
+        when a witness is ahead, and `StaleCheckpointError` when another process publishes meanwhile.
+        """
+        served, frontier = self._served, self._frontier
+        if self._witnesses is None or served is None or frontier is None:
+            return True
+        if (signed := self._database.signed_at_size(frontier.size)) is None:
+            raise RolledBackError(f"the database does not know the published checkpoint of size {frontier.size}")
+        note, new = recosigned_note(
+            self._witnesses,
+            self._database,
+            signed,
+            self._consistency(frontier.size),
+            served=served.decode(),
+            since=(self._clock.now_us() - age) // 1_000_000,
+        )
+        if note.encode() != served:
+            # Nothing is kept elsewhere: whoever dies before this has asked in vain, and the next one asks again.
+            self._tiles.replace_checkpoint(served, note.encode())
+            self._served = note.encode()
+        return new
+
     def _sequenced(self, published: int) -> int:
         sequenced = self._database.sequenced()
         if sequenced < published:
@@ -127,11 +158,12 @@ class Log:
     def _cosigned(self, signed: SignedCheckpoint) -> str:
         if self._witnesses is None:
             return signed.note
-        read, size = tile_reader(self._tiles), signed.checkpoint.size
+        return cosigned_note(self._witnesses, self._database, signed, self._consistency(signed.checkpoint.size))
+
+    def _consistency(self, size: int) -> ConsistencyPath:
+        read = tile_reader(self._tiles)
         # A tree of its own for each witness, since they are asked at the same time.
-        return cosigned_note(
-            self._witnesses, self._database, signed, lambda old: TiledTree(size, read).consistency_path(old)
-        )
+        return lambda old: TiledTree(size, read).consistency_path(old)
 
     def _open(self, published: bytes) -> Checkpoint:
         try:
