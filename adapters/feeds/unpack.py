@@ -1,6 +1,6 @@
 """What was sent, as plain documents: gzip (RFC 1952) and zip archives are unpacked within limits.
 
-A packed file says so in its first bytes, with which no JSON text begins. A small one that would unpack to gigabytes is
+A packed file says so in its first bytes, with which no text begins. A small one that would unpack to gigabytes is
 refused as soon as that shows.
 """
 
@@ -20,7 +20,7 @@ from traceability.errors import InvalidInputError
 _CHUNK: Final = 1 << 20
 _GZIP: Final = (b"\x1f\x8b",)
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of one without files
-_JSON_SUFFIXES: Final = (".json", ".jsonld")
+_SUFFIXES: Final = (".json", ".jsonld", ".xml")
 _MADE_BY_MACS: Final = "__MACOSX/"  # forks of files, under the names of the files
 _UNSUSPECTED: Final = 1 << 24  # bytes that may come of any archive, however small
 _DIRECTORY: Final = 1 << 22  # bytes of a zip file's directory, which is read whole
@@ -114,7 +114,7 @@ def unpacked(path: Path, name: str, limits: Limits) -> Iterator[Unpacked]:
         with _Careful(path) as stream, zipfile.ZipFile(stream) as archive:
             entries = [entry for entry in archive.infolist() if _is_document(entry.filename)]
             if not 0 < len(entries) <= limits.documents:
-                raise _damaged("zip", f"it has {len(entries)} files named *.json or *.jsonld")
+                raise _damaged("zip", f"it has {len(entries)} files named *.json, *.jsonld or *.xml")
             if any(entry.compress_type not in _METHODS for entry in entries):
                 raise _damaged("zip", "its files are packed by another method than deflate")
             for entry in entries:
@@ -134,7 +134,7 @@ def _begins(path: Path, magics: tuple[bytes, ...]) -> bool:
 
 
 def _is_document(name: str) -> bool:
-    return name.endswith(_JSON_SUFFIXES) and not name.startswith(_MADE_BY_MACS)
+    return name.endswith(_SUFFIXES) and not name.startswith(_MADE_BY_MACS)
 
 
 def _plain(name: str) -> str:
@@ -146,5 +146,5 @@ def _damaged(kind: str, reason: str) -> InvalidInputError:
     return InvalidInputError(
         f"The {kind} archive cannot be used: {reason[:200]}",
         code="capture.archive",
-        hint="Pack it again; a zip archive holds 1 to 10,000 documents named *.json or *.jsonld.",
+        hint="Pack it again; a zip archive holds 1 to 10,000 documents named *.json, *.jsonld or *.xml.",
     )

@@ -28,8 +28,8 @@ from adapters.system import SystemClock, SystemEntropy
 from api.capture.processes import Processes
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import content_digest, index_rows
+from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.document import EventReader
-from traceability.gs1.epcis.outline import Block
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import loads
 from traceability.ledger.store import RANDOM_SIZE, LedgerRules, Prepared, prepare
@@ -45,7 +45,7 @@ _PROGRAM: Final = version("traceability")
 
 
 class BlockTask(msgspec.Struct, frozen=True):
-    """A block to prepare: `document` is the file, `context` its @context as JSON, empty for none.
+    """A block to prepare: `document` is the file, `context` its @context as JSON, empty for none, `in_xml` its format.
 
     `keep` is where the result may stay until it is needed; to `check` is to ask for the problems only.
     """
@@ -57,6 +57,7 @@ class BlockTask(msgspec.Struct, frozen=True):
     personal: tuple[str, ...]
     keep: str | None = None
     check: bool = False
+    in_xml: bool = False
 
 
 class Malformed(msgspec.Struct, frozen=True):
@@ -85,7 +86,7 @@ class PreparedBlock(msgspec.Struct, frozen=True):
 
 def prepare_block(task: BlockTask) -> PreparedBlock:
     """Read a block and prepare its events; raises OSError when the document cannot be read."""
-    reader = _reader(task.context, task.captured_by, task.personal)
+    reader = _reader(task.context, task.captured_by, task.personal, in_xml=task.in_xml)
     block = task.block
     with Path(task.document).open("rb") as stream:
         stream.seek(block.offset)
@@ -207,5 +208,6 @@ def _in_worker(task: BlockTask) -> PreparedBlock:
 
 
 @lru_cache(maxsize=16)
-def _reader(context: bytes, captured_by: str, personal: tuple[str, ...]) -> EventReader:
-    return EventReader(loads(context) if context else None, captured_by=captured_by, personal=personal)
+def _reader(context: bytes, captured_by: str, personal: tuple[str, ...], *, in_xml: bool) -> EventReader:
+    found = loads(context) if context else None
+    return EventReader(found, captured_by=captured_by, personal=personal, in_xml=in_xml)

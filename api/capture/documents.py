@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from adapters.feeds.spool import Spool
+from traceability.gs1.epcis.blocks import Readable
 from traceability.gs1.epcis.envelope import Envelope, open_envelope
-from traceability.gs1.epcis.outline import Readable
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import CaptureJob
 
@@ -23,6 +23,11 @@ class JobDocument:
     envelope: Envelope
     context: bytes
     first: int
+
+    @property
+    def context_of_letters(self) -> bytes:
+        """What is kept with an event that is not recorded: one in XML is kept with its namespaces."""
+        return b"" if self.envelope.in_xml else self.context
 
     @property
     def is_broken(self) -> bool:

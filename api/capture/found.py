@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from api.capture.blocks import Malformed
-from traceability.gs1.epcis.outline import Block
+from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.problems import Problem
 from traceability.ledger.findings import Finding, Letter, Origin, outcome_finding
 from traceability.ledger.store import Appended

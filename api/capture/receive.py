@@ -15,7 +15,7 @@ from traceability.errors import BusyError, ConflictError, NotFoundError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour
 from traceability.ledger.identifiers import event_id
 
-_SUFFIXES: Final = (".json", ".jsonld", ".gz", ".zip")
+_SUFFIXES: Final = (".json", ".jsonld", ".xml", ".gz", ".zip")
 
 
 def admit(engine: Engine, organisation: str) -> None:

@@ -31,7 +31,7 @@ from api.capture.found import BlockFindings, finding_of
 from api.capture.processes import WORKERS_DIED
 from api.wiring import Engine
 from traceability.errors import UnavailableError
-from traceability.gs1.epcis.outline import Block
+from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.problems import Problem
 from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
 from traceability.ledger.findings import MORE_MALFORMED, Finding, Origin, more_malformed_sentence
@@ -328,7 +328,7 @@ class CaptureRun:
 
     def _block_findings(self, document: JobDocument, block: Block) -> BlockFindings:
         now = self._engine.clock.now_us()
-        return BlockFindings(self._origin(document.number), document.context, block, ids=self._ids, now=now)
+        return BlockFindings(self._origin(document.number), document.context_of_letters, block, ids=self._ids, now=now)
 
     def _finding(self, number: int, problem: Problem) -> Finding:
         """Return the finding of a problem of a document itself."""
@@ -369,6 +369,7 @@ class CaptureRun:
             personal=self._personal,
             keep=str(self._spool.prepared(job_id, number, block.offset)) if keep else None,
             check=check,
+            in_xml=document.envelope.in_xml,
         )
 
     def _beat(self) -> None:

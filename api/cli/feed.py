@@ -53,7 +53,7 @@ _SHOWN: Final = 1_000
 Files = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILE", help="EPCIS 2.0 JSON or JSON-LD, plain, gzip or zip; a folder of such files; - is stdin."
+        metavar="FILE", help="EPCIS in JSON, JSON-LD or XML, plain, gzip or zip; a folder of such files; - is stdin."
     ),
 ]
 
@@ -221,7 +221,10 @@ def _check(
         envelope = open_envelope(stream)
     yield envelope.problems, 0
     context = b"" if envelope.context is None else dumps(envelope.context)
-    tasks = [BlockTask(str(document), block, context, organisation, (), check=True) for block in envelope.blocks]
+    tasks = [
+        BlockTask(str(document), block, context, organisation, (), check=True, in_xml=envelope.in_xml)
+        for block in envelope.blocks
+    ]
     done = 0
     for block, prepared in zip(envelope.blocks, workers.prepared(tasks), strict=True):
         found = {**prepared.warnings, **{one.number: one.problems for one in prepared.malformed}}

@@ -24,7 +24,7 @@ from api.integrator import Integrator
 from api.security import CaptureDep, EngineDep
 from api.web.negotiation import JSON
 from api.wiring import Engine
-from traceability.errors import InvalidInputError, TooLargeError, UnsupportedError
+from traceability.errors import InvalidInputError, TooLargeError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 from traceability.ledger.event import utc_text
 from traceability.ledger.findings import Finding, FindingFilter
@@ -148,7 +148,7 @@ async def capture(
         Query(description="Answer when the job has ended and its events are published, with their receipts."),
     ] = None,
 ) -> CaptureJobOut | Response:
-    """Take an EPCISDocument or EPCISQueryDocument in JSON or JSON-LD, of any length, plain, gzip or a zip of several.
+    """Take an EPCISDocument or EPCISQueryDocument of any length in JSON or XML, plain, gzip or a zip of several.
 
     It is on disk when this answers 202; `Location` is the job. Validation and recording follow. 429 with `Retry-After`
     when too many of your documents, or too many bytes of anybody's, are waiting; 503 with `Retry-After` and the code
@@ -157,7 +157,6 @@ async def capture(
     With `wait=published` it answers 200 once the job has ended and its events are in a published checkpoint, with their
     receipts; after ten seconds without that 202 as usual.
     """
-    _check_media_type(request.headers.get("content-type", ""))
     length = request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else 0
     if announced > engine.settings.capture_max_bytes:
@@ -248,13 +247,6 @@ def job(
 def _errors(engine: Engine, job: CaptureJob) -> list[Finding]:
     wanted = FindingFilter(job_id=job.job_id, severity="error")
     return findings_of(engine).page(job.organisation, wanted, limit=_ERRORS_SHOWN, oldest_first=True)
-
-
-def _check_media_type(content_type: str) -> None:
-    if "xml" in content_type.partition(";")[0].lower():
-        raise UnsupportedError(
-            "EPCIS in XML is not read yet", code="capture.media_type", hint="Send EPCIS 2.0 as JSON or JSON-LD."
-        )
 
 
 def _tell_limits(response: Response, engine: Engine) -> None:

@@ -40,6 +40,7 @@ from tests.support.capture_runs import (
     spooled,
 )
 from tests.support.epcis_events import DAIRY, document, event
+from tests.support.xml_events import xml_document, xml_event
 from traceability.errors import BusyError
 from traceability.ledger.capture import Phase
 from traceability.ledger.organisations import Scope
@@ -199,11 +200,11 @@ def test_a_request_that_is_sent_again_is_the_job_that_it_was(
     assert len(spooled(engine)) == len(rows_left(engine, "capture_job")) == 3
 
 
-def zipped(**documents: bytes) -> bytes:
+def zipped(*, suffix: str = "json", **documents: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in documents.items():
-            archive.writestr(f"day/{name}.json", content)
+            archive.writestr(f"day/{name}.{suffix}", content)
     return out.getvalue()
 
 
@@ -302,10 +303,34 @@ def test_a_command_takes_what_room_the_disk_has(database: Database, tmp_path: Pa
         assert spooled(engine) == []
 
 
-@pytest.mark.parametrize("content_type", ["application/xml", "text/xml; charset=utf-8", "application/epcis+xml"])
-def test_xml_is_not_read_yet(client: httpx.Client, key: dict[str, str], engine: Engine, content_type: str) -> None:
-    assert code_of(post(client, key, b"<xml/>", Content_Type=content_type)) == (415, "capture.media_type")
-    assert rows_left(engine, "capture_job") == []
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (xml_document(xml_event()), "application/xml"),
+        (xml_document(xml_event(), version="1.2"), "text/xml; charset=utf-8"),
+        (gzip.compress(xml_document(xml_event())), "application/gzip"),
+        (zipped(suffix="xml", a=xml_document(xml_event())), "application/zip"),
+    ],
+)
+def test_an_event_in_xml_is_that_in_json(
+    running: httpx.Client, key: dict[str, str], content: bytes, content_type: str
+) -> None:
+    first = ended(running, key, post(running, key, content, Content_Type=content_type))
+    again = ended(running, key, post(running, key, document(event())))
+    assert (first["recorded"], first["success"]) == (1, True)
+    assert (again["recorded"], again["duplicates"]) == (0, 1)
+
+
+def test_a_bad_event_in_xml_is_corrected_and_replayed(running: httpx.Client, key: dict[str, str]) -> None:
+    bad = xml_event("<x:a>1</x:a>").replace("OBSERVE", "SELL")
+    sent = xml_document(bad, namespaces='xmlns:x="https://x.example/" xmlns:y="urn:unused:"')
+    job = ended(running, key, post(running, key, sent))
+    finding = running.get(job["errors"][0]["finding"], headers=key).json()
+    assert (finding["code"], finding["path"]) == ("epcis.action", "$.epcisBody.eventList[0].action")
+    assert finding["event"] == bad.replace("<ObjectEvent>", '<ObjectEvent xmlns:x="https://x.example/">')
+    corrected = finding["event"].replace("SELL", "OBSERVE").encode()
+    answer = running.post(f"{job['errors'][0]['finding']}/replay", content=corrected, headers=key)
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "recorded")
 
 
 @pytest.mark.parametrize(

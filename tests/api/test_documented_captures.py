@@ -18,8 +18,8 @@ from fastapi.routing import iter_route_contexts
 from adapters.feeds.unpack import Limits
 from api.settings import Settings
 from tests.support.epcis_events import DAIRY, document, event
+from traceability.gs1.epcis.blocks import BLOCK_BYTES, MAX_VALUE_BYTES
 from traceability.gs1.epcis.envelope import MAX_CONTEXT_BYTES
-from traceability.gs1.epcis.outline import BLOCK_BYTES, MAX_VALUE_BYTES
 from traceability.ledger.organisations import Scope
 from traceability.ledger.parts import ITEM_LIMIT
 

@@ -22,10 +22,10 @@ from tests.api.conftest import serving
 from tests.conformance.golden.epcis import CAPTURED_BY, EPCIS, documents
 from tests.conformance.test_epcis_fixtures import DEVIATIONS, NAMED_BAD, names
 from tests.conftest import Database
-from traceability.gs1.epcis import outline, read_document
+from traceability.gs1.epcis import blocks, read_document
+from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.document import CapturedEvent, Document, EventReader
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.outline import Block
 from traceability.ledger.organisations import Scope
 
 CONTRADICTING_THEMSELVES = {
@@ -59,7 +59,7 @@ def test_by_blocks_a_document_is_what_it_is_whole(name: str, monkeypatch: pytest
     data = (EPCIS / name).read_bytes()
     whole = read_document(data, captured_by=CAPTURED_BY)
     for size in (1, 700):
-        monkeypatch.setattr(outline, "BLOCK_BYTES", size)
+        monkeypatch.setattr(blocks, "BLOCK_BYTES", size)
         assert by_blocks(data, list) == whole
         assert by_blocks(data, lambda blocks: blocks[::-1]) == whole
 

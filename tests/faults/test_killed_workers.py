@@ -20,8 +20,8 @@ from tests.benchmarks.generate import HEAD, TAIL, feed
 from tests.faults.conftest import Undisturbed
 from tests.support.captures import SENDER, Site, is_alive, left_by, moments, put, wait_until
 from traceability.errors import UnavailableError
+from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.outline import Block
 from traceability.gs1.epcis.strict_json import dumps
 
 

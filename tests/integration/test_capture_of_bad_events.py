@@ -40,7 +40,7 @@ from tests.support.capture_runs import (
     told,
 )
 from tests.support.epcis_events import DAIRY, document, event
-from traceability.gs1.epcis import outline
+from traceability.gs1.epcis import blocks
 from traceability.ledger.capture import Counts, ErrorBehaviour, Phase
 
 both = pytest.mark.parametrize("behaviour", [ROLLBACK, PROCEED], ids=str)
@@ -60,7 +60,7 @@ def engine(database: Database, tmp_path: Path, clock: HandClock) -> Iterator[Eng
 def test_bad_events_do_not_wait_for_good_ones(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good event in front of many bad ones is no reason to keep all of them until a batch is full."""
     monkeypatch.setattr(run_module, "_MOST_WAITING", 50)
-    monkeypatch.setattr(outline, "BLOCK_EVENTS", 20)
+    monkeypatch.setattr(blocks, "BLOCK_EVENTS", 20)
     written: list[int] = []
     add = findings_adapter.add
 
@@ -102,7 +102,7 @@ def test_of_many_bad_events_the_first_are_told_and_all_are_counted(
     database: Database, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch, behaviour: ErrorBehaviour
 ) -> None:
     """What is left of a document of hardly anything but bad events does not grow with it."""
-    monkeypatch.setattr(outline, "BLOCK_EVENTS", 20)
+    monkeypatch.setattr(blocks, "BLOCK_EVENTS", 20)
     good = packs(1, 2)
     twice_bad = event(eventTime="yesterday", action="SELL")
     events: list[Any] = [good[0], *[b"1"] * 9, twice_bad, *[b"1"] * 2_000, good[1], *[b"1"] * 300]
@@ -137,7 +137,7 @@ def test_who_goes_on_with_a_job_tells_no_more_of_it_than_its_first_runner(
     database: Database, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch, behaviour: ErrorBehaviour
 ) -> None:
     """Killed at every step, below the bound and beyond it, it leaves what it leaves when nothing happens."""
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2_000)
     events = mixed(1, 90) + [b"1"] * 40 + packs(200, 201)
     documents = [document(*events), document(*mixed(100, 60))]
     add_ledger(database.owner_url, "undisturbed", [])
@@ -160,7 +160,7 @@ def test_who_goes_on_with_a_job_tells_no_more_of_it_than_its_first_runner(
 def test_a_job_that_is_given_up_says_what_it_has_only_counted(
     database: Database, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outline, "BLOCK_EVENTS", 20)
+    monkeypatch.setattr(blocks, "BLOCK_EVENTS", 20)
     monkeypatch.setattr(run_module, "_MOST_WAITING", 10)
     with capped(database, tmp_path, clock) as engine:
         sent = send(engine, document(*[b"1"] * 50), document(*packs(1)), behaviour=PROCEED)

@@ -45,7 +45,8 @@ from tests.support.capture_runs import (
     told,
 )
 from tests.support.epcis_events import CONTEXT, DAIRY, document, event
-from traceability.gs1.epcis import outline
+from tests.support.xml_events import xml_document, xml_event
+from traceability.gs1.epcis import blocks
 from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
 from traceability.ledger.findings import Origin
 from traceability.ledger.parts import ITEM_LIMIT
@@ -211,7 +212,7 @@ def test_a_job_that_is_killed_at_every_batch_ends_like_one_that_is_not(
     rows: int,
 ) -> None:
     """A batch ends in the middle of a block, and the next runner begins there."""
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 3_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 3_000)
     events = mixed(1, 25)
     if behaviour is ROLLBACK:
         events = [one for one in events if one["eventTime"].endswith("+01:00")]
@@ -232,7 +233,7 @@ def test_a_job_that_is_killed_at_every_batch_ends_like_one_that_is_not(
 def test_a_check_that_is_killed_leaves_no_finding_twice(
     engine: Engine, clock: HandClock, monkeypatch: pytest.MonkeyPatch, *, good: bool
 ) -> None:
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 800)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 800)
     warned = {**packs(1)[0], "nobody:explains": 1}
     events = [warned, *packs(*range(2, 9)), *([] if good else [BAD, *packs(10), BAD])]
     send(engine, document(*events), document(*packs(20), context=None))
@@ -254,7 +255,7 @@ def test_a_runner_that_was_believed_dead_commits_nothing_more(
     engine: Engine, clock: HandClock, monkeypatch: pytest.MonkeyPatch, phase: Phase
 ) -> None:
     small_batches(monkeypatch, 20)
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1_000)
     events = packs(*range(20))
     job = send(engine, document(*events, {**packs(21)[0], "nobody:explains": 1}), held=True)
     ended: list[CaptureJob] = []
@@ -275,7 +276,7 @@ def test_a_runner_keeps_its_job_while_it_works(
     engine: Engine, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long it takes: each block renews the lease, in either phase."""
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 1_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1_000)
     small_batches(monkeypatch, 30)
 
     def work(*_: object) -> None:
@@ -300,7 +301,7 @@ def test_a_block_that_was_prepared_and_damaged_is_prepared_again(
     engine: Engine, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not synced: what a power cut leaves of it may be anything."""
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 400)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 400)
     events = packs(*range(12))
     job = send(engine, document(*events))
     small_batches(monkeypatch, 20)
@@ -337,10 +338,22 @@ def test_members_that_are_personal_go_where_they_can_be_erased(database: Databas
 def test_blocks_are_prepared_by_processes_in_the_order_of_the_document(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outline, "BLOCK_BYTES", 2_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2_000)
     events = packs(*range(40))
     job = send(engine, document(*events, BAD), behaviour=PROCEED, held=True)
     with BlockWorkers(2) as workers:
         ended = CaptureRun(engine, workers, job).run()
     assert ended.counts == Counts(recorded=40, malformed=1)
     assert sources(engine) == [text(one) for one in events]
+
+
+def test_blocks_of_xml_are_prepared_by_processes_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2_000)
+    events = [xml_event(f"<x:a>{i}</x:a>") for i in range(40)]
+    sent = xml_document(*events[:30], "<ObjectEvent/>", *events[30:], namespaces='xmlns:x="urn:x:"')
+    job = send(engine, sent, behaviour=PROCEED, held=True)
+    with BlockWorkers(2) as workers:
+        ended = CaptureRun(engine, workers, job).run()
+    assert ended.counts == Counts(recorded=40, malformed=1)
+    whole = [one.replace("<ObjectEvent>", '<ObjectEvent xmlns:x="urn:x:">').encode() for one in events]
+    assert sources(engine) == whole

@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from tests.support.epcis_events import CONTEXT, PACK, document, event
-from traceability.gs1.epcis.outline import MAX_VALUE_BYTES
+from tests.support.xml_events import xml_document, xml_event
+from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES
 
 _GOOD = document(event())
 _TEXT = json.dumps(event()).encode()
@@ -28,6 +29,72 @@ def _million() -> bytes:
     return document(_TEXT[:-1] + b',"childEPCs":[' + items.encode() + b"]}")
 
 
+_GOOD_XML = xml_document(xml_event())
+_LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
+_BLOW_UP = f'<!DOCTYPE a [<!ENTITY a "{"a" * 100_000}">]>'
+_EXTENDED = 'xmlns:x="https://x.example/"'
+BAD_XML: dict[str, tuple[bytes, str]] = {
+    "XML cut behind an event": (_GOOD_XML[:-30], "xml.syntax"),
+    "XML cut inside an event": (_GOOD_XML[: _GOOD_XML.index(b"<action>")], "xml.syntax"),
+    "XML cut inside a tag": (_GOOD_XML[: _GOOD_XML.index(b"ObjectEvent>") + 4], "xml.syntax"),
+    "XML cut inside a comment": (b"<EPCISDocument><!-- ", "xml.syntax"),
+    "something behind XML": (_GOOD_XML + b"<a/>", "xml.syntax"),
+    "text behind XML": (_GOOD_XML + b"a", "xml.syntax"),
+    "text between events in XML": (xml_document("a", xml_event()), "xml.syntax"),
+    "tags that cross": (xml_document(xml_event().replace("<action>", "<action><a>")), "xml.syntax"),
+    "tags that cross around the events": (_GOOD_XML.replace(b"</EPCISBody>", b"</EPCISBodi>"), "xml.syntax"),
+    "a prefix that nobody declares": (xml_document(xml_event("<x:a>1</x:a>")), "xml.syntax"),
+    "an entity that nobody declares": (xml_document(xml_event().replace("OBSERVE", "&a;")), "xml.syntax"),
+    "a character that XML does not have": (xml_document(xml_event().replace("OBSERVE", "\x01")), "xml.syntax"),
+    "invalid UTF-8 in XML": (_GOOD_XML.replace(b"OBSERVE", b"\xff"), "xml.syntax"),
+    "an external entity": (
+        b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + _GOOD_XML.replace(b"OBSERVE", b"&x;"), "xml.doctype"
+    ),
+    "an external DTD": (b'<!DOCTYPE a SYSTEM "http://127.0.0.1/a.dtd">' + _GOOD_XML, "xml.doctype"),
+    "a DOCTYPE in an event": (xml_document(xml_event("<!DOCTYPE a>")), "xml.doctype"),
+    "a billion laughs": (
+        f'<!DOCTYPE a [<!ENTITY l0 "lol">{_LAUGHS}]>'.encode() + _GOOD_XML.replace(b"OBSERVE", b"&l9;"), "xml.doctype"
+    ),
+    "quadratic blow-up": (_BLOW_UP.encode() + _GOOD_XML.replace(b"OBSERVE", b"&a;" * 1_000), "xml.doctype"),
+    "a DOCTYPE behind a comment": (b"<!-- --><?a?><!DOCTYPE a>" + _GOOD_XML, "xml.doctype"),
+    "XML a thousand deep in an event": (
+        xml_document(xml_event(f"<x:a {_EXTENDED}>{'<x:a>' * 1_000}{'</x:a>' * 1_000}</x:a>")), "xml.syntax"
+    ),
+    "XML a hundred deep in an event": (
+        xml_document(xml_event(f"<x:a {_EXTENDED}>{'<x:a>' * 100}{'</x:a>' * 100}</x:a>")), "xml.depth"
+    ),
+    "XML a hundred thousand deep": (b"<a>" * 100_000, "xml.depth"),
+    "UTF-16 in XML": (_GOOD_XML.decode().encode("utf-16"), "xml.encoding"),
+    "Latin-1 in XML": (b'<?xml version="1.0" encoding="ISO-8859-1"?>' + _GOOD_XML, "xml.encoding"),
+    "an element twice in an event": (xml_document(xml_event("<action>ADD</action>")), "xml.repeated_element"),
+    "text between elements": (xml_document(xml_event(f"<x:a {_EXTENDED}>a<x:b/></x:a>")), "xml.mixed_content"),
+    "text between EPCs": (xml_document(xml_event().replace("</epc>", "</epc>a")), "epcis.unknown_field"),
+    "a name beyond all bounds": (xml_document(xml_event(f'<x:a xmlns:x="urn:{"a" * 600}">1</x:a>')), "xml.name"),
+    "a context in XML": (xml_document(xml_event(f'<x:a {_EXTENDED} context="a">1</x:a>')), "xml.name"),
+    "an action before the time": (
+        xml_document(xml_event().replace("<ObjectEvent>", "<ObjectEvent><action>ADD</action>", 1).replace(
+            "<action>OBSERVE</action>", "")), "epcis.element_order"
+    ),
+    "XML that holds no events": (b"<a/>", "epcis.no_event_list"),
+    "two lists of events in XML": (
+        _GOOD_XML.replace(b"<EventList>", b"<EventList/><EventList>"), "epcis.no_event_list"
+    ),
+    "events elsewhere in XML": (_GOOD_XML.replace(b"EPCISBody", b"EPCISBodi"), "epcis.no_event_list"),
+    "version 3 in XML": (_GOOD_XML.replace(b'"2.0"', b'"3.0"'), "epcis.schema_version"),
+    "a namespace beyond all bounds": (
+        xml_document(xml_event(), namespaces=f'xmlns:x="urn:{"a" * 10_000}"'), "epcis.context"
+    ),
+    "an event of nobody in XML": (xml_document("<a/>"), "epcis.event_type"),
+    "an unknown element of an event": (xml_document(xml_event("<madeUp/>")), "epcis.unknown_field"),
+    "an event that is too long in XML": (
+        xml_document(xml_event("<!-- " + "a" * MAX_VALUE_BYTES + "-->")), "epcis.event_too_long"
+    ),
+    "too much around the events in XML": (
+        xml_document(header="<a>" + "a" * MAX_VALUE_BYTES + "</a>"), "epcis.member_too_long"
+    ),
+}  # fmt: skip
+"""The same for XML; some of them go all the way."""
+
 BAD_DOCUMENTS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "json.syntax"),
     "white space": (b" \n\t", "json.syntax"),
@@ -39,7 +106,10 @@ BAD_DOCUMENTS: dict[str, tuple[bytes, str]] = {
     "a comma too many": (document(event(), b""), "json.syntax"),
     "brackets that cross": (document(b'{"a":[1}'), "json.syntax"),
     "single quotes": (b"{'type':'EPCISDocument'}", "json.syntax"),
-    "XML": (b'<?xml version="1.0"?><epcis:EPCISDocument/>', "json.syntax"),
+    "XML without a namespace": (b'<?xml version="1.0"?><epcis:EPCISDocument/>', "xml.syntax"),
+    **{name: BAD_XML[name] for name in (
+        "XML cut inside an event", "an external entity", "a billion laughs", "an event that is too long in XML",
+    )},
     "a file of NULs": (bytes(4_096), "json.syntax"),
     "NUL in a string": (_with(b'"readPoint":{"id":"https://id.gs1.org/414/\x00"}'), "json.syntax"),
     "NUL escaped": (_with(b'"eventID":"urn:x:\\u0000"'), "json.nul"),
@@ -114,4 +184,12 @@ GOOD_DOCUMENTS: dict[str, bytes] = {
     "an array of events": b"[" + _TEXT + b"]",
     "no events": document(),
     "an empty array": b"[]",
+    "XML behind a byte order mark": b"\xef\xbb\xbf" + _GOOD_XML,
+    "XML behind white space": b" \n" + _GOOD_XML,
+    "XML in ASCII": b'<?xml version="1.0" encoding="US-ASCII"?>' + _GOOD_XML,
+    "an event in a comment, and one in CDATA": xml_document(
+        "<!-- <ObjectEvent> -->", xml_event(f"<x:a {_EXTENDED}><![CDATA[</ObjectEvent>]]></x:a>"), "<?a <ObjectEvent>?>"
+    ),
+    "one event in XML": xml_event().encode(),
+    "no events in XML": xml_document().replace(b"<EventList></EventList>", b"<EventList />"),
 }

@@ -35,7 +35,7 @@ def query_document(text: str) -> bytes:
         (b" \n", "json.syntax"),
         (b"\xef\xbb\xbf", "json.syntax"),
         (b"nonsense", "json.syntax"),
-        (b"<epcis:EPCISDocument/>", "json.syntax"),
+        (b"<epcis:EPCISDocument/>", "xml.syntax"),
         (document(event())[:-1], "json.syntax"),
         (document(event())[:200], "json.syntax"),
         (document(event()) + b"x", "json.syntax"),

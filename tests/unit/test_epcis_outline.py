@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.epcis_events import document, event
-from traceability.gs1.epcis import outline as module
-from traceability.gs1.epcis.outline import Outline, outline_of, spans_of
+from traceability.gs1.epcis import blocks as module
+from traceability.gs1.epcis.blocks import Outline
+from traceability.gs1.epcis.outline import outline_of, spans_of
 from traceability.gs1.epcis.strict_json import JsonTextError, Place
 
 
@@ -81,7 +82,7 @@ def test_what_is_cut_or_damaged_is_found_damaged_by_somebody(events: list[Any], 
     else:
         return
     with pytest.raises(ValueError), pytest.MonkeyPatch.context() as patch:  # noqa: PT011, PT012 - ours and json's
-        patch.setattr(module, "_CHUNK", 16)
+        patch.setattr(module, "CHUNK", 16)
         try:
             outline = outline_of(BytesIO(damaged))
         except JsonTextError as error:

@@ -19,8 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.bundles import bundle_of
+from tests.support.epcis_events import document, event
 from tests.support.logs import KEY, MadeUpLog, pallet_parts, stored_event
 from tests.support.mutants import mutants_of_bytes, mutants_of_text
+from tests.support.xml_events import xml_document, xml_event
+from traceability.gs1.epcis import read_document
+from traceability.gs1.epcis.writer import write_event
 from traceability.ledger.parts import HEAD, HOW, MORE, PART_NAMES, PERSONAL
 from traceability.notary.archive import read_archive, write_archive
 from traceability.notary.bundle import MANIFEST, Manifest
@@ -94,6 +98,10 @@ def _bundle_of_two() -> bytes:
     return bundle_of(made_up, [0, 1], extent=frozenset({"what", "where", "more"}))
 
 
+EXTENSIONS = (
+    "<bizLocation><id>https://id.gs1.org/414/9521234000006</id></bizLocation><extension><quantityList/></extension>"
+    '<x:a xmlns:x="https://x.example/" b="&lt;é"><!-- a --><x:b><![CDATA[<]]></x:b><x:b/></x:a>'
+)
 BUNDLE = _bundle_of_two()
 FILES = read_archive(BUNDLE)
 RECEIPTS = _receipts()
@@ -163,6 +171,12 @@ def _multiproof(data: bytes) -> bytes:
     return proof.encode()
 
 
+def _epcis(data: bytes) -> None:
+    """No document raises; what is read of it can be shown."""
+    for one in read_document(data, captured_by="dairy.example").events:
+        write_event(one.event.parts, 0)
+
+
 @dataclass(frozen=True)
 class Parser:
     """What a parser takes, and how what it accepts is spelled again: None when it has no one spelling."""
@@ -212,6 +226,10 @@ PARSERS: dict[str, Parser] = {
         lambda x: Tile.parse(x).path, ["tile/0/x001/x234/067", "tile/entries/000.p/255", "tile/63/999.p/1"]
     ),
     "tile": Parser(lambda x: encode_hashes(decode_hashes(x, 2)), [bytes(64)]),
+    "EPCIS": Parser(_epcis, [document(event()), b"[" + document(event()) + b"]"]),
+    "EPCIS in XML": Parser(
+        _epcis, [xml_document(xml_event(EXTENSIONS), version=version) for version in ("1.2", "2.0")]
+    ),
     "entry bundle": Parser(lambda x: encode_bundle(decode_bundle(x, 3)), [ENTRIES]),
 }
 

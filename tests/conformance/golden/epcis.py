@@ -31,6 +31,9 @@ SETS = (
     "openepcis-test-resources/2.0/EPCIS/JSON/Query/*.json",
     "openepcis-test-resources/2.0/EPCIS/JSON/Query/Invalid/*.json",
 )
+XML_SETS = ("cbv-event-hash", "fastnt-requests", "openepcis-test-resources")
+# Queries, and answers that something went wrong.
+WITHOUT_EVENTS = ("SimpleEventQuery", "GetSubscriptionIDs", "ImplementationException", "QueryTooLarge")
 
 
 def documents() -> list[Path]:
@@ -38,8 +41,14 @@ def documents() -> list[Path]:
     return sorted({path for pattern in SETS for path in EPCIS.glob(pattern) if path.is_file()})
 
 
+def xml_documents() -> list[Path]:
+    """Return every XML document of the fixtures that holds events, good and bad."""
+    found = {path for folder in XML_SETS for path in (EPCIS / folder).rglob("*.xml")}
+    return sorted(path for path in found if not path.name.startswith(WITHOUT_EVENTS))
+
+
 def hand_made() -> list[Path]:
-    return sorted(EVENTS.glob("*.json"))
+    return sorted([*EVENTS.glob("*.json"), *EVENTS.glob("*.xml")])
 
 
 def digests(parts: Parts) -> dict[str, Any]:
@@ -57,7 +66,7 @@ def stored_parts() -> dict[str, list[dict[str, Any]]]:
             digests(captured.event.parts)
             for captured in read_document(path.read_bytes(), captured_by=CAPTURED_BY).events
         ]
-        for path in documents()
+        for path in [*documents(), *xml_documents()]
     }
 
 

@@ -34,8 +34,8 @@ _STANDARD: Final = re.compile(
     r"https?://(?:ref\.gs1\.org/standards/epcis/(?:[\w.-]+/)?|gs1\.github\.io/EPCIS/|ns\.gs1\.org/epcis/)"
     r"epcis-context\.jsonld"
 ).fullmatch
-# Schemes that names are written in; any other word before a colon is a prefix that nobody declared.
-_SCHEMES: Final = frozenset({"http", "https", "urn", "tag", "did", "ni", "geo", "info", "ftp", "mailto", "data", "cid"})
+SCHEMES: Final = frozenset({"http", "https", "urn", "tag", "did", "ni", "geo", "info", "ftp", "mailto", "data", "cid"})
+"""Schemes that names are written in; any other word before a colon is a prefix that nobody declared."""
 _REFERENCES: Final = frozenset({"@id", "@type", "id", "type"})
 _CACHED_NAMES: Final = 4096
 _CHAIN: Final = 16
@@ -169,7 +169,7 @@ class Names:
         namespace = self._terms.get(prefix)
         if namespace is not None:
             return namespace + local
-        return name if prefix.lower() in _SCHEMES else None
+        return name if prefix.lower() in SCHEMES else None
 
 
 def standard_names() -> Names:

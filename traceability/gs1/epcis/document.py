@@ -1,21 +1,24 @@
-"""EPCIS 2.0 documents in JSON and JSON-LD: in come bytes, out come events cut into parts, and problems.
+"""EPCIS documents in JSON, JSON-LD and XML: in come bytes, out come events cut into parts, and problems.
 
 A document is outlined first; then its blocks of events can be read in any order, by anybody who knows its @context.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
+from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.outline import MAX_VALUE_BYTES, Block, spans_of
+from traceability.gs1.epcis.outline import spans_of
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.reader import read_event
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import JSON, Place
+from traceability.gs1.epcis.xml_event import read_xml_event, with_namespaces
+from traceability.gs1.epcis.xml_outline import spans_of_xml
 from traceability.ledger.event import LedgerEvent
 
 
@@ -43,7 +46,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class ReadEvent:
-    """One event of a block: its place, its bytes as received, what was read (None when malformed), what is wrong."""
+    """One event of a block: its place, its bytes as received, what was read (None when malformed), what is wrong.
+
+    The bytes of one in XML have the namespaces that were in scope around it.
+    """
 
     index: int
     path: str
@@ -53,17 +59,19 @@ class ReadEvent:
 
 
 class EventReader:
-    """Reads the events that `captured_by` puts in with a document of this `@context`.
+    """Reads the events that `captured_by` puts in with a document of this `@context`, in JSON or in XML.
 
     `personal` is the ledger's list of personal members (`PersonalMembers`), and the only argument that may be wrong:
     raises `InvalidInputError`.
     """
 
-    def __init__(self, context: JSON, *, captured_by: str, personal: Sequence[str] = ()) -> None:
+    def __init__(self, context: JSON, *, captured_by: str, personal: Sequence[str] = (), in_xml: bool = False) -> None:
         self._captured_by = captured_by
         self._personal = PersonalMembers(personal)
+        self._in_xml = in_xml
+        self._namespaces: Mapping[str, str] = context if in_xml and context else {}
         # What is wrong with the context is told of the document, once (`open_envelope`).
-        self._names = standard_names().within(context, Findings(None, "$"), "")
+        self._names = standard_names().within(None if in_xml else context, Findings(None, "$"), "")
 
     def read(self, block: Block, data: bytes) -> Iterator[ReadEvent]:
         """Read the events of a block, whose bytes are `data` (none are needed of one too long); no bytes raise."""
@@ -73,30 +81,29 @@ class EventReader:
             yield ReadEvent(block.index, findings.base, b"", None, findings.problems)
             return
         place, at = block.place, 0
-        for i, (start, end) in enumerate(spans_of(data)):
-            text = data[start:end]
+        for i, (start, end) in enumerate(spans_of_xml(data) if self._in_xml else spans_of(data)):
             place, at = place.after(data[at:start]), start
             findings = Findings(block.index + i, block.path_of(i))
-            event = read_event(
-                text,
-                self._names,
-                self._captured_by,
-                self._personal,
-                findings,
-                offset=block.offset + start,
-                place=place,
-            )
+            text, event = self._read(data[start:end], findings, block.offset + start, place)
             yield ReadEvent(findings.index or 0, findings.base, text, event, findings.problems)
+
+    def _read(self, text: bytes, findings: Findings, offset: int, place: Place) -> tuple[bytes, LedgerEvent | None]:
+        if self._in_xml:
+            text = with_namespaces(text, self._namespaces)
+            return text, read_xml_event(text, self._captured_by, self._personal, findings, place=place)
+        return text, read_event(
+            text, self._names, self._captured_by, self._personal, findings, offset=offset, place=place
+        )
 
 
 def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()) -> Document:
     """Read a whole document that `captured_by` puts in.
 
-    No input raises: a document that is not JSON, or none of EPCIS, is one problem without an index and no events. Only
-    a wrong `personal` list raises `InvalidInputError`.
+    No input raises: a document that is neither JSON nor XML, or none of EPCIS, is one problem without an index and no
+    events. Only a wrong `personal` list raises `InvalidInputError`.
     """
     envelope = open_envelope(BytesIO(data))
-    reader = EventReader(envelope.context, captured_by=captured_by, personal=personal)
+    reader = EventReader(envelope.context, captured_by=captured_by, personal=personal, in_xml=envelope.in_xml)
     document = Document([], envelope.problems)
     for block in envelope.blocks:
         for read in reader.read(block, data[block.offset : block.offset + block.size]):

@@ -70,8 +70,14 @@ class Cut:
     more: dict[str, JSON]
 
 
-def cut_event(event: dict[str, JSON], names: Names, captured_by: str, findings: Findings) -> Cut | None:
-    """Check an event and cut it; None when its type is unknown, of no use when `findings` has an error."""
+def cut_event(
+    event: dict[str, JSON], names: Names, captured_by: str, findings: Findings, *, distinct: bool = True
+) -> Cut | None:
+    """Check an event and cut it; None when its type is unknown, of no use when `findings` has an error.
+
+    `distinct` tells whether a list of EPCs may name a thing only once, as the JSON schema of EPCIS 2.0 asks and that of
+    XML does not.
+    """
     if "@context" in event:
         names = names.within(event["@context"], findings, "")
     given = event.get("type")
@@ -101,7 +107,7 @@ def cut_event(event: dict[str, JSON], names: Names, captured_by: str, findings: 
         more["recordTime"] = time_field(event["recordTime"], names, ".recordTime", findings)
     _cut_extensions(event, event_type, names, more, findings)
     # The schema of EPCIS 2.0 lets a TransactionEvent name a thing twice.
-    what, named = cut_items(event, findings, distinct=event_type != "TransactionEvent")
+    what, named = cut_items(event, findings, distinct=distinct and event_type != "TransactionEvent")
     if event_type != "ObjectEvent" or not event.get("epcList"):
         _check_what(event, event_type, findings)
     where: dict[str, JSON] = {f: cut_place(f, event[f], names, findings) for f in _PLACES if f in event}

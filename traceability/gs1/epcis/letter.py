@@ -6,9 +6,11 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from io import BytesIO
 from typing import Final
 
 from traceability.gs1.epcis.document import Document, read_document
+from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import JsonTextError, expect, skip_space, string_at, text_of, value_at
 
@@ -25,7 +27,10 @@ def read_letter(body: bytes, context: bytes, *, captured_by: str, personal: Sequ
 
     Returns at most one event, and the problems with paths from the event as the root. What is wrong with the context
     is told only when it is an error: the document's findings have the rest. No input raises but a wrong `personal`.
+    An event in XML brings its namespaces itself.
     """
+    if body.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
+        return _read_xml(body, captured_by=captured_by, personal=personal)
     try:
         text = text_of(body.removeprefix(codecs.BOM_UTF8))
         start = skip_space(text, 0)
@@ -44,6 +49,15 @@ def read_letter(body: bytes, context: bytes, *, captured_by: str, personal: Sequ
         if problem.index is not None or problem.severity == "error"
     ]
     return Document(read.events, problems)
+
+
+def _read_xml(body: bytes, *, captured_by: str, personal: Sequence[str]) -> Document:
+    blocks = open_envelope(BytesIO(body)).blocks
+    if blocks and blocks[0].number is not None:
+        message = "One event belongs here, not a document around it."
+        return Document([], [Problem(0, "$", "epcis.event_type", "error", message)])
+    read = read_document(body, captured_by=captured_by, personal=personal)
+    return Document(read.events, [replace(problem, index=0) for problem in read.problems])
 
 
 def place_in(text: str, path: str) -> tuple[int, int]:

@@ -10,26 +10,17 @@ block; no text that is wrong there can become an event, because each must be JSO
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from traceability.gs1.epcis.blocks import CHUNK, MAX_VALUE_BYTES, Block, EventList, Outline, Passing, Readable
 from traceability.gs1.epcis.problems import member
-from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place, read_value, syntax_error
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError, read_value, syntax_error
 
-BLOCK_BYTES: Final = 1 << 18
-"""Events are read in blocks of about this size."""
-BLOCK_EVENTS: Final = 1 << 13
-"""More do not fit into a block, however short they are."""
-MAX_VALUE_BYTES: Final = 1 << 24
-"""The longest event that is read, and the most of the members around the events together."""
-
-_CHUNK: Final = 1 << 20
 _RESULTS: Final = {"resultsBody": {"eventList": None}}
 _WAY: Final[Mapping[str, JSON]] = {"epcisBody": {"eventList": None, "queryResults": _RESULTS}}
 _BODY: Final = "epcisBody"
@@ -40,55 +31,6 @@ _TOKENS: Final = re.compile(rb',|"(?:[^"\\]++|\\.)*+"?|[^ \t\n\r,"]+', re.DOTALL
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL).match
 _COMMA: Final = b","
 _Positions: TypeAlias = npt.NDArray[np.int64]
-
-
-class Readable(Protocol):
-    """A document's bytes from its beginning."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, none at the end."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Neighbouring events of one list: `size` bytes from `offset`, beginning at `place`.
-
-    The first is event `index` of the document and event `number` of the list at the JSONPath `path`; both count from
-    0. `number` is None when the document itself is the event.
-    """
-
-    offset: int
-    size: int
-    events: int
-    index: int
-    path: str
-    number: int | None
-    place: Place
-
-    @property
-    def too_long(self) -> bool:
-        """Whether this is one event that is too long to be read."""
-        return self.events == 1 and self.size > MAX_VALUE_BYTES
-
-    def path_of(self, i: int) -> str:
-        """Return the JSONPath of event `i` of the block."""
-        return self.path if self.number is None else f"{self.path}[{self.number + i}]"
-
-
-@dataclass(slots=True)
-class Outline:
-    """A document of `size` bytes: the members around the events, the paths of their lists, the events in blocks."""
-
-    members: dict[str, JSON] = field(default_factory=dict)
-    lists: list[str] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    size: int = 0
-
-    @property
-    def events(self) -> int:
-        """How many events there are."""
-        return self.blocks[-1].index + self.blocks[-1].events if self.blocks else 0
 
 
 def outline_of(document: Readable) -> Outline:
@@ -186,55 +128,23 @@ def _outline_events(text: _Text, path: str, outline: Outline) -> None:
         else:
             # What stands between two events is looked at when all of it is there.
             text.at, measure = gap, _Measure()
-            if len(text.data) - gap > 2 * _CHUNK:
+            if len(text.data) - gap > 2 * CHUNK:
                 raise text.error("',' or an event")
         if not text.more():
             raise text.error("end of an object or array")
 
 
-class _List:
-    """The events of one array, gathered into blocks; every position is one in the text's data."""
+class _List(EventList):
+    """The events of one array."""
 
     def __init__(self, text: _Text, outline: Outline, path: str) -> None:
+        super().__init__(text, outline, path)
         self._text = text
-        self._outline = outline
-        self._path = path
-        self._number = self._events = 0
-        self._first = self._start = self._end = 0  # offsets: of the block, of the last event
-        self._place = self._first_place = START
         self._comma = False
-
-    def begin(self, at: int) -> None:
-        """Take note of an event's beginning."""
-        self._start, self._place = self._text.offset(at), self._text.place(at)
-        if self._events and (self._start - self._first > BLOCK_BYTES or self._events == BLOCK_EVENTS):
-            self.flush()
-        if not self._events:
-            self._first, self._first_place = self._start, self._place
 
     def end(self, at: int) -> None:
-        """Take note of an event's end; one that is too long to be read is a block of its own."""
-        end = self._text.offset(at)
-        long = end - self._start > MAX_VALUE_BYTES
-        if long and self._events:
-            self.flush()
-            self._first, self._first_place = self._start, self._place
-        self._events += 1
-        self._end = end
+        super().end(at)
         self._comma = False
-        if long:
-            self.flush()
-
-    def flush(self) -> None:
-        """Close the block."""
-        if self._events:
-            index = self._outline.events
-            size = self._end - self._first
-            self._outline.blocks.append(
-                Block(self._first, size, self._events, index, self._path, self._number, self._first_place)
-            )
-            self._number += self._events
-            self._events = 0
 
     def between(self, gap: int, at: int, *, last: bool = False) -> None:
         """Check what stands from `gap` to `at`, where the next event begins or the array ends (`last`).
@@ -259,42 +169,12 @@ class _List:
             raise self._text.error("an event" if last else "','", at)
 
 
-class _Text:
-    """The bytes of a document as they are read: `data` is what is at hand, read up to `at`."""
+class _Text(Passing):
+    """The JSON of a document as it is read."""
 
     def __init__(self, document: Readable) -> None:
-        self._document = document
-        self.data = b""
-        self.at = 0
-        self._offset = 0  # of data[0]
-        self._known = (0, START)  # the last position whose place was asked for
+        super().__init__(document)
         self._around = 0  # bytes of the values that were read
-        self.more()
-        if self.data.startswith(codecs.BOM_UTF8):
-            self.at = 3
-            self._known = (3, START)
-
-    def more(self) -> bool:
-        """Read on, forgetting what is before `at`; tell whether there was anything."""
-        chunk = self._document.read(_CHUNK)
-        if chunk:
-            self.place(self.at)
-            self._known = (0, self._known[1])
-            self._offset += self.at
-            self.data = self.data[self.at :] + chunk
-            self.at = 0
-        return bool(chunk)
-
-    def offset(self, at: int) -> int:
-        """Return the offset of a position in the document."""
-        return self._offset + at
-
-    def place(self, at: int) -> Place:
-        """Return line and column of a position, which is not before the last one that was asked for."""
-        known, place = self._known
-        place = place.after(self.data[known:at])
-        self._known = (at, place)
-        return place
 
     def peek(self) -> bytes:
         """Return the next byte that is not white space, nothing at the end of the document."""

@@ -44,13 +44,20 @@ def read_event(
 
 
 def event_of(
-    value: JSON, source: bytes, names: Names, *, captured_by: str, personal: PersonalMembers, findings: Findings
+    value: JSON,
+    source: bytes,
+    names: Names,
+    *,
+    captured_by: str,
+    personal: PersonalMembers,
+    findings: Findings,
+    distinct: bool = True,
 ) -> LedgerEvent | None:
-    """Do the same with the value that `source` was found to hold."""
+    """Do the same with the value that `source` was found to hold; `distinct` as in `cut_event`."""
     if not isinstance(value, dict):
         findings.error("", "epcis.type", f"An event is an object, not {shown(value)}.")
         return None
-    cut = cut_event(value, names, captured_by, findings)
+    cut = cut_event(value, names, captured_by, findings, distinct=distinct)
     if cut is None or findings.failed:
         return None
     parts = write_parts(cut, source, personal)

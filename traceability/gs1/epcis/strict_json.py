@@ -185,7 +185,8 @@ def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     return members
 
 
-def _number_of(text: str) -> Number:
+def number_of(text: str) -> Number:
+    """Return the number that JSON writes as `text`; raises `JsonTextError` (`json.number`) beyond the limits."""
     if len(text) > MAX_NUMBER_LENGTH:
         raise JsonTextError(f"A number has at most {MAX_NUMBER_LENGTH} characters.", code="json.number")
     exponent = _EXPONENT.search(text) if "e" in text or "E" in text else None
@@ -250,13 +251,13 @@ def _holds_nul(value: JSON) -> bool:
 def syntax_error(text: str, at: int, wanted: str, place: Place = START) -> JsonTextError:
     """Return the error of a text that begins at `place` and has something else than what is wanted at `at`."""
     if text.lstrip().startswith("<"):
-        return JsonTextError("Not JSON but XML, which is not read yet: send EPCIS 2.0 as JSON.")
+        return JsonTextError("Not JSON but XML stands here.")
     line, column = place.after(text[:at].encode(errors="surrogatepass"))
     found = "the document ends" if at >= len(text) else f"{text[at]!r} stands"
     return JsonTextError(f"Not JSON: at line {line}, column {column} {found} where {wanted} should be.")
 
 
 _decode: Final = JSONDecoder(
-    object_pairs_hook=_object, parse_int=_number_of, parse_float=_number_of, parse_constant=_constant
+    object_pairs_hook=_object, parse_int=number_of, parse_float=number_of, parse_constant=_constant
 ).raw_decode
-_decode_plain: Final = msgspec.json.Decoder(float_hook=_number_of).decode
+_decode_plain: Final = msgspec.json.Decoder(float_hook=number_of).decode
