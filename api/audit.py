@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,7 +18,7 @@ from adapters.postgres.connection import open_pool
 from adapters.postgres.erasure import erasures_after
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.ledgers import personal_members
-from adapters.postgres.notary import find_logs
+from adapters.postgres.notary import PostgresLog, find_logs
 from api.codes import read_code
 from api.provenance import item_out, microseconds_of
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, TraceIn, TreeOut, Trees
@@ -35,7 +35,7 @@ from traceability.notary.content import decode_json
 from traceability.notary.encoding import text_of
 from traceability.notary.errors import NotPublishedError
 from traceability.notary.export import ExportHeader, checked, write_export
-from traceability.notary.ports import StoredEvent
+from traceability.notary.ports import SignedCheckpoint, StoredEvent
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.provenance import trace
 from traceability.supply_chain.seen import thing_of
@@ -65,10 +65,11 @@ def export_log(
     until: int | None = None,
     work: int = WORK,
     progress: Progress = lambda _done, _whole: None,
-) -> tuple[Checkpoint, int]:
-    """Write all openings of a log up to a signed checkpoint; return it and the file's size in bytes.
+) -> tuple[list[Checkpoint], int]:
+    """Write all openings of a ledger's logs up to signed checkpoints; return these and the file's size in bytes.
 
-    It reads as the owner role. `until` is a size that was signed, None for the last one; `work` is that of `encrypt`.
+    It reads as the owner role. `log` is the only one to write, None for the whole chain; `until` a size of the last one
+    that was signed, None for its last checkpoint; `work` that of `encrypt`.
     Raises `NotFoundError` (`log.unknown`, `log.no_such_checkpoint`), `NotPublishedError`, whatever `write_file` does,
     and `VerificationError` when the records are not what was signed.
     """
@@ -81,33 +82,61 @@ def export_log(
                 code="log.unknown",
                 hint="The server makes it, and so does: traceability log integrate",
             )
-        database = logs[-1]
-        signed = database.last_signed() if until is None else database.signed_at_size(until)
-        if signed is None and until is None:
-            raise NotPublishedError("nothing of this log is signed yet", hint="Run: traceability log integrate")
-        if signed is None:
+        signed = _signed(logs, until)
+        with pool.connection() as connection:
+            personal = personal_members(connection, ledger.ledger_id)
+        readers = tuple(_readers(engine.organisations))
+        headers = [
+            ExportHeader(
+                ledger=ledger.name,
+                log=database.identity.name,
+                origin=database.identity.origin,
+                vkey=database.identity.vkey,
+                first_position=database.identity.first_position,
+                size=end.checkpoint.size,
+                personal=personal,
+                readers=readers,
+            )
+            for database, end in signed
+        ]
+        last, told = headers[-1].last_position, _Told(sum(header.size for header in headers), progress)
+        sections = [
+            write_export(
+                header,
+                told.each(checked(islice(database.events(), header.size), end.checkpoint)),
+                # What was recorded behind one tree of several is an event of the next.
+                (lambda: erasures_after(ledger, last, until=last)) if header is headers[-1] else list,
+                end.note,
+            )
+            for header, (database, end) in zip(headers, signed, strict=True)
+        ]
+        size = write_file(path, chain.from_iterable(sections), passphrase, engine.entropy, work=work)
+        return [end.checkpoint for _, end in signed], size
+
+
+def _signed(logs: Sequence[PostgresLog], until: int | None) -> list[tuple[PostgresLog, SignedCheckpoint]]:
+    """Return the logs with the checkpoint that each ends with, as far as they are signed without a gap."""
+    found = []
+    for database in logs:
+        final = database.identity.final_size
+        end = database.last_signed() if final is None else database.signed_at_size(final)
+        if end is None and database.identity.abandoned_note is None:
+            # It is closing: nothing behind it is signed before all of it is.
+            end = database.last_signed()
+        if end is not None:
+            found.append((database, end))
+    if not found:
+        raise NotPublishedError("nothing of this log is signed yet", hint="Run: traceability log integrate")
+    if until is not None:
+        database, _ = found.pop()
+        if (end := database.signed_at_size(until)) is None:
             raise NotFoundError(
-                f"No checkpoint of size {until} was signed",
+                f"No checkpoint of size {until} was signed by the log {database.identity.name}",
                 code="log.no_such_checkpoint",
                 hint="Leave --until out for the last one; the sizes in between depend on when the log was integrated.",
             )
-        checkpoint, identity = signed.checkpoint, database.identity
-        with pool.connection() as connection:
-            personal = personal_members(connection, ledger.ledger_id)
-        header = ExportHeader(
-            ledger=ledger.name,
-            log=identity.name,
-            origin=identity.origin,
-            vkey=identity.vkey,
-            first_position=identity.first_position,
-            size=checkpoint.size,
-            personal=personal,
-            readers=tuple(_readers(engine.organisations)),
-        )
-        last = identity.first_position + checkpoint.size - 1
-        events = _told(checked(islice(database.events(), checkpoint.size), checkpoint), checkpoint.size, progress)
-        plain = write_export(header, events, lambda: erasures_after(ledger, last, until=last), signed.note)
-        return checkpoint, write_file(path, plain, passphrase, engine.entropy, work=work)
+        found.append((database, end))
+    return found
 
 
 def reader_named(header: ExportHeader, organisation: str | None) -> Reader:
@@ -202,8 +231,8 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
     `known_at` and the size of the published tree are those of the answer that it is to be compared with, else those of
     the export. Raises as the HTTP interface does.
     """
-    require_first(events.header)
-    trees = _trees(events.header, answer)
+    require_first(events.headers[0])
+    trees = _trees(events.headers, answer)
     asked = question.trace if isinstance(question, TraceQuestion) else question
     known_at = asked.known_at
     if known_at is None and answer is not None and isinstance(told := answer.get("known_at"), Decimal):
@@ -265,21 +294,28 @@ def _differences(pointer: str, answer: object, recomputed: object) -> Iterator[D
         yield Difference(pointer, answer, recomputed)
 
 
-def _trees(header: ExportHeader, answer: Mapping[str, Any] | None) -> Trees:
-    size: object = header.size
+def _trees(headers: Sequence[ExportHeader], answer: Mapping[str, Any] | None) -> Trees:
+    trees = [
+        TreeOut(
+            name=header.log,
+            origin=header.origin,
+            vkey=header.vkey,
+            first_position=header.first_position,
+            size=header.size,
+        )
+        for header in headers
+    ]
     if answer is not None and "log" in answer:
-        if answer["log"] is None:
+        told = answer["log"]
+        if told is None:
             return Trees(())
-        # How much was published at that moment is the one thing that the events do not tell.
-        size = answer["log"].get("size") if isinstance(answer["log"], dict) else None
-    tree = TreeOut(
-        name=header.log,
-        origin=header.origin,
-        vkey=header.vkey,
-        first_position=header.first_position,
-        size=int(size) if isinstance(size, int | Decimal) else header.size,
-    )
-    return Trees((tree,))
+        if isinstance(told, dict):
+            # Which log was the last, and how much of it was published, are what the events do not tell.
+            named = [number for number, tree in enumerate(trees, 1) if tree.name == told.get("name")]
+            trees = trees[: named[0]] if named else trees
+            if isinstance(size := told.get("size"), int | Decimal):
+                trees[-1] = trees[-1].model_copy(update={"size": int(size)})
+    return Trees(tuple(trees))
 
 
 def _readers(organisations: Organisations) -> Iterator[dict[str, Any]]:
@@ -297,8 +333,15 @@ def _readers(organisations: Organisations) -> Iterator[dict[str, Any]]:
         yield {"organisation": name, "parties": sorted(reader.parties), "grants": grants}
 
 
-def _told(events: Iterable[StoredEvent], whole: int, progress: Progress) -> Iterator[StoredEvent]:
-    for number, event in enumerate(events, 1):
-        yield event
-        if number % _EVERY == 0:
-            progress(number, whole)
+class _Told:
+    """Tells how many of all events have passed."""
+
+    def __init__(self, whole: int, progress: Progress) -> None:
+        self._passed, self._whole, self._progress = 0, whole, progress
+
+    def each(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+        for event in events:
+            yield event
+            self._passed += 1
+            if self._passed % _EVERY == 0:
+                self._progress(self._passed, self._whole)

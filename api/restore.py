@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from adapters.postgres.notary import find_log
 from adapters.postgres.restore import Restored, restore
@@ -37,25 +37,27 @@ def read_erasures(data: bytes) -> list[Erasure]:
 
 
 def restore_ledger(
-    engine: Engine, export: AuditExport, key: VerifierKey, known: Iterable[Erasure], progress: Progress
+    engine: Engine,
+    export: AuditExport,
+    keys: Sequence[VerifierKey],
+    known: Iterable[Erasure],
+    progress: Progress,
 ) -> Restored:
-    """Rebuild the engine's ledger, which is empty, from an export whose log `key` signs.
+    """Rebuild the engine's ledger, which is empty, from an export of logs that `keys` sign; they become one log.
 
-    The export is read twice: once to check every leaf, the root and the checkpoint and to learn what was erased, so
-    that nothing is written that is not proven or must not be there any more. `known` are erasures from elsewhere; those
-    of positions beyond the export say nothing about it.
+    The export is read twice: once to check every leaf, the roots and checkpoints and to learn what was erased, so that
+    nothing is written that is not proven or must not be there any more. `known` are erasures from elsewhere; those of
+    positions beyond the export say nothing about it.
 
     Raises `VerificationError`, `ConflictError` (`audit.same_origin`, `ledger.not_empty`, `ledger.restoring`) and
     `InvalidInputError`: `audit.not_first` for a log that does not begin its ledger, `audit.foreign_erasure` for an
     erasure of another event than the one at its position, and what `restore` raises.
     """
-    header = export.header
-    require_first(header)
-    _require_other_origin(engine, header)
-    PersonalMembers(header.personal)  # refuses what could match nothing
-    listed = {erasure.position: erasure for erasure in known if erasure.position <= header.size}
+    require_first(export.header)
+    _require_other_origin(engine, export.header)
+    listed = {erasure.position: erasure for erasure in known}
     named: set[int] = set()
-    for number, (_, event) in enumerate(export.verified(key), 1):
+    for number, (_, event) in enumerate(export.verified(*keys), 1):
         if (position := _redacted_position(event)) is not None:
             named.add(position)
         if event.position in listed and listed[event.position].event_id != event.event_id:
@@ -66,16 +68,21 @@ def restore_ledger(
                 hint="The list is of another ledger.",
             )
         if number % _EVERY == 0:
-            progress(number, 2 * header.size)
-    erasures = {erasure.position: erasure for erasure in export.erasures} | listed
+            progress(number, 2 * export.size)
+    size, personal = export.size, export.headers[-1].personal
+    PersonalMembers(personal)  # refuses what could match nothing
+    for header in export.headers:
+        _require_other_origin(engine, header)
+    told = {erasure.position: erasure for erasure in export.erasures} | listed
+    erasures = {position: erasure for position, erasure in told.items() if position <= size}
     return restore(
         engine.urls.owner,
         engine.ledger,
-        (event for _, event in export.verified(key)),
+        (event for _, event in export.verified(*keys)),
         erasures=erasures,
         named=frozenset(named),
-        personal=header.personal,
-        progress=lambda done: progress(header.size + done, 2 * header.size),
+        personal=personal,
+        progress=lambda done: progress(size + done, 2 * size),
     )
 
 

@@ -7,7 +7,7 @@ Nothing decrypted goes to the disk. Memory holds 16 bytes a tag that may be aske
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import Any, Final
@@ -31,22 +31,21 @@ _EVERY: Final = 1_000  # events between two words about progress
 
 
 class ExportedEvents:
-    """The events of an export whose leaves, root and checkpoint were verified, and what finds them.
+    """The events of an export whose leaves, roots and checkpoints were verified, and what finds them.
 
-    `progress` is told the events that were read and how many there are. Raises `VerificationError`, and
-    `InvalidInputError` (`ledger.unreadable_parts`).
+    `keys` are those of its logs; `progress` is told the events that were read and how many there are. Raises
+    `VerificationError`, and `InvalidInputError` (`ledger.unreadable_parts`).
     """
 
     def __init__(
         self,
         export: AuditExport,
-        key: VerifierKey,
+        keys: Sequence[VerifierKey],
         indexer: Indexer,
         *,
         hash_of: TagHash = tag_hash,
         progress: Callable[[int, int], None] = lambda _done, _whole: None,
     ) -> None:
-        self.header = export.header
         self.hash_of = hash_of
         self._export = export
         self._starts = array("q")
@@ -55,11 +54,12 @@ class ExportedEvents:
         self.declarations: list[int] = []
         """Positions of error declarations."""
         tags, tagged = array("q"), array("q")
-        for start, event in export.verified(key):
+        for start, event in export.verified(*keys):
             self._starts.append(start)
             self._visibility.append(self._take_in(event, indexer, tags, tagged))
             if len(self._starts) % _EVERY == 0:
-                progress(len(self._starts), self.header.size)
+                progress(len(self._starts), export.size)
+        self.headers = export.headers
         given = np.frombuffer(tags, np.int64) if tags else np.empty(0, np.int64)
         order = np.argsort(given, kind="stable")
         self._tags = given[order]
@@ -68,7 +68,12 @@ class ExportedEvents:
     @property
     def last_position(self) -> int:
         """The last position that the export holds."""
-        return self.header.first_position + len(self._starts) - 1
+        return self.first_position + len(self._starts) - 1
+
+    @property
+    def first_position(self) -> int:
+        """The first position that the export may hold."""
+        return self._export.header.first_position
 
     def under(self, tags: Iterable[str]) -> set[int]:
         """Return the positions of events under any of these tags, and perhaps some under others of the same hash."""
@@ -79,11 +84,11 @@ class ExportedEvents:
 
     def visibility_at(self, position: int) -> int:
         """Return the number of an event's visibility, its place among `visibilities`."""
-        return self._visibility[position - self.header.first_position]
+        return self._visibility[position - self.first_position]
 
     def at(self, position: int) -> StoredEvent:
         """Return an event, read again."""
-        return self._export.event_at(self._starts[position - self.header.first_position], position)
+        return self._export.event_at(self._starts[position - self.first_position], position)
 
     def _take_in(self, event: StoredEvent, indexer: Indexer, tags: array[int], tagged: array[int]) -> int:
         event_type, index = read_foreign(event.position, event.parts, indexer)
@@ -100,7 +105,7 @@ class ExportProvenance:
     """One reader's view of an export for one question; raises `InvalidInputError` for a `known_at` that it lacks."""
 
     def __init__(self, events: ExportedEvents, *, reader: Reader, known_at: int | None = None) -> None:
-        last, first = events.last_position, events.header.first_position
+        last, first = events.last_position, events.first_position
         if known_at is not None and not first - 1 <= known_at <= last:
             raise InvalidInputError(
                 f"The export holds positions {first} to {last}: what was known at {known_at} is not in it",

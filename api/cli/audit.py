@@ -1,8 +1,10 @@
-"""`traceability audit …`: all openings of a log as one encrypted file, and answers recomputed from it."""
+"""`traceability audit …`: all openings of a ledger's logs as one encrypted file, and answers recomputed from it."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +19,18 @@ from api.cli.context import EXIT_FALSE, JSON, LedgerName, group, note, operated,
 from api.wiring import INDEXER
 from traceability.errors import NotFoundError
 from traceability.notary.errors import VerificationError
-from traceability.notary.export import AuditExport
+from traceability.notary.export import AuditExport, Joined
 from traceability.notary.note import VerifierKey
 
-app = group("audit", "All openings of a log in one encrypted file, and answers recomputed from it.")
+app = group("audit", "All openings of a ledger's logs in one encrypted file, and answers recomputed from it.")
+
+Exports = Annotated[
+    list[Path], typer.Argument(metavar="FILE…", help="Audit exports: of one log or several, in their order.")
+]
+Keys = Annotated[
+    list[str],
+    typer.Option("--key", metavar="VKEY", help="A log's public key, from whom you trust; once for each log."),
+]
 
 PassphraseFile = Annotated[
     Path | None,
@@ -34,16 +44,17 @@ def export(
     *,
     passphrase_file: PassphraseFile = None,
     log: Annotated[
-        str | None, typer.Option("--log", metavar="NAME", help="This log.", show_default="the last one")
+        str | None,
+        typer.Option("--log", metavar="NAME", help="This log only.", show_default="all, one after the other"),
     ] = None,
     until: Annotated[
         int | None,
-        typer.Option("--until", min=0, metavar="SIZE", help="End at this checkpoint.", show_default="the last one"),
+        typer.Option("--until", min=0, metavar="SIZE", help="End at this one of the last log's checkpoints."),
     ] = None,
     ledger: LedgerName = None,
     json: JSON = False,
 ) -> None:
-    """Write every part and salt of every event, and the checkpoint that they add up to, as the owner role.
+    """Write every part and salt of every event, and the checkpoints that they add up to, as the owner role.
 
     Whoever has the file and its passphrase can read everything that is in the ledger, and can show that it is all of
     it. The file is in the format of age, so `age --decrypt` opens it too.
@@ -52,25 +63,20 @@ def export(
     """
     passphrase = passphrase_of(passphrase_file, confirm=True)
     with operated(ledger) as engine, progress_bar("events") as progress:
-        checkpoint, size = export_log(engine, file, passphrase, log=log, until=until, progress=progress)
+        checkpoints, size = export_log(engine, file, passphrase, log=log, until=until, progress=progress)
     if json:
-        print_json(
-            {
-                "file": str(file),
-                "bytes": size,
-                "origin": checkpoint.origin,
-                "size": checkpoint.size,
-                "root": checkpoint.root.hex(),
-            }
-        )
-    note(f"Wrote {checkpoint.size} events of {checkpoint.origin} to {file}; it opens everything to who can decrypt it.")
+        logs = [{"origin": one.origin, "size": one.size, "root": one.root.hex()} for one in checkpoints]
+        print_json({"file": str(file), "bytes": size, "logs": logs})
+    for one in checkpoints:
+        note(f"Wrote {one.size} events of {one.origin} to {file}.")
+    note("It opens everything to who can decrypt it.")
 
 
 @app.command()
 def recompute(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audit export.")],
+    files: Exports,
     *,
-    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The log's public key, from whom you trust.")],
+    key: Keys,
     question: Annotated[
         str, typer.Option("--question", metavar="JSON", help="A file, or the JSON itself, which begins with {.")
     ],
@@ -85,7 +91,9 @@ def recompute(
     passphrase_file: PassphraseFile = None,
     json: JSON = False,
 ) -> None:
-    """Check every leaf and the root of an export, and answer a question from it alone, without a database.
+    """Check every leaf and each root of an export, and answer a question from it alone, without a database.
+
+    Of a ledger that has closed a log all logs are needed: exported as one, or file after file.
 
     With `--answer` exit 1 and name the first difference, if there is one; else print the answer.
 
@@ -94,18 +102,15 @@ def recompute(
     - `traceability audit recompute 2026.age --key "$(cat log.vkey)" --question '{"item": "(00)095211030000070017"}'`
     - `traceability audit recompute 2026.age --key "$(cat log.vkey)" --question trace.json --answer answer.json`
     """
-    try:
-        verifier = VerifierKey.parse(key)
-    except VerificationError as error:
-        raise typer.BadParameter(error.message, param_hint="--key") from error
+    verifiers = keys_of(key)
     asked = read_question(question.encode() if question.lstrip().startswith("{") else _content(question, "--question"))
     given = None if answer is None else read_answer(_content(answer, "--answer"))
-    with read_file(file, passphrase_of(passphrase_file, confirm=False)) as plain:
-        export = AuditExport(plain)
-        reader = reader_named(export.header, as_)
+    with opened_exports(files, passphrase_of(passphrase_file, confirm=False)) as export:
         with progress_bar("events") as progress:
-            events = ExportedEvents(export, verifier, INDEXER, progress=progress)
-        note(f"Good: {export.header.size} events give the root that {export.header.origin} signed.")
+            events = ExportedEvents(export, verifiers, INDEXER, progress=progress)
+        for header in events.headers:
+            note(f"Good: {header.size} events give the root that {header.origin} signed.")
+        reader = reader_named(events.headers[-1], as_)
         try:
             data = answer_from(events, asked, reader, given)
         except NotFoundError as error:
@@ -123,6 +128,21 @@ def recompute(
         note(f"Different at {found.pointer}: the answer has {found.answer}, the events give {found.recomputed}.")
         raise typer.Exit(EXIT_FALSE)
     note("Same: the answer is what the events give.")
+
+
+@contextmanager
+def opened_exports(files: Sequence[Path], passphrase: str) -> Iterator[AuditExport]:
+    """Give what these files hold, one behind the other."""
+    with ExitStack() as stack:
+        yield AuditExport(Joined([stack.enter_context(read_file(file, passphrase)) for file in files]))
+
+
+def keys_of(texts: Sequence[str]) -> list[VerifierKey]:
+    """Return the keys of the option `--key`."""
+    try:
+        return [VerifierKey.parse(text) for text in texts]
+    except VerificationError as error:
+        raise typer.BadParameter(error.message, param_hint="--key") from error
 
 
 def passphrase_of(file: Path | None, *, confirm: bool) -> str:

@@ -9,12 +9,11 @@ from uuid import UUID
 
 import typer
 
-from adapters.exports.files import read_file
 from adapters.postgres.erasure import erase as destroy
 from adapters.postgres.erasure import erasures_after
 from adapters.postgres.erasure import purge as rewrite
 from adapters.postgres.ledgers import LedgerSummary, add_ledger, ledgers, set_personal_members
-from api.cli.audit import PassphraseFile, passphrase_of
+from api.cli.audit import Exports, Keys, PassphraseFile, keys_of, opened_exports, passphrase_of
 from api.cli.context import (
     JSON,
     As,
@@ -35,9 +34,6 @@ from traceability.errors import ConflictError, NotFoundError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.erasure import erasure_requests
 from traceability.ledger.store import Ledger
-from traceability.notary.errors import VerificationError
-from traceability.notary.export import AuditExport
-from traceability.notary.note import VerifierKey
 
 app = group("ledger", "Ledgers: add, list, personal members, erase, purge, restore.")
 
@@ -207,9 +203,9 @@ def erasures(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An audit export of a whole log.")],
+    files: Exports,
     *,
-    key: Annotated[str, typer.Option("--key", metavar="VKEY", help="The public key of the log that was exported.")],
+    key: Keys,
     erased: Annotated[
         Path | None,
         typer.Option(
@@ -227,23 +223,20 @@ def restore(
 
     Example: `traceability ledger restore 2026.age --key "$(cat log.vkey)" --erased erased.json --ledger restored`
     """
-    try:
-        verifier = VerifierKey.parse(key)
-    except VerificationError as error:
-        raise typer.BadParameter(error.message, param_hint="--key") from error
+    verifiers = keys_of(key)
     try:
         known = [] if erased is None else read_erasures(erased.read_bytes())
     except OSError as error:
         raise typer.BadParameter(f"{erased} cannot be read", param_hint="--erased") from error
     passphrase = passphrase_of(passphrase_file, confirm=False)
-    with operated(ledger) as engine, read_file(file, passphrase) as plain, progress_bar("events") as progress:
-        export = AuditExport(plain)
-        restored = restore_ledger(engine, export, verifier, known, progress)
+    with operated(ledger) as engine, opened_exports(files, passphrase) as export, progress_bar("events") as progress:
+        restored = restore_ledger(engine, export, verifiers, known, progress)
         keep_erasures(engine)
         name = engine.ledger.name
     if json:
         print_json({"ledger": name, "events": restored.events, "erased": restored.erased})
-    note(f"Rebuilt {name} from {restored.events} events of {export.header.origin}.")
+    origins = ", ".join(header.origin for header in export.headers)
+    note(f"Rebuilt {name} from {restored.events} events of {origins}.")
     if restored.erased:
         note(f"Erased in it, and recorded behind them: positions {', '.join(map(str, restored.erased))}.")
 

@@ -51,7 +51,7 @@ def events(engine: Engine, tmp_path: Path) -> Iterator[ExportedEvents]:
     list(engine.ledger.append_all(record.event for record in records([observe(8, pack(3), by=DAIRY)])))
     with read_file(path, WORDS) as plain:
         export = AuditExport(plain)
-        yield ExportedEvents(export, VerifierKey.parse(export.header.vkey), INDEXER)
+        yield ExportedEvents(export, [VerifierKey.parse(export.header.vkey)], INDEXER)
 
 
 @pytest.mark.parametrize("organisation", ["public", DAIRY, STORE])
@@ -59,7 +59,7 @@ def test_answers_over_http_are_recomputed(
     client: httpx.Client, bearer: Callable[..., dict[str, str]], events: ExportedEvents, organisation: str
 ) -> None:
     headers = {} if organisation == "public" else bearer(organisation, Scope.QUERY)
-    reader = reader_named(events.header, organisation)
+    reader = reader_named(events.headers[0], organisation)
     told = 0
     for thing in THINGS:
         for known_at in (9, 5):

@@ -23,6 +23,7 @@ from api.traces import trace_json
 from api.wiring import INDEXER, Engine, open_engine
 from tests.api.test_cli import Ran, Run, run
 from tests.conftest import Database
+from tests.support.epcis_events import document, event
 from tests.support.stories import PACK, PALLET
 from traceability.errors import NotFoundError
 from traceability.ledger.access import PUBLIC, Reader
@@ -81,7 +82,7 @@ def test_the_export_says_what_it_is_and_keeps_others_out(stories: Run, tmp_path:
     assert said.json == {
         "file": "all.age",
         "bytes": file.stat().st_size,
-        **{name: head[name] for name in ("origin", "size", "root")},
+        "logs": [{name: head[name] for name in ("origin", "size", "root")}],
     }
     assert file.stat().st_mode & 0o077 == 0
     assert sorted(path.name for path in tmp_path.glob("all*")) == ["all.age"]
@@ -115,7 +116,7 @@ def test_every_answer_about_the_stories_is_recomputed(database: Database, tmp_pa
     compared = 0
     with open_engine(settings) as engine, read_file(tmp_path / "all.age", WORDS) as plain:
         export = AuditExport(plain)
-        events = ExportedEvents(export, VerifierKey.parse(export.header.vkey), INDEXER)
+        events = ExportedEvents(export, [VerifierKey.parse(export.header.vkey)], INDEXER)
         for organisation in (None, PUBLIC, *(who.name for who in manifest().organisations)):
             reader = reader_named(export.header, organisation)
             if organisation is not None:
@@ -238,3 +239,51 @@ def test_a_ledger_is_restored_under_another_name(exported: Run, tmp_path: Path) 
     assert exported("log", "key", *again).out.startswith("traceability.local/again+")
     checked = exported("log", "fsck", *again, "--json")
     assert (checked.code, checked.json["database"]["erased"]) == (0, 1)
+
+
+def test_answers_and_a_ledger_come_from_all_logs_of_a_chain(exported: Run, tmp_path: Path) -> None:
+    keys = ["--key", exported("log", "key").out.strip()]
+    who, item = manifest().organisations[0].name, {"item": uri(PACK)}
+    answers = [exported("item", uri(PACK), "--json", "--as", who).out]
+    assert exported("log", "close", "--name", "main-2", "--origin", "dairy.example/2").code == 0
+    seen = document(event(epcList=[uri(PACK)], eventTime="2026-09-01T09:15:00+01:00"))
+    (tmp_path / "seen.json").write_bytes(seen)
+    assert exported("feed", "import", "seen.json", "--as", who).code == 0
+    assert exported("log", "integrate").code == 0
+    keys += ["--key", exported("log", "key").out.strip()]
+    answers.append(exported("item", uri(PACK), "--json", "--as", who).out)
+    told = [[entry["log"] for entry in json.loads(answer)["history"]] for answer in answers]
+    assert (set(told[0]), sorted(set(told[1]))) == ({"main"}, ["main", "main-2"])
+    said = exported("audit", "export", "chain.age", "--passphrase-file", "words", "--json").json
+    assert [(log["origin"], log["size"]) for log in said["logs"]] == [
+        ("traceability.local/main", 66),
+        ("dairy.example/2", 1),
+    ]
+    assert exported("audit", "export", "two.age", "--log", "main-2", "--passphrase-file", "words").code == 0
+
+    asked = ["--question", json.dumps(item), "--passphrase-file", "words", "--as", who]
+    for number, answer in enumerate(answers):
+        (tmp_path / f"{number}.json").write_text(answer, encoding="utf-8")
+        done = exported("audit", "recompute", "chain.age", *keys, *asked, "--answer", f"{number}.json")
+        assert done.code == 0, done.err
+    # An export of the first log is as good as before, with that of the second behind it.
+    both = exported("audit", "recompute", "all.age", "two.age", *keys, *asked, "--answer", "1.json")
+    assert both.code == 0, both.err
+    alone = exported("audit", "recompute", "all.age", *keys, *asked, "--answer", "1.json")
+    assert (alone.code, "provenance.known_at" in alone.err) == (1, True)
+    for files, given, code in (
+        (["two.age"], keys, "audit.not_first"),
+        (["two.age", "all.age"], keys, "audit.chain"),
+        (["chain.age"], keys[:2], "log.unverified_note"),
+    ):
+        refused = exported("audit", "recompute", *files, *given, *asked)
+        assert (refused.code, code in refused.err) == (1, True)
+
+    assert exported("ledger", "add", "again").code == 0
+    restored = exported(
+        "ledger", "restore", "chain.age", *keys, "--passphrase-file", "words", "--ledger", "again", "--json"
+    )
+    assert restored.json == {"ledger": "again", "events": 67, "erased": []}
+    assert exported("organisation", "add", "dairy.example", "--ledger", "again").code == 0
+    assert exported("log", "integrate", "--ledger", "again").code == 0
+    assert exported("log", "fsck", "--ledger", "again").code == 0

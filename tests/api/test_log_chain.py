@@ -285,13 +285,19 @@ def test_the_way_out_of_a_database_that_was_rolled_back(imported: Run, tmp_path:
     checked = imported("log", "fsck", "--log", "main")
     assert checked.code == 0
     assert "Abandoned: others have seen 9 leaves, and the restored ledger has the first 5." in checked.err
+    (tmp_path / "words").write_text("correct horse battery staple", encoding="utf-8")
+    said = imported("audit", "export", "chain.age", "--passphrase-file", "words", "--json").json
+    assert [(log["origin"], log["size"]) for log in said["logs"]] == [
+        ("traceability.local/main", 5),
+        ("dairy.example/b", 2),
+    ]
     assert imported("log", "list").out.splitlines() == [
         "main\ttraceability.local/main\tabandoned\t1\t5\t9",
         "main-b\tdairy.example/b\topen\t6\t\t2",
     ]
 
 
-def test_a_log_that_is_older_than_its_whole_database(imported: Run, backup: Backup) -> None:
+def test_a_log_that_is_older_than_its_whole_database(imported: Run, tmp_path: Path, backup: Backup) -> None:
     backup.take()
     assert imported("log", "integrate").code == 0
     backup.restore()
@@ -300,6 +306,9 @@ def test_a_log_that_is_older_than_its_whole_database(imported: Run, backup: Back
     assert abandoned.code == 0
     assert "Abandoned main, of which the database knows no leaf." in abandoned.err
     assert imported("log", "integrate", "--json").json["size"] == 5
+    (tmp_path / "words").write_text("correct horse battery staple", encoding="utf-8")
+    said = imported("audit", "export", "chain.age", "--passphrase-file", "words", "--json").json
+    assert [(log["origin"], log["size"]) for log in said["logs"]] == [("dairy.example/b", 5)]
     assert imported("log", "fsck").code == 0
     assert imported("log", "fsck", "--log", "main").code == 0
 

@@ -137,7 +137,7 @@ def test_a_position_that_the_export_lacks_is_refused() -> None:
 def test_parts_that_cannot_be_read_are_named(head: bytes) -> None:
     data = export_of(stored([commission(1, pack(1)).parts(), Parts(head)]))
     with pytest.raises(InvalidInputError, match="position 2") as refused:
-        ExportedEvents(opened(data), KEY.verifier, index_rows)
+        ExportedEvents(opened(data), [KEY.verifier], index_rows)
     assert refused.value.code == "ledger.unreadable_parts"
 
 

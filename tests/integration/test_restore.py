@@ -95,10 +95,12 @@ class Site:
         engine.organisations.add(MAKER)
         return engine
 
-    def exported(self, engine: Engine, *, until: int | None = None, name: str = "export.age") -> Path:
+    def exported(
+        self, engine: Engine, *, log: str | None = None, until: int | None = None, name: str = "export.age"
+    ) -> Path:
         path = self.folder / name
         path.unlink(missing_ok=True)
-        export_log(engine, path, WORDS, until=until, work=2)
+        export_log(engine, path, WORDS, log=log, until=until, work=2)
         return path
 
     def rows(self, ledger: Engine) -> dict[str, list[str]]:
@@ -148,7 +150,7 @@ def opened(path: Path) -> Iterator[tuple[AuditExport, VerifierKey]]:
 
 def restored(target: Engine, path: Path, known: list[Erasure] | None = None) -> Restored:
     with opened(path) as (export, key):
-        return restore_ledger(target, export, key, known or [], lambda _done, _whole: None)
+        return restore_ledger(target, export, [key], known or [], lambda _done, _whole: None)
 
 
 def clean(engine: Engine) -> int:
@@ -277,7 +279,7 @@ def test_what_must_not_be_restored_is_refused_and_nothing_is_left(site: Site) ->
     (site.folder / "damaged.age").write_bytes(data)
     refused(again, site.folder / "damaged.age", "age.damaged")
     with opened(path) as (export, _), pytest.raises(VerificationError) as wrong:
-        restore_ledger(again, export, KEY.verifier, [], lambda _done, _whole: None)
+        restore_ledger(again, export, [KEY.verifier], [], lambda _done, _whole: None)
     assert wrong.value.code == "log.unverified_note"
     assert not any(site.rows(again).values())
     told(again, STORY[:1])
@@ -312,7 +314,7 @@ def test_a_restore_that_was_broken_off_is_repeated(site: Site) -> None:
             )
         assert again.ledger.head() == 0
         assert len(site.rows(again)["record"]) == 3
-        done = restore_ledger(again, export, key, [], lambda _done, _whole: None)
+        done = restore_ledger(again, export, [key], [], lambda _done, _whole: None)
     assert done == Restored(5, ())
     assert site.rows(again) == site.rows(main)
 
@@ -363,7 +365,7 @@ def test_answers_of_any_world_are_recomputed_and_survive_a_restore(shared: Site,
     assert shared.rows(target) == shared.rows(source)
     assert clean(target) == 0
     with opened(path) as (export, key):
-        events = ExportedEvents(export, key, INDEXER)
+        events = ExportedEvents(export, [key], INDEXER)
         for name in (MAKER, "public"):
             reader = reader_named(export.header, name)
             for question in QUESTIONS:

@@ -48,4 +48,4 @@ def opened(data: bytes) -> AuditExport:
 def exported_events(records: Sequence[Record], hash_of: TagHash = tag_hash) -> ExportedEvents:
     """Export records of EPCIS events, and read them back."""
     data = export_of(stored([record.event.parts for record in records]))
-    return ExportedEvents(opened(data), KEY.verifier, index_rows, hash_of=hash_of)
+    return ExportedEvents(opened(data), [KEY.verifier], index_rows, hash_of=hash_of)

@@ -14,14 +14,17 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.memory.notary import MemoryLogDatabase
 from adapters.system import SystemEntropy
-from tests.support.logs import FIRST_POSITION, KEY, ORIGIN, MadeUpLog, pallet_parts, stored_event
+from adapters.tiles import MemoryTileStore
+from tests.support.logs import FIRST_POSITION, KEY, ORIGIN, MadeUpLog, StoppedClock, pallet_parts, stored_event
 from traceability.ledger.commitment import part_commitments
 from traceability.notary.age import CHUNK, TAG, Decrypted, encrypt
 from traceability.notary.errors import VerificationError
-from traceability.notary.export import AuditExport, Erasure, ExportHeader, write_export
+from traceability.notary.export import AuditExport, Erasure, ExportHeader, Joined, write_export
+from traceability.notary.log import Log
 from traceability.notary.note import SigningKey
-from traceability.notary.ports import StoredEvent
+from traceability.notary.ports import LogIdentity, StoredEvent
 
 PASSPHRASE = "correct horse battery"
 QUICK = 2  # log₂ of scrypt's cost in these tests
@@ -218,6 +221,72 @@ def test_frames_that_are_missing_doubled_or_moved_are_refused(log: MadeUpLog) ->
         with pytest.raises(VerificationError):
             read(*frames)
     assert len(read(magic, head, *events, note)[1]) == 300
+
+
+NEXT = SigningKey("dairy.example/next", bytes(range(1, 33)))
+
+
+def next_log(key: SigningKey = NEXT, first: int = 300, ledger: str = "main") -> list[bytes]:
+    """Export a log of twenty events that goes on behind the 300 of the other."""
+    records = [stored_event(i) for i in range(first, first + 20)]
+    start = FIRST_POSITION + first
+    database = MemoryLogDatabase(LogIdentity("next", key.name, key.verifier.text, start), records)
+    Log(database, MemoryTileStore(), key, StoppedClock()).integrate()
+    signed = database.last_signed()
+    assert signed is not None
+    told = ExportHeader(ledger, "next", key.name, key.verifier.text, start, 20)
+    return list(write_export(told, records, list, signed.note))
+
+
+def test_logs_that_follow_each_other_are_read_as_one_from_one_file_or_several(log: MadeUpLog) -> None:
+    first, second = written(log), next_log()
+    for files in ([[*first, *second]], [first, second]):
+        export = AuditExport(Joined([opened(sealed(*plain)) for plain in files]))
+        assert len(list(export.verified(NEXT.verifier, KEY.verifier))) == 320
+        read_back = list(export.verified(KEY.verifier, NEXT.verifier))
+        assert [event.position for _, event in read_back] == [FIRST_POSITION + i for i in range(320)]
+        assert (export.size, len(export.headers), export.erasures) == (320, 2, [ERASURE])
+        for start, event in (read_back[0], read_back[299], read_back[300], read_back[319]):
+            assert export.event_at(start, event.position) == event
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_logs_that_do_not_follow_each_other_are_refused(log: MadeUpLog, *, joined: bool) -> None:
+    first = written(log)
+    for sections, keys, code in (
+        ([first, next_log()], [KEY], "log.unverified_note"),
+        ([first, next_log()], [NEXT], "log.unverified_note"),
+        ([first, next_log(first=301)], [KEY, NEXT], "audit.chain"),
+        ([first, next_log(first=299)], [KEY, NEXT], "audit.chain"),
+        ([next_log(), first], [KEY, NEXT], "audit.chain"),
+        ([first, first], [KEY], "audit.chain"),
+        ([first, next_log(ledger="other")], [KEY, NEXT], "audit.chain"),
+        ([first, next_log(key=KEY)], [KEY], "audit.chain"),
+        ([first, next_log(), [b"x"]], [KEY, NEXT], "audit.format"),
+        ([first, next_log()[:-1]], [KEY, NEXT], "audit.format"),
+        ([first[:-1], next_log()], [KEY, NEXT], "audit.format"),
+    ):
+        files = sections if not joined else [[frame for section in sections for frame in section]]
+        export = AuditExport(Joined([opened(sealed(*plain)) for plain in files]))
+        with pytest.raises(VerificationError) as refused:
+            list(export.verified(*(key.verifier for key in keys)))
+        assert refused.value.code == code
+
+
+@given(st.lists(st.binary(max_size=9), max_size=5), st.integers(0, 30), st.integers(0, 30))
+def test_joined_texts_are_read_from_any_place(texts: list[bytes], start: int, length: int) -> None:
+    joined = Joined([Text(text) for text in texts])
+    whole = b"".join(texts)
+    assert joined.size == len(whole)
+    assert joined.read(start, start + length) == whole[start : start + length]
+
+
+class Text:
+    def __init__(self, text: bytes) -> None:
+        self.size, self._text = len(text), text
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._text[start:end]
 
 
 @given(st.data())

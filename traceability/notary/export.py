@@ -3,20 +3,23 @@
 `trace-audit/1`, a line, then frames: kind (one byte) ‖ u32 length ‖ body, integers big-endian. One `H`, what the log
 and the ledger are called; one `E` an event; `R`, the erasures that were recorded after the tree; last one `C`, the
 signed checkpoint. Positions are not written: they are counted from the log's first.
+
+The export of a chain of logs is the exports of its logs one behind the other, in one file or in several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from json import dumps
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 from uuid import UUID
 
 from traceability.ledger.commitment import ERASED_SIZE, SALT_SIZE, commit, entry_of, leaf_hash
 from traceability.ledger.parts import PART_NAMES, Parts
 from traceability.merkle import HASH_SIZE, CompactRange
-from traceability.notary.age import CHUNK, Decrypted
+from traceability.notary.age import CHUNK
 from traceability.notary.checkpoint import Checkpoint, open_checkpoint
 from traceability.notary.content import decode_json
 from traceability.notary.encoding import text_of
@@ -62,6 +65,11 @@ class ExportHeader:
         if not right or not all(isinstance(one, dict) for one in header.readers) or header.first_position < 1:
             raise VerificationError("a member of the header is of another kind", code="audit.format")
         return header
+
+    @property
+    def last_position(self) -> int:
+        """The position of the last event, `first_position` − 1 when there is none."""
+        return self.first_position + self.size - 1
 
     def body(self) -> bytes:
         """Return the body of the frame."""
@@ -130,47 +138,80 @@ def checked(events: Iterable[StoredEvent], checkpoint: Checkpoint) -> Iterator[S
     _check_root(checkpoint, tree)
 
 
-class AuditExport:
-    """An export that is being read. Everything raises `VerificationError`, whatever the bytes are."""
+class Plain(Protocol):
+    """The plain text of a file, read from any place."""
 
-    def __init__(self, plain: Decrypted) -> None:
+    size: int
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return bytes start … end−1, as far as there are."""
+        ...
+
+
+class Joined:
+    """Several plain texts, read as if they were one."""
+
+    def __init__(self, texts: Sequence[Plain]) -> None:
+        *starts, self.size = accumulate((text.size for text in texts), initial=0)
+        self._texts = list(zip(starts, texts, strict=True))
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return bytes start … end−1, as far as there are."""
+        return b"".join(text.read(max(start - at, 0), end - at) for at, text in self._texts if end > at)
+
+
+class AuditExport:
+    """The export of a log, or of logs that follow each other, that is being read.
+
+    Everything raises `VerificationError`, whatever the bytes are.
+    """
+
+    def __init__(self, plain: Plain) -> None:
         self._plain = plain
         self._at = 0
         self._buffer, self._start = b"", 0
-        if self._take(len(MAGIC)) != MAGIC:
-            raise VerificationError("this is not an audit export of a version that is known", code="audit.format")
-        kind, body = self._next()
-        if kind != _HEADER:
-            raise VerificationError("the export has no header", code="audit.format")
-        self.header = ExportHeader.parse(body)
-        self._body = self._at
+        self.header = self._header()
+        """That of the first log."""
+        self.headers: list[ExportHeader] = [self.header]
+        """Those of all logs, once the events were read."""
         self.erasures: list[Erasure] = []
         """Known once the events were read."""
 
-    def verified(self, key: VerifierKey) -> Iterator[tuple[int, StoredEvent]]:
-        """Yield where each event's frame starts and the event; every leaf is rebuilt, and at the end the root.
+    @property
+    def size(self) -> int:
+        """How many events there are, as far as the headers are known."""
+        return sum(header.size for header in self.headers)
 
-        Raises `VerificationError` that names the first leaf that is not what it should be, or in the end `log.root`,
-        `log.origin`, `log.signature` and whatever else is wrong with the checkpoint. Nothing is proven before the end.
+    def verified(self, *keys: VerifierKey) -> Iterator[tuple[int, StoredEvent]]:
+        """Yield where each event's frame starts and the event; every leaf is rebuilt, and at each log's end the root.
+
+        `keys` are those of the logs, in any order. Raises `VerificationError` that names the first leaf that is not
+        what it should be, or at a log's end `log.root`, `log.origin`, `log.signature` and whatever else is wrong with
+        the checkpoint; `audit.chain` for a log that does not go on where the one ahead of it ends. Nothing is proven
+        before the end.
         """
-        tree, recorded_at = CompactRange(), 0
-        self._at, self.erasures = self._body, []
-        while True:
-            start = self._at
-            kind, body = self._next()
-            if kind != _EVENT:
-                break
-            event = _event(body, self.header.first_position + tree.size)
-            _check(event, tree.size, recorded_at)
-            recorded_at = event.recorded_at
-            tree.append(event.leaf_hash)
-            yield start, event
-        while kind == _ERASURE:
-            self.erasures.append(Erasure.of(_members(body, "an erasure")))
-            kind, body = self._next()
-        if kind != _CHECKPOINT or self._at != self._plain.size:
-            raise VerificationError("the export does not end with its checkpoint", code="audit.format")
-        _check_end(self.header, body, key, tree)
+        self._at, self.headers, self.erasures = 0, [], []
+        recorded_at = 0
+        while self._at < self._plain.size or not self.headers:
+            header, tree = self._header(), CompactRange()
+            _check_follows(self.headers, header)
+            self.headers.append(header)
+            while True:
+                start = self._at
+                kind, body = self._next()
+                if kind != _EVENT:
+                    break
+                event = _event(body, header.first_position + tree.size)
+                _check(event, tree.size, recorded_at)
+                recorded_at = event.recorded_at
+                tree.append(event.leaf_hash)
+                yield start, event
+            while kind == _ERASURE:
+                self.erasures.append(Erasure.of(_members(body, "an erasure")))
+                kind, body = self._next()
+            if kind != _CHECKPOINT:
+                raise VerificationError("the export does not end with its checkpoint", code="audit.format")
+            _check_end(header, body, keys, tree)
 
     def event_at(self, start: int, position: int) -> StoredEvent:
         """Read an event again whose frame starts here."""
@@ -179,6 +220,14 @@ class AuditExport:
         if kind != _EVENT:
             raise VerificationError("there is no event at this place of the export", code="audit.format")
         return _event(body, position)
+
+    def _header(self) -> ExportHeader:
+        if self._take(len(MAGIC)) != MAGIC:
+            raise VerificationError("this is not an audit export of a version that is known", code="audit.format")
+        kind, body = self._next()
+        if kind != _HEADER:
+            raise VerificationError("the export has no header", code="audit.format")
+        return ExportHeader.parse(body)
 
     def _next(self) -> tuple[bytes, bytes]:
         head = self._take(_FRAME)
@@ -205,7 +254,29 @@ def _check(event: StoredEvent, leaf: int, recorded_at: int) -> None:
         raise VerificationError(f"leaf {leaf} has parts that its hash is not of", code="log.leaf")
 
 
-def _check_end(header: ExportHeader, note: bytes, key: VerifierKey, tree: CompactRange) -> None:
+def _check_follows(before: Sequence[ExportHeader], header: ExportHeader) -> None:
+    if not before:
+        return
+    last = before[-1]
+    if header.first_position != last.last_position + 1 or header.ledger != last.ledger:
+        raise VerificationError(
+            f"the log {header.log} of {header.ledger} begins at position {header.first_position}, but {last.log} of"
+            f" {last.ledger} ends at {last.last_position}",
+            code="audit.chain",
+            hint="Give whole logs of one ledger, in their order.",
+        )
+    if header.origin in {one.origin for one in before}:
+        raise VerificationError(f"{header.origin} is there twice, with two histories", code="audit.chain")
+
+
+def _check_end(header: ExportHeader, note: bytes, keys: Sequence[VerifierKey], tree: CompactRange) -> None:
+    key = next((key for key in keys if key.name == header.origin), None)
+    if key is None:
+        raise VerificationError(
+            f"no key of the log {header.origin} was given",
+            code="log.unverified_note",
+            hint="Each log has its own: traceability log key --log NAME, or whoever published it.",
+        )
     checkpoint, _ = open_checkpoint(note, key)
     if checkpoint != Checkpoint(header.origin, header.size, checkpoint.root, checkpoint.extensions):
         raise VerificationError("the checkpoint is of another log or size than the header says", code="log.origin")
