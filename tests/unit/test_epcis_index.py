@@ -38,6 +38,42 @@ def rows(one: Any, **options: Any) -> IndexRows:
     return index_rows(parts(one, **options))
 
 
+def test_what_a_question_may_look_at_is_a_tag_and_no_value_of_it() -> None:
+    ns = "https://ns.example/"
+    found = rows(
+        event(
+            action="ADD",
+            epcList=None,
+            quantityList=[{"epcClass": LOT, "quantity": 3, "uom": unit} for unit in ("KGM", "GRM", "XYZ")],
+            persistentDisposition={"set": ["recalled"], "unset": ["available", "conformant"]},
+            errorDeclaration={**DECLARED, "correctiveEventIDs": ["urn:x:1"], f"{ns}clerk": "A"},
+            readPoint={"id": PLACE, f"{ns}gate": {f"{ns}inside": 1}},
+            ilmd={f"{ns}colour": "red"},
+            sensorElementList=[
+                {
+                    f"{ns}element": 1,
+                    "sensorMetadata": {"dataProcessingMethod": "https://x.example/mean", f"{ns}metadata": 1},
+                    "sensorReport": [
+                        {"type": "Temperature", "value": 4, "uom": "CEL", f"{ns}report": 1},
+                        {"type": "Temperature", "value": 4, "uom": "FAH", "microorganism": "https://x.example/m"},
+                    ],
+                }
+            ],
+            **{f"{ns}note": {f"{ns}inside": "B"}},
+        )
+    )
+    asked = ("persistent", "error", "corrective", "quantity", "field", "sensor", "reading")
+    assert {tag for tag in found.tags if tag.partition(":")[0] in asked} == {
+        "persistent:set/recalled", "persistent:unset/available", "persistent:unset/conformant",
+        "error:declaration", "error:did_not_occur", "corrective:urn:x:1", "quantity:mass", "quantity:XYZ",
+        "field:https://ns.example/clerk", "field:https://ns.example/gate", "field:https://ns.example/colour",
+        "field:https://ns.example/element", "field:https://ns.example/metadata", "field:https://ns.example/report",
+        "field:https://ns.example/note", "sensor:element", "sensor:type/Temperature",
+        "sensor:dataProcessingMethod/https://x.example/mean", "sensor:microorganism/https://x.example/m",
+        "reading:temperature",
+    }  # fmt: skip
+
+
 def test_every_identifier_is_a_tag_once() -> None:
     found = rows(
         event(
@@ -79,6 +115,9 @@ def test_every_identifier_is_a_tag_once() -> None:
         "party:https://x.example/lorry",
         "device:https://id.gs1.org/8004/9521234S1",
         "device:urn:x:s2",
+        "sensor:element",
+        "sensor:type/Temperature",
+        "sensor:type/Time",
         "event:urn:uuid:a",
     )
     assert found.visibility == Visibility(DAIRY, (f"party:{PARTY}",), "shipping")
@@ -202,7 +241,8 @@ def test_personal_members_leave_the_index_standing() -> None:
     hidden = ("/eventID", "/readPoint/id", "/bizTransactionList/0/bizTransaction", "/sourceList/0/source",
               "/sensorElementList/0/sensorMetadata", "/sensorElementList/0/sensorReport")  # fmt: skip
     found = parts(one, personal=hidden)
-    assert index_rows(found).tags == ("org:dairy.example", f"item:{PACK}", f"class:{CLASS}", "prefix:01/9521234")
+    left = ("org:dairy.example", f"item:{PACK}", f"class:{CLASS}", "prefix:01/9521234", "sensor:element")
+    assert index_rows(found).tags == left
     view = view_of(found)
     assert (view.event_id, view.read_point, view.sources, view.biz_transactions) == (None, None, (), ())
 

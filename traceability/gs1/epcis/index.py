@@ -13,6 +13,7 @@ from traceability.gs1.application_identifiers import validated
 from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
+from traceability.gs1.epcis.query_tags import query_tags
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.what import Named
@@ -73,6 +74,7 @@ def rows_of(cut: Cut, parts: Parts) -> IndexRows:
     _tag_places(cut.where, tags)
     parties = _tag_business(cut.why, tags)
     _tag_how(cut.how, head, cut.named, tags)
+    tags += query_tags(head, cut.what, cut.where, cut.how, cut.more)
     event_tag = None if event_id is None else f"event:{event_id}"
     if event_tag is not None:
         tags.append(event_tag)
