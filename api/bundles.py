@@ -118,14 +118,17 @@ def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
     return _bundle(engine, published, manifest, answer=answer, behind=behind, openings=openings)
 
 
-def events_bundle(engine: Engine, reader: Reader, parameters: Parameters) -> tuple[BinaryIO, Parameters | None]:
+def events_bundle(
+    engine: Engine, reader: Reader, parameters: Parameters, *, extensions: str | None = None
+) -> tuple[BinaryIO, Parameters | None]:
     """Return, as a file to be read and closed, the bundle of a page of events, and what asks for the next page.
 
-    The document in it is written from what the bundle shows, so it has no personal members. Raises
-    `QueryParameterError`, `NotPublishedError`, and `NotFoundError` (`bundle.no_events`).
+    The document in it is written from what the bundle shows, so it has no personal members, and an event that says no
+    eventID gets none. `extensions` is the header that declares prefixes. Raises what `ask_page` raises,
+    `NotPublishedError`, and `NotFoundError` (`bundle.no_events`).
     """
     published = _published(engine)
-    asked = ask_page(engine, reader, parameters, known_at=published[-1].last)
+    asked = ask_page(engine, reader, parameters, known_at=published[-1].last, extensions=extensions)
     shown = {event.position: set(event.parts.what) for event in asked.page.events}
 
     def items_of(record: Record) -> Sequence[int]:
@@ -136,6 +139,8 @@ def events_bundle(engine: Engine, reader: Reader, parameters: Parameters) -> tup
     question: dict[str, list[str]] = {}
     for name, value in parameters:
         question.setdefault(name, []).append(value)
+    if extensions is not None:
+        question["GS1-Extensions"] = [extensions]
     known_at = published[-1].last if asked.known_at is None else asked.known_at
     manifest = Manifest(Kind.EVENTS, reader.organisation, question, known_at, (), tuple(shown))
     document = write_query_document(events, created_at=engine.clock.now_us())

@@ -12,8 +12,10 @@ from typing import Final
 import msgspec
 
 from api.wiring import Engine
-from traceability.gs1.epcis.query import EventQuery, IsCalled, NoSuchEventError, Page, Place
-from traceability.gs1.epcis.query_parameters import QueryParameterError, count_of, read_query
+from traceability.gs1.epcis.conditions import IsCalled
+from traceability.gs1.epcis.query import EventQuery, NoSuchEventError, Page, Place
+from traceability.gs1.epcis.query_parameters import read_query
+from traceability.gs1.epcis.query_values import QueryParameterError, count_of, declared_names
 from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.ledger.access import Reader
 
@@ -34,9 +36,12 @@ class Answer:
     next: Parameters | None
 
 
-def answer_query(engine: Engine, reader: Reader, parameters: Parameters) -> Answer:
-    """Answer the parameters of `GET /epcis/events`; raises `QueryParameterError`."""
-    asked = ask_page(engine, reader, parameters)
+def answer_query(engine: Engine, reader: Reader, parameters: Parameters, *, extensions: str | None = None) -> Answer:
+    """Answer the parameters of `GET /epcis/events`; `extensions` is the header that declares prefixes.
+
+    Raises `QueryParameterError`, `QueryTooLargeError` and `QueryTooComplexError`.
+    """
+    asked = ask_page(engine, reader, parameters, extensions=extensions)
     return Answer(_document(engine, asked.page), asked.next)
 
 
@@ -49,17 +54,24 @@ class AskedPage:
     next: Parameters | None
 
 
-def ask_page(engine: Engine, reader: Reader, parameters: Parameters, *, known_at: int | None = None) -> AskedPage:
+def ask_page(
+    engine: Engine,
+    reader: Reader,
+    parameters: Parameters,
+    *,
+    known_at: int | None = None,
+    extensions: str | None = None,
+) -> AskedPage:
     """Find the events of a page up to position `known_at`, or to where the page before it was known.
 
-    Raises `QueryParameterError`.
+    Raises `QueryParameterError`, `QueryTooLargeError` and `QueryTooComplexError`.
     """
     paging = {name: value for name, value in parameters if name in ("perPage", "nextPageToken")}
     asked = [(name, value) for name, value in parameters if name not in paging]
     if len(asked) + len(paging) != len(parameters):
         raise QueryParameterError("perPage and nextPageToken are given once.", code="query.repeated")
     size = min(MAX_PER_PAGE, count_of("perPage", paging["perPage"])) if "perPage" in paging else PER_PAGE
-    query = read_query(asked)
+    query = read_query(asked, declared_names(extensions))
     after = _place_of(paging["nextPageToken"], asked) if "nextPageToken" in paging else None
     if known_at is not None and after is not None:
         known_at = min(known_at, after.head)
@@ -83,7 +95,7 @@ def event_by_id(engine: Engine, reader: Reader, event_id: str) -> bytes:
 
 
 def _document(engine: Engine, page: Page) -> bytes:
-    events = [write_event(event.parts, event.recorded_at) for event in page.events]
+    events = [write_event(event.parts, event.recorded_at, called=event.called) for event in page.events]
     return write_query_document(events, created_at=engine.clock.now_us())
 
 

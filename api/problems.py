@@ -29,8 +29,8 @@ from traceability.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from traceability.gs1.epcis.query import NoSuchEventError
-from traceability.gs1.epcis.query_parameters import QueryParameterError
+from traceability.gs1.epcis.query import NoSuchEventError, QueryTooComplexError, QueryTooLargeError
+from traceability.gs1.epcis.query_values import QueryParameterError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
 
@@ -52,6 +52,8 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
 _TYPE_OF: Final[tuple[tuple[type[TraceabilityError], str], ...]] = (
     (QueryParameterError, "epcisException:QueryParameterException"),
     (NoSuchEventError, "epcisException:NoSuchResourceException"),
+    (QueryTooLargeError, "epcisException:QueryTooLargeException"),
+    (QueryTooComplexError, "epcisException:QueryTooComplexException"),
 )
 _RETRY_SECONDS: Final = "5"
 _LOST_DATABASE: Final = UnavailableError("The database does not answer", code="postgres.unreachable")

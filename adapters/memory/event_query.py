@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from traceability.gs1.epcis.query import EventQuery, FoundEvent, Order, Page, Place, matches, visible_parts
+from traceability.gs1.epcis.query import (
+    EventQuery,
+    FoundEvent,
+    Order,
+    Page,
+    Place,
+    QueryTooLargeError,
+    called,
+    matches,
+    visible_parts,
+)
 from traceability.gs1.epcis.view import EPCIS_TYPES, view_of
 from traceability.ledger.access import Reader
 from traceability.ledger.index import Indexer
@@ -28,12 +38,15 @@ class MemoryEventQueries:
         found = []
         for record in records[:head]:
             extent = reader.extent(self._indexer(record.event.parts).visibility)
-            if extent is None or record.event.type not in EPCIS_TYPES or record.event.recorded_at is None:
+            event_id, recorded_at = record.event.event_id, record.event.recorded_at
+            if extent is None or record.event.type not in EPCIS_TYPES or event_id is None or recorded_at is None:
                 continue
             parts = visible_parts(record.event.parts, extent, query)
-            view = view_of(parts)
-            if matches(view, record.event.recorded_at, query):
-                found.append((view.occurred_at, FoundEvent(record.position, record.event.recorded_at, parts)))
+            view = view_of(parts, called=called(event_id))
+            if matches(view, recorded_at, query):
+                found.append((view.occurred_at, FoundEvent(record.position, event_id, recorded_at, parts)))
+        if after is None and query.most is not None and len(found) > query.most:
+            raise QueryTooLargeError
         by_time = query.order is Order.EVENT_TIME
         found.sort(key=lambda one: (one[0] if by_time else 0, one[1].position), reverse=query.descending)
         found = found[: query.limit]

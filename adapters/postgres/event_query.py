@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -24,42 +25,49 @@ import psycopg
 from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.visibility import PostgresVisibility
+from traceability.gs1.epcis.conditions import Condition, OneOf
 from traceability.gs1.epcis.query import (
-    Condition,
     EventQuery,
     FoundEvent,
-    OneOf,
     Order,
     Page,
     Place,
-    deciding_parts,
+    QueryTooComplexError,
+    QueryTooLargeError,
     matches,
+    seen,
     visible_parts,
 )
-from traceability.gs1.epcis.view import EPCIS_TYPES, view_of
+from traceability.gs1.epcis.view import EPCIS_TYPES
 from traceability.ledger.access import Reader
 from traceability.ledger.parts import Parts
 
 FEW: Final = 2_048
 """Postings up to which a condition counts as rare: they are sorted at once."""
 
-SOME: Final = 16_384
+SOME: Final = 8_192
 """Postings that are sorted after one batch of the walk."""
 
-MANY: Final = 65_536
+MANY: Final = 16_384
 """Postings that are sorted after two; a condition with more is walked to the end."""
 
 WALK: Final = (256, 1_024)
 """Sightings of the first batch of a walk in the order of event time, and of the others."""
 
-MAX_WALK: Final = 4_096
+MAX_WALK: Final = 3_328
 """Sightings that one request walks."""
+
+MAX_READING_WALK: Final = 1_280
+"""Sightings that one request walks where the record of each has to be looked at."""
 
 WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 """Positions that one request walks, batch after batch, in the order of record time."""
 
-MAX_CHECKED: Final = 2_048
+MAX_CHECKED: Final = 512
 """Records that one request reads."""
+
+MAX_ROUNDS: Final = 64
+"""Times that a search goes on to count for `maxEventCount`."""
 
 MAX_BYTES: Final = 8_388_608
 """Bytes of records after which a page is short."""
@@ -84,6 +92,7 @@ class _Batch:
 @dataclass(frozen=True, slots=True)
 class _Record:
     position: int
+    event_id: UUID
     recorded_at: int
     visibility: int
     parts: Parts
@@ -118,7 +127,10 @@ class PostgresEventQueries:
             return Page([], None)
         start = _before_all(query) if after is None else (after.occurred_at, after.position)
         with self._ledger.pool.connection() as connection:
-            found, end = _Search(connection, self._ledger, query, extents, head).gather(want, start)
+            search = _Search(connection, self._ledger, query, extents, head)
+            found, end = search.gather(want, start)
+            if after is None and query.most is not None:
+                search.hold_to(query.most, len(found), end)
         given += len(found)
         if end is None or given == query.limit:
             return Page(found, None)
@@ -185,6 +197,20 @@ class _Search:
             end = batch.end
         return found, end
 
+    def hold_to(self, most: int, found: int, end: Key | None) -> None:
+        """Count what follows `found` events behind `end`; raise an error when there are more than `most`."""
+        for _ in range(MAX_ROUNDS):
+            if found > most:
+                raise QueryTooLargeError
+            if end is None:
+                return
+            events, end = self.gather(min(most + 1 - found, _BATCH), end)
+            found += len(events)
+        raise QueryTooComplexError(
+            "Too many events would have to be read to know whether the answer keeps to maxEventCount.",
+            hint="Add a condition, such as GE_eventTime, or page through the answer without maxEventCount.",
+        )
+
     # Candidates
 
     def _batches(self, want: int, after: Key) -> Iterator[_Batch]:
@@ -230,7 +256,8 @@ class _Search:
         # Without a condition that more than a visibility decides, the first batch is the page.
         first = WALK[0] if any(not _is_step(condition) for condition in self._query.conditions) else want + 1
         rest = max(first, WALK[1])
-        return chain((first,), repeat(rest, max(1, MAX_WALK // rest)))
+        most = MAX_WALK if self._sql.reads is None else MAX_READING_WALK
+        return chain((first,), repeat(rest, max(1, (most - first) // rest)))
 
     def _walks(self, want: int, key: Key) -> Iterator[_Batch]:
         """Walk in the order of record time: over windows of positions."""
@@ -272,8 +299,8 @@ class _Search:
         asked = {"ledger": self._ledger_id, "positions": [position for _, position in keys], "bytes": MAX_BYTES}
         rows = self._connection.execute(RECORDS, asked, binary=True)
         return [
-            _Record(position, recorded_at, visibility, Parts(head, tuple(what.split(b"\n")) if what else (), *rest))
-            for position, recorded_at, visibility, head, what, *rest in rows
+            _Record(position, event_id, recorded_at, visibility, _parts(head, what, *rest))
+            for position, event_id, recorded_at, visibility, head, what, *rest in rows
         ]
 
     def _seen(self, record: _Record) -> FoundEvent | None:
@@ -281,14 +308,18 @@ class _Search:
         if orjson.loads(record.parts.head)["type"] not in EPCIS_TYPES:
             return None
         visible = visible_parts(record.parts, self._extents[record.visibility], self._query)
-        if not matches(view_of(deciding_parts(visible, self._query)), record.recorded_at, self._query):
+        if not matches(seen(visible, record.event_id, self._query), record.recorded_at, self._query):
             return None
-        return FoundEvent(record.position, record.recorded_at, visible)
+        return FoundEvent(record.position, record.event_id, record.recorded_at, visible)
 
     def _last_before(self, time: int, head: int) -> int:
         row = self._connection.execute(LAST_BEFORE, {"ledger": self._ledger_id, "head": head, "time": time}).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def _parts(head: bytes, what: bytes, *rest: bytes) -> Parts:
+    return Parts(head, tuple(what.split(b"\n")) if what else (), *rest)
 
 
 def _batch(rows: Sequence[tuple[int, int, bool]], size: int) -> _Batch:

@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from traceability.gs1.epcis.query import EventQuery, IsDeclaration, OneOf, Order
+from traceability.gs1.epcis.conditions import Declares, OneOf
+from traceability.gs1.epcis.query import EventQuery, Order
+from traceability.gs1.epcis.strict_json import dumps
+
+MOST_TEXTS = 16
+"""Alternatives that are looked for in the bytes of a record; of more, the event itself is read."""
 
 # Positions are in the order of recorded_at, so the bounds of a span are found by halving.
 LAST_BEFORE = """
@@ -28,7 +33,7 @@ SELECT low FROM search WHERE low = high
 
 # As many of the records as are not behind `bytes` of others: few events are long, but those are very long.
 RECORDS = """
-SELECT position, recorded_at, visibility, head, what, "where", why, how, more, personal
+SELECT position, event_id, recorded_at, visibility, head, what, "where", why, how, more, personal
   FROM (SELECT r.*, sum(length(r.what) + length(r.how) + length(r.more)) OVER (ORDER BY p.n) AS so_far,
                length(r.what) + length(r.how) + length(r.more) AS own, p.n
           FROM unnest(%(positions)s::bigint[]) WITH ORDINALITY p(position, n)
@@ -75,7 +80,7 @@ WITH reach AS MATERIALIZED (
                           ORDER BY {sorted} LIMIT %(size)s) s
      WHERE %(stride)s > 1 OR reach.occurred_at {within} edge.occurred_at
      ORDER BY {sorted} LIMIT %(size)s)
-SELECT s.occurred_at, s.position, {hit} FROM merged s ORDER BY {sorted}
+SELECT s.occurred_at, s.position, {hit} AND {read} FROM merged s ORDER BY {sorted}
 """
 _WALKED = """
 WITH walked AS MATERIALIZED (
@@ -83,7 +88,7 @@ WITH walked AS MATERIALIZED (
      WHERE {scope} AND {behind} AND s.position BETWEEN %(first)s AND %(last)s
        AND s.visibility = ANY(%(visible)s::bigint[])
      ORDER BY {sorted} LIMIT %(size)s)
-SELECT s.occurred_at, s.position, {hit} FROM walked s ORDER BY {sorted}
+SELECT s.occurred_at, s.position, {hit} AND {read} FROM walked s ORDER BY {sorted}
 """
 _POSTED = """
 WITH posted AS MATERIALIZED (
@@ -93,17 +98,21 @@ WITH posted AS MATERIALIZED (
 ), placed AS MATERIALIZED (
     SELECT s.* FROM posted
      CROSS JOIN LATERAL (SELECT {columns} FROM ledger.sighting s
-                          WHERE {scope} AND {behind} AND s.position = posted.position OFFSET 0) s)
-SELECT s.occurred_at, s.position, true FROM placed s WHERE {hit} ORDER BY {sorted} LIMIT %(size)s
+                          WHERE {scope} AND {behind} AND s.position = posted.position OFFSET 0) s
+), first AS MATERIALIZED (SELECT * FROM placed s WHERE {hit} ORDER BY {sorted} LIMIT %(size)s)
+SELECT s.occurred_at, s.position, {read} FROM first s ORDER BY {sorted}
 """
 _HAS_TAG = (
     "EXISTS (SELECT FROM ledger.posting p WHERE p.ledger_id = %(ledger)s AND p.tag = ANY(%(tags{i})s::bigint[])"
     " AND p.position = s.position OFFSET 0)"
 )
-_HAS_TYPE = (
+# What no index knows is looked up in the record, for as few candidates as are wanted.
+_READ = (
     "EXISTS (SELECT FROM ledger.record r WHERE r.ledger_id = %(ledger)s AND r.position = s.position"
-    " AND r.type = ANY(%(types)s::text[]) OFFSET 0)"
+    " AND {checks} OFFSET 0)"
 )
+_OF_TYPE = "r.type = ANY(%(types)s::text[])"
+_HAS_TEXT = 'EXISTS (SELECT FROM unnest(%(texts{i})s::bytea[]) t(x) WHERE position(t.x IN r."{part}") > 0)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +122,26 @@ class Statements:
     query: EventQuery
     groups: int
     parameters: Mapping[str, Any] = field(init=False)
+    reads: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         wanted: dict[str, Any] = {}
-        for condition in self.query.conditions:
+        checks = []
+        for i, condition in enumerate(self.query.conditions):
             match condition:
                 case OneOf("disposition", values):
                     wanted["dispositions"] = list(values)
                 case OneOf("type", values):
                     wanted["types"] = list(values)
-                case IsDeclaration(declares):
-                    wanted["retracts"] = declares
+                    checks.append(_OF_TYPE)
+                case Declares():
+                    wanted["retracts"] = True
+            if 0 < len(condition.texts) <= MOST_TEXTS:
+                # As they are written in JSON, without the quotes: a text may stand inside another.
+                wanted[f"texts{i}"] = [dumps(text)[1:-1] for text in condition.texts]
+                checks.append(_HAS_TEXT.format(i=i, part=condition.part))
         object.__setattr__(self, "parameters", wanted)
+        object.__setattr__(self, "reads", _READ.format(checks=" AND ".join(checks)) if checks else None)
 
     @property
     def sizes(self) -> str:
@@ -162,8 +179,6 @@ class Statements:
         if "retracts" in self.parameters:
             columns += ", s.retracts"
             hits.append("s.retracts = %(retracts)s")
-        if "types" in self.parameters:
-            hits.append(_HAS_TYPE)
         return template.format(
             **words,
             scope=_IN_SCOPE,
@@ -171,5 +186,6 @@ class Statements:
             sorted=_SORTED[self.query.order].format(**words),
             columns=columns,
             hit=f"coalesce({' AND '.join(hits)}, false)" if hits else "true",
+            read=self.reads or "true",
             driver=driver,
         )

@@ -26,12 +26,12 @@ from psycopg_pool import ConnectionPool
 from adapters.postgres import bulk
 from adapters.postgres.group_commit import GroupCommit, SmallAppend
 from adapters.postgres.outcome import reading, settled
-from adapters.postgres.rows import Rows, event_id_tag, row_count, rows_of, visibilities_of
+from adapters.postgres.rows import Rows, row_count, rows_of, visibilities_of
 from adapters.postgres.small_append import APPEND, append_arguments
 from adapters.postgres.stored import RECORD_COLUMNS, RecordRow, record_of_row
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.index import TagHash, Visibility
+from traceability.ledger.index import TagHash, Visibility, event_id_tag
 from traceability.ledger.store import (
     ATOMIC_LIMIT,
     AppendConflictError,

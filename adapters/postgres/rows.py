@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from traceability.errors import ConflictError
-from traceability.ledger.index import IndexRows, TagHash, Visibility, visibility_id
+from traceability.ledger.index import IndexRows, TagHash, Visibility, event_id_tag, visibility_id
 from traceability.ledger.store import Prepared
 
 ALL_CHILDREN: Final = 0
 NONE: Final = 0
-
-
-def event_id_tag(event_id_hex: str) -> str:
-    """Return the posting, never shown, under which a record is found by its id."""
-    return f"event_id:{event_id_hex}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,20 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
 EpcFormat = Annotated[str, Header(alias="GS1-EPC-Format", description=f"{_FORMAT}, or No_Preference.")]
 
 
+Extensions = Annotated[
+    str | None,
+    Header(alias="GS1-Extensions", description="Prefixes of fields in the query: `example=https://ns.example/epcis/`."),
+]
+
+
 @router.get("/events", summary="Ask for events", openapi_extra=_PARAMETERS, response_class=Response, responses=_PAGE)
-def events(engine: EngineDep, reader: ReaderDep, request: Request, epc_format: EpcFormat = _FORMAT) -> Response:
+def events(
+    engine: EngineDep,
+    reader: ReaderDep,
+    request: Request,
+    epc_format: EpcFormat = _FORMAT,
+    extensions: Extensions = None,
+) -> Response:
     """Return the events that meet all parameters, the latest first, each as far as you may see it.
 
     The parameters are those of EPCIS's SimpleEventQuery. Several values of one are alternatives: repeat the parameter,
@@ -63,9 +75,9 @@ def events(engine: EngineDep, reader: ReaderDep, request: Request, epc_format: E
     """
     media_type, parameters = _media_type(request, epc_format, ZIP), request.query_params.multi_items()
     if media_type == ZIP:
-        bundle, following = events_bundle(engine, reader, parameters)
+        bundle, following = events_bundle(engine, reader, parameters, extensions=extensions)
         return zipped(bundle, headers={**_HEADERS, **_link(engine, request, following)})
-    answer = answer_query(engine, reader, parameters)
+    answer = answer_query(engine, reader, parameters, extensions=extensions)
     headers = {**_HEADERS, **_link(engine, request, answer.next)}
     return Response(answer.document, media_type=media_type, headers=headers)
 

@@ -51,7 +51,7 @@ class Names:
                         self._descriptions.setdefault(mention.thing, description)
                         if mention.lot is not None:
                             self._descriptions.setdefault(mention.lot, description)
-            for uri, members in (event.view.places or {}).items():
+            for uri, members in event.view.places:
                 name = members.get(_PLACE_NAME)
                 if isinstance(name, str) and self._holder(uri) in (None, event.view.captured_by):
                     self._places.setdefault(uri, name)

@@ -174,9 +174,38 @@ def test_a_hidden_part_finds_nothing_and_is_not_shown(client: httpx.Client, engi
             found = events_of(client.get("/epcis/events", params=[parameter]))
             assert bool(found) is (name in opened)
     (seen,) = events_of(client.get("/epcis/events"))
-    hidden = {"what": "epcList", "where": "readPoint", "why": "bizTransactionList", "more": "eventID"}
-    assert hidden[part] not in seen
-    assert {hidden[name] for name in opened} <= seen.keys()
+    fields = {"what": "epcList", "where": "readPoint", "why": "bizTransactionList", "more": "eventID"}
+    assert {name for name in fields if fields[name] in seen and seen[fields[name]] == SECRET[fields[name]]} == opened
+
+
+def test_an_event_without_an_event_id_gets_one_that_finds_it(client: httpx.Client, engine: Engine) -> None:
+    record(engine, event(readPoint={"id": PLACE}), event(eventID="urn:uuid:secret"))
+    engine.organisations.set_grant(Grant(DAIRY, PUBLIC, None, frozenset({"where"})))
+    names = [one["eventID"] for one in events_of(client.get("/epcis/events?orderBy=recordTime&orderDirection=ASC"))]
+    # Whoever does not see the eventID sees none of its own, so both are called by the ledger's.
+    assert names == [f"urn:uuid:{one.event.event_id}" for one in engine.ledger.records(range(1, 3))]
+    for name in names:
+        (found,) = events_of(client.get(f"/epcis/events/{name}"))
+        assert found["eventID"] == name
+        (found,) = events_of(client.get("/epcis/events", params={"EQ_eventID": name}))
+        assert found["eventID"] == name
+
+
+def test_a_header_explains_the_prefix_of_a_field(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
+    record(engine, event(**{"https://ns.example/grade": "A"}), event(**{"https://ns.example/grade": "B"}))
+    for name, headers in (("ex:grade", {"GS1-Extensions": "ex=https://ns.example/"}), ("https://ns.example/grade", {})):
+        answer = client.get("/epcis/events", params={f"EQ_{name}": "A"}, headers={**mine, **headers})
+        assert [one["https://ns.example/grade"] for one in events_of(answer)] == ["A"]
+    answer = client.get("/epcis/events", params={"EQ_ex:grade": "A"}, headers=mine)
+    assert (answer.status_code, answer.json()["code"]) == (400, "query.unknown_prefix")
+
+
+def test_more_events_than_the_maximum_are_no_answer(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
+    record(engine, *(event(eventID=f"urn:uuid:{n}") for n in range(4)))
+    assert len(events_of(client.get("/epcis/events?maxEventCount=4", headers=mine))) == 4
+    answer = client.get("/epcis/events?maxEventCount=3&perPage=2", headers=mine)
+    assert (answer.status_code, answer.json()["code"]) == (413, "query.too_large")
+    assert answer.json()["type"] == "epcisException:QueryTooLargeException"
 
 
 def test_a_grant_of_named_items_shows_the_one_that_is_asked_for(client: httpx.Client, engine: Engine) -> None:

@@ -22,7 +22,14 @@ from tests.ledgers import epcis_ledger
 from tests.support import epcis_queries as some
 from tests.support.epcis_events import typed
 from traceability.gs1.epcis import index_rows
-from traceability.gs1.epcis.query import EventQueries, EventQuery, FoundEvent, Place
+from traceability.gs1.epcis.query import (
+    EventQueries,
+    EventQuery,
+    FoundEvent,
+    Place,
+    QueryTooComplexError,
+    QueryTooLargeError,
+)
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.event import LedgerEvent, utc_text
@@ -157,6 +164,30 @@ def test_a_count_holds_over_all_pages(books: Books) -> None:
     for queries in (books.postgres, books.memory):
         assert len(everything(queries, query, OWNER, 2)) == 5
         assert queries.page(query, reader=OWNER, size=5).next is None
+
+
+@pytest.mark.parametrize("order", ["eventTime", "recordTime"])
+def test_a_maximum_is_for_all_pages_and_no_cut(books: Books, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[epc])) for epc in some.EPCS))
+    for queries in (books.postgres, books.memory):
+        enough = read_query([("maxEventCount", "6"), ("orderBy", order)])
+        assert len(everything(queries, enough, OWNER, 2)) == 6
+        with pytest.raises(QueryTooLargeError):
+            queries.page(read_query([("maxEventCount", "5"), ("orderBy", order)]), reader=OWNER, size=2)
+        # What a reader does not see is not counted.
+        assert queries.page(read_query([("maxEventCount", "1")]), reader=Reader(PUBLIC), size=2).events == []
+        monkeypatch.setattr("traceability.gs1.epcis.query.MOST_COUNTED", 5)
+        with pytest.raises(QueryTooLargeError):
+            queries.page(read_query([("maxEventCount", "1000"), ("orderBy", order)]), reader=OWNER, size=2)
+        monkeypatch.undo()
+
+
+def test_a_count_that_would_take_too_long_is_given_up(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[epc])) for epc in some.EPCS))
+    monkeypatch.setattr(event_query, "MAX_ROUNDS", 1)
+    monkeypatch.setattr(event_query, "MAX_CHECKED", 1)
+    with pytest.raises(QueryTooComplexError):
+        books.postgres.page(read_query([("maxEventCount", "100"), ("EQ_action", "DELETE")]), reader=OWNER, size=2)
 
 
 @pytest.mark.parametrize(

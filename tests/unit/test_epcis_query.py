@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from tests.support.epcis_events import PACK, PALLET, PARTY, PLACE, event, parts, typed
 from tests.support.epcis_queries import PARAMETERS
 from traceability.gs1.epcis import view_of
-from traceability.gs1.epcis.query import EventQuery, OneOf, Order, Span, matches
-from traceability.gs1.epcis.query_parameters import MAX_VALUES, QueryParameterError, read_query
+from traceability.gs1.epcis.conditions import OneOf, Span
+from traceability.gs1.epcis.query import EventQuery, Order, matches
+from traceability.gs1.epcis.query_parameters import MAX_VALUES, read_query
+from traceability.gs1.epcis.query_values import QueryParameterError
 from traceability.ledger.event import microseconds
 
 ROOT = Path(__file__).parents[2]
@@ -65,10 +67,27 @@ def test_times_are_read_with_their_offset() -> None:
         ("page", "2", "query.unknown_parameter"),
         ("EQ_SENSOR" + "a_" * 30_000, "1", "query.unknown_parameter"),
         ("WD_readPoint", PLACE, "query.unsupported"),
-        ("maxEventCount", "5", "query.unsupported"),
-        ("EQ_https://ns.example/x#field", "1", "query.unsupported"),
-        ("EQ_INNER_ILMD_urn:x:y", "1", "query.unsupported"),
-        ("GE_value_CEL", "1", "query.unsupported"),
+        ("HASATTR_readPoint", "1", "query.unsupported"),
+        ("EQATTR_bizLocation_https://ns.example/x", "1", "query.unsupported"),
+        ("EQ_ex:field", "1", "query.unknown_prefix"),
+        ("EXISTS_ILMD_ex:field", "true", "query.unknown_prefix"),
+        ("EQ_#field", "1", "query.unknown_prefix"),
+        ("GT_https://ns.example/x#field", "blue", "query.value"),
+        ("EXISTS_https://ns.example/x#field", "blue", "query.value"),
+        ("GE_value_cel", "1", "query.unknown_parameter"),
+        ("GE_value_CELSIUS", "1", "query.unknown_parameter"),
+        ("GE_percRank_P1", "1", "query.unknown_parameter"),
+        ("GE_value_CEL", "warm", "query.value"),
+        ("GE_value_CEL", "1e999", "query.value"),
+        ("GE_time", "2026-03-01", "query.value"),
+        ("EQ_type", "Warmth:", "query.value"),
+        ("EQ_booleanValue", "yes", "query.value"),
+        ("EQ_bizRules", "rule", "query.value"),
+        ("EQ_errorReason", "mistake", "query.value"),
+        ("EQ_persistentDisposition_set", "shipping", "query.value"),
+        ("EQ_correctiveEventID", "1", "query.value"),
+        ("maxEventCount", "0", "query.value"),
+        ("orderBy", "https://ns.example/x#field", "query.unsupported"),
         ("GE_eventTime", "2026-03-01", "query.value"),
         ("GE_eventTime", "2026-03-01T00:00:00", "query.value"),
         ("LT_eventTime", "2026-03-01T09:15:00 01:00", "query.value"),

@@ -85,6 +85,11 @@ ContentDigest = Callable[[Parts], bytes]
 TagHash = Callable[[str], int]
 
 
+def event_id_tag(event_id_hex: str) -> str:
+    """Return the posting, never shown, under which a record is found by its id."""
+    return f"event_id:{event_id_hex}"
+
+
 def tag_hash(tag: str) -> int:
     """Return the signed 64-bit BLAKE2b hash under which the store keeps a tag."""
     return _remembered_hash(tag) if tag.startswith(_RECURRING) else _hash(tag)

@@ -1,27 +1,39 @@
 """SimpleEventQuery as a value (EPCIS 2.0 §8.2.7.1): conditions that an event meets or not, and the order of the answer.
 
-Every condition knows the part that it is about, so that what a reader may not see is not found by it, and most know
-tags of which an event that meets it has at least one, so that a store need not look at every event. All conditions
-of a query hold together; the values of one condition are alternatives.
+All conditions of a query hold together; the values of one condition are alternatives. `matches` is what a query means,
+for a store and for whoever looks at events one by one.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
+from uuid import UUID
 
-from traceability.errors import NotFoundError
+from traceability.errors import NotFoundError, TooLargeError
+from traceability.gs1.epcis.conditions import (
+    COUNTED,
+    EVER,
+    Amounts,
+    Condition,
+    IsCalled,
+    Joins,
+    Moves,
+    Names,
+    OneOf,
+    Span,
+)
 from traceability.gs1.epcis.strict_json import loads
-from traceability.gs1.epcis.view import EpcisView
-from traceability.gs1.identifiers import parse_identifier, party_tag, place_tag
-from traceability.gs1.patterns import OfCompany, Pattern
+from traceability.gs1.epcis.view import EpcisView, view_of
+from traceability.gs1.identifiers import parse_identifier
+from traceability.gs1.patterns import OfCompany
 from traceability.ledger.access import ITEM, Reader, redact
 from traceability.ledger.index import Visibility
 from traceability.ledger.parts import Parts
+
+MOST_COUNTED: Final = 10_000
+"""Events that a store counts for a maximum; more are too many for whoever named one (§8.2.3 leaves it to a store)."""
 
 
 class NoSuchEventError(NotFoundError):
@@ -30,190 +42,22 @@ class NoSuchEventError(NotFoundError):
     code = "query.no_such_event"
 
 
-PartName = Literal["head", "what", "where", "why", "more"]
+class QueryTooLargeError(TooLargeError):
+    """More events meet the query than `maxEventCount` allows, which EPCIS 2.0 calls QueryTooLargeException (§8.2.3)."""
 
+    code = "query.too_large"
 
-class Condition(Protocol):
-    """One parameter of a query."""
-
-    @property
-    def part(self) -> PartName:
-        """The part of an event that decides."""
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Tags of which an event that meets the condition has one; empty when any event may meet it."""
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether an event meets the condition; a part that is hidden from the view meets none."""
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """`eventType` (by the ledger's names), `EQ_action`, `EQ_bizStep`, `EQ_disposition`."""
-
-    member: Literal["type", "action", "biz_step", "disposition"]
-    values: frozenset[str]
-    part: PartName = field(default="head", init=False)
-    tags: frozenset[str] = field(default=frozenset(), init=False)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether the member has one of the values."""
-        return getattr(view, self.member) in self.values
-
-
-@dataclass(frozen=True, slots=True)
-class IsDeclaration:
-    """`EXISTS_errorDeclaration`."""
-
-    wanted: bool
-    part: PartName = field(default="head", init=False)
-    tags: frozenset[str] = field(default=frozenset(), init=False)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether the event is an error declaration, or is none."""
-        return (view.declaration is not None) is self.wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The `MATCH_` parameters: one of the lists names something that one of the patterns means."""
-
-    lists: frozenset[str]
-    patterns: tuple[Pattern, ...]
-    part: PartName = field(default="what", init=False)
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Return the tags of every pattern, none if one of them has none."""
-        found = [pattern.tags for pattern in self.patterns]
-        return frozenset().union(*found) if all(found) else frozenset()
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether an item of the lists is meant."""
-        return any(self.decides(item.list, item.id) for item in view.items)
-
-    def decides(self, name: str, uri: str) -> bool:
-        """Tell whether an item is meant."""
-        return name in self.lists and any(
-            pattern.may_match(uri) and pattern.matches(parse_identifier(uri)) for pattern in self.patterns
+    def __init__(self) -> None:
+        super().__init__(
+            "More events meet the query than maxEventCount allows.",
+            hint=f"Ask for less, or page through the answer without it; {MOST_COUNTED:,} are counted at most.",
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Joins:
-    """`EQ_transformationID`, by subject."""
+class QueryTooComplexError(TooLargeError):
+    """The answer would take too much work, which EPCIS 2.0 calls QueryTooComplexException (§8.2.3)."""
 
-    subjects: frozenset[str]
-    part: PartName = field(default="what", init=False)
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Return the tags of the transformations."""
-        return frozenset(f"transformation:{subject}" for subject in self.subjects)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether the event belongs to one of the transformations."""
-        joined = view.transformation_id
-        return joined is not None and parse_identifier(joined).subject in self.subjects
-
-    def decides(self, name: str, _uri: str) -> bool:
-        """Tell whether an item names the transformation."""
-        return name == "transformationID"
-
-
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """`EQ_quantity`, `GE_quantity` … : an element of the lists of objects and children has such a quantity."""
-
-    comparison: Literal["EQ", "GT", "GE", "LT", "LE"]
-    amount: Decimal
-    part: PartName = field(default="what", init=False)
-    tags: frozenset[str] = field(default=frozenset(), init=False)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether one of the quantities compares as asked."""
-        compare = _COMPARISONS[self.comparison]
-        return any(
-            compare(item.quantity, self.amount)
-            for item in view.items
-            if item.quantity is not None and item.list in _COUNTED
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class IsAt:
-    """`EQ_readPoint`, `EQ_bizLocation`, by subject."""
-
-    member: Literal["read_point", "biz_location"]
-    subjects: frozenset[str]
-    part: PartName = field(default="where", init=False)
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Return the tags of the places."""
-        return frozenset(f"place:{subject}" for subject in self.subjects)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether the event was at one of the places."""
-        place: str | None = getattr(view, self.member)
-        return place is not None and parse_identifier(place).subject in self.subjects
-
-
-@dataclass(frozen=True, slots=True)
-class Refers:
-    """`EQ_bizTransaction_<type>`."""
-
-    type: str
-    uris: frozenset[str]
-    part: PartName = field(default="why", init=False)
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Return the tags of the transactions."""
-        return frozenset(f"transaction:{uri}" for uri in self.uris)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether the event refers to one of the transactions as one of this type."""
-        return any(kind == self.type and uri in self.uris for kind, uri in view.biz_transactions)
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """`EQ_source_<type>`, `EQ_destination_<type>`, by subject."""
-
-    member: Literal["sources", "destinations"]
-    type: str
-    subjects: frozenset[str]
-    part: PartName = field(default="why", init=False)
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Return the tags of the places or parties."""
-        tag_of = place_tag if self.type == "location" else party_tag
-        return frozenset(tag_of(parse_identifier(subject)) for subject in self.subjects)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether one of these is the source, or the destination, of this type."""
-        ends: tuple[tuple[str | None, str], ...] = getattr(view, self.member)
-        return any(kind == self.type and parse_identifier(uri).subject in self.subjects for kind, uri in ends)
-
-
-@dataclass(frozen=True, slots=True)
-class IsCalled:
-    """`EQ_eventID`. An event and the declaration that takes it back share one."""
-
-    event_ids: frozenset[str]
-    part: PartName = field(default="more", init=False)
-
-    @property
-    def tags(self) -> frozenset[str]:
-        """Return the tags of the events."""
-        return frozenset(f"event:{event_id}" for event_id in self.event_ids)
-
-    def holds(self, view: EpcisView) -> bool:
-        """Tell whether the event has one of the eventIDs."""
-        return view.event_id in self.event_ids
+    code = "query.too_complex"
 
 
 class Order(StrEnum):
@@ -224,27 +68,24 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Microseconds UTC from `since` to before `until`, open where None."""
-
-    since: int | None = None
-    until: int | None = None
-
-    def holds(self, time: int) -> bool:
-        """Tell whether a time lies in the span."""
-        return (self.since is None or time >= self.since) and (self.until is None or time < self.until)
-
-
-@dataclass(frozen=True, slots=True)
 class EventQuery:
-    """A question for events; `limit` is `eventCountLimit`: so many events, over all pages."""
+    """A question for events.
+
+    `limit` is `eventCountLimit`: so many events, over all pages; `maximum` is `maxEventCount`: no answer beyond it.
+    """
 
     conditions: tuple[Condition, ...] = ()
-    event_time: Span = Span()
-    record_time: Span = Span()
+    event_time: Span = EVER
+    record_time: Span = EVER
     order: Order = Order.EVENT_TIME
     descending: bool = True
     limit: int | None = None
+    maximum: int | None = None
+
+    @property
+    def most(self) -> int | None:
+        """How many events there may be; a store counts no more than `MOST_COUNTED`."""
+        return None if self.maximum is None else min(self.maximum, MOST_COUNTED)
 
     @property
     def asked(self) -> frozenset[str]:
@@ -277,11 +118,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """An event of an answer: the parts that its reader may see."""
+    """An event of an answer: the parts that its reader may see; `event_id` is ours."""
 
     position: int
+    event_id: UUID
     recorded_at: int
     parts: Parts
+
+    @property
+    def called(self) -> str:
+        """Return what the event is called if its parts say no eventID."""
+        return called(self.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +147,9 @@ class EventQueries(Protocol):
     ) -> Page:
         """Return up to `size` events that meet the query as far as `reader` may see them, from the start or a place.
 
-        No event beyond position `known_at` is looked at.
+        No event beyond position `known_at` is looked at. Raises `QueryTooLargeError` at the start when there are more
+        than the query's maximum, or more than a store counts, and `QueryTooComplexError` when it would have to look at
+        too many events to know.
         """
 
 
@@ -317,6 +166,16 @@ def visible_parts(parts: Parts, extent: frozenset[str], query: EventQuery) -> Pa
     return redact(parts, extent - {"source"}, named)
 
 
+def seen(parts: Parts, event_id: UUID, query: EventQuery) -> EpcisView:
+    """Return as much of an event, of its visible parts, as decides whether it meets the query."""
+    return view_of(deciding_parts(parts, query), called=called(event_id))
+
+
+def called(event_id: UUID) -> str:
+    """Return what an event is called that says no eventID: EPCIS 2.0 lets the repository name it (§7.4.1)."""
+    return f"urn:uuid:{event_id}"
+
+
 def deciding_parts(parts: Parts, query: EventQuery) -> Parts:
     """Return as much of an event's parts as decides whether it meets the query: the rest need not be decoded.
 
@@ -326,7 +185,7 @@ def deciding_parts(parts: Parts, query: EventQuery) -> Parts:
     items: list[bytes] = []
     for condition in query.conditions:
         if isinstance(condition, Amounts):
-            items += [item for item in parts.what if _name_and_uri(item)[0] in _COUNTED]
+            items += [item for item in parts.what if _name_and_uri(item)[0] in COUNTED]
         elif isinstance(condition, Names | Joins):
             first = next((item for item in parts.what if condition.decides(*_name_and_uri(item))), None)
             items += () if first is None else (first,)
@@ -335,6 +194,7 @@ def deciding_parts(parts: Parts, query: EventQuery) -> Parts:
         what=tuple(items),
         where=parts.where if "where" in needed else b"",
         why=parts.why if "why" in needed else b"",
+        how=parts.how if "how" in needed else b"",
         more=parts.more if "more" in needed else b"",
     )
 
@@ -358,8 +218,6 @@ def _may_hold(condition: Condition, visibility: Visibility, extent: frozenset[st
     match condition:
         case OneOf(member="biz_step"):
             return visibility.biz_step in condition.values
-        case OneOf() | IsDeclaration():
-            return True
         case Names():
             # Under ITEM a thing is shown to who names it, and a company's prefix names none.
             named = any(not isinstance(pattern, OfCompany) for pattern in condition.patterns)
@@ -368,14 +226,6 @@ def _may_hold(condition: Condition, visibility: Visibility, extent: frozenset[st
             return "what" in extent or ITEM in extent
         case Moves(type="owning_party" | "possessing_party") if condition.tags.isdisjoint(visibility.parties):
             return False
-    return condition.part in extent
-
-
-_COUNTED: Final = frozenset({"quantityList", "childQuantityList"})
-_COMPARISONS: Final[Mapping[str, Callable[[Decimal, Decimal], bool]]] = {
-    "EQ": operator.eq,
-    "GT": operator.gt,
-    "GE": operator.ge,
-    "LT": operator.lt,
-    "LE": operator.le,
-}
+        case IsCalled() if condition.ours:
+            return True
+    return condition.part == "head" or condition.part in extent

@@ -8,7 +8,7 @@ reads hundreds of thousands of events, so what it needs is decoded straight into
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,12 +19,12 @@ import msgspec
 
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.query_tags import DECLARATION_FIELDS, EVENT_FIELDS, PLACE_FIELDS
 from traceability.gs1.epcis.strict_json import JSON, loads
 from traceability.ledger.event import EPOCH
 from traceability.ledger.parts import Parts
 
 EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
-_FIELDS_OF_MORE: Final = frozenset({"eventID", "errorDeclaration", "recordTime"})
 _NUMBER: Final = re.compile(rb'(?:":|[\[,])-?[0-9]').search
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -127,11 +127,12 @@ def read_ilmd(how: bytes) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ErrorDeclaration:
-    """The event's maker takes it back: when and why, and which events stand in its place."""
+    """The event's maker takes it back: when and why, which events stand in its place, and extensions."""
 
     time: str
     reason: str | None
     corrective_event_ids: tuple[str, ...]
+    extensions: Mapping[str, JSON] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class EpcisView:
 
     Terms are bare CBV words or private URIs, pairs are (type or None, URI), numbers inside `sensor_elements`, `ilmd`
     and `extensions` are `Number`, a str that `Decimal` reads exactly. `read_point` and `biz_location` are URIs, and
-    `places` gives the extensions of each of them that has any.
+    `read_point_fields` and `biz_location_fields` their extensions.
     """
 
     type: str
@@ -156,7 +157,8 @@ class EpcisView:
     what: Sequence[bytes] = field(default=(), repr=False)
     read_point: str | None = None
     biz_location: str | None = None
-    places: Mapping[str, Mapping[str, JSON]] | None = None
+    read_point_fields: Mapping[str, JSON] | None = None
+    biz_location_fields: Mapping[str, JSON] | None = None
     biz_transactions: tuple[tuple[str | None, str], ...] = ()
     sources: tuple[tuple[str | None, str], ...] = ()
     destinations: tuple[tuple[str | None, str], ...] = ()
@@ -186,9 +188,20 @@ class EpcisView:
         """The transformationID, which joins events to one transformation."""
         return next((item.id for item in self.items if item.list == "transformationID"), None)
 
+    @property
+    def places(self) -> Iterator[tuple[str, Mapping[str, JSON]]]:
+        """The read point and the business location with their extensions, those that have any."""
+        if self.read_point is not None and self.read_point_fields:
+            yield self.read_point, self.read_point_fields
+        if self.biz_location is not None and self.biz_location_fields:
+            yield self.biz_location, self.biz_location_fields
 
-def view_of(parts: Parts) -> EpcisView:
-    """Read an event of EPCIS; raises `InvalidInputError` (`epcis.event_type`) for an event of another kind."""
+
+def view_of(parts: Parts, *, called: str | None = None) -> EpcisView:
+    """Read an event of EPCIS, which is `called` so if it says no eventID.
+
+    Raises `InvalidInputError` (`epcis.event_type`) for an event of another kind.
+    """
     head = read_head(parts.head)
     if head.type not in EPCIS_TYPES:
         raise InvalidInputError(f"{head.type} is not an event of EPCIS", code="epcis.event_type")
@@ -207,16 +220,17 @@ def view_of(parts: Parts) -> EpcisView:
         what=parts.what,
         read_point=_id(where.get("readPoint")),
         biz_location=_id(where.get("bizLocation")),
-        places=_places(where),
+        read_point_fields=_fields(where.get("readPoint")),
+        biz_location_fields=_fields(where.get("bizLocation")),
         biz_transactions=_pairs(why.get("bizTransactionList", ()), "bizTransaction"),
         sources=_pairs(why.get("sourceList", ()), "source"),
         destinations=_pairs(why.get("destinationList", ()), "destination"),
         sensor_elements=tuple(how.get("sensorElementList", ())),
         ilmd=how.get("ilmd"),
         certification=how.get("certificationInfo"),
-        event_id=more.get("eventID"),
+        event_id=more.get("eventID", called),
         record_time=more.get("recordTime"),
-        extensions={name: value for name, value in more.items() if name not in _FIELDS_OF_MORE} or None,
+        extensions=_extensions(more, EVENT_FIELDS),
     )
 
 
@@ -232,13 +246,14 @@ def _id(place: JSON) -> str | None:
     return place.get("id") if place else None
 
 
-def _places(where: Mapping[str, JSON]) -> Mapping[str, Mapping[str, JSON]] | None:
-    found = {
-        place["id"]: {name: value for name, value in place.items() if name != "id"}
-        for place in (where.get("readPoint"), where.get("bizLocation"))
-        if place and len(place) > 1 and "id" in place
-    }
-    return found or None
+def _fields(place: JSON) -> Mapping[str, JSON] | None:
+    return _extensions(place, PLACE_FIELDS) if place else None
+
+
+def _extensions(members: Mapping[str, JSON], standard: frozenset[str]) -> Mapping[str, JSON] | None:
+    if members.keys() <= standard:
+        return None
+    return {name: value for name, value in members.items() if name not in standard}
 
 
 def _pairs(elements: Iterable[JSON], target: str) -> tuple[tuple[str | None, str], ...]:
@@ -249,4 +264,5 @@ def _pairs(elements: Iterable[JSON], target: str) -> tuple[tuple[str | None, str
 def _declaration(head: _Declared | None, more: Mapping[str, JSON]) -> ErrorDeclaration | None:
     if head is None:
         return None
-    return ErrorDeclaration(head.declarationTime, head.reason, tuple(more.get("correctiveEventIDs", ())))
+    named = tuple(more.get("correctiveEventIDs", ()))
+    return ErrorDeclaration(head.declarationTime, head.reason, named, _extensions(more, DECLARATION_FIELDS))

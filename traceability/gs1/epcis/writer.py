@@ -34,11 +34,12 @@ def write_query_document(events: Iterable[bytes], *, created_at: int, query_name
     )  # fmt: skip
 
 
-def write_event(parts: Parts, recorded_at: int) -> bytes:
+def write_event(parts: Parts, recorded_at: int, *, called: str | None = None) -> bytes:
     """Return an event of EPCIS as one JSON object; `recorded_at` (microseconds UTC) is its recordTime.
 
-    Where `parts` are all those of an event, reading the answer gives them back, but for the recordTime that was sent
-    and the bytes as received.
+    It is `called` so if the parts say no eventID, which a repository populates (EPCIS 2.0 §7.4.1). Where `parts` are
+    all those of an event that has one, reading the answer gives them back, but for the recordTime that was sent and the
+    bytes as received.
     """
     head: dict[str, JSON] = orjson.loads(parts.head)
     more: dict[str, JSON] = loads(parts.more) if parts.more else {}
@@ -50,8 +51,9 @@ def write_event(parts: Parts, recorded_at: int) -> bytes:
         rest, more = [], opened
     more.pop("recordTime", None)
     members: dict[str, JSON] = {"type": _EPCIS_NAMES[head["type"]]}
-    if "eventID" in more:
-        members["eventID"] = more.pop("eventID")
+    event_id = more.pop("eventID", called)
+    if event_id is not None:
+        members["eventID"] = event_id
     members["eventTime"] = head["occurred_at"]
     members["eventTimeZoneOffset"] = head["eventTimeZoneOffset"]
     members["recordTime"] = utc_text(recorded_at)
