@@ -10,7 +10,7 @@ groups; a twentieth as many runs (`_run`) name 1,000 packs in each event, one ru
 
 - 70 % ObjectEvent, 15 % AggregationEvent, 10 % TransformationEvent, 5 % TransactionEvent;
 - `large` per cent of the events (1 unless said) with 1,000 items, a hundredth of these with 10,000. The others have 740
-  bytes and 8.7 tags on average; with the large ones the mean is 1,350 bytes and 19 tags, so that a million events are
+  bytes and 12 tags on average; with the large ones the mean is 1,350 bytes and 22 tags, so that a million events are
   1.35 GB, and 0.74 GB with `--large 0`;
 - chains 12 steps deep; lots split and merged; pallets, bins, totes and crates that eight chains use in turn;
 - 10 % of the events without eventID; 1 % arrive a group later than they happened; 0.1 % are error declarations;
