@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Generator, Mapping
@@ -42,6 +43,7 @@ CONDITIONS: Mapping[str, Callable[[], bool]] = {
     "no-cluster": lambda: not os.environ.get("TRACEABILITY_CITUS_URL"),
     "no-chromium": lambda: shutil.which("chromium") is None,
     "no-openssl": lambda: shutil.which("openssl") is None,
+    "old-python": lambda: sys.version_info < (3, 12),
     "no-go": lambda: shutil.which("go") is None or not SUMDB.is_dir(),
 }
 
