@@ -6,8 +6,12 @@ from typing import Final
 
 _PAIR_ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _PAIR_MODULUS: Final = 1021
-# One prime for each place in front of the pair, counted from the right; AI (8013) has at most 23.
-_PAIR_WEIGHTS: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
+# One prime for each place in front of the pair, counted from the right.
+_PAIR_WEIGHTS: Final = tuple(
+    [number for number in range(2, 510) if all(number % divisor for divisor in range(2, int(number**0.5) + 1))]
+)
+LONGEST_PAIRED: Final = len(_PAIR_WEIGHTS)
+"""Characters for which there is a check pair; AI (8013) has at most 23."""
 _CSET82: Final = "!\"%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 _CSET82_VALUE: Final = {character: value for value, character in enumerate(_CSET82)}
 
@@ -25,7 +29,7 @@ def check_digit(digits: str) -> str:
 
 
 def check_pair(characters: str) -> str:
-    """Return the two check characters that follow `characters` (CSET 82, at most 23) in a Global Model Number."""
+    """Return the two check characters that follow `characters` (CSET 82, at most `LONGEST_PAIRED`)."""
     total = sum(
         weight * _CSET82_VALUE[character]
         for weight, character in zip(_PAIR_WEIGHTS, reversed(characters), strict=False)

@@ -8,8 +8,17 @@ from traceability.errors import InvalidInputError
 class IdentifierError(InvalidInputError):
     """A text that claims to be a GS1 identifier, or any identifier at all, and is not one.
 
-    `code` is one of `gs1.not_a_uri`, `gs1.unknown_key`, `gs1.qualifier`, `gs1.length`, `gs1.character`,
-    `gs1.check_digit`, `gs1.piece`, `gs1.prefix`, `gs1.urn_syntax`, `gs1.compressed`, `gs1.no_urn`.
+    `code` is one of those that docs/guide/identifiers.md lists. `at` is the place of the first character that offends,
+    from 0, in the text that was read; `fault` is the name that GS1's Barcode Syntax Tests have for it, "" without one.
     """
 
     code = "gs1.identifier"
+
+    def __init__(self, message: str, *, code: str, hint: str = "", at: int = 0, fault: str = "") -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.at = at
+        self.fault = fault
+
+    def moved(self, offset: int) -> IdentifierError:
+        """Return the same error, of a text that begins `offset` characters earlier."""
+        return IdentifierError(self.message, code=self.code, hint=self.hint, at=self.at + offset, fault=self.fault)
