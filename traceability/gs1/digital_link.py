@@ -8,7 +8,7 @@ out a GTIN's leading zeros, are read too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from traceability.gs1.application_identifiers import (
@@ -76,11 +76,22 @@ def read_path(path: str, *, stem: bool = False) -> tuple[ElementString, ...] | N
     if start is None:
         if stem:
             return None
-        raise _no_key(path, segments)
+        raise no_key(path)
     if (len(segments) - start) % 2:
         raise IdentifierError(f"The path {path!r} ends in an identifier without a value.", code="gs1.qualifier")
     codes = [AI_OF_WORD.get(segment, segment) for segment in segments[start::2]]
     return checked(list(zip(codes, map(decode, segments[start + 1 :: 2]), strict=True)))
+
+
+def path_pairs(path: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the Application Identifiers of a link's path with their values, still encoded, and where each begins."""
+    segments = path.split("/")
+    start = _key_position(segments, stem=True) or len(segments)
+    at = sum(len(segment) + 1 for segment in segments[:start])
+    for segment, raw in zip(segments[start::2], segments[start + 1 :: 2], strict=False):
+        at += len(segment) + 1
+        yield at, AI_OF_WORD.get(segment, segment), raw
+        at += len(raw) + 1
 
 
 def check_query(key: str, query: str) -> None:
@@ -93,6 +104,21 @@ def check_query(key: str, query: str) -> None:
     misplaced = sorted(named & {key, *(code for sequence in QUALIFIERS[key] for code in sequence)})
     if misplaced:
         raise IdentifierError(f"({misplaced[0]}) belongs into the path, not the query.", code="gs1.qualifier")
+
+
+def no_key(path: str) -> IdentifierError:
+    """Return the error of a path that names no primary key."""
+    if _COMPRESSED(path) is not None and path[1:] not in AI_OF_WORD:
+        return IdentifierError(
+            f"The path {path!r} seems to be a compressed link.",
+            code="gs1.compressed",
+            hint="Compressed links are not read; GS1 no longer recommends them. Send the uncompressed link.",
+        )
+    return IdentifierError(
+        f"The path {path!r} does not begin with a GS1 primary key and its value.",
+        code="gs1.unknown_key",
+        hint="It should look like /01/09521234000013/21/1001.",
+    )
 
 
 def _key_position(segments: Sequence[str], *, stem: bool) -> int | None:
@@ -121,18 +147,4 @@ def _misplaced(key: str, given: Sequence[str]) -> IdentifierError:
     return IdentifierError(
         f"{title} ({key}) does not take the qualifiers ({', '.join(given)}): it takes {wanted}, in this order.",
         code="gs1.qualifier",
-    )
-
-
-def _no_key(path: str, segments: Sequence[str]) -> IdentifierError:
-    if _COMPRESSED(path) is not None and segments[1] not in AI_OF_WORD:
-        return IdentifierError(
-            f"The path {path!r} seems to be a compressed link.",
-            code="gs1.compressed",
-            hint="Compressed links are not read; GS1 no longer recommends them. Send the uncompressed link.",
-        )
-    return IdentifierError(
-        f"The path {path!r} does not begin with a GS1 primary key and its value.",
-        code="gs1.unknown_key",
-        hint="It should look like /01/09521234000013/21/1001.",
     )

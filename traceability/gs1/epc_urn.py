@@ -22,7 +22,7 @@ from traceability.gs1.percent import decode, encode_urn
 # Schemes without a Digital Link, most of them numbers of other bodies. They stay as they are.
 PRIVATE_SCHEMES: Final = frozenset({"adi", "bic", "gid", "imovn", "usdod"})
 
-_URN: Final = re.compile(r"(?i:urn:epc):(id|class|idpat):([a-z]+):(.+)", re.DOTALL).fullmatch
+URN: Final = re.compile(r"(?i:urn:epc):(id|class|idpat):([a-z]+):(.+)", re.DOTALL).fullmatch
 _PREFIX: Final = re.compile("[0-9]{6,12}").fullmatch
 _DIGITS: Final = re.compile("[0-9]*").fullmatch
 _PREFIX_LEAST: Final = 6
@@ -52,7 +52,7 @@ class _Scheme:
         return 2 + self.extra + (self.tail is not None)
 
 
-_IDENTITIES: Final[Mapping[str, _Scheme]] = MappingProxyType(
+IDENTITIES: Final[Mapping[str, _Scheme]] = MappingProxyType(
     {
         scheme.name: scheme
         for scheme in (
@@ -77,10 +77,10 @@ _IDENTITIES: Final[Mapping[str, _Scheme]] = MappingProxyType(
 _LGTIN: Final = _Scheme("lgtin", "01", 13, tail="10", leading=True)
 _CLASSES: Final[Mapping[str, _Scheme]] = MappingProxyType({"lgtin": _LGTIN})
 _PATTERNS: Final[Mapping[str, _Scheme]] = MappingProxyType(
-    {name: scheme for name, scheme in _IDENTITIES.items() if scheme.pattern}
+    {name: scheme for name, scheme in IDENTITIES.items() if scheme.pattern}
 )
 _NAMESPACES: Final[Mapping[str, Mapping[str, _Scheme]]] = MappingProxyType(
-    {"id": _IDENTITIES, "class": _CLASSES, "idpat": _PATTERNS}
+    {"id": IDENTITIES, "class": _CLASSES, "idpat": _PATTERNS}
 )
 
 
@@ -90,16 +90,16 @@ def read_urn(text: str) -> tuple[ElementString, ...] | None:
     Reserved characters that the sender left unescaped are accepted where the component can hold them. Raises
     `IdentifierError` (`gs1.urn_syntax`, or the broken rule of a component).
     """
-    match = _URN(text)
+    match = URN(text)
     if match is None:
-        raise _broken(text, "it is not urn:epc:id:…, urn:epc:class:… or urn:epc:idpat:…")
+        raise broken(text, "it is not urn:epc:id:…, urn:epc:class:… or urn:epc:idpat:…")
     namespace, name, body = match.groups()
     scheme = _NAMESPACES[namespace].get(name)
     if scheme is not None:
         return _elements(text, scheme, body, pattern=namespace == "idpat")
     if namespace == "id" and name in PRIVATE_SCHEMES:
         return None
-    raise _broken(text, f"urn:epc:{namespace} has no scheme {name!r} that names one thing or class")
+    raise broken(text, f"urn:epc:{namespace} has no scheme {name!r} that names one thing or class")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +120,19 @@ def read_pattern(text: str) -> CompanyPattern | None:
 
     Raises `IdentifierError` (`gs1.urn_syntax`) for another pattern of many things, which nobody answers.
     """
-    match = _URN(text)
+    match = URN(text)
     if match is None or match[1] != "idpat" or "*" not in match[3]:
         return None
-    scheme = _IDENTITIES.get(match[2])
+    scheme = IDENTITIES.get(match[2])
     prefix, *rest = match[3].split(".")
     if scheme is None or len(rest) + 1 != scheme.components:
-        raise _broken(text, "this pattern has no meaning")
+        raise broken(text, "this pattern has no meaning")
     if any(component != "*" for component in rest):
         if scheme.pattern and rest[-1] == "*" and "*" not in rest[:-1]:
             return None  # of one class, which is an identifier
-        raise _broken(text, "a pattern leaves the serial open, or everything behind the company prefix")
-    if prefix != "*" and _PREFIX(prefix) is None:
-        raise _broken(text, "the company prefix has 6 to 12 digits")
+        raise broken(text, "a pattern leaves the serial open, or everything behind the company prefix")
+    if prefix != "*" and not is_company_prefix(prefix):
+        raise broken(text, "the company prefix has 6 to 12 digits")
     return CompanyPattern(scheme.key, scheme.tail, "" if prefix == "*" else prefix)
 
 
@@ -162,18 +162,18 @@ def urn_of(link: str, company_prefix_length: int) -> str:
 def _elements(text: str, scheme: _Scheme, body: str, *, pattern: bool) -> tuple[ElementString, ...]:
     parts = body.split(".", scheme.components - 1)
     if len(parts) != scheme.components:
-        raise _broken(text, f"{scheme.name} has {scheme.components} components, {len(parts)} were given")
+        raise broken(text, f"{scheme.name} has {scheme.components} components, {len(parts)} were given")
     if scheme.tail is None:
         return ((scheme.key, _key(text, scheme, parts)),)
     last = parts.pop()
     if pattern:
         if last != "*":
-            raise _broken(text, "a class pattern ends in .*")
+            raise broken(text, "a class pattern ends in .*")
         return ((scheme.key, _key(text, scheme, parts)),)
     tail = decode(last)
     if scheme.tail == "":
         if not tail:
-            raise _broken(text, "the serial is empty")
+            raise broken(text, "the serial is empty")
         return ((scheme.key, validated(scheme.key, _key(text, scheme, parts) + tail)),)
     key = (scheme.key, _key(text, scheme, parts))
     if scheme.tail == "254" and tail == "0":
@@ -183,16 +183,16 @@ def _elements(text: str, scheme: _Scheme, body: str, *, pattern: bool) -> tuple[
 
 def _key(text: str, scheme: _Scheme, parts: Sequence[str]) -> str:
     prefix, reference, *pieces = parts
-    if _PREFIX(prefix) is None:
-        raise _broken(text, "the company prefix has 6 to 12 digits")
+    if not is_company_prefix(prefix):
+        raise broken(text, "the company prefix has 6 to 12 digits")
     if scheme.digits is None:
         if not reference:
-            raise _broken(text, "the reference is empty")
+            raise broken(text, "the reference is empty")
         return validated(scheme.key, prefix + decode(reference))
     if _DIGITS(reference) is None:
-        raise _broken(text, f"the reference {reference!r} is not digits")
+        raise broken(text, f"the reference {reference!r} is not digits")
     if len(prefix) + len(reference) != scheme.digits or (scheme.leading and not reference):
-        raise _broken(text, f"company prefix and reference of {scheme.name} have {scheme.digits} digits together")
+        raise broken(text, f"company prefix and reference of {scheme.name} have {scheme.digits} digits together")
     body = reference[0] + prefix + reference[1:] if scheme.leading else prefix + reference
     digits = body + check_digit(body)
     if scheme.key == "8003":
@@ -204,7 +204,7 @@ def _key(text: str, scheme: _Scheme, parts: Sequence[str]) -> str:
 
 def _two_digits(text: str, part: str) -> str:
     if len(part) != 2 or _DIGITS(part) is None:  # noqa: PLR2004 - TDS writes piece and total as two digits each
-        raise _broken(text, "piece and total have two digits each")
+        raise broken(text, "piece and total have two digits each")
     return part
 
 
@@ -215,8 +215,8 @@ def _scheme_of(link: str, elements: Sequence[ElementString]) -> tuple[_Scheme, s
     if key == "01" and "10" in qualifiers and "21" not in qualifiers:
         return _LGTIN, qualifiers["10"]
     if key == "01" and "235" in qualifiers:
-        return _IDENTITIES["upui"], qualifiers["235"]
-    scheme = next((scheme for scheme in _IDENTITIES.values() if scheme.key == key), None)
+        return IDENTITIES["upui"], qualifiers["235"]
+    scheme = next((scheme for scheme in IDENTITIES.values() if scheme.key == key), None)
     unsayable = set(qualifiers) - {scheme.tail if scheme else None, "22", "10"}
     lot_alone = "10" in qualifiers and "21" not in qualifiers
     variant_alone = "22" in qualifiers and "21" not in qualifiers
@@ -230,7 +230,7 @@ def _scheme_of(link: str, elements: Sequence[ElementString]) -> tuple[_Scheme, s
 def _components(scheme: _Scheme, value: str, prefix_length: int) -> list[str]:
     if scheme.digits is None:
         prefix, reference = value[:prefix_length], value[prefix_length:]
-        if _PREFIX(prefix) is None or len(prefix) != prefix_length or not reference:
+        if not is_company_prefix(prefix) or len(prefix) != prefix_length or not reference:
             raise IdentifierError(
                 f"{value!r} does not begin with a company prefix of {prefix_length} digits.", code="gs1.prefix"
             )
@@ -247,5 +247,11 @@ def _pieces(scheme: _Scheme, value: str) -> list[str]:
     return [value[14:16], value[16:18]] if scheme.extra else []
 
 
-def _broken(text: str, reason: str) -> IdentifierError:
+def is_company_prefix(text: str) -> bool:
+    """Tell whether `text` can be the company prefix of a URN."""
+    return _PREFIX(text) is not None
+
+
+def broken(text: str, reason: str) -> IdentifierError:
+    """Return the error of a text that is no EPC URN."""
     return IdentifierError(f"{text!r} is not an EPC URN: {reason}.", code="gs1.urn_syntax")

@@ -21,6 +21,7 @@ from traceability.gs1.digital_link import RESOLVER, ElementString, check_query, 
 from traceability.gs1.epc_urn import read_urn, urn_of
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.percent import encode
+from traceability.gs1.uris import WEB, is_absolute_uri
 
 __all__ = [
     "Identifier",
@@ -50,8 +51,6 @@ _CACHE_ENTRIES: Final = 32_768
 # Only texts this short are remembered, so that a hostile feed cannot turn the cache into a memory leak.
 _CACHE_LENGTH: Final = 256
 
-_WEB: Final = re.compile(r"(?i:https?)://([^/?#]+)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL).fullmatch
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f\"<>\\^`{|}]+").fullmatch
 _GS1_HOSTS: Final = frozenset({"id.gs1.org", "id.gs1.org:", "id.gs1.org:80", "id.gs1.org:443"})
 _GLN_KEYS: Final = frozenset({"414", "415", "417"})
 _LONGEST_TAIL: Final = 20  # of (10), (21) and (00); (235) may be longer
@@ -130,18 +129,12 @@ def read_identifier(text: str) -> tuple[Identifier, IdentifierError | None]:
         if len(text) > MAX_LENGTH:
             raise
         return _private(_checked_uri(text)), error
-    if identifier.kind is Kind.PRIVATE and (web := _WEB(text)) is not None:
+    if identifier.kind is Kind.PRIVATE and (web := WEB(text)) is not None:
         try:
             _read_web(web, stem=True)
         except IdentifierError as error:
             return identifier, error
     return identifier, None
-
-
-def is_absolute_uri(text: str) -> bool:
-    """Tell whether `text` is an absolute URI that can be seen: of IRIs, those without invisible characters."""
-    # isprintable also refuses lone surrogates, which have no UTF-8 and so could not be stored.
-    return _ABSOLUTE(text) is not None and text.isprintable()
 
 
 def parse_digital_link_path(path: str) -> Identifier:
@@ -279,7 +272,7 @@ def _parse(text: str) -> Identifier:
         elements = read_urn(text)
         return _private(_checked_uri(text)) if elements is None else _identified(elements)
     _checked_uri(text)
-    web = _WEB(text)
+    web = WEB(text)
     if web is None:
         return _private(text)
     if web[1].lower() in _GS1_HOSTS:

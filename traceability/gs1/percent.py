@@ -22,6 +22,11 @@ def decode(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
 
 
+def decode_query(text: str) -> str:
+    """Return a name or value of a query with its escapes resolved, where `+` is a space."""
+    return decode(text.replace("+", " "))
+
+
 def encode(value: str) -> str:
     """Return an ASCII `value` as a path segment: all but RFC 3986's unreserved characters escaped, upper case."""
     if value.isalnum():
