@@ -139,6 +139,10 @@ class Settings(BaseSettings):
         le=36_500,
         description="Days after which `db maintain` removes finished captures, and findings that are settled.",
     )
+    company_prefixes: Path | None = Field(
+        default=None,
+        description="File of company prefix lengths, asked before GS1's list; unset: that list alone.",
+    )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")
 

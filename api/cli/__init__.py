@@ -22,6 +22,7 @@ from api.cli import (
     evidence,
     feed,
     finding,
+    gs1,
     item,
     key,
     label,
@@ -51,6 +52,7 @@ app.command("trace")(trace.trace)
 app.command("label")(label.label)
 app.add_typer(feed.app)
 app.add_typer(finding.app)
+app.add_typer(gs1.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)
 app.add_typer(log_chain.app)
