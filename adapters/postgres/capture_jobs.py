@@ -13,16 +13,18 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
 
 from adapters.postgres.ledger import Pool
 from adapters.postgres.outcome import reading
 from traceability.errors import ConflictError, NotFoundError
-from traceability.ledger.capture import LEASE_US, LOST_US, CaptureJob, Counts, ErrorBehaviour, Phase
+from traceability.ledger.capture import LEASE_US, LOST_US, Captured, CaptureJob, Counts, ErrorBehaviour, Phase
+from traceability.ledger.store import Outcome
 from traceability.ports import Clock
 
 _COLUMNS: Final = (
     "job_id, organisation, behaviour, documents, bytes, created_at, phase, failed, finished_at, appended, recorded,"
-    " duplicates, conflicts, malformed, lease"
+    " duplicates, conflicts, malformed, lease, captured IS NOT NULL"
 )
 _MINE: Final = "ledger_id = %(ledger)s AND job_id = %(job)s AND lease = %(lease)s AND finished_at IS NULL"
 
@@ -52,8 +54,9 @@ class PostgresCaptureJobs:
         size: int,
         request: tuple[str, bytes] | None = None,
         held: bool = False,
+        listing: bool = False,
     ) -> CaptureJob:
-        """Add a job whose documents are on disk; `held`: the caller runs it itself.
+        """Add a job whose documents are on disk; `held`: the caller runs it itself; `listing`: keep its first events.
 
         `request` is an Idempotency-Key and the digest of what came with it: the job of an earlier request with the same
         is returned instead. Raises `ConflictError` (`capture.request_key`) when that carried something else.
@@ -63,12 +66,13 @@ class PostgresCaptureJobs:
         with reading(self._pool) as connection:
             row = connection.execute(
                 "INSERT INTO work.capture_job (ledger_id, job_id, organisation, behaviour, documents, bytes,"
-                " created_at, lease, leased_until, request_key, request_digest)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " created_at, lease, leased_until, request_key, request_digest, captured)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"
                 f" ON CONFLICT (ledger_id, organisation, request_key) DO NOTHING RETURNING {_COLUMNS}",
                 [
                     *(self._ledger_id, job_id, organisation, behaviour, list(documents), size, now),
                     *(int(held), now + self.lease_us if held else 0, key, digest),
+                    "[]" if listing else None,
                 ],
             ).fetchone()
             if row is not None:
@@ -97,6 +101,20 @@ class PostgresCaptureJobs:
         if row is None:
             raise NotFoundError(f"There is no capture job {job_id}", code="capture.unknown_job")
         return _job(row)
+
+    def captured(self, job: CaptureJob) -> list[Captured] | None:
+        """Return the first recorded events of a job in order, at most `LISTED`; None when they are not kept."""
+        with reading(self._pool) as connection:
+            row = connection.execute(
+                "SELECT captured FROM work.capture_job WHERE ledger_id = %s AND job_id = %s",
+                [self._ledger_id, job.job_id],
+            ).fetchone()
+        if row is None or row[0] is None:
+            return None
+        return [
+            Captured(document, path, Outcome(outcome), position, UUID(event_id))
+            for document, path, outcome, position, event_id in row[0]
+        ]
 
     def list(self, organisation: str, *, before: UUID | None = None, limit: int) -> list[CaptureJob]:
         """Return jobs of an organisation, the newest first, from `before` on."""
@@ -182,14 +200,23 @@ class PostgresCaptureJobs:
         """Note that the documents were checked; raises `LostLeaseError`."""
         self._change(connection, job, "phase = 'appending', leased_until = %(until)s")
 
-    def advance(self, connection: psycopg.Connection, job: CaptureJob, appended: int, done: Counts) -> None:
+    def advance(
+        self,
+        connection: psycopg.Connection,
+        job: CaptureJob,
+        appended: int,
+        done: Counts,
+        captured: Sequence[Captured] = (),
+    ) -> None:
         """Move the cursor to `appended` and add what became of the events before it; raises `LostLeaseError`."""
         self._change(
             connection,
             job,
             "appended = %(appended)s, recorded = recorded + %(recorded)s, duplicates = duplicates + %(duplicates)s,"
             " conflicts = conflicts + %(conflicts)s, malformed = malformed + %(malformed)s,"
-            " failed = failed OR %(conflicts)s + %(malformed)s > 0, leased_until = %(until)s",
+            " failed = failed OR %(conflicts)s + %(malformed)s > 0, leased_until = %(until)s"
+            + (", captured = captured || %(captured)s" if captured else ""),
+            captured=Jsonb([[c.document, c.path, c.outcome, c.position, str(c.event_id)] for c in captured]),
             appended=appended,
             recorded=done.recorded,
             duplicates=done.duplicates,
@@ -221,7 +248,7 @@ class PostgresCaptureJobs:
 
 def _job(row: TupleRow) -> CaptureJob:
     job_id, organisation, behaviour, documents, size, created_at, phase, failed, finished_at, appended, *rest = row
-    *counts, lease = rest
+    *counts, lease, listing = rest
     return CaptureJob(
         job_id=job_id,
         organisation=organisation,
@@ -235,4 +262,5 @@ def _job(row: TupleRow) -> CaptureJob:
         appended=appended,
         counts=Counts(*counts),
         lease=lease,
+        listing=listing,
     )

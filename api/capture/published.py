@@ -7,126 +7,104 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
 
-from api.capture.run import Dealt
-from api.notary import log_holding, receipt_of
+from api.notary import receipt_of
+from api.published import LOOK_SECONDS, WAIT_SECONDS, until_position
 from api.wiring import Engine
-from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader
-from traceability.ledger.capture import CaptureJob
-from traceability.ledger.store import Outcome
+from traceability.ledger.capture import Captured, CaptureJob
 
-WAIT_SECONDS: Final = 10.0
-LISTED: Final = 1_000
-"""Events of a job that are told of, and"""
 PROVEN: Final = 100
-"""how many a job may have for their receipts to come along."""
-_LOOK_SECONDS: Final = 0.01
+"""How many events a job may have for their receipts to come along."""
 _ASK_SECONDS: Final = 0.2  # of the database, about a job that another process runs
 
 
-@dataclass(slots=True)
-class Watch:
-    """A job that somebody waits for: the first of its events, and whether the runner here is done with it."""
-
-    dealt: list[Dealt] = field(default_factory=list)
-    events: int = 0
-    last: int = 0
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def take(self, dealt: Sequence[Dealt]) -> None:
-        """Take in what became of a batch."""
-        found = [one for one in dealt if one.appended.outcome is not Outcome.CONFLICT]
-        self.dealt += found[: LISTED - len(self.dealt)]
-        self.events += len(found)
-        self.last = max([self.last, *(one.appended.position for one in found)])
-
-
 class Watches:
-    """The jobs that requests of this process wait for."""
+    """The jobs that requests of this process wait for: each is told when the runner here is done with it."""
 
     def __init__(self) -> None:
-        self._watches: dict[UUID, Watch] = {}
+        self._ended: dict[UUID, threading.Event] = {}
 
-    def get(self, job_id: UUID) -> Watch | None:
-        """Return the watch of a job, None when nobody waits for it."""
-        return self._watches.get(job_id)
+    def end(self, job_id: UUID) -> None:
+        """Tell whoever waits for a job that it has ended."""
+        if (ended := self._ended.get(job_id)) is not None:
+            ended.set()
 
     @contextmanager
-    def watch(self, job_id: UUID) -> Iterator[Watch]:
+    def watch(self, job_id: UUID) -> Iterator[threading.Event]:
         """Watch a job, which does not exist yet, for as long as the context lasts."""
-        watch = self._watches[job_id] = Watch()
+        ended = self._ended[job_id] = threading.Event()
         try:
-            yield watch
+            yield ended
         finally:
-            del self._watches[job_id]
+            del self._ended[job_id]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """An event of a job with its proof, None when the job has more events than proofs are sent of."""
 
-    dealt: Dealt
+    captured: Captured
     proof: str | None
 
 
-async def until_published(engine: Engine, job: CaptureJob, watch: Watch, wake: threading.Event) -> CaptureJob | None:
+@dataclass(frozen=True, slots=True)
+class PublishedJob:
+    """A job that has ended, and its events, which are published; None when nobody waited for it when it was sent."""
+
+    job: CaptureJob
+    captured: Sequence[Captured] | None
+
+
+async def until_published(
+    engine: Engine, job: CaptureJob, ended: threading.Event, wake: threading.Event
+) -> PublishedJob | None:
     """Return the job when it has ended and the last of its events is published, None after `WAIT_SECONDS`.
 
-    `wake` is set when there is something to integrate. A job that another process runs is waited for too, and all that
-    is recorded when it is found to have ended.
+    `wake` is set when there is something to integrate. Whichever process runs the job, the database tells which events
+    are its own; where it does not know all of them, all that is recorded by now is waited for.
     """
     deadline = time.monotonic() + WAIT_SECONDS
-    ended = await _until_ended(engine, job, watch, deadline)
-    if ended is None:
+    if (done := await _until_ended(engine, job, ended, deadline)) is None:
         return None
-    here = watch.ended.is_set()
-    if here and not watch.events:
-        return ended
-    goal = watch.last if here else await run_in_threadpool(engine.ledger.head)
-    wake.set()
-    while not await run_in_threadpool(_is_published, engine, goal):
-        if time.monotonic() > deadline:
-            return None
-        await asyncio.sleep(_LOOK_SECONDS)
-    return ended
+    captured = await run_in_threadpool(engine.jobs.captured, done)
+    whole = captured is not None and len(captured) == done.counts.recorded + done.counts.duplicates
+    if captured is not None and whole:
+        goal = max((one.position for one in captured), default=0)
+    else:
+        goal = await run_in_threadpool(engine.ledger.head)
+    if goal and not await until_position(engine, goal, wake, deadline):
+        return None
+    return PublishedJob(done, captured)
 
 
-async def _until_ended(engine: Engine, job: CaptureJob, watch: Watch, deadline: float) -> CaptureJob | None:
+async def _until_ended(engine: Engine, job: CaptureJob, ended: threading.Event, deadline: float) -> CaptureJob | None:
     asked = time.monotonic()
     while True:
         now = time.monotonic()
-        if watch.ended.is_set() or now - asked > _ASK_SECONDS:
+        if ended.is_set() or now - asked > _ASK_SECONDS:
             job = await run_in_threadpool(engine.jobs.get, job.organisation, job.job_id)
             asked = now
             if not job.running:
                 return job
         if now > deadline:
             return None
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
-def _is_published(engine: Engine, position: int) -> bool:
-    try:
-        log = log_holding(engine, position)
-    except NotFoundError:
-        return False
-    served = log.served()
-    return served is not None and position < log.database.identity.first_position + served[0].size
-
-
-def receipts(engine: Engine, reader: Reader, watch: Watch) -> list[Receipt] | None:
-    """Return the receipts of a watched job's published events; None when another process ran it."""
-    if not watch.ended.is_set():
+def receipts(engine: Engine, reader: Reader, published: PublishedJob) -> list[Receipt] | None:
+    """Return the receipts of a job's published events, None when it is not known which they are."""
+    captured = published.captured
+    if captured is None:
         return None
     proofs: dict[int, str] = {}
-    if watch.events <= PROVEN:
-        positions = sorted({one.appended.position for one in watch.dealt})
-        for record in engine.ledger.records(positions):
+    counts = published.job.counts
+    if counts.recorded + counts.duplicates <= PROVEN:
+        for record in engine.ledger.records(sorted({one.position for one in captured})):
             proofs[record.position] = receipt_of(engine, record, reader).text()
-    return [Receipt(one, proofs.get(one.appended.position)) for one in watch.dealt]
+    return [Receipt(one, proofs.get(one.position)) for one in captured]

@@ -44,13 +44,14 @@ def receiving(
     held: bool = False,
     announced: int = 0,
     job_id: UUID | None = None,
+    listing: bool = False,
 ) -> Iterator[tuple[Upload, Callable[[], CaptureJob]]]:
     """Give where to put documents, and a function that makes a job of them once they are all there.
 
     Without a call of the function nothing stays. `held`: the caller runs the job itself, and may fill the disk.
     `request_key` is the Idempotency-Key of a request: the same documents sent again with it are the job that they made
     the first time. `announced` bytes are to come, 0 when nobody knows. `job_id` is a `new_job_id`, for a caller that
-    has to know it before there is the job.
+    has to know it before there is the job, and `listing` has it keep which events it captured, for whom waits for it.
     Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
     """
     job_id = job_id or new_job_id(engine)
@@ -70,6 +71,7 @@ def receiving(
                     size=received.size,
                     request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
                     held=held,
+                    listing=listing,
                 )
             except ConflictError:
                 upload.kept = False

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -33,7 +34,7 @@ from api.wiring import Engine
 from traceability.errors import UnavailableError
 from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.problems import Problem
-from traceability.ledger.capture import CaptureJob, Counts, ErrorBehaviour, Phase
+from traceability.ledger.capture import LISTED, Captured, CaptureJob, Counts, ErrorBehaviour, Phase
 from traceability.ledger.findings import MORE_MALFORMED, Finding, Origin, more_malformed_sentence
 from traceability.ledger.identifiers import ordered_ids
 from traceability.ledger.store import Appended, Outcome
@@ -115,6 +116,7 @@ class CaptureRun:
         self._most_told = engine.settings.capture_max_malformed
         self._lines: deque[_Line] = deque()
         self._committed: list[Dealt] = []  # of the batch that is being committed
+        self._listed = job.counts.recorded + job.counts.duplicates if job.listing else LISTED
         self._ids = ordered_ids(engine.clock.now_us(), engine.entropy.token(10))
 
     def run(self) -> CaptureJob:
@@ -253,7 +255,7 @@ class CaptureRun:
         """Deal with a batch in its transaction, and with the malformed events that stand among its events."""
         first = 0  # of the batch's events, those that the lines so far account for
         self._committed = []
-        each = outcomes.of_each() if self._dealt is not None else []
+        each = outcomes.of_each() if self._dealt is not None or self._listed < LISTED else []
         found: list[BlockFindings] = []
         malformed = self._malformed
         while first < len(outcomes):
@@ -314,6 +316,8 @@ class CaptureRun:
             [finding for telling in found for finding in telling.findings],
             [letter for telling in found for letter in telling.letters],
         )
+        captured = [] if outcomes is None or self._listed >= LISTED else self._captured()
+        self._listed += len(captured)
         repeats = Counter(repeat.outcome for repeat in outcomes.repeats.values()) if outcomes else Counter[Outcome]()
         counts = Counts(
             recorded=len(outcomes) - len(outcomes.repeats) if outcomes else 0,
@@ -321,7 +325,15 @@ class CaptureRun:
             conflicts=repeats[Outcome.CONFLICT],
             malformed=malformed,
         )
-        self._jobs.advance(connection, self._job, self._cursor, counts)
+        self._jobs.advance(connection, self._job, self._cursor, counts, captured)
+
+    def _captured(self) -> list[Captured]:
+        """Return the events of the batch that are recorded, now or before, as many as whoever waits is told of."""
+        recorded = (one for one in self._committed if one.appended.outcome is not Outcome.CONFLICT)
+        return [
+            Captured(one.document, one.path, one.appended.outcome, one.appended.position, one.appended.event_id)
+            for one in islice(recorded, LISTED - self._listed)
+        ]
 
     def _findings_of(self, line: _Line) -> BlockFindings:
         return self._block_findings(line.document, line.block)

@@ -82,10 +82,8 @@ class CaptureRunner:
 
     def _run_job(self, job: CaptureJob, workers: BlockWorkers) -> None:
         log = _log.bind(job=str(job.job_id))
-        watch = self.watches.get(job.job_id)
-        dealt = None if watch is None else watch.take
         try:
-            ended = CaptureRun(self._engine, workers, job, progress=self._go_on, dealt=dealt).run()
+            ended = CaptureRun(self._engine, workers, job, progress=self._go_on).run()
         except _StoppedError:
             self._engine.jobs.release(job)
         except LostLeaseError:
@@ -96,8 +94,7 @@ class CaptureRunner:
             log.exception("capture job failed")
         else:
             log.info("capture job ended", phase=ended.phase, recorded=ended.counts.recorded)
-            if watch is not None:
-                watch.ended.set()
+            self.watches.end(job.job_id)
 
     def _go_on(self, phase: Phase, *_: object) -> None:
         if phase is Phase.APPENDING:

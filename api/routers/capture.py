@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Final, Literal
@@ -15,12 +14,12 @@ from starlette.requests import ClientDisconnect
 
 from adapters.feeds.spool import Upload
 from api.backlog import KeepingUp
-from api.capture.published import Receipt, Watch, Watches, receipts, until_published
+from api.capture.published import PublishedJob, Receipt, Watches, receipts, until_published
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
 from api.epcis_headers import VERSIONS
 from api.findings import findings_of
-from api.integrator import Integrator
+from api.published import integrator_wake
 from api.security import CaptureDep, EngineDep
 from api.web.negotiation import JSON
 from api.wiring import Engine
@@ -111,7 +110,7 @@ class ReceiptOut(BaseModel):
 class PublishedJobOut(CaptureJobOut):
     """A job that has ended and whose events are published, with the first thousand of them.
 
-    `receipts` is null when another process, or an earlier request, had the job run.
+    `receipts` is null when the job is that of an earlier request that did not wait.
     """
 
     receipts: list[ReceiptOut] | None
@@ -165,20 +164,26 @@ async def capture(
         )
     await run_in_threadpool(admit, engine, caller.organisation)
     job_id = new_job_id(engine)
-    received = receiving(engine, caller.organisation, behaviour, request_key=key, announced=announced, job_id=job_id)
+    received = receiving(
+        engine,
+        caller.organisation,
+        behaviour,
+        request_key=key,
+        announced=announced,
+        job_id=job_id,
+        listing=wait is not None,
+    )
     runner: CaptureRunner | None = getattr(request.app.state, "capture_runner", None)
     # Before there is the job: its runner may be done with it before this comes back.
-    with (Watches() if runner is None else runner.watches).watch(job_id) if wait else nullcontext() as watch:
+    with (Watches() if runner is None else runner.watches).watch(job_id) if wait else nullcontext() as ended:
         job = await _receive(request, received)
         if runner is not None:
             runner.wake()
         response.headers["Location"] = f"{PATH}/{job.job_id}"
         _tell_limits(response, engine)
-        integrator: Integrator | None = getattr(request.app.state, "integrator", None)
-        wake = threading.Event() if integrator is None else integrator.wake
-        if watch is None or (done := await until_published(engine, job, watch, wake)) is None:
+        if ended is None or (done := await until_published(engine, job, ended, integrator_wake(request))) is None:
             return CaptureJobOut.of(job, None)
-        return await run_in_threadpool(_published, engine, done, watch, dict(response.headers))
+        return await run_in_threadpool(_published, engine, done, dict(response.headers))
 
 
 async def _receive(
@@ -194,22 +199,23 @@ async def _receive(
         return await run_in_threadpool(make)
 
 
-def _published(engine: Engine, job: CaptureJob, watch: Watch, headers: dict[str, str]) -> Response:
-    found = receipts(engine, engine.organisations.reader(job.organisation), watch)
+def _published(engine: Engine, published: PublishedJob, headers: dict[str, str]) -> Response:
+    job = published.job
+    found = receipts(engine, engine.organisations.reader(job.organisation), published)
     told = CaptureJobOut.of(job, _errors(engine, job)).model_dump()
     body = PublishedJobOut(**told, receipts=None if found is None else [_receipt(one) for one in found])
     return Response(body.model_dump_json(by_alias=True), media_type=JSON, headers=headers)
 
 
 def _receipt(one: Receipt) -> ReceiptOut:
-    appended = one.dealt.appended
+    captured = one.captured
     return ReceiptOut(
-        document=one.dealt.document,
-        path=one.dealt.path,
-        outcome=appended.outcome,
-        position=appended.position,
-        event_id=appended.event_id,
-        receipt=f"/provenance/events/{appended.event_id}/receipt",
+        document=captured.document,
+        path=captured.path,
+        outcome=captured.outcome,
+        position=captured.position,
+        event_id=captured.event_id,
+        receipt=f"/provenance/events/{captured.event_id}/receipt",
         proof=one.proof,
     )
 

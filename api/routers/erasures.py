@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Request, Response, status
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.published import Proof, Wait, own_receipt, proof_of
 from api.security import AdminDep, EngineDep
+from api.wiring import Engine
 from traceability.errors import ForbiddenError, NotFoundError
 from traceability.ledger.erasure import ErasureRequest, ErasureRequested, erasure_requests, request_erasure
 from traceability.ledger.event import utc_text
@@ -39,26 +43,49 @@ class ErasureRequestOut(BaseModel):
     erased: bool
 
 
+class ErasureAskedOut(ErasureRequestOut):
+    """A request that was made now or before."""
+
+    proof: Proof = None
+
+
 @router.post(
     "/events/{event_id}/erasure-requests",
     summary="Ask that what is personal in an event be destroyed",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"model": ErasureRequestOut, "description": "It was asked for before; the first request stands."}},
+    responses={200: {"model": ErasureAskedOut, "description": "It was asked for before; the first request stands."}},
 )
-def request(
-    engine: EngineDep, caller: AdminDep, event_id: UUID, wanted: ErasureRequestIn, response: Response
-) -> ErasureRequestOut:
+async def ask(
+    *,
+    request: Request,
+    engine: EngineDep,
+    caller: AdminDep,
+    event_id: UUID,
+    wanted: ErasureRequestIn,
+    response: Response,
+    wait: Wait = None,
+) -> ErasureAskedOut:
     """Record a request for an event that your organisation captured. Asked again, it is the same request.
 
     `traceability ledger erase --pending`, run by who owns the ledger, executes it. All that is not personal stays.
     """
+    found, new = await run_in_threadpool(_request, engine, caller.organisation, event_id, wanted)
+    if not new:
+        response.status_code = status.HTTP_200_OK
+    # Of a request that another made before: its receipt shows no more than this answer tells.
+    prove = partial(own_receipt, engine, found.requested_by, found.organisation)
+    proof = await proof_of(engine, request, wait, found.requested_by, prove)
+    return ErasureAskedOut(**_out(found).model_dump(), proof=proof)
+
+
+def _request(engine: Engine, asking: str, event_id: UUID, wanted: ErasureRequestIn) -> tuple[ErasureRequest, bool]:
     record = engine.ledger.record_of(event_id)
     rows = None if record is None else engine.rules.indexer(record.event.parts)
-    operator = caller.organisation == engine.settings.organisation
+    operator = asking == engine.settings.organisation
     if record is None or rows is None:
         raise NotFoundError("There is no such event", code="ledger.unknown_event")
-    if not operator and rows.visibility.captured_by != caller.organisation:
-        if engine.organisations.reader(caller.organisation).extent(rows.visibility) is None:
+    if not operator and rows.visibility.captured_by != asking:
+        if engine.organisations.reader(asking).extent(rows.visibility) is None:
             raise NotFoundError("There is no such event", code="ledger.unknown_event")
         raise ForbiddenError(
             "Another organisation captured this event",
@@ -66,12 +93,7 @@ def request(
             hint="Whoever captured it, or the operator, can ask for its erasure.",
         )
     payload = ErasureRequested(position=record.position, reason=wanted.reason, authority=wanted.authority)
-    found, new = request_erasure(
-        engine.ledger_of(caller.organisation), record, payload, organisation=caller.organisation, clock=engine.clock
-    )
-    if not new:
-        response.status_code = status.HTTP_200_OK
-    return _out(found)
+    return request_erasure(engine.ledger_of(asking), record, payload, organisation=asking, clock=engine.clock)
 
 
 @router.get("/erasure-requests", summary="What you asked to be erased")

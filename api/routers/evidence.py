@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Final
 from uuid import UUID
@@ -18,6 +19,7 @@ from api.backlog import KeepingUp
 from api.bundles import evidence_bundle
 from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register, store, stored_file
 from api.notary import MEDIA_TYPE
+from api.published import Proof, Wait, proof_of
 from api.routers.zipped import ZIP_CONTENT, zipped
 from api.security import CaptureDep, EngineDep, QueryDep, ReaderDep
 from api.wiring import Engine
@@ -51,11 +53,17 @@ class EvidenceIn(BaseModel):
     )
 
 
+class RegisteredOut(EvidenceOut):
+    """A piece of evidence that was registered now or before."""
+
+    proof: Proof = None
+
+
 @router.post(
     "/evidence",
     summary="Register evidence",
     status_code=201,
-    response_model=EvidenceOut,
+    response_model=RegisteredOut,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -75,7 +83,8 @@ async def register_evidence(
     _: KeepingUp,
     statement: Annotated[str | None, Query(min_length=1, max_length=MAX_STATEMENT)] = None,
     keep: Annotated[bool, Query(description="Keep the file, encrypted, for your organisation alone.")] = False,
-) -> EvidenceOut:
+    wait: Wait = None,
+) -> RegisteredOut:
     """Take a digest as JSON, or any other file as it is: it is hashed while it arrives, and kept only if you say so.
 
     201 for what is new; 200 for what your organisation registered before, with the time that it was.
@@ -93,7 +102,8 @@ async def register_evidence(
         response.status_code = 200
     shown = await run_in_threadpool(describe, engine, record, _base(engine, request))
     response.headers["Location"] = f"{PATH}/{shown.event_id}"
-    return shown
+    proof = await proof_of(engine, request, wait, shown.position, partial(receipt_of, engine, record))
+    return RegisteredOut(**shown.model_dump(), proof=proof)
 
 
 @router.get("/evidence/{event_id}", summary="Show evidence")

@@ -6,15 +6,18 @@ An organisation sees its own findings. `public` sends nothing, so it has none. A
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from api.backlog import KeepingUp
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuestion, ReplayedOut, event_problems
 from api.problems import problem_response
+from api.published import Proof, Wait, own_receipt, proof_of
 from api.security import CaptureDep, EngineDep, QueryDep
 from api.web.finding_pages import VARY, finding_page, findings_page
 from api.web.negotiation import HTML, JSON, preferred
@@ -29,6 +32,12 @@ _EVENT: Final = {
         "content": {JSON: {"schema": {"type": "object"}}},
     }
 }
+
+
+class ProvenOut(ReplayedOut):
+    """What became of an event that was replayed, with its receipt."""
+
+    proof: Proof = None
 
 
 async def _body(request: Request) -> bytes:
@@ -77,21 +86,31 @@ def show_finding(
 
 
 @router.post(
-    "/{finding_id}/replay", summary="Record the event of a finding", response_model=ReplayedOut, openapi_extra=_EVENT
+    "/{finding_id}/replay", summary="Record the event of a finding", response_model=ProvenOut, openapi_extra=_EVENT
 )
-def replay(
-    engine: EngineDep, caller: CaptureDep, _: KeepingUp, finding_id: UUID, body: Annotated[bytes, Depends(_body)]
-) -> ReplayedOut | Response:
+async def replay(
+    *,
+    request: Request,
+    engine: EngineDep,
+    caller: CaptureDep,
+    _: KeepingUp,
+    finding_id: UUID,
+    body: Annotated[bytes, Depends(_body)],
+    wait: Wait = None,
+) -> ProvenOut | Response:
     """Record the event as it was received, or as the body corrects it, and settle its findings.
 
     Doing so again records nothing twice. 422 with `problems` when the event breaks rules, 409 when it contradicts a
     recorded one; then nothing was recorded.
     """
     try:
-        return replay_finding(engine, caller.organisation, finding_id, body or None)
+        replayed = await run_in_threadpool(replay_finding, engine, caller.organisation, finding_id, body or None)
     except MalformedEventError as error:
         problems = event_problems(error.problems)
         return problem_response(422, error.code, error.message, hint=error.hint, problems=problems)
+    prove = partial(own_receipt, engine, replayed.position, caller.organisation)
+    proof = await proof_of(engine, request, wait, replayed.position, prove)
+    return ProvenOut(**replayed.model_dump(), proof=proof)
 
 
 @router.post("/{finding_id}/dismiss", summary="Close a finding without recording its event")

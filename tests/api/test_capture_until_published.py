@@ -89,7 +89,7 @@ def test_many_events_come_with_links_alone(
     told = capture(running, key).json()["receipts"]
     assert [one["proof"] for one in told] == [None] * 3
     assert all(running.get(one["receipt"], headers=key).status_code == 200 for one in told)
-    monkeypatch.setattr("api.capture.published.LISTED", 2)
+    monkeypatch.setattr("api.capture.run.LISTED", 2)
     assert len(capture(running, key, document(*packs(7, 8, 9))).json()["receipts"]) == 2
 
 
@@ -97,7 +97,10 @@ def test_a_repeated_request_waits_as_well(running: httpx.Client, key: dict[str, 
     first = capture(running, key, Idempotency_Key="1").json()
     again = capture(running, key, Idempotency_Key="1")
     assert again.status_code == 200
-    assert (again.json()["captureID"], again.json()["receipts"]) == (first["captureID"], None)
+    assert (again.json()["captureID"], again.json()["receipts"]) == (first["captureID"], first["receipts"])
+    plain = running.post(CAPTURE, content=document(*packs(7)), headers={**key, "Idempotency-Key": "2"})
+    late = capture(running, key, document(*packs(7)), Idempotency_Key="2").json()
+    assert (late["captureID"], late["receipts"]) == (plain.json()["captureID"], None)
 
 
 def test_after_the_time_limit_it_is_an_ordinary_202(
@@ -122,7 +125,10 @@ def test_a_job_that_another_server_runs_is_waited_for(
     with integrating(engine), capturing(engine):  # which the server that answers knows nothing of
         answer = capture(client, key)
     assert answer.status_code == 200
-    assert (answer.json()["recorded"], answer.json()["receipts"]) == (3, None)
+    told = answer.json()
+    assert (told["recorded"], len(told["receipts"])) == (3, 3)
+    for one in told["receipts"]:
+        assert str(verify_receipt(one["proof"].encode(), published_log(engine).key).opening.event_id) == one["event_id"]
     served = published_log(engine).served()
     assert served is not None
     assert served[0].size == 3

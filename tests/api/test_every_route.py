@@ -184,4 +184,10 @@ def test_every_route_as_every_caller(client: httpx.Client, bearer: Callable[...,
 def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
     """Ours talk to the database, so they run in threads; two read their bodies piece by piece, and then do as well."""
     names = [name for name, route in routes_of(app) if inspect.iscoroutinefunction(route.endpoint)]
-    assert names == ["GET /openapi.json", "POST /epcis/capture", "POST /notary/evidence"]
+    assert names == [
+        "GET /openapi.json",
+        "POST /provenance/events/{event_id}/erasure-requests",
+        "POST /epcis/capture",
+        "POST /notary/evidence",
+        "POST /findings/{finding_id}/replay",
+    ]

@@ -12,8 +12,12 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from traceability.ledger.store import Outcome
+
 LEASE_US: Final = 30_000_000
 """How long a runner may be silent before another takes its job over, in microseconds."""
+LISTED: Final = 1_000
+"""Events of a job that whoever waits for it is told of."""
 LOST_US: Final = 24 * 3600 * 1_000_000
 """How long a job waits for a runner that has its documents before one that has not says that they are lost."""
 
@@ -54,11 +58,23 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Captured:
+    """An event of a job that is recorded, now or before: the name of its document, its JSONPath, and where it is."""
+
+    document: str
+    path: str
+    outcome: Outcome
+    position: int
+    event_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureJob:
     """A job as it stands.
 
     `documents` are their names, `size` their bytes together. `appended` events, in the order of the documents, are
-    dealt with: recorded or found wanting, for good. `lease` is the number of the present hold on the job. Times are
+    dealt with: recorded or found wanting, for good. `lease` is the number of the present hold on the job. `listing`
+    tells that somebody waited for it when it was sent, so that its first events are kept with it. Times are
     microseconds since 1970 in UTC.
     """
 
@@ -74,6 +90,7 @@ class CaptureJob:
     appended: int
     counts: Counts
     lease: int
+    listing: bool = False
 
     @property
     def running(self) -> bool:
