@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from adapters.postgres.index_check import TABLES, WINDOW, IndexCheck, IndexFault, StoredSums, TableWindow
+from adapters.postgres.index_check import IndexCheck, IndexFault
+from adapters.postgres.index_stored import WINDOW, StoredSums, TableWindow, table_windows
 from adapters.tiles import FileTileStore
 from api.confirmed import KeptChecks
 from api.fsck_tasks import Checkers, Task
@@ -175,8 +176,10 @@ class LogCheck:
             return Task(self._engine.urls.runtime, log.ids, log.identity, work, key)
 
         def tables(start: int, end: int) -> list[Task]:
-            places = self._first + start, self._first + end, end == check.end
-            return [] if key is None else [task(TableWindow(table, *places, key)) for table in TABLES]
+            if key is None:
+                return []
+            first, last = self._first + start, end == check.end and log.identity.last_position is None
+            return [*map(task, table_windows(self._engine.pool, first, self._first + end, last=last, key=key))]
 
         window = None
         for window in windows_of(check.blocks(), self._window):

@@ -14,14 +14,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from adapters.postgres.connection import open_pool
-from adapters.postgres.index_check import (
-    ExpectedIndex,
-    IndexExpectation,
-    Pool,
-    StoredSums,
-    TableWindow,
-    stored_sums,
-)
+from adapters.postgres.index_check import ExpectedIndex, IndexExpectation
+from adapters.postgres.index_stored import Pool, StoredSums, TableWindow, stored_sums
 from adapters.postgres.notary import PostgresLog
 from api.capture.processes import Processes
 from traceability.gs1.epcis import index_rows

@@ -270,3 +270,16 @@ def test_a_rebuilt_index_agrees_about_which_table_differs(world: World, name: st
     findings = world.check(INDEX).scopes[INDEX].findings
     named = {finding.message.partition("(")[2].partition(")")[0] for finding in findings}
     assert named == {difference.table for difference in rebuilt if difference}
+
+
+@pytest.mark.parametrize("name", INDEX_DAMAGES)
+def test_an_index_that_is_read_page_by_page_is_named_the_same(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As large windows are: in pieces of two pages, each statement one."""
+    for constant, size in (("_FEW", 0), ("_PAGES", 1), ("_PIECE", 2)):
+        monkeypatch.setattr(f"adapters.postgres.index_stored.{constant}", size)
+    assert world.check(INDEX, window=300).clean
+    damage, expected = DAMAGES[name]
+    damage(world)
+    assert first_finding(world.check(INDEX, window=300)) == expected

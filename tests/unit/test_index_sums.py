@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.postgres.index_check import TABLES, ExpectedIndex, IndexExpectation
+from adapters.postgres.index_check import ExpectedIndex, IndexExpectation
+from adapters.postgres.index_sums import TABLES
 from tests.ledgers import index_test_event
 from tests.support.logs import stored_event
 from traceability.ledger.parts import Parts

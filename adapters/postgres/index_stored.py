@@ -1,0 +1,151 @@
+"""What the stored index holds, read in the order in which it is stored and added up by position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from adapters.postgres.arrays import ArrayLoader
+from adapters.postgres.index_sums import COLUMNS, SUM, TABLES, mixed, word
+from adapters.postgres.packed import Array
+
+Pool = ConnectionPool[psycopg.Connection]
+
+WINDOW: Final = 1 << 20
+"""Positions that are compared at once: 8 bytes each for every table. Each window reads all pages of a table, unless it
+has partitions."""
+
+_FEW: Final = 1 << 16  # positions that are looked for among all: most rows are skipped
+_PAGES: Final = 1 << 10  # whose rows come as one array for each column; some 200,000 rows
+_PIECE: Final = 1 << 14  # pages that one task reads
+_MANY_PAGES: Final = 1 << 16  # that one statement looks through: half a gigabyte, so that none runs for long
+_TYPES: Final = ("int8", "bool", '"char"')
+
+
+@dataclass(frozen=True, slots=True)
+class TableWindow:
+    """Positions first … end−1 of a table, in sums with a `key`; of its rows those in pages page … end_page−1.
+
+    `end_page` is None for all that follow. The `last` window has what is beyond the ledger's head too, that from 1 what
+    is before its beginning.
+    """
+
+    table: str
+    first: int
+    end: int
+    last: bool
+    key: bytes = field(repr=False)
+    page: int = 0
+    end_page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSums:
+    """What a table, or a piece of it, holds in a window: the sums of positions from `first` on, all others being 0.
+
+    `stray` is the first position that no ledger may have.
+    """
+
+    window: TableWindow
+    first: int
+    sums: bytes
+    stray: int | None
+
+
+def table_windows(pool: Pool, first: int, end: int, *, last: bool, key: bytes) -> list[TableWindow]:
+    """Return what is to be read of the index at positions first … end−1, in pieces that several processes share."""
+    windows = []
+    for table in TABLES:
+        bounds: list[int | None] = [None]
+        if end - first > _FEW:
+            bounds = [*range(_PIECE, _page_count(pool, table), _PIECE), None]
+        start = 0
+        for bound in bounds:
+            windows.append(TableWindow(table, first, end, last, key, start, bound))
+            start = bound or 0
+    return windows
+
+
+def stored_sums(pool: Pool, ledger_id: int, window: TableWindow) -> StoredSums:
+    """Add up what a table holds in a window."""
+    count = window.end - window.first
+    sums, stray = np.zeros(count, np.uint64), None
+    with pool.connection() as connection:
+        for positions, numbers in _read(connection, ledger_id, window):
+            at = positions - window.first
+            inside = (at >= 0) & (at < count)
+            np.add.at(sums, at[inside], numbers[inside])
+            if not inside.all():
+                outside = int(positions[~inside].min())
+                stray = outside if stray is None else min(stray, outside)
+    there = np.flatnonzero(sums)
+    start, stop = (int(there[0]), int(there[-1]) + 1) if len(there) else (0, 0)
+    return StoredSums(window, window.first + start, sums[start:stop].astype(SUM).tobytes(), stray)
+
+
+def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -> Iterator[tuple[Array, Array]]:
+    """Yield positions and mixed rows of a window, and of what lies outside of the ledger's positions.
+
+    The rows come as arrays, one for each column: a row by itself costs more to take than to read and to send. How long
+    an array may become is bounded by the pages that it is of, or by the positions.
+    """
+    where = "position < %(end)s" if window.first == 1 else "position >= %(first)s AND position < %(end)s"
+    if window.last:
+        where = f"({where} OR position > (SELECT position FROM ledger.head WHERE ledger_id = %(ledger)s))"
+    numbers = {"ledger": ledger_id, "first": window.first, "end": window.end}
+    table, few = window.table, window.end - window.first <= _FEW
+    names = ["position", *(name for name in COLUMNS[table] if name != "words")]
+    groups = ["position >> 6"] if few else []
+    words = ["biz_step", "disposition"] if table == "sighting" else []
+    query = f"SELECT {', '.join([*words, *(f'array_agg({name})' for name in names)])} FROM ledger.{table}"
+    grouping = f" GROUP BY {', '.join([*groups, *words])}" if groups or words else ""
+    with connection.cursor(binary=True) as cursor:
+        for name in _TYPES:
+            cursor.adapters.register_loader(cursor.adapters.types[name].array_oid, ArrayLoader)
+        for pages in _pages(connection, window, _MANY_PAGES if few else _PAGES):
+            cursor.execute(f"{query} WHERE ledger_id = %(ledger)s AND {where}{pages}{grouping}".encode(), numbers)
+            for row in cursor:
+                columns = dict(zip([*words, *names], row, strict=True))
+                if (positions := columns["position"]) is None:
+                    continue  # no rows, and no groups
+                if words:
+                    of_all = word(columns["biz_step"], columns["disposition"])
+                    columns["words"] = np.full(len(positions), of_all, np.int64)
+                yield positions.astype(np.int64), mixed(window.key, table, [columns[c] for c in COLUMNS[table]])
+
+
+def _pages(connection: psycopg.Connection, window: TableWindow, most: int) -> Iterator[str]:
+    """Cut the window's pages, so that no statement runs for long and no array is long, however large the table is."""
+    start, end = window.page, window.end_page
+    beyond = _pages_of(connection, window.table) if end is None else end
+    while start + most < beyond:
+        yield f" AND ctid >= '({start},0)' AND ctid < '({start + most},0)'"
+        start += most
+    if end is not None:
+        yield f" AND ctid >= '({start},0)' AND ctid < '({end},0)'"
+    elif start:
+        # Open at its end: the table may have grown.
+        yield f" AND ctid >= '({start},0)'"
+    else:
+        yield ""
+
+
+def _page_count(pool: Pool, table: str) -> int:
+    with pool.connection() as connection:
+        return _pages_of(connection, table)
+
+
+def _pages_of(connection: psycopg.Connection, table: str) -> int:
+    """Return the pages of a table, of its largest partition if it has some."""
+    row = connection.execute(
+        "SELECT coalesce(max(pg_relation_size(relid)), 0) / current_setting('block_size')::bigint"
+        " FROM pg_partition_tree(%s::regclass)",
+        [f"ledger.{table}"],
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
