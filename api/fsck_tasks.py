@@ -18,13 +18,14 @@ from adapters.postgres.index_check import ExpectedIndex, IndexExpectation
 from adapters.postgres.index_stored import Pool, StoredSums, TableWindow, stored_sums
 from adapters.postgres.notary import PostgresLog
 from api.capture.processes import Processes
-from traceability.gs1.epcis import index_rows
+from traceability.gs1.epcis import hashed_rows, index_rows
 from traceability.notary.ports import LogIdentity, StoredRow
 from traceability.notary.records import Block, CheckedBlock, check_block
 
 _MOST_WORKERS: Final = 8
 _FEW: Final = 16  # pieces that are done before a process has started
 _AHEAD: Final = 64  # pieces that are done before the one that is waited for: a window takes as long as many blocks
+_ALLOCATIONS: Final = 100_000
 _ROWS: Final = 1_000  # records of which the index is made at once
 _BYTES: Final = 16_000_000
 
@@ -54,7 +55,8 @@ def answer_to(pool: Pool, task: Task) -> Answer:
     rows = PostgresLog(pool, *task.ids, task.identity).rows(block.start, block.end)
     if task.key is None:
         return check_block(block, rows), None
-    index = IndexExpectation(block.first_position + block.start, block.end - block.start, index_rows, task.key)
+    first, count = block.first_position + block.start, block.end - block.start
+    index = IndexExpectation(first, count, index_rows, task.key, hashed=hashed_rows)
     checked = check_block(block, _shown(rows, index))
     return checked, index.given()
 
@@ -121,7 +123,9 @@ def _in_worker(task: Task) -> Answer:
 
 @lru_cache(maxsize=1)
 def _pool(url: str) -> Pool:
-    # Here because it is done once: keep the collector from walking the program again and again.
+    # Here because it is done once: keep the collector from walking the program again and again, and from looking for
+    # cycles, which a block hardly has, a hundred times in each.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_ALLOCATIONS)
     return open_pool(url, max_size=1)

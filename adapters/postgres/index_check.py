@@ -13,12 +13,21 @@ from uuid import UUID
 
 import numpy as np
 
+from adapters.postgres.index_columns import HashedBatch
 from adapters.postgres.index_stored import Pool, StoredSums
 from adapters.postgres.index_sums import COLUMNS, SUM, TABLES, mixed, word
 from adapters.postgres.packed import Array, Packed, pack
 from adapters.postgres.rows import rows_of
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.index import Indexer, TagHash, Visibility, tag_hash
+from traceability.ledger.index import (
+    HashedIndexer,
+    HashedRows,
+    Indexer,
+    TagHash,
+    Visibility,
+    tag_hash,
+    visibility_id,
+)
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 from traceability.notary.ports import StoredRow
@@ -47,14 +56,28 @@ class IndexFault:
 
 
 class IndexExpectation:
-    """Adds up what the records at positions from `first` on give; the rows come in any portions."""
+    """Adds up what the records at positions from `first` on give; the rows come in any portions.
 
-    def __init__(self, first: int, count: int, indexer: Indexer, key: bytes, hash_of: TagHash = tag_hash) -> None:
+    Most records are left to `hashed`, which is fast; what it says nothing of, the `indexer` does.
+    """
+
+    def __init__(
+        self,
+        first: int,
+        count: int,
+        indexer: Indexer,
+        key: bytes,
+        *,
+        hash_of: TagHash = tag_hash,
+        hashed: HashedIndexer | None = None,
+    ) -> None:
         self._first = first
         self._indexer = indexer
         self._key = key
         self._hash_of = hash_of
+        self._hashed = hashed
         self._sums = {table: np.zeros(count, np.uint64) for table in TABLES}
+        self._ids: dict[Visibility, int] = {}
         self._visibilities: dict[int, tuple[int, Visibility]] = {}
         self._misfiled: list[int] = []
 
@@ -63,27 +86,58 @@ class IndexExpectation:
 
         One whose parts cannot be indexed, because they were tampered with, has no rows: what is stored is too much.
         """
+        batch, places, others = HashedBatch(), [], []
+        for row in rows:
+            found = self._found(row)
+            if found is None:
+                others.append(row)
+                continue
+            batch.add(row[1], self._seen(row, found.visibility), found)
+            places.append(row[0] - self._first)
+        self._add_up(np.array(places, np.int64), batch.tables())
+        self._add(others)
+
+    def _found(self, row: StoredRow) -> HashedRows | None:
+        try:
+            return None if self._hashed is None else self._hashed(row[9:15])
+        except Exception:  # noqa: BLE001 - such parts may be anything, and any code may stumble over them
+            return None
+
+    def _add(self, rows: Sequence[StoredRow]) -> None:
+        if not rows:
+            return
         try:
             packed = pack(rows_of([_prepared(row, self._indexer) for row in rows], self._hash_of), records=False)
-        except Exception:  # noqa: BLE001 - such parts may be anything, and any code may stumble over them
+        except Exception:  # noqa: BLE001 - as above
             half = len(rows) // 2
             for some in (rows[:half], rows[half:]) if half else ():
-                self.add(some)
+                self._add(some)
             return
-        positions = np.array([row[0] for row in rows], np.int64) - self._first
-        for table in TABLES:
-            values = _values(packed, table)
-            np.add.at(self._sums[table], positions[packed.tables[table]["ordinal"]], mixed(self._key, table, values))
+        places = np.array([row[0] for row in rows], np.int64) - self._first
+        self._add_up(places, {table: (packed.tables[table]["ordinal"], _values(packed, table)) for table in TABLES})
         for row, visibility in zip(rows, packed.visibilities.tolist(), strict=True):
-            if visibility not in self._visibilities:
-                self._visibilities[visibility] = row[0], packed.meanings[visibility]
-            if row[4] != visibility:
-                self._misfiled.append(row[0])
+            self._seen(row, packed.meanings[visibility])
+
+    def _add_up(self, places: Array, tables: Mapping[str, tuple[Array, Sequence[Array]]]) -> None:
+        for table, (ordinals, columns) in tables.items():
+            np.add.at(self._sums[table], places[ordinals], mixed(self._key, table, columns))
+
+    def _seen(self, row: StoredRow, meaning: Visibility) -> int:
+        """Note that a record has a visibility, and return its id."""
+        visibility = self._ids.get(meaning)
+        if visibility is None:
+            visibility = self._ids[meaning] = visibility_id(meaning)
+        known = self._visibilities.get(visibility)
+        if known is None or row[0] < known[0]:
+            self._visibilities[visibility] = row[0], meaning
+        if row[4] != visibility:
+            self._misfiled.append(row[0])
+        return visibility
 
     def given(self) -> ExpectedIndex:
         """Return what has come together."""
         sums = {table: array.astype(SUM).tobytes() for table, array in self._sums.items()}
-        return ExpectedIndex(self._first, sums, self._visibilities, self._misfiled)
+        return ExpectedIndex(self._first, sums, self._visibilities, sorted(self._misfiled))
 
 
 class IndexCheck:

@@ -72,7 +72,7 @@ def test_worker_processes_find_the_same(world: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr("traceability.notary.records.BLOCK", 32)
     with open_engine(world.settings) as engine:
         assert world.check_with(engine, workers=2).clean
-        world.sql(flip("how"), f"UPDATE ledger.posting SET tag = tag # 1 WHERE position = {BAD + 200}")
+        world.sql(flip("source"), f"UPDATE ledger.posting SET tag = tag # 1 WHERE position = {BAD + 200}")
         checked = world.check_with(engine, workers=2)
     assert [f.leaf for f in checked.scopes["database"].findings] == [LEAF]
     assert [f.leaf for f in checked.scopes[INDEX].findings] == [LEAF + 200]

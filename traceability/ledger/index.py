@@ -7,12 +7,12 @@ hashes and checks every hit against the names again, so a collision costs time a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -80,7 +80,46 @@ class IndexRows:
     sighting: Sighting | None = None
 
 
+class HashedMarks(NamedTuple):
+    """An event's marks, which share all but the child; `children` and `parent` are hashes, 8 bytes each."""
+
+    kind: MarkKind
+    parent: bytes
+    opens: bool
+    children: Sequence[bytes]
+
+
+class HashedEdges(NamedTuple):
+    """An event's edges: the hashes of the nodes, each once for input and output, and of what joins several events."""
+
+    via: bytes
+    nodes: Sequence[bytes]
+    inputs: Sequence[bool]
+
+
+class HashedRows(NamedTuple):
+    """One event's rows as the store keeps them, made without the names: hashes are 8 bytes, big-endian.
+
+    `hashes` are those of the tags and of the identity; `occurred_at` is the time as the head has it, without the `Z`;
+    `event` the hash of the `event:` tag, 0 if there is none; the step is in the visibility. The event retracts nothing.
+    """
+
+    hashes: set[bytes]
+    visibility: Visibility
+    occurred_at: bytes
+    event: bytes
+    disposition: str | None
+    marks: HashedMarks | None
+    edges: HashedEdges | None
+
+
 Indexer = Callable[[Parts], IndexRows]
+StoredParts = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
+"""Parts 0 to 5 as they are stored: the items of `what` are joined by line feeds."""
+
+HashedIndexer = Callable[[StoredParts], HashedRows | None]
+"""Says what an `Indexer` says, or None where it leaves that to it."""
+
 ContentDigest = Callable[[Parts], bytes]
 TagHash = Callable[[str], int]
 
@@ -91,12 +130,17 @@ def event_id_tag(event_id_hex: str) -> str:
 
 
 def tag_hash(tag: str) -> int:
-    """Return the signed 64-bit BLAKE2b hash under which the store keeps a tag."""
+    """Return the signed 64-bit BLAKE2b hash under which the store keeps a tag: `tag_digest` as a number."""
     return _remembered_hash(tag) if tag.startswith(_RECURRING) else _hash(tag)
 
 
 # Of the tags of these kinds a feed has few, in most of its events.
 _RECURRING: Final = ("class:", "org:", "party:", "place:", "prefix:")
+
+
+def tag_digest(tag: str) -> bytes:
+    """Return the BLAKE2b hash of a tag, 8 bytes."""
+    return blake2b(tag.encode(), digest_size=8).digest()
 
 
 _EMPTY: Final = blake2b(digest_size=8)  # to copy it is faster than to make another

@@ -4,6 +4,7 @@ from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.document import CapturedEvent, Document, read_document
 from traceability.gs1.epcis.event import TYPE_NAMES
 from traceability.gs1.epcis.index import index_rows, lot_numbers
+from traceability.gs1.epcis.index_hashes import hashed_rows
 from traceability.gs1.epcis.letter import place_in, read_letter
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.view import EpcisView, ErrorDeclaration, Item, view_of
@@ -17,6 +18,7 @@ __all__ = [
     "Item",
     "Problem",
     "content_digest",
+    "hashed_rows",
     "index_rows",
     "lot_numbers",
     "place_in",

@@ -31,14 +31,14 @@ from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
 
-_EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
-_TRANSFORMATION: Final = TYPE_NAMES["TransformationEvent"]
-_MARKS: Final = {
+EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
+TRANSFORMATION: Final = TYPE_NAMES["TransformationEvent"]
+MARKS: Final = {
     TYPE_NAMES["AggregationEvent"]: MarkKind.CONTAINMENT,
     TYPE_NAMES["AssociationEvent"]: MarkKind.ASSOCIATION,
 }
-_CHILD_LISTS: Final = frozenset({"childEPCs", "childQuantityList"})
-_OUTPUT_LISTS: Final = frozenset({"outputEPCList", "outputQuantityList"})
+CHILD_LISTS: Final = frozenset({"childEPCs", "childQuantityList"})
+OUTPUT_LISTS: Final = frozenset({"outputEPCList", "outputQuantityList"})
 _PARTY_TYPES: Final = frozenset({"owning_party", "possessing_party"})
 # No identifier has more than 2,048 characters, so these caches stay below 10 MB each, whatever a feed holds.
 _CACHED: Final = 4096
@@ -52,7 +52,7 @@ _LONGEST_LOT_NAME: Final = 64  # more than the expression can match
 def index_rows(parts: Parts) -> IndexRows:
     """Return the rows of any event: EPCIS events by the rules here, every other by the tags that it carries."""
     head = orjson.loads(parts.head)
-    if head["type"] not in _EPCIS_TYPES:
+    if head["type"] not in EPCIS_TYPES:
         return opaque_index(parts)
     named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
     where, why, how, more = map(_opened, (parts.where, parts.why, parts.how, parts.more))
@@ -66,14 +66,14 @@ def rows_of(cut: Cut, parts: Parts) -> IndexRows:
     event_id = cut.more.get("eventID")
     declaration = head.get("errorDeclaration")
     tags = [f"org:{captured_by}"]
-    tags += [_via(thing) for field, thing in cut.named if field == "transformationID"]
+    tags += [via_tag(thing) for field, thing in cut.named if field == "transformationID"]
     things = [thing for field, thing in cut.named if field != "transformationID"]
     tags += item_tags(things)
     # What has a class has its company prefix in the class.
     tags += [tag for thing in {t.class_uri or t.uri: t for t in things}.values() if (tag := prefix_tag(thing))]
-    _tag_places(cut.where, tags)
-    parties = _tag_business(cut.why, tags)
-    _tag_how(cut.how, head, cut.named, tags)
+    tag_places(cut.where, tags)
+    parties = tag_business(cut.why, tags)
+    tag_how(cut.how, head["type"], cut.named, tags)
     tags += query_tags(head, cut.what, cut.where, cut.how, cut.more)
     event_tag = None if event_id is None else f"event:{event_id}"
     if event_tag is not None:
@@ -117,11 +117,12 @@ def _device(uri: str) -> str:
     return f"device:{parse_identifier(uri).subject}"
 
 
-def _tag_places(where: Mapping[str, JSON], tags: list[str]) -> None:
+def tag_places(where: Mapping[str, JSON], tags: list[str]) -> None:
+    """Tag read point and business location."""
     tags += [_place(place["id"]) for place in where.values() if "id" in place]
 
 
-def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
+def tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
     """Tag transactions, parties and places; return the tags of the owning and possessing parties."""
     parties = []
     transactions = why.get("bizTransactionList", ())
@@ -141,7 +142,8 @@ def _tag_business(why: Mapping[str, JSON], tags: list[str]) -> list[str]:
     return parties
 
 
-def _tag_how(how: Mapping[str, JSON], head: Mapping[str, JSON], named: list[Named], tags: list[str]) -> None:
+def tag_how(how: Mapping[str, JSON], type_name: str, named: list[Named], tags: list[str]) -> None:
+    """Tag devices, and the lots that ILMD names for what an event of this type made."""
     for element in how.get("sensorElementList", ()):
         holders = (element.get("sensorMetadata") or {}, *element.get("sensorReport", ()))
         tags += [_device(holder["deviceID"]) for holder in holders if "deviceID" in holder]
@@ -151,7 +153,7 @@ def _tag_how(how: Mapping[str, JSON], head: Mapping[str, JSON], named: list[Name
     numbers = lot_numbers(ilmd)
     if not numbers:
         return
-    made = [i for field, i in named if field in _OUTPUT_LISTS or head["type"] != _TRANSFORMATION]
+    made = [i for field, i in named if field in OUTPUT_LISTS or type_name != TRANSFORMATION]
     gtins = dict.fromkeys(i.gtin for i in made if i.gtin is not None)
     for number in numbers:
         tags += [f"lot:{uri}" for gtin in gtins if (uri := _lot(gtin, number)) is not None]
@@ -180,14 +182,14 @@ def _lot(gtin: str, lot: str) -> str | None:
 
 
 def _marks(head: Mapping[str, JSON], named: list[Named]) -> tuple[Mark, ...]:
-    kind = _MARKS.get(head["type"])
+    kind = MARKS.get(head["type"])
     action = head.get("action")
     if kind is None or action == "OBSERVE":
         return ()
     parent = next((item_tag(identifier) for field, identifier in named if field == "parentID"), None)
     if parent is None:
         return ()
-    children = dict.fromkeys(item_tag(identifier) for field, identifier in named if field in _CHILD_LISTS)
+    children = dict.fromkeys(item_tag(identifier) for field, identifier in named if field in CHILD_LISTS)
     if not children:
         # Only a DELETE without children means all of them; an ADD of none does nothing.
         return (Mark(kind, None, parent, opens=False),) if action == "DELETE" else ()
@@ -195,16 +197,17 @@ def _marks(head: Mapping[str, JSON], named: list[Named]) -> tuple[Mark, ...]:
 
 
 def _edges(head: Mapping[str, JSON], named: list[Named]) -> tuple[Edge, ...]:
-    if head["type"] != _TRANSFORMATION:
+    if head["type"] != TRANSFORMATION:
         return ()
-    via = next((_via(identifier) for field, identifier in named if field == "transformationID"), None)
+    via = next((via_tag(identifier) for field, identifier in named if field == "transformationID"), None)
     ends = dict.fromkeys(
-        (item_tag(identifier), field not in _OUTPUT_LISTS) for field, identifier in named if field != "transformationID"
+        (item_tag(identifier), field not in OUTPUT_LISTS) for field, identifier in named if field != "transformationID"
     )
     return tuple([Edge(node, is_input, via) for node, is_input in ends])
 
 
-def _via(identifier: Identifier) -> str:
+def via_tag(identifier: Identifier) -> str:
+    """Return the tag of a transformationID."""
     return f"transformation:{identifier.subject}"
 
 
