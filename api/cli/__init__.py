@@ -21,6 +21,7 @@ from api.cli import (
     demo,
     evidence,
     feed,
+    feed_convert,
     finding,
     gs1,
     item,
@@ -50,6 +51,7 @@ app.command("serve")(serve.serve)
 app.command("item")(item.item)
 app.command("trace")(trace.trace)
 app.command("label")(label.label)
+feed.app.command("convert")(feed_convert.convert)
 app.add_typer(feed.app)
 app.add_typer(finding.app)
 app.add_typer(gs1.app)

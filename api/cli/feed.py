@@ -43,7 +43,7 @@ from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 from traceability.ledger.findings import DUPLICATE, Finding, FindingFilter
 from traceability.ledger.store import Outcome
 
-app = group("feed", "Feeds of EPCIS documents: check, import.")
+app = group("feed", "Feeds of EPCIS documents: check, import, convert.")
 
 _CHUNK: Final = 1 << 20
 _STDIN: Final = Path("-")
@@ -92,7 +92,7 @@ def check(files: Files, *, as_: As = None, json: JSON = False) -> None:
     with ExitStack() as stack:
         workers = stack.enter_context(BlockWorkers(settings.capture_workers))
         advance = stack.enter_context(progress_bar("Checking files"))
-        for name, path in _documents(files, settings, stack):
+        for name, path in documents_of(files, settings, stack):
             one = _Checked(name)
             for problems, good in _check(path, settings.organisation, workers, advance):
                 one.add(problems)
@@ -179,7 +179,7 @@ def resume(*, ledger: LedgerName = None, json: JSON = False) -> None:
 # What is read
 
 
-def _documents(files: list[Path], settings: Settings, stack: ExitStack) -> Iterator[tuple[str, Path]]:
+def documents_of(files: list[Path], settings: Settings, stack: ExitStack) -> Iterator[tuple[str, Path]]:
     """Yield the name of each document and a plain file of it; what is packed or piped goes to a temporary folder."""
     spool = Spool(Path(stack.enter_context(tempfile.TemporaryDirectory())), Limits(settings.capture_max_bytes))
     for number, file in enumerate(files_of(files)):

@@ -120,4 +120,7 @@ _REPORT: Final[Mapping[str, Check]] = {
         uri_field,
     ),
 }  # fmt: skip
+READING_FIELDS: Final = frozenset({*_METADATA, *_REPORT})
+"""Fields of a sensor's metadata and of its reports."""
+
 _ELEMENT: Final[Mapping[str, Check]] = {"sensorMetadata": _metadata, "sensorReport": _reports, "type": type_field}

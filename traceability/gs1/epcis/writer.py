@@ -34,8 +34,8 @@ def write_query_document(events: Iterable[bytes], *, created_at: int, query_name
     )  # fmt: skip
 
 
-def write_event(parts: Parts, recorded_at: int, *, called: str | None = None) -> bytes:
-    """Return an event of EPCIS as one JSON object; `recorded_at` (microseconds UTC) is its recordTime.
+def write_event(parts: Parts, recorded_at: int | None, *, called: str | None = None) -> bytes:
+    """Return an event of EPCIS as one JSON object; `recorded_at` (microseconds UTC) is its recordTime, None: as sent.
 
     It is `called` so if the parts say no eventID, which a repository populates (EPCIS 2.0 §7.4.1). Where `parts` are
     all those of an event that has one, reading the answer gives them back, but for the recordTime that was sent and the
@@ -49,14 +49,15 @@ def write_event(parts: Parts, recorded_at: int, *, called: str | None = None) ->
         opened.update(more)
         _put_back(loads(parts.personal), opened)
         rest, more = [], opened
-    more.pop("recordTime", None)
+    sent = more.pop("recordTime", None)
     members: dict[str, JSON] = {"type": _EPCIS_NAMES[head["type"]]}
     event_id = more.pop("eventID", called)
     if event_id is not None:
         members["eventID"] = event_id
     members["eventTime"] = head["occurred_at"]
     members["eventTimeZoneOffset"] = head["eventTimeZoneOffset"]
-    members["recordTime"] = utc_text(recorded_at)
+    if recorded_at is not None or sent is not None:
+        members["recordTime"] = sent if recorded_at is None else utc_text(recorded_at)
     declaration = {**head.get("errorDeclaration", {}), **more.pop("errorDeclaration", {})}
     if declaration or "errorDeclaration" in head:
         members["errorDeclaration"] = declaration

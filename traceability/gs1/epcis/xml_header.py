@@ -5,11 +5,18 @@ In JSON, `epcisHeader` holds `epcisMasterData` (EPCIS 2.0 §10.1); everything el
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import JSON, dumps
+from traceability.gs1.epcis.xml_extension import ExtensionWriter
+from traceability.gs1.epcis.xml_names import NotInXmlError, attribute, text
 from traceability.gs1.epcis.xml_tree import Element
 from traceability.gs1.epcis.xml_value import Reader, attributes_of, children, extension, gather, text_of
+
+_BUSINESS_HEADER: Final = (
+    "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeaderStandardBusinessDocumentHeader"
+)
 
 
 def header_of(element: Element) -> dict[str, JSON]:
@@ -71,3 +78,55 @@ _ELEMENT: Final[dict[str, Reader]] = {
     "children": lambda element: [text_of(child) for child in children(element, "id")],
 }
 _HEADER: Final[dict[str, Reader]] = {"EPCISMasterData": _master_data}
+
+
+def write_header(header: Mapping[str, JSON]) -> str:
+    """Return the EPCISHeader that says what `header_of` reads, nothing for an empty one; raises `NotInXmlError`."""
+    if not header:
+        return ""
+    try:
+        return _written(header)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotInXmlError("The master data of the header have not the form that EPCIS gives them") from error
+
+
+def _written(header: Mapping[str, JSON]) -> str:
+    writer = ExtensionWriter()
+    parts = [writer.extension(name, value) for name, value in header.items() if name == _BUSINESS_HEADER]
+    if "epcisMasterData" in header:
+        master_data = _written_master_data(writer, header["epcisMasterData"])
+        parts.append(f"<extension><EPCISMasterData>{master_data}</EPCISMasterData></extension>")
+    parts.append(writer.inside(header, {"epcisMasterData", _BUSINESS_HEADER}))
+    return f"<EPCISHeader{writer.namespaces.declared()}>{''.join(parts)}</EPCISHeader>"
+
+
+def _written_master_data(writer: ExtensionWriter, value: JSON) -> str:
+    inside = "".join([_written_vocabulary(writer, one) for one in value.get("vocabularyList", ())])
+    return f"<VocabularyList>{inside}</VocabularyList>{writer.inside(value, {'vocabularyList'})}"
+
+
+def _written_vocabulary(writer: ExtensionWriter, value: JSON) -> str:
+    elements = "".join([_written_element(writer, one) for one in value.get("vocabularyElementList", ())])
+    inside = f"<VocabularyElementList>{elements}</VocabularyElementList>" if elements else ""
+    inside += writer.inside(value, {"type", "vocabularyElementList"})
+    return f'<Vocabulary type="{attribute(value["type"])}">{inside}</Vocabulary>'
+
+
+def _written_element(writer: ExtensionWriter, value: JSON) -> str:
+    inside = "".join([_written_attribute(writer, one) for one in value.get("attributes", ())])
+    if children_ := value.get("children"):
+        inside += f"<children>{''.join([f'<id>{text(one)}</id>' for one in children_])}</children>"
+    inside += writer.inside(value, {"id", "attributes", "children"})
+    return f'<VocabularyElement id="{attribute(value["id"])}">{inside}</VocabularyElement>'
+
+
+def _written_attribute(writer: ExtensionWriter, value: JSON) -> str:
+    written = ""
+    contents = value["attribute"] if isinstance(value["attribute"], list) else [value["attribute"]]
+    for content in contents:
+        if isinstance(content, dict):
+            inside = writer.inside(content, set())
+        else:
+            inside = text(content if type(content) is str else dumps(content).decode())
+        written += f'<attribute id="{attribute(value["id"])}">{inside}</attribute>'
+    return written

@@ -17,7 +17,8 @@ from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block, EventList, Out
 from traceability.gs1.epcis.markup import SPACE, Markup, Tag, XmlTextError, too_long
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.xml_header import header_of
-from traceability.gs1.epcis.xml_tree import DEFAULT, local_name, parse
+from traceability.gs1.epcis.xml_tree import DEFAULT, Element, local_name, name_of, parse
+from traceability.gs1.epcis.xml_value import extension
 
 _EVENT_LIST: Final = b"EventList"
 _WRAPPER: Final = b"extension"
@@ -178,13 +179,22 @@ def _read_around(around: bytes, outline: Outline) -> None:
     else:
         members["type"] = kind
         document = next((e for e in root.iter() if local_name(e) == kind), root)
-        members["epcisBody"] = (
-            {"eventList": True} if kind == _DOCUMENT else {"queryResults": {"resultsBody": {"eventList": True}}}
-        )
+        members["epcisBody"] = {"eventList": True} if kind == _DOCUMENT else {"queryResults": _results(document)}
     for name in ("schemaVersion", "creationDate"):
         if (text := document.get(name)) is not None:
             members[name] = text.strip()
-    header = next((e for e in document if local_name(e) == "EPCISHeader"), None)
-    if header is not None:
-        members["epcisHeader"] = header_of(header)
+    for element in document:
+        name = name_of(element.tag)
+        if name == "EPCISHeader":
+            members["epcisHeader"] = header_of(element)
+        elif ":" in name:
+            members[name] = extension(element)
     outline.members = members
+
+
+def _results(document: Element) -> dict[str, JSON]:
+    """Return the queryResults of a query document."""
+    found: dict[str, JSON] = {"resultsBody": {"eventList": True}}
+    for element in document.iter("queryName", "subscriptionID"):
+        found[element.tag] = (element.text or "").strip()
+    return found
