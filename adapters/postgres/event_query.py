@@ -63,7 +63,7 @@ MAX_READING_WALK: Final = 1_280
 WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 """Positions that one request walks, batch after batch, in the order of record time."""
 
-MAX_CHECKED: Final = 512
+MAX_CHECKED: Final = 320
 """Records that one request reads."""
 
 MAX_ROUNDS: Final = 64

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal, Protocol, TypeAlias
 
 from traceability.gs1.epcis.query_tags import DECLARED, corrective_tag, persistent_tag, quantity_tag, reason_tag
@@ -36,6 +37,7 @@ COMPARISONS: Final[Mapping[Comparison, Callable[[Number, Number], bool]]] = {
     "LE": operator.le,
 }
 _OUR_ID: Final = "urn:uuid:"
+_CACHED: Final = 64
 
 
 class Condition(Protocol):
@@ -329,8 +331,14 @@ def compares(
         return any(compare(amount, one) for one in asked)
     if uom is None:
         return False
-    given, wanted = unit(uom), unit(asked_uom)
-    if given.kind != wanted.kind:
+    given = unit(uom)
+    if given.kind != unit(asked_uom).kind:
         return False
     found = given.reference(amount, difference=difference)
-    return any(compare(found, wanted.reference(one, difference=difference)) for one in asked)
+    return any(compare(found, one) for one in _in_reference(asked, asked_uom, difference))
+
+
+@lru_cache(maxsize=_CACHED)
+def _in_reference(amounts: frozenset[Fraction], uom: str, difference: bool) -> tuple[Fraction, ...]:  # noqa: FBT001
+    # Of one question for every event that is looked at.
+    return tuple([unit(uom).reference(amount, difference=difference) for amount in amounts])

@@ -168,7 +168,7 @@ def visible_parts(parts: Parts, extent: frozenset[str], query: EventQuery) -> Pa
 
 def seen(parts: Parts, event_id: UUID, query: EventQuery) -> EpcisView:
     """Return as much of an event, of its visible parts, as decides whether it meets the query."""
-    return view_of(deciding_parts(parts, query), called=called(event_id))
+    return view_of(deciding_parts(parts, query), called=called(event_id), whole_as_int=True)
 
 
 def called(event_id: UUID) -> str:

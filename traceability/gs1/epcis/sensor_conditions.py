@@ -61,8 +61,10 @@ class Senses:
 
     @property
     def texts(self) -> frozenset[str]:
-        """Return the values where they stand in an event as they are asked for."""
-        return self.values if self.attribute in ("stringValue", "uriValue") else NOTHING
+        """Return the values where they stand in an event as they are asked for, else the attribute's name."""
+        if self.attribute in ("stringValue", "uriValue"):
+            return self.values
+        return frozenset({self.attribute}) if self.attribute in ("booleanValue", "hexBinaryValue") else NOTHING
 
     def holds(self, view: EpcisView) -> bool:
         """Tell whether the attribute has one of the values somewhere."""

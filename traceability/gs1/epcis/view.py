@@ -20,7 +20,7 @@ import msgspec
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.event import TYPE_NAMES
 from traceability.gs1.epcis.query_tags import DECLARATION_FIELDS, EVENT_FIELDS, PLACE_FIELDS
-from traceability.gs1.epcis.strict_json import JSON, loads
+from traceability.gs1.epcis.strict_json import JSON, loads, plain_loads
 from traceability.ledger.event import EPOCH
 from traceability.ledger.parts import Parts
 
@@ -197,15 +197,17 @@ class EpcisView:
             yield self.biz_location, self.biz_location_fields
 
 
-def view_of(parts: Parts, *, called: str | None = None) -> EpcisView:
+def view_of(parts: Parts, *, called: str | None = None, whole_as_int: bool = False) -> EpcisView:
     """Read an event of EPCIS, which is `called` so if it says no eventID.
 
-    Raises `InvalidInputError` (`epcis.event_type`) for an event of another kind.
+    Whole numbers as `int` are read in a fraction of the time, and of them only -0 is not what was written. Raises
+    `InvalidInputError` (`epcis.event_type`) for an event of another kind.
     """
     head = read_head(parts.head)
     if head.type not in EPCIS_TYPES:
         raise InvalidInputError(f"{head.type} is not an event of EPCIS", code="epcis.event_type")
-    where, why, how, more = _opened(parts.where), _opened(parts.why), _opened(parts.how), _opened(parts.more)
+    opened = _opened_plainly if whole_as_int else _opened
+    where, why, how, more = opened(parts.where), opened(parts.why), opened(parts.how), opened(parts.more)
     return EpcisView(
         type=head.type,
         captured_by=head.captured_by,
@@ -239,6 +241,11 @@ def _opened(part: bytes) -> dict[str, JSON]:
         return {}
     # Numbers have to stay as they were written, and most parts hold none; a string that looks like one costs time only.
     members: dict[str, JSON] = loads(part) if _NUMBER(part) is not None else msgspec.json.decode(part)
+    return members
+
+
+def _opened_plainly(part: bytes) -> dict[str, JSON]:
+    members: dict[str, JSON] = plain_loads(part) if part else {}
     return members
 
 
