@@ -63,7 +63,7 @@ MAX_READING_WALK: Final = 1_280
 WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 """Positions that one request walks, batch after batch, in the order of record time."""
 
-MAX_CHECKED: Final = 320
+MAX_CHECKED: Final = 256
 """Records that one request reads."""
 
 MAX_ROUNDS: Final = 64
@@ -255,8 +255,8 @@ class _Search:
     def _walk_sizes(self, want: int) -> Iterator[int]:
         # Without a condition that more than a visibility decides, the first batch is the page.
         first = WALK[0] if any(not _is_step(condition) for condition in self._query.conditions) else want + 1
-        rest = max(first, WALK[1])
-        most = MAX_WALK if self._sql.reads is None else MAX_READING_WALK
+        reads = self._sql.reads is not None
+        rest, most = max(first, WALK[1] // 2 if reads else WALK[1]), MAX_READING_WALK if reads else MAX_WALK
         return chain((first,), repeat(rest, max(1, (most - first) // rest)))
 
     def _walks(self, want: int, key: Key) -> Iterator[_Batch]:
