@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from traceability.gs1.epcis.field_order import sorted_page
 from traceability.gs1.epcis.query import (
     EventQuery,
     FoundEvent,
@@ -47,6 +48,8 @@ class MemoryEventQueries:
                 found.append((view.occurred_at, FoundEvent(record.position, event_id, recorded_at, parts)))
         if after is None and query.most is not None and len(found) > query.most:
             raise QueryTooLargeError
+        if query.sorted_by is not None:
+            return sorted_page([event for _, event in found], query, head=head, size=size, after=after)
         by_time = query.order is Order.EVENT_TIME
         found.sort(key=lambda one: (one[0] if by_time else 0, one[1].position), reverse=query.descending)
         found = found[: query.limit]

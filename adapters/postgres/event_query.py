@@ -26,6 +26,7 @@ from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.visibility import PostgresVisibility
 from traceability.gs1.epcis.conditions import Condition, OneOf
+from traceability.gs1.epcis.field_order import MOST_SORTED, sorted_page
 from traceability.gs1.epcis.query import (
     EventQuery,
     FoundEvent,
@@ -67,10 +68,13 @@ MAX_CHECKED: Final = 256
 """Records that one request reads."""
 
 MAX_ROUNDS: Final = 64
-"""Times that a search goes on to count for `maxEventCount`."""
+"""Times that a search goes on to count for `maxEventCount`, or to find all that has to be sorted."""
 
 MAX_BYTES: Final = 8_388_608
 """Bytes of records after which a page is short."""
+
+MAX_SORTED_BYTES: Final = 33_554_432
+"""Bytes of an answer that is sorted in memory."""
 
 _CHUNK: Final = 64
 _LEAST_CHUNK: Final = 16
@@ -128,6 +132,8 @@ class PostgresEventQueries:
         start = _before_all(query) if after is None else (after.occurred_at, after.position)
         with self._ledger.pool.connection() as connection:
             search = _Search(connection, self._ledger, query, extents, head)
+            if query.sorted_by is not None:
+                return sorted_page(search.all_to_sort(), query, head=head, size=size, after=after)
             found, end = search.gather(want, start)
             if after is None and query.most is not None:
                 search.hold_to(query.most, len(found), end)
@@ -198,18 +204,29 @@ class _Search:
         return found, end
 
     def hold_to(self, most: int, found: int, end: Key | None) -> None:
-        """Count what follows `found` events behind `end`; raise an error when there are more than `most`."""
+        """Count what follows `found` events; raise an error when there are more than `most`."""
+        if found + sum(map(len, self._further(end, most + 1 - found))) > most:
+            raise QueryTooLargeError
+
+    def all_to_sort(self) -> list[FoundEvent]:
+        """Return the whole answer, or one event more than can be sorted."""
+        found: list[FoundEvent] = []
+        for events in self._further(_before_all(self._query), MOST_SORTED + 1):
+            found += events
+            if sum(len(part) for one in found for part in (*one.parts.what, *one.parts.flat())) > MAX_SORTED_BYTES:
+                raise _too_complex()
+        return found
+
+    def _further(self, end: Key | None, want: int) -> Iterator[list[FoundEvent]]:
+        """Yield what follows, until there are `want`."""
         for _ in range(MAX_ROUNDS):
-            if found > most:
-                raise QueryTooLargeError
-            if end is None:
+            if end is None or want <= 0:
                 return
-            events, end = self.gather(min(most + 1 - found, _BATCH), end)
-            found += len(events)
-        raise QueryTooComplexError(
-            "Too many events would have to be read to know whether the answer keeps to maxEventCount.",
-            hint="Add a condition, such as GE_eventTime, or page through the answer without maxEventCount.",
-        )
+            events, end = self.gather(min(want, _BATCH), end)
+            want -= len(events)
+            yield events
+        if end is not None and want > 0:
+            raise _too_complex()
 
     # Candidates
 
@@ -316,6 +333,13 @@ class _Search:
         row = self._connection.execute(LAST_BEFORE, {"ledger": self._ledger_id, "head": head, "time": time}).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def _too_complex() -> QueryTooComplexError:
+    return QueryTooComplexError(
+        "Too many events would have to be read to count or to sort the answer.",
+        hint="Add a condition, such as GE_eventTime, or leave out maxEventCount or orderBy and page through it.",
+    )
 
 
 def _parts(head: bytes, what: bytes, *rest: bytes) -> Parts:

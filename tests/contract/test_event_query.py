@@ -182,8 +182,29 @@ def test_a_maximum_is_for_all_pages_and_no_cut(books: Books, monkeypatch: pytest
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+def test_an_answer_is_sorted_by_a_field_of_the_event(
+    books: Books, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    name = "https://maker.example/rank"
+    values: list[Any] = ["b", 10, "9.5", "a", None, "2026-03-01", [3, 99], "B", {"@value": "2026-02-01T00:00:00Z"}]
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], eventID=f"urn:x:{n}", **{name: value}))
+                   for n, value in enumerate(values)))  # fmt: skip
+    order = [6, 2, 1, 8, 5, 7, 3, 0]
+    query = read_query([("orderBy", name), ("orderDirection", direction)])
+    limited = read_query([("orderBy", name), ("orderDirection", direction), ("eventCountLimit", "4")])
+    for queries in (books.postgres, books.memory):
+        found = [one.position - 1 for one in everything(queries, query, OWNER, 2)]
+        assert found == [*(order if direction == "ASC" else order[::-1]), 4]
+        assert [one.position - 1 for one in everything(queries, limited, OWNER, 3)] == found[:4]
+        monkeypatch.setattr("traceability.gs1.epcis.field_order.MOST_SORTED", 8)
+        with pytest.raises(QueryTooComplexError):
+            queries.page(query, reader=OWNER, size=2)
+        monkeypatch.undo()
+
+
 def test_a_count_that_would_take_too_long_is_given_up(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    books.record(*(some.captured(typed("ObjectEvent", epcList=[epc])) for epc in some.EPCS))
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[f"urn:x:{number}"])) for number in range(60)))
     monkeypatch.setattr(event_query, "MAX_ROUNDS", 1)
     monkeypatch.setattr(event_query, "MAX_CHECKED", 1)
     with pytest.raises(QueryTooComplexError):

@@ -48,7 +48,7 @@ def test_what_a_question_may_look_at_is_a_tag_and_no_value_of_it() -> None:
             persistentDisposition={"set": ["recalled"], "unset": ["available", "conformant"]},
             errorDeclaration={**DECLARED, "correctiveEventIDs": ["urn:x:1"], f"{ns}clerk": "A"},
             readPoint={"id": PLACE, f"{ns}gate": {f"{ns}inside": 1}},
-            ilmd={f"{ns}colour": "red"},
+            ilmd={f"{ns}colour": ["red", 4.10, "2026-03-01", None, {f"{ns}inside": 1}]},
             sensorElementList=[
                 {
                     f"{ns}element": 1,
@@ -62,7 +62,7 @@ def test_what_a_question_may_look_at_is_a_tag_and_no_value_of_it() -> None:
             **{f"{ns}note": {f"{ns}inside": "B"}},
         )
     )
-    asked = ("persistent", "error", "corrective", "quantity", "field", "sensor", "reading")
+    asked = ("persistent", "error", "corrective", "quantity", "field", "sensor", "reading", "ilmd")
     assert {tag for tag in found.tags if tag.partition(":")[0] in asked} == {
         "persistent:set/recalled", "persistent:unset/available", "persistent:unset/conformant",
         "error:declaration", "error:did_not_occur", "corrective:urn:x:1", "quantity:mass", "quantity:XYZ",
@@ -70,7 +70,8 @@ def test_what_a_question_may_look_at_is_a_tag_and_no_value_of_it() -> None:
         "field:https://ns.example/element", "field:https://ns.example/metadata", "field:https://ns.example/report",
         "field:https://ns.example/note", "sensor:element", "sensor:type/Temperature",
         "sensor:dataProcessingMethod/https://x.example/mean", "sensor:microorganism/https://x.example/m",
-        "reading:temperature",
+        "reading:temperature", "ilmd:https://ns.example/colour=text red", "ilmd:https://ns.example/colour=number 41/10",
+        "ilmd:https://ns.example/colour=time 1772323200000000",
     }  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_times_are_read_with_their_offset() -> None:
         ("EQ_persistentDisposition_set", "shipping", "query.value"),
         ("EQ_correctiveEventID", "1", "query.value"),
         ("maxEventCount", "0", "query.value"),
-        ("orderBy", "https://ns.example/x#field", "query.unsupported"),
+        ("orderBy", "ex:field", "query.unknown_prefix"),
         ("GE_eventTime", "2026-03-01", "query.value"),
         ("GE_eventTime", "2026-03-01T00:00:00", "query.value"),
         ("LT_eventTime", "2026-03-01T09:15:00 01:00", "query.value"),

@@ -7,24 +7,17 @@ date, a text with the characters.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final, Literal
 
 from traceability.gs1.epcis.conditions import COMPARISONS, NOTHING, Comparison, PartName
-from traceability.gs1.epcis.query_tags import ELEMENT_FIELDS, METADATA_FIELDS, REPORT_FIELDS, field_tag
-from traceability.gs1.epcis.strict_json import JSON, MAX_EXPONENT, MAX_NUMBER_LENGTH
-from traceability.gs1.epcis.times import utc
+from traceability.gs1.epcis.field_values import number_of, scalars, text_of, time_of
+from traceability.gs1.epcis.query_tags import ELEMENT_FIELDS, METADATA_FIELDS, REPORT_FIELDS, field_tag, ilmd_tag
+from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.view import EpcisView
-from traceability.ledger.event import microseconds
-
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE]([+-]?\d{1,3}))?", re.ASCII).fullmatch
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
-_TYPED: Final = "@value"
 
 
 class Area(StrEnum):
@@ -44,17 +37,19 @@ class Area(StrEnum):
 class Asked:
     """A value to compare with, as each of the things that it may be read as; times in microseconds UTC."""
 
+    given: str
     text: str | None = None
     number: Fraction | None = None
     time: int | None = None
 
     @classmethod
-    def of(cls, text: str, *, numeric: bool, textual: bool) -> Asked:
+    def of(cls, given: str, *, numeric: bool, textual: bool) -> Asked:
         """Read a value that may be a number, or a text, or either."""
         return cls(
-            text if textual else None,
-            number_of(text) if numeric else None,
-            time_of(text) if textual else None,
+            given,
+            given if textual else None,
+            number_of(given) if numeric else None,
+            time_of(given) if textual else None,
         )
 
     @property
@@ -83,8 +78,12 @@ class HasField:
 
     @property
     def tags(self) -> frozenset[str]:
-        """Return the tags of the field; a member inside an extension has none."""
-        return NOTHING if self.inner else frozenset(map(field_tag, self.names))
+        """Return the tags of the field, in master data those of its values; inside an extension there are none."""
+        if self.inner:
+            return NOTHING
+        if self.area is Area.ILMD and self.comparison == "EQ":
+            return frozenset(ilmd_tag(name, value.given) for name in self.names for value in self.values)
+        return frozenset(map(field_tag, self.names))
 
     @property
     def texts(self) -> frozenset[str]:
@@ -98,7 +97,7 @@ class HasField:
         found = (value for holder, standard in _holders(view, self.area) for value in self._values(holder, standard))
         if self.comparison == "EXISTS":
             return next((True for _ in found), False)
-        return any(self._compares(scalar) for value in found for scalar in _scalars(value))
+        return any(self._compares(scalar) for value in found for scalar in scalars(value))
 
     def _values(self, holder: Mapping[str, JSON], standard: frozenset[str]) -> Iterator[JSON]:
         if not self.inner:
@@ -126,54 +125,12 @@ class HasField:
         return False
 
 
-def number_of(value: JSON) -> Fraction | None:
-    """Return the value of a JSON number, or of a text that could be one, within the limits that events have."""
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return None
-    text = str(value)
-    match = _NUMBER(text) if len(text) <= MAX_NUMBER_LENGTH else None
-    return None if match is None or abs(int(match[1] or 0)) > MAX_EXPONENT else Fraction(text)
-
-
-def time_of(value: JSON) -> int | None:
-    """Return a time with an offset, or a date, which begins at midnight UTC, in microseconds UTC."""
-    if not isinstance(value, str):
-        return None
-    text = utc(value)
-    if text is None and _DATE(value) is not None:
-        try:
-            text = f"{date.fromisoformat(value)}T00:00:00.000000Z"
-        except ValueError:  # the 30th of February
-            return None
-    return None if text is None else microseconds(text)
-
-
 def _equals(scalar: JSON, value: Asked) -> bool:
-    if value.text is not None and value.text == _text(scalar):
+    if value.text is not None and value.text == text_of(scalar):
         return True
     if value.number is not None and value.number == number_of(scalar):
         return True
     return value.time is not None and value.time == time_of(scalar)
-
-
-def _text(scalar: JSON) -> str | None:
-    if isinstance(scalar, bool):
-        return "true" if scalar else "false"
-    return None if scalar is None else str(scalar)
-
-
-def _scalars(value: JSON) -> Iterator[JSON]:
-    """Yield what a field says: a value, each of several, or what is inside a typed value of JSON-LD."""
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, list):
-            pending += one
-        elif isinstance(one, dict):
-            if _TYPED in one:
-                pending.append(one[_TYPED])
-        else:
-            yield one
 
 
 def _holders(view: EpcisView, area: Area) -> Iterator[tuple[Mapping[str, JSON], frozenset[str]]]:

@@ -14,7 +14,7 @@ from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
 from traceability.gs1.epcis.query_tags import query_tags
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import JSON, plain_loads
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.what import Named
 from traceability.gs1.identifiers import (
@@ -55,7 +55,9 @@ def index_rows(parts: Parts) -> IndexRows:
     if head["type"] not in EPCIS_TYPES:
         return opaque_index(parts)
     named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
-    where, why, how, more = map(_opened, (parts.where, parts.why, parts.how, parts.more))
+    where, why, more = map(_opened, (parts.where, parts.why, parts.more))
+    # Numbers of the master data become tags, by their digits.
+    how = plain_loads(parts.how) if parts.how else {}
     return rows_of(Cut(head, parts.what, named, where, why, how, more), parts)
 
 

@@ -72,6 +72,7 @@ class EventQuery:
     """A question for events.
 
     `limit` is `eventCountLimit`: so many events, over all pages; `maximum` is `maxEventCount`: no answer beyond it.
+    `sorted_by` has the names of an extension field by which the answer is sorted instead of by `order`.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -81,6 +82,7 @@ class EventQuery:
     descending: bool = True
     limit: int | None = None
     maximum: int | None = None
+    sorted_by: frozenset[str] | None = None
 
     @property
     def most(self) -> int | None:

@@ -141,14 +141,16 @@ def _query(given: Mapping[str, Given]) -> EventQuery:
         raise QueryParameterError("eventCountLimit needs orderBy.", hint="The first of what, by which order?")
     if "eventCountLimit" in rest and "maxEventCount" in rest:
         raise QueryParameterError("eventCountLimit and maxEventCount exclude each other.")
+    order = rest.get("orderBy", Order.EVENT_TIME)
     return EventQuery(
         conditions=tuple(condition for condition in conditions if condition is not None),
         event_time=Span(rest.get("GE_eventTime"), rest.get("LT_eventTime")),
         record_time=Span(rest.get("GE_recordTime"), rest.get("LT_recordTime")),
-        order=rest.get("orderBy", Order.EVENT_TIME),
+        order=order if isinstance(order, Order) else Order.EVENT_TIME,
         descending=rest.get("orderDirection", "DESC") == "DESC",
         limit=rest.get("eventCountLimit"),
         maximum=rest.get("maxEventCount"),
+        sorted_by=None if isinstance(order, Order) else order,
     )
 
 
@@ -163,13 +165,11 @@ def _moment_of(_: str, given: Given) -> int:
     return given.time()
 
 
-def _order(_: str, given: Given) -> Order:
-    if ":" in given.only():
-        raise QueryParameterError(
-            "Events are not sorted by an extension field here.",
-            code="query.unsupported",
-            hint="orderBy is eventTime or recordTime; sort by the field what comes back.",
-        )
+def _order(_: str, given: Given) -> Order | frozenset[str]:
+    """Return the order, or the names of the field that the answer is sorted by."""
+    text = given.only()
+    if ":" in text:
+        return field_names(text, given.names, inner=False)
     (order,) = given.one_of(tuple(Order))
     return Order(order)
 

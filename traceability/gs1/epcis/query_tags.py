@@ -1,7 +1,8 @@
 """Tags that serve questions alone: an event's sensors, units, dispositions that stay, declarations and extensions.
 
 They tell which events have something to look at: of a field its name and not its value, of a reading what it measures
-and not how much. So they stay few, and no value that might be about a person becomes a tag.
+and not how much. So they stay few, and no value that might be about a person becomes a tag. Master data of a lot is
+about goods, and is asked for by its values, such as a lot's number: there the tag has the value too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
+from traceability.gs1.epcis.field_values import one_form, scalars, text_of
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.units import unit
 
@@ -35,12 +37,18 @@ SENSOR_TERMS: Final = ("type", "dataProcessingMethod", "bizRules", "microorganis
 """The attributes of metadata and reports whose values are words or references, which a tag names."""
 
 _CACHED: Final = 4096
+_VALUE_LENGTH: Final = 256
 
 
 @lru_cache(maxsize=_CACHED)
 def field_tag(name: str) -> str:
     """Return the tag of events that have an extension of this name: of the event, its ilmd, a place or a sensor."""
     return f"field:{name}"
+
+
+def ilmd_tag(name: str, value: str) -> str:
+    """Return the tag of events whose master data has this value, up to the form of a number or a time."""
+    return f"ilmd:{name}={one_form(value)[:_VALUE_LENGTH]}"
 
 
 @lru_cache(maxsize=_CACHED)
@@ -99,12 +107,18 @@ def query_tags(
     if how:
         yield from _of_sensors(how.get("sensorElementList", ()))
         if how.get("ilmd"):
-            yield from map(field_tag, how["ilmd"])
+            yield from _of_master_data(how["ilmd"])
     yield from _field_tags(more, EVENT_FIELDS)
     declaration = more.get("errorDeclaration")
     if declaration:
         yield from map(corrective_tag, declaration.get("correctiveEventIDs", ()))
         yield from _field_tags(declaration, DECLARATION_FIELDS)
+
+
+def _of_master_data(ilmd: Mapping[str, JSON]) -> Iterator[str]:
+    for name, value in ilmd.items():
+        yield field_tag(name)
+        yield from [ilmd_tag(name, text) for one in scalars(value) if (text := text_of(one)) is not None]
 
 
 _UOM: Final = b'"uom":"'
