@@ -136,7 +136,8 @@ def test_a_field_has_one_name_however_it_is_written() -> None:
     kept = view_of(parts(event(**{"far:grade": "A"}), context="https://far.example/context"))
     assert matches(kept, 0, read_query([("EQ_far:grade", "A")], declared_names("far=far:")))
     lot = view_of(parts(event(action="ADD", ilmd={"cbvmda:lotNumber": "A7"})))
-    assert matches(lot, 0, read_query([("EQ_ILMD_cbvmda:lotNumber", "A7")]))
+    for name in ("cbvmda:lotNumber", "urn:epcglobal:cbv:mda:lotNumber", "urn:epcglobal:cbv:mda#lotNumber"):
+        assert matches(lot, 0, read_query([(f"EQ_ILMD_{name}", "A7")]))
 
 
 def test_a_quantity_is_counted_in_every_unit_of_mass() -> None:

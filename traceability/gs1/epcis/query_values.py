@@ -195,8 +195,9 @@ def field_names(text: str, names: Names, *, inner: bool) -> frozenset[str]:
             hint="Write the full IRI, or declare the prefix: GS1-Extensions: example=https://ns.example/ in a header, "
             "or a @context in JSON.",
         )
-    namespace, _, local = iri.rpartition(_POUND)
-    return frozenset({iri, namespace + local})
+    namespace, pound, local = iri.rpartition(_POUND)
+    # JSON-LD puts nothing between the two; the namespace of CBV's master data has no colon in XML, and one in JSON-LD.
+    return frozenset({iri, namespace + local, f"{namespace}:{local}"}) if pound else frozenset({iri})
 
 
 def declared_names(text: str | None) -> Names:
