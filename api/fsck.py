@@ -63,6 +63,13 @@ class Checked:
         return all(report.clean for report in (*self.scopes.values(), *self.outside.values()))
 
 
+def nothing_confirmed() -> NotFoundError:
+    """Return the error of a check that shall build on an earlier one, when none was good."""
+    return NotFoundError(
+        "No check of everything was good yet", code="log.nothing_confirmed", hint="Run: traceability log fsck"
+    )
+
+
 class LogCheck:
     """One run over a log. `show` is told what is being done, and gives whom to tell how far it is.
 
@@ -87,14 +94,32 @@ class LogCheck:
         self._workers = workers
         self._window = window
         self._first = log.database.identity.first_position
+        self._from_start = asked.since is None
         self._kept = KeptChecks(engine.settings.data / "fsck" / f"{log.name}.json", log.key)
 
-    def run(self) -> Checked:
-        """Make the check.
+    @property
+    def builds_on_another(self) -> bool:
+        """Whether an earlier check was good of all that is asked for."""
+        return self._kept.confirmed(self._asked.scopes) is not None
 
-        Raises `NotFoundError` (`log.nothing_confirmed`) when it shall begin at a position and no check of everything
-        was good before, `VerificationError` when that one had not come so far, `DamagedLogError` when the files cannot
-        prove that position.
+    def run(self) -> Checked:
+        """Make the check to its end.
+
+        Raises as `check` does, and `NotFoundError` (`log.nothing_confirmed`) when it shall build on a check of
+        everything and none was good before.
+        """
+        if self._asked.since is not None and not self.builds_on_another:
+            raise nothing_confirmed()
+        checked = self.check()
+        self.finish()
+        return checked
+
+    def check(self) -> Checked:
+        """Make the check, and keep how far it came: if it is made again before `finish`, it goes on from there.
+
+        One that shall build on an earlier check begins with the first entry when none was good. Raises
+        `VerificationError` when the earlier one had not come so far, `DamagedLogError` when the files cannot prove that
+        position.
         """
         trusted, resumed = self._start()
         checked = Checked(self._first + trusted.size, resumed)
@@ -105,28 +130,27 @@ class LogCheck:
             # Quick to check: after an interruption all of them are looked at again.
             checked.scopes[FILES] = self._check_files(NOTHING if resumed else trusted)
         self._check_outside(checked)
-        if self._asked.since is None and self._asked.scopes - {FILES}:
-            self._kept.finish()
         checked.problem = self._kept.problem
         return checked
+
+    def finish(self) -> None:
+        """Forget how far the check came: the next one begins at the beginning."""
+        if self._from_start and self._asked.scopes - {FILES}:
+            self._kept.finish()
 
     def _start(self) -> tuple[Trusted, bool]:
         """Return what need not be checked again, and whether that is what an interrupted run saw."""
         asked = self._asked
-        if asked.since is None:
+        confirmed = None if asked.since is None else self._kept.confirmed(asked.scopes)
+        self._from_start = confirmed is None
+        if confirmed is None:
             of_records = asked.scopes - {FILES}
             unfinished = self._kept.unfinished(of_records) if of_records and not asked.restart else None
             return (unfinished.trusted, True) if unfinished is not None else (NOTHING, False)
-        confirmed = self._kept.confirmed(asked.scopes)
-        if confirmed is None:
-            raise NotFoundError(
-                "No check of everything was good yet",
-                code="log.nothing_confirmed",
-                hint="Run: traceability log fsck",
-            )
-        if isinstance(asked.since, str):
+        if not isinstance(asked.since, int):
             return confirmed.trusted, False
-        return confirmed.cut(max(asked.since - self._first, 0), self._log.tiles), False
+        size, final = max(asked.since - self._first, 0), self._log.database.identity.final_size
+        return confirmed.cut(size if final is None else min(size, final), self._log.tiles), False
 
     def _check_records(self, trusted: Trusted, checked: Checked) -> None:
         """Check the records and, if it is asked for, the index with them: what is read once is enough for both."""
@@ -161,6 +185,7 @@ class LogCheck:
         if index is not None and check.end <= trusted.size:
             self._note_faults(index.compare(), index_report)
         report = check.finished()
+        self._keep(check, index_report)
         if report.confirmed is not None and report.clean:
             now = engine.clock.now_us()
             self._kept.confirm(RECORDS, report.confirmed, now)
@@ -193,7 +218,7 @@ class LogCheck:
         """Keep how far a run of everything came, unless something was found: then the next one finds it again."""
         confirmed = check.report.confirmed
         good = check.report.clean and index_report.clean
-        if good and confirmed is not None and self._asked.since is None:
+        if good and confirmed is not None and self._from_start:
             self._kept.note_progress(self._asked.scopes - {FILES}, confirmed, self._engine.clock.now_us())
 
     def _note_misfiled(self, positions: Sequence[int], report: Report) -> None:

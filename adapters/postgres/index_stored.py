@@ -92,24 +92,26 @@ def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -
     """Yield positions and mixed rows of a window, and of what lies outside of the ledger's positions.
 
     The rows come as arrays, one for each column: a row by itself costs more to take than to read and to send. How long
-    an array may become is bounded by the pages that it is of, or by the positions.
+    an array may become is bounded by the pages that it is of, else by its few positions.
     """
     where = "position < %(end)s" if window.first == 1 else "position >= %(first)s AND position < %(end)s"
     if window.last:
         where = f"({where} OR position > (SELECT position FROM ledger.head WHERE ledger_id = %(ledger)s))"
     numbers = {"ledger": ledger_id, "first": window.first, "end": window.end}
     table, few = window.table, window.end - window.first <= _FEW
+    # Of tables on other machines (Citus) the pages are not known.
+    bounded = not few and _pages_of(connection, table) > 0
     names = ["position", *(name for name in COLUMNS[table] if name != "words")]
-    groups = ["position >> 6"] if few else []
+    groups = [] if bounded else ["position >> 6"]
     words = ["biz_step", "disposition"] if table == "sighting" else []
     query = f"SELECT {', '.join([*words, *(f'array_agg({name})' for name in names)])} FROM ledger.{table}"
     grouping = f" GROUP BY {', '.join([*groups, *words])}" if groups or words else ""
     with connection.cursor(binary=True) as cursor:
         for name in _TYPES:
             cursor.adapters.register_loader(cursor.adapters.types[name].array_oid, ArrayLoader)
-        for pages in _pages(connection, window, _MANY_PAGES if few else _PAGES):
-            cursor.execute(f"{query} WHERE ledger_id = %(ledger)s AND {where}{pages}{grouping}".encode(), numbers)
-            for row in cursor:
+        for pages in _pages(connection, window, _PAGES if bounded else _MANY_PAGES):
+            statement = f"{query} WHERE ledger_id = %(ledger)s AND {where}{pages}{grouping}"
+            for row in cursor.stream(statement.encode(), numbers):
                 columns = dict(zip([*words, *names], row, strict=True))
                 if (positions := columns["position"]) is None:
                     continue  # no rows, and no groups
@@ -143,9 +145,9 @@ def _page_count(pool: Pool, table: str) -> int:
 def _pages_of(connection: psycopg.Connection, table: str) -> int:
     """Return the pages of a table, of its largest partition if it has some."""
     row = connection.execute(
-        "SELECT coalesce(max(pg_relation_size(relid)), 0) / current_setting('block_size')::bigint"
-        " FROM pg_partition_tree(%s::regclass)",
-        [f"ledger.{table}"],
+        "SELECT greatest(pg_relation_size(%(table)s::regclass), max(pg_relation_size(relid)))"
+        " / current_setting('block_size')::bigint FROM pg_partition_tree(%(table)s::regclass)",
+        {"table": f"ledger.{table}"},
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -1,4 +1,4 @@
-"""`traceability log fsck`: check the ledger, its index, the log's files, and what others kept of it."""
+"""`traceability log fsck`: check the ledger, its index, the files of its logs, and what others kept of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from api import fsck as checks
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, LogName, counted, note, opened, print_json, progress_bar
-from api.notary import published_log
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, note, opened, print_json, progress_bar
+from api.fsck_chain import check_logs
+from api.notary import published_logs
 from traceability.notary.chain import abandoned_size
 from traceability.notary.report import Report
 
@@ -29,7 +30,10 @@ class Scope(StrEnum):
 
 def fsck(
     *,
-    name: LogName = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--log", metavar="NAME", help="Only this log of the ledger.", show_default="all of its chain"),
+    ] = None,
     scope: Annotated[
         list[Scope] | None,
         typer.Option("--scope", help="Only this; may be repeated. `index` reads the records too.", show_default="all"),
@@ -47,12 +51,12 @@ def fsck(
     ] = False,
     copy: Annotated[
         list[Path] | None,
-        typer.Option("--copy", metavar="FOLDER", help="Compare a second copy of the log's files; may be repeated."),
+        typer.Option("--copy", metavar="FOLDER", help="Compare a second copy of a log's files; may be repeated."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
-            "--checkpoint", metavar="FILE", help="A checkpoint that somebody kept must be in the log; may be repeated."
+            "--checkpoint", metavar="FILE", help="A checkpoint that somebody kept must be in its log; may be repeated."
         ),
     ] = None,
     ledger: LedgerName = None,
@@ -61,12 +65,14 @@ def fsck(
 ) -> None:
     """Check every record, index row, tile and signed checkpoint; exit 1 and name the first entry that is bad.
 
-    Lawful erasure is told from tampering by the event that names it. A check that is interrupted goes on where it was;
-    one that was good is kept in the data folder, and `--since` builds on it.
+    All logs of the ledger are checked, closed ones too, and that they follow each other without a gap. Lawful erasure
+    is told from tampering by the event that names it. A check that is interrupted goes on where it was; one that was
+    good is kept in the data folder, and `--since` builds on it.
 
     For example:
 
     - `traceability log fsck` checks everything
+    - `traceability log fsck --log main-2026h1` checks one log of the chain
     - `traceability log fsck --since last` checks what is new since the last check
     - `traceability log fsck --scope files --copy /mnt/mirror/logs/main --checkpoint kept.txt`
     """
@@ -81,43 +87,50 @@ def fsck(
         restart=restart,
     )
     with opened(ledger, as_) as engine, _bars() as show:
-        log = published_log(engine, name)
-        checked = checks.LogCheck(engine, log, asked, show).run()
+        found = check_logs(engine, asked, show, name=name)
+        identities = {log.name: log.database.identity for log in published_logs(engine)}
     if json:
         print_json(
             {
-                "clean": checked.clean,
-                "since": checked.since,
-                "resumed": checked.resumed,
-                **{name: _data(report) for name, report in checked.scopes.items()},
-                "outside": [{"name": name, **_data(report)} for name, report in checked.outside.items()],
+                "clean": found.clean,
+                "chain": None if found.chain is None else _findings(found.chain),
+                "logs": [{"name": name, **_data(checked)} for name, checked in found.logs.items()],
             }
         )
-    _tell(checked)
-    if not checked.clean:
+    if found.chain is not None:
+        _tell_findings(found.chain, "")
+    for log, checked in found.logs.items():
+        named = f"{log}: " if len(found.logs) > 1 else ""
+        _tell(checked, named)
+        size, records = abandoned_size(identities[log]), checked.scopes.get("database")
+        if size is not None and records is not None and checked.clean:
+            note(
+                f"{named}Abandoned: others have seen {size} leaves, and the restored ledger has the first"
+                f" {records.leaves}. The rest are beyond it."
+            )
+    if not found.clean:
         raise typer.Exit(EXIT_FALSE)
-    records = checked.scopes.get("database")
-    size = abandoned_size(log.database.identity)
-    if size is not None and records is not None:
-        note(
-            f"Abandoned: others have seen {size} leaves, and the restored ledger has the first {records.leaves}."
-            " The rest are beyond it."
-        )
+    if len(found.logs) > 1:
+        note(f"Good: {len(found.logs)} logs, one after the other without a gap.")
 
 
-def _tell(checked: checks.Checked) -> None:
+def _tell(checked: checks.Checked, log: str) -> None:
     if checked.resumed:
-        note(f"An interrupted check had come to position {checked.since}: this one went on from there.")
+        note(f"{log}An interrupted check had come to position {checked.since}: this one went on from there.")
     if checked.problem is not None:
-        note(f"The next check cannot build on this one: {checked.problem}")
+        note(f"{log}The next check cannot build on this one: {checked.problem}")
     for report in (*checked.scopes.values(), *checked.outside.values()):
-        for finding in report.findings:
-            leaf = "" if finding.leaf is None else f"leaf {finding.leaf}: "
-            note(f"{leaf}{finding.message} ({finding.code})")
-        if report.found > len(report.findings):
-            note(f"… and {report.found - len(report.findings)} more.")
+        _tell_findings(report, log)
     if checked.clean:
-        note(f"Good: {', '.join(_good(checked))}.")
+        note(f"{log}Good: {', '.join(_good(checked))}.")
+
+
+def _tell_findings(report: Report, log: str) -> None:
+    for finding in report.findings:
+        leaf = "" if finding.leaf is None else f"leaf {finding.leaf}: "
+        note(f"{log}{leaf}{finding.message} ({finding.code})")
+    if report.found > len(report.findings):
+        note(f"{log}… and {report.found - len(report.findings)} more.")
 
 
 def _good(checked: checks.Checked) -> Iterator[str]:
@@ -153,6 +166,20 @@ def _bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
         yield show
 
 
-def _data(report: Report) -> dict[str, object]:
-    names = ("leaves", "checkpoints", "files", "erased", "found", "findings")
-    return {name: getattr(report, name) for name in names}
+def _data(checked: checks.Checked) -> dict[str, object]:
+    return {
+        "clean": checked.clean,
+        "since": checked.since,
+        "resumed": checked.resumed,
+        **{name: _counts(report) for name, report in checked.scopes.items()},
+        "outside": [{"name": name, **_counts(report)} for name, report in checked.outside.items()],
+    }
+
+
+def _counts(report: Report) -> dict[str, object]:
+    names = ("leaves", "checkpoints", "files", "erased")
+    return {name: getattr(report, name) for name in names} | _findings(report)
+
+
+def _findings(report: Report) -> dict[str, object]:
+    return {"found": report.found, "findings": report.findings}

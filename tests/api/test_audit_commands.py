@@ -238,7 +238,7 @@ def test_a_ledger_is_restored_under_another_name(exported: Run, tmp_path: Path) 
     assert exported("log", "integrate", *again).code == 0
     assert exported("log", "key", *again).out.startswith("traceability.local/again+")
     checked = exported("log", "fsck", *again, "--json")
-    assert (checked.code, checked.json["database"]["erased"]) == (0, 1)
+    assert (checked.code, checked.json["logs"][0]["database"]["erased"]) == (0, 1)
 
 
 def test_answers_and_a_ledger_come_from_all_logs_of_a_chain(exported: Run, tmp_path: Path) -> None:

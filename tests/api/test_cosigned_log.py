@@ -279,7 +279,7 @@ def test_the_command_line_from_the_policy_to_a_verified_receipt(
     (tmp_path / "feed.json").write_bytes(_feed(2))
     assert dairy("feed", "import", "feed.json").code == 0
     assert dairy("log", "integrate").code == 0
-    outside = dairy("log", "fsck", "--json").json["outside"]
+    outside = dairy("log", "fsck", "--json").json["logs"][0]["outside"]
     assert [(kept["name"], kept["checkpoints"], kept["findings"]) for kept in outside] == [
         ("witness 'w0'", 1, []),
         ("witness 'w1'", 1, []),

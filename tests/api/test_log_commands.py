@@ -79,7 +79,7 @@ def test_another_organisation_proves_what_it_may_see_and_nothing_else(imported: 
 def test_fsck_is_good_and_names_what_is_bad(imported: Run, database: Database, tmp_path: Path) -> None:
     assert imported("log", "integrate").code == 0
     good = imported("log", "fsck", "--json")
-    assert (good.code, good.json["clean"], good.json["database"]["leaves"]) == (0, True, 5)
+    assert (good.code, good.json["clean"], good.json["logs"][0]["database"]["leaves"]) == (0, True, 5)
     assert "Good: 5 leaves" in imported("log", "fsck").err
     tile = tmp_path / ".traceability/logs/main/tile/0/000.p/5"
     tile.write_bytes(bytes(160))
@@ -90,7 +90,7 @@ def test_fsck_is_good_and_names_what_is_bad(imported: Run, database: Database, t
         owner.execute("UPDATE ledger.record SET why = '{}' WHERE position = 4")
     found = imported("log", "fsck", "--json")
     assert found.code == 1
-    assert found.json["database"]["findings"][0] == {
+    assert found.json["logs"][0]["database"]["findings"][0] == {
         "code": "log.commitment",
         "message": "position 4 has parts that its commitment is not of",
         "leaf": 3,
@@ -105,8 +105,9 @@ def test_fsck_of_what_others_kept(imported: Run, tmp_path: Path) -> None:
     shutil.copytree(tmp_path / ".traceability/logs/main", mirror)
     outside = ("--copy", str(mirror), "--checkpoint", str(kept))
     good = imported("log", "fsck", *outside, "--json")
-    assert (good.code, [one["name"] for one in good.json["outside"]]) == (0, [str(mirror), str(kept)])
-    assert good.json["outside"][0]["files"] == 2
+    (log,) = good.json["logs"]
+    assert (good.code, [one["name"] for one in log["outside"]]) == (0, [str(mirror), str(kept)])
+    assert log["outside"][0]["files"] == 2
     kept.write_text(note.replace("5\n", "6\n", 1), encoding="utf-8")
     (mirror / "tile/0/000.p/5").write_bytes(bytes(160))
     bad = imported("log", "fsck", "--scope", "files", *outside)
@@ -127,7 +128,8 @@ def test_fsck_builds_on_the_last_good_one(imported: Run) -> None:
     assert erased.code == 0
     assert imported("log", "integrate").code == 0
     new = imported("log", "fsck", "--since", "last", "--json")
-    assert (new.code, new.json["since"], new.json["database"]["leaves"], new.json["index"]["leaves"]) == (0, 6, 1, 1)
+    (log,) = new.json["logs"]
+    assert (new.code, log["since"], log["database"]["leaves"], log["index"]["leaves"]) == (0, 6, 1, 1)
     told = imported("log", "fsck", "--since", "4")
     assert "Good: 3 leaves from position 4 on" in told.err
     assert imported("log", "fsck", "--since", "9").code == 1  # beyond what was confirmed
@@ -150,7 +152,7 @@ def test_erasure_leaves_a_good_log(imported: Run) -> None:
     assert erased.code == 0, erased.err
     assert imported("log", "integrate").code == 0
     checked = imported("log", "fsck", "--json")
-    assert (checked.code, checked.json["database"]["erased"]) == (0, 1), checked.out
+    assert (checked.code, checked.json["logs"][0]["database"]["erased"]) == (0, 1), checked.out
     key = imported("log", "key").out.strip()
     after = imported("log", "prove", "3").out
     assert imported("log", "verify", "-", "--key", key, stdin=after.encode()).code == 0

@@ -94,7 +94,7 @@ def test_the_list_verifies_and_exports_what_openssl_verifies(
     assert (tmp_path / "stamps/5.checkpoint").read_text(encoding="utf-8") == imported("log", "checkpoint").out
 
     with psycopg.connect(database.owner_url, autocommit=True) as owner:
-        (outside,) = imported("log", "fsck", "--json").json["outside"]
+        (outside,) = imported("log", "fsck", "--json").json["logs"][0]["outside"]
         assert (outside["name"], outside["checkpoints"], outside["findings"]) == ("timestamps", 1, [])
         owner.execute("UPDATE notary.timestamp SET response = '\\x00' WHERE received_at = %s", [second])
     bad = imported("log", "timestamps")

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from adapters.postgres.connection import open_pool
+from adapters.postgres.index_stored import table_windows
+from adapters.postgres.index_sums import TABLES as INDEX_TABLES
 from adapters.postgres.reindex import TABLES, reindex
 from api.fsck import FILES, INDEX
 from api.wiring import INDEXER
@@ -279,6 +282,9 @@ def test_an_index_that_is_read_page_by_page_is_named_the_same(
     """As large windows are: in pieces of two pages, each statement one."""
     for constant, size in (("_FEW", 0), ("_PAGES", 1), ("_PIECE", 2)):
         monkeypatch.setattr(f"adapters.postgres.index_stored.{constant}", size)
+    with open_pool(world.database.runtime_url, max_size=1) as pool:
+        windows = table_windows(pool, 1, EVENTS + 2, last=True, key=bytes(32))
+        assert {window.table for window in windows if window.page > 0} == set(INDEX_TABLES)
     assert world.check(INDEX, window=300).clean
     damage, expected = DAMAGES[name]
     damage(world)

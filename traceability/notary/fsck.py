@@ -87,7 +87,9 @@ class DatabaseCheck:
         """Say what is left to say when every block was added."""
         report = self.report
         self._grow([], Block(self._first, self.end, self.end))
-        if (stray := self._database.stray_position()) is not None:
+        # Beyond the ledger's head is what the open log would hold; a closed one has its end.
+        is_open = self._database.identity.last_position is None
+        if is_open and (stray := self._database.stray_position()) is not None:
             report.add("log.stray", f"position {stray} is stored, and the ledger has no such position")
         if self._due is not None:
             self._note_lost(f"a checkpoint of size {self._due.checkpoint.size} is signed")
