@@ -95,27 +95,30 @@ def hashed_rows(parts: StoredParts) -> HashedRows | None:
     items: list[tuple[bytes, bytes, bytes]] = _ITEMS(what)
     if said is None or len(items) != (what.count(b"\n") + 1 if what else 0) or not _is_day(occurred_at[:10]):
         return None
-    hashes = set(said.hashes)
-    hashes.update(_where(where) if len(where) <= _SHORT else _where.__wrapped__(where))
+    hashes = [*said.hashes, *(_where(where) if len(where) <= _SHORT else _where.__wrapped__(where))]
     named = []
     vias = []
     for field, text, unit in items:
         thing = _thing(text)
         if unit:
-            hashes.add(_recurring(quantity_tag(unit.decode())))
+            hashes.append(_recurring(quantity_tag(unit.decode())))
         if field == b"transformationID":
             vias.append(tag_digest(via_tag(thing.identifier)))
         else:
-            hashes.update(thing.hashes)
+            hashes += thing.hashes
             named.append((field, thing))
-    hashes.update(vias)
+    hashes += vias
     tags: list[str] = []
     parties = tag_business(orjson.loads(why), tags) if why else ()
-    measured = orjson.loads(how) if how else {}
     if how:
+        measured = orjson.loads(how)
         tag_how(measured, said.type, [(field.decode(), thing.identifier) for field, thing in named], tags)
+        hashes += map(_recurring, query_tags({}, (), {}, measured, {}))
     stated = orjson.loads(more) if more else {}
-    hashes.update([_recurring(tag) for tag in query_tags({}, (), {}, measured, stated)])
+    if len(more) <= _SHORT and "errorDeclaration" not in stated:
+        hashes += _named(tuple(stated))
+    else:
+        hashes += map(_recurring, query_tags({}, (), {}, {}, stated))
     event_id = stated.get("eventID")
     event = _NOTHING
     if event_id is None:
@@ -123,15 +126,15 @@ def hashed_rows(parts: StoredParts) -> HashedRows | None:
         tags.append(f"content:{said.captured_by}\x00{digest.hex()}")
     else:
         event = tag_digest(f"event:{event_id}")
-        hashes.add(event)
+        hashes.append(event)
         tags.append(f"identity:{said.captured_by}\x00{event_id}\x00")
-    hashes.update(map(tag_digest, tags))
+    hashes += map(tag_digest, tags)
     visibility = said.visibility
     if parties:
         visibility = Visibility(said.captured_by, tuple(sorted(set(parties))), visibility.biz_step)
     marks = None if said.marks is None else _marks(said.marks, said.action, named)
     edges = _edges(named, vias) if said.type == TRANSFORMATION else None
-    return HashedRows(hashes, visibility, occurred_at, event, said.disposition, marks, edges)
+    return HashedRows(set(hashes), visibility, occurred_at, event, said.disposition, marks, edges)
 
 
 @lru_cache(maxsize=_HEADS)
@@ -145,6 +148,12 @@ def _head(start: bytes, rest: bytes) -> _Head | None:
     visibility = Visibility(captured_by, (), biz_step)
     hashes = tuple(map(tag_digest, (f"org:{captured_by}", *query_tags(head, (), {}, {}, {}))))
     return _Head(name, captured_by, hashes, visibility, MARKS.get(name), action, disposition)
+
+
+@lru_cache(maxsize=_NAMES)
+def _named(members: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Return the hashes of the tags that members of `more` have by their names alone."""
+    return tuple(map(tag_digest, query_tags({}, (), {}, {}, dict.fromkeys(members))))
 
 
 def _recurring(tag: str) -> bytes:
