@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from traceability.gs1 import identifiers
-from traceability.gs1.identifiers import Identifier, IdentifierError, parse_identifier
+from traceability.gs1 import digital_link, identifiers
+from traceability.gs1.identifiers import IdentifierError, parse_identifier
 
 STEMS = st.sampled_from([
     "https://id.gs1.org/01/09521234000013/21/",
@@ -61,11 +61,31 @@ TAILS = st.one_of(
 )
 
 
-def outcome(read: Callable[[str], Identifier], text: str) -> Identifier | tuple[str, str]:
+def outcome(read: Callable[[str], object], text: str) -> object:
     try:
         return read(text)
     except IdentifierError as error:
         return error.code, error.message
+
+
+SEGMENTS = st.sampled_from(
+    [
+        *["01", "22", "10", "21", "235", "414", "gtin", "lot"],
+        *["09521234000013", "09521234000014", "00000000000000", "9521234000013"],
+        *["", "x", "L1", "A.b_C-9", "Z" * 20, "Z" * 21, "a~b", "%31", "a+b"],
+    ]
+)
+
+
+@settings(max_examples=1000)
+@given(st.lists(SEGMENTS, max_size=9), st.booleans())
+@example(["01", "09521234000013", "22", "V", "10", "L1", "21", "7"], False)  # noqa: FBT003
+@example(["shop", "01", "09521234000013", "10", "01", "01", "09521234000013"], True)  # noqa: FBT003
+def test_plain_paths_are_read_as_any_path_is(segments: list[str], stem: bool) -> None:  # noqa: FBT001
+    path = "".join(f"/{segment}" for segment in segments)
+    assert outcome(lambda text: digital_link.read_path(text, stem=stem), path) == outcome(
+        lambda text: digital_link._read_segments(text, stem=stem), path
+    )
 
 
 @settings(max_examples=1000)

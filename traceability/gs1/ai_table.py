@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 Sequences: TypeAlias = tuple[tuple[str, ...], ...]
@@ -314,4 +313,4 @@ AI_TABLE: Final = (
     *_ais("90", "INTERNAL", "X..30"),
     *_ais("91-99", "INTERNAL", "X..90"),
 )
-APPLICATION_IDENTIFIERS: Final[Mapping[str, ApplicationIdentifier]] = MappingProxyType({ai.code: ai for ai in AI_TABLE})
+APPLICATION_IDENTIFIERS: Final[Mapping[str, ApplicationIdentifier]] = {ai.code: ai for ai in AI_TABLE}

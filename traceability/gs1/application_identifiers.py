@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
 from typing import Final
 
 from traceability.gs1 import linters
@@ -28,11 +27,9 @@ __all__ = [
     "validated",
 ]
 
-QUALIFIERS: Final[Mapping[str, Sequences]] = MappingProxyType(
-    {ai.code: ai.qualifiers for ai in AI_TABLE if ai.qualifiers is not None}
-)
+QUALIFIERS: Final[Mapping[str, Sequences]] = {ai.code: ai.qualifiers for ai in AI_TABLE if ai.qualifiers is not None}
 """The primary keys, and for each the sequences of key qualifiers that may follow it."""
-AI_OF_WORD: Final[Mapping[str, str]] = MappingProxyType({ai.word: ai.code for ai in AI_TABLE if ai.word})
+AI_OF_WORD: Final[Mapping[str, str]] = {ai.word: ai.code for ai in AI_TABLE if ai.word}
 
 _GTIN_LENGTHS: Final = frozenset({8, 12, 13})
 _LENGTH_OF_CODE: Final[Mapping[str, int]] = {code[:2]: len(code) for code in APPLICATION_IDENTIFIERS}
@@ -135,6 +132,7 @@ def _component(text: str) -> _Component:
 
 
 _FORMATS: Final = {ai.code: _format(ai.format) for ai in AI_TABLE}
+_CHECKS: Final = {code: (form.shape, form.linted) for code, form in _FORMATS.items()}
 
 
 def code_at(text: str, start: int) -> str | None:
@@ -166,10 +164,10 @@ def padded(code: str, value: str) -> str:
 
 def check(code: str, value: str) -> None:
     """Raise `IdentifierError`, as `validated` does, unless the value is right as it is."""
-    form = _FORMATS[code]
-    if form.shape(value) is None:
-        raise _misshapen(code, form, value)
-    for start, stop, linter in form.linted:
+    shape, linted = _CHECKS[code]
+    if shape(value) is None:
+        raise _misshapen(code, _FORMATS[code], value)
+    for start, stop, linter in linted:
         part = value[start:stop]
         if part and (fault := linter(part)) is not None:
             raise _broken(code, value, linter, fault, start)

@@ -8,7 +8,8 @@ out a GTIN's leading zeros, are read too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Final, TypeAlias
 
 from traceability.gs1.application_identifiers import (
@@ -17,6 +18,7 @@ from traceability.gs1.application_identifiers import (
     QUALIFIERS,
     validated,
 )
+from traceability.gs1.check_digits import check_digit
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.percent import decode, encode
 
@@ -28,6 +30,23 @@ ElementString: TypeAlias = tuple[str, str]
 
 # A payment slip is an invoicing party and a reference; the GLN alone would be a party, which is (417).
 _INCOMPLETE_ALONE: Final = frozenset({"415"})
+# For each key the qualifiers that may be given together, and in which order they then follow.
+_ORDERS: Final[Mapping[str, Mapping[frozenset[str], tuple[str, ...]]]] = {
+    key: {
+        frozenset(order): order
+        for sequence in sequences
+        for count in range(key in _INCOMPLETE_ALONE, len(sequence) + 1)
+        for order in combinations(sequence, count)
+    }
+    for key, sequences in QUALIFIERS.items()
+}
+# Nearly all links are a GTIN with what is letters and digits behind it; one look at such a path finds no fault but in
+# the check digit. Everything else is read segment by segment.
+_PLAIN_VALUE: Final = "([A-Za-z0-9._-]{1,20})"
+_PLAIN_TAIL: Final = f"/01/([0-9]{{14}})(?:/22/{_PLAIN_VALUE})?(?:/10/{_PLAIN_VALUE})?(?:/21/{_PLAIN_VALUE})?"
+_PLAIN: Final = re.compile(_PLAIN_TAIL).fullmatch
+_PLAIN_BEHIND_STEM: Final = re.compile(f"(?:/[^/]*)*?{_PLAIN_TAIL}").fullmatch
+_PLAIN_CODES: Final = ("01", "22", "10", "21")
 _COMPRESSED: Final = re.compile("/[A-Za-z0-9_-]{10,}").fullmatch
 
 
@@ -42,11 +61,20 @@ def digital_link(elements: Sequence[ElementString]) -> str:
         raise IdentifierError(f"A link has one primary key, not {len(keys)}.", code="gs1.unknown_key")
     key = keys[0]
     given = [element for element in elements if element is not key]
-    for sequence in QUALIFIERS[key[0]]:
-        if all(code in sequence for code, _ in given):
-            ordered = sorted(given, key=lambda element: sequence.index(element[0]))
-            return written(checked((key, *ordered)))
-    raise _misplaced(key[0], [code for code, _ in given])
+    order = path_order(key[0], [code for code, _ in given])
+    return written(checked((key, *sorted(given, key=lambda element: order.index(element[0])))))
+
+
+def path_order(key: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the qualifiers that are given in the order in which they follow the key.
+
+    Raises `IdentifierError` (`gs1.qualifier`) when they do not belong to it, or together, or one that it needs is not
+    there.
+    """
+    order = _ORDERS[key].get(frozenset(given))
+    if order is None or len(order) != len(given):
+        raise _misplaced(key, given)
+    return order
 
 
 def written(elements: Sequence[ElementString]) -> str:
@@ -61,7 +89,9 @@ def checked(elements: Sequence[ElementString]) -> tuple[ElementString, ...]:
     """
     key = elements[0][0]
     if len(elements) > 1 or key in _INCOMPLETE_ALONE:
-        _check_order(key, [code for code, _ in elements[1:]])
+        given = tuple([code for code, _ in elements[1:]])
+        if path_order(key, given) != given:
+            raise _misplaced(key, given)
     return tuple([(code, validated(code, value)) for code, value in elements if code != "254" or value != "0"])
 
 
@@ -71,6 +101,13 @@ def read_path(path: str, *, stem: bool = False) -> tuple[ElementString, ...] | N
     With `stem` the key may stand behind other segments, as it may on a company's own domain, and the result is
     None when the path names no primary key at all. Raises `IdentifierError` when the path is not a link.
     """
+    plain = _PLAIN(path) or (_PLAIN_BEHIND_STEM(path) if stem else None)
+    if plain is not None and check_digit(plain[1][:-1]) == plain[1][-1]:
+        return tuple([element for element in zip(_PLAIN_CODES, plain.groups(), strict=True) if element[1]])
+    return _read_segments(path, stem=stem)
+
+
+def _read_segments(path: str, *, stem: bool) -> tuple[ElementString, ...] | None:
     segments = path.split("/")
     start = _key_position(segments, stem=stem)
     if start is None:
@@ -131,14 +168,6 @@ def _key_position(segments: Sequence[str], *, stem: bool) -> int | None:
         if AI_OF_WORD.get(segments[position], segments[position]) in QUALIFIERS:
             return position
     return None
-
-
-def _check_order(key: str, given: Sequence[str]) -> None:
-    for sequence in QUALIFIERS[key]:
-        remaining = iter(sequence)
-        if all(code in remaining for code in given) and (given or key not in _INCOMPLETE_ALONE):
-            return
-    raise _misplaced(key, given)
 
 
 def _misplaced(key: str, given: Sequence[str]) -> IdentifierError:

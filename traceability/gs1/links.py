@@ -7,20 +7,26 @@ read and written too, and held to their rules.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from traceability.gs1.application_identifiers import AI_OF_WORD, APPLICATION_IDENTIFIERS, QUALIFIERS, padded, validated
-from traceability.gs1.digital_link import RESOLVER, ElementString, digital_link, no_key, path_pairs, read_path
+from traceability.gs1.digital_link import RESOLVER, no_key, path_order, path_pairs, read_path
 from traceability.gs1.element_strings import add
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.percent import decode, decode_query, encode
-from traceability.gs1.uris import WEB, is_absolute_uri
 
-_NO_HOST: Final = re.compile("[!$&'()*+,;=]").search
+_NEVER: Final = r"\x00-\x20\x7f\"<>\\^`{|}"
+"""What no URI holds unescaped."""
+_HOST: Final = rf"(?i:https?)://[^/?#!$&'()*+,;={_NEVER}]+"
+_LINK: Final = re.compile(rf"{_HOST}((?:/[^?#{_NEVER}]*)?)(?:\?([^#{_NEVER}]*))?(?:#[^{_NEVER}]*)?").fullmatch
+_AS_FAR: Final = re.compile(rf"{_HOST}(?:[/?#][^{_NEVER}]*)?").match
 _NUMBER: Final = re.compile("[0-9]+").fullmatch
-_ATTRIBUTES: Final = re.compile("[^&;]+").finditer
+_ATTRIBUTES: Final = re.compile("[&;]*([^&;=]*)(?:=([^&;]*))?").finditer
 _GTIN_DIGITS: Final = 14
+_QUALIFIERS: Final = {
+    key: frozenset([code for sequence in sequences for code in sequence]) for key, sequences in QUALIFIERS.items()
+}
 
 
 def read_link(text: str, *, strict: bool = False) -> dict[str, str]:
@@ -30,23 +36,21 @@ def read_link(text: str, *, strict: bool = False) -> dict[str, str]:
     versions 1.0 and 1.1 of the standard had, words for numbers and GTINs without their leading zeros, and a scheme in
     mixed case. Raises `IdentifierError`.
     """
-    web = WEB(text)
-    if web is None or not is_absolute_uri(text):
-        raise IdentifierError(f"{text!r} is no http URI.", code="gs1.not_a_uri")
-    if odd := _NO_HOST(web[1]):
-        raise IdentifierError(f"{web[1]!r} is no host.", code="gs1.not_a_uri", at=web.start(1) + odd.start())
+    web = _LINK(text)
+    if web is None or not (text.isascii() or text.isprintable()):
+        raise _no_link(text)
     try:
-        elements = read_path(web[2], stem=True)
+        elements = read_path(web[1], stem=True)
     except IdentifierError as error:
-        raise _located(error, web[2]).moved(web.start(2)) from None
+        raise _located(error, web[1]).moved(web.start(1)) from None
     if elements is None:
-        raise no_key(web[2]).moved(web.start(2))
+        raise no_key(web[1]).moved(web.start(1))
     if strict:
         _check_scheme(text)
-        _check_spelling(web[2], web.start(2))
+        _check_spelling(web[1], web.start(1))
     ais = dict(elements)
-    if web[3]:
-        _read_query(ais, elements[0][0], web[3], web.start(3), strict=strict)
+    if web[2]:
+        _read_query(ais, elements[0][0], web[2], web.start(2), strict=strict)
     return ais
 
 
@@ -56,16 +60,14 @@ def link_of(ais: Mapping[str, str], stem: str = RESOLVER) -> str:
     Raises `IdentifierError`: `gs1.unknown_key` without a primary key, `gs1.qualifier` or `gs1.attribute` for what no
     link with that key can say.
     """
-    refused = IdentifierError("A link needs a primary key, such as (01) or (00).", code="gs1.unknown_key")
-    for position, key in enumerate([code for code in ais if code in QUALIFIERS]):
-        qualifiers = _qualifiers(key)
-        try:
-            path = digital_link([(code, value) for code, value in ais.items() if code == key or code in qualifiers])
-            attributes = [element for element in ais.items() if element[0] != key and element[0] not in qualifiers]
-            return stem.rstrip("/") + path.removeprefix(RESOLVER) + _written_query(attributes)
-        except IdentifierError as error:
-            refused = error if position == 0 else refused
-    raise refused
+    refused = None
+    for key in ais:
+        if key in QUALIFIERS:
+            try:
+                return stem.rstrip("/") + _written(key, ais)
+            except IdentifierError as error:
+                refused = refused or error
+    raise refused or IdentifierError("A link needs a primary key, such as (01) or (00).", code="gs1.unknown_key")
 
 
 def key_link(ais: Mapping[str, str]) -> str | None:
@@ -76,46 +78,64 @@ def key_link(ais: Mapping[str, str]) -> str | None:
         return None
 
 
-def _qualifiers(key: str) -> frozenset[str]:
-    return frozenset([code for sequence in QUALIFIERS[key] for code in sequence])
-
-
-def _written_query(attributes: Iterable[ElementString]) -> str:
-    query = []
-    for code, value in attributes:
-        if not APPLICATION_IDENTIFIERS[code].attribute:
-            raise _no_attribute(code, 0)
-        query.append(f"{code}={encode(value)}")
-    return "?" + "&".join(query) if query else ""
+def _written(key: str, ais: Mapping[str, str]) -> str:
+    qualifiers = _QUALIFIERS[key]
+    given, query = [], ""
+    for code, value in ais.items():
+        if code in qualifiers:
+            given.append(code)
+        elif code != key:
+            if not APPLICATION_IDENTIFIERS[code].attribute:
+                raise _no_attribute(code, 0)
+            query += f"{'&' if query else '?'}{code}={encode(value)}"
+    path = f"/{key}/{encode(ais[key])}"
+    for code in path_order(key, given):
+        if code != "254" or ais[code] != "0":  # which means that there is no extension (TDS §6.3.3)
+            path += f"/{code}/{encode(ais[code])}"
+    return path + query
 
 
 def _read_query(ais: dict[str, str], key: str, query: str, start: int, *, strict: bool) -> None:
-    in_path = _qualifiers(key) | {key}
+    qualifiers = _QUALIFIERS[key]
     for attribute in _ATTRIBUTES(query):
-        name, _, raw = attribute[0].partition("=")
-        at = start + attribute.start()
-        word = decode_query(name)
-        code = word if strict else AI_OF_WORD.get(word, word)
-        if code in in_path:
-            raise IdentifierError(f"({code}) belongs into the path, not the query.", code="gs1.qualifier", at=at)
-        if _NUMBER(code) is None:
+        name, raw = attribute.groups()
+        code = name if name in APPLICATION_IDENTIFIERS else _number_meant(name, strict=strict)
+        if not code:
             continue
+        at = start + attribute.start(1)
+        if code == key or code in qualifiers:
+            raise IdentifierError(f"({code}) belongs into the path, not the query.", code="gs1.qualifier", at=at)
         if code not in APPLICATION_IDENTIFIERS:
             raise IdentifierError(f"There is no Application Identifier {code!r}.", code="gs1.unknown_ai", at=at)
         if not APPLICATION_IDENTIFIERS[code].attribute:
             raise _no_attribute(code, at)
-        value = decode_query(raw)
+        value = "" if raw is None else decode_query(raw)
         try:
             add(ais, code, value if strict else padded(code, value), at + len(name) + 1)
         except IdentifierError:
             # A word that happens to be one of version 1.0 may be anybody's parameter.
-            if word == code:
+            if decode_query(name) == code:
                 raise
+
+
+def _number_meant(name: str, *, strict: bool) -> str:
+    """Return the number that a parameter's name is or stands for, "" for a parameter of somebody else."""
+    word = decode_query(name)
+    if _NUMBER(word):
+        return word
+    return "" if strict else AI_OF_WORD.get(word, "")
 
 
 def _no_attribute(code: str, at: int) -> IdentifierError:
     title = APPLICATION_IDENTIFIERS[code].title
     return IdentifierError(f"{title} ({code}) is no attribute of this link.", code="gs1.attribute", at=at)
+
+
+def _no_link(text: str) -> IdentifierError:
+    good = _AS_FAR(text)
+    return IdentifierError(
+        f"{text!r} is no http URI.", code="gs1.not_a_uri", at=0 if good is None else good.end() % len(text)
+    )
 
 
 def _located(error: IdentifierError, path: str) -> IdentifierError:

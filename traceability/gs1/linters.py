@@ -90,12 +90,12 @@ def cset64(text: str) -> Fault | None:
 
 def csum(text: str) -> Fault | None:
     """Ask for a last digit that is the check digit of those before it."""
-    if not text:
-        return _whole("TOO_SHORT_FOR_CHECK_DIGIT", text)
-    fault = csetnumeric(text)
-    if fault is None and (len(text) == 1 or check_digit(text[:-1]) != text[-1]):
+    # Digits come first: of all that a link or an event says, this is asked most often.
+    if not (text.isdigit() and text.isascii()):
+        return csetnumeric(text) or _whole("TOO_SHORT_FOR_CHECK_DIGIT", text)
+    if len(text) == 1 or check_digit(text[:-1]) != text[-1]:
         return _one("INCORRECT_CHECK_DIGIT", len(text) - 1)
-    return fault
+    return None
 
 
 def csumalpha(text: str) -> Fault | None:
@@ -286,11 +286,13 @@ def yyyymmd0(text: str) -> Fault | None:
 
 
 def _date(text: str, width: int, *, day_may_be_open: bool) -> Fault | None:
-    if fault := _two_digit_groups(text, width // 2 + 2, "DATE"):
-        return fault
+    if len(text) != width + 4 or not (text.isdigit() and text.isascii()):
+        return _two_digit_groups(text, width // 2 + 2, "DATE")
     year, month, day = int(text[:width]), int(text[width:-2]), int(text[-2:])
     if not 1 <= month <= _MONTHS:
         return Fault("ILLEGAL_MONTH", width, width + 2)
+    if 0 < day <= 28:  # noqa: PLR2004 - which every month has
+        return None
     # Of years in two digits the first is 2000, a leap year; of those in four the rule of centuries counts.
     leap = year % 4 == 0 and (width == 2 or year % 100 != 0 or year % 400 == 0)  # noqa: PLR2004
     longest = 28 if month == _FEBRUARY and not leap else _DAYS[month]

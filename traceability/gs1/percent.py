@@ -24,7 +24,7 @@ def decode(text: str) -> str:
 
 def decode_query(text: str) -> str:
     """Return a name or value of a query with its escapes resolved, where `+` is a space."""
-    return decode(text.replace("+", " "))
+    return decode(text.replace("+", " ")) if "+" in text or "%" in text else text
 
 
 def encode(value: str) -> str:
