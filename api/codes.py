@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 from urllib.parse import urlsplit
 
 from traceability.errors import InvalidInputError
 from traceability.gs1.digital_link import RESOLVER, read_path
-from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, digital_link, parse_identifier
+from traceability.gs1.element_strings import FNC1
+from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, parse_identifier
+from traceability.gs1.links import link_of
+from traceability.gs1.reading import read_value
 
-_ELEMENT: Final = re.compile(r"\((\d{2,4})\)\s*([^()\s][^(]*)")
 _SSCC_DIGITS: Final = 18
 _GTIN_DIGITS: Final = frozenset({8, 12, 13, 14})
 
 
 def read_code(text: str) -> Identifier:
-    """Read a GS1 Digital Link on any domain or its path, an EPC URN, bracketed element strings, a GTIN or an SSCC.
+    """Read a GS1 Digital Link on any domain or its path, an EPC URN, element strings, what a reader sends, or digits.
 
-    Thirteen digits are a GTIN, not a GLN: that is what is printed under a bar code. Raises `IdentifierError` with what
+    Of element strings what they name counts, not weights and dates. Thirteen digits are a GTIN, not a GLN: that is what
+    is printed under a bar code. Raises `IdentifierError` with what
     is wrong about the text in the form that it seems to have.
     """
     code = text.strip()
@@ -26,8 +28,8 @@ def read_code(text: str) -> Identifier:
         raise IdentifierError("Nothing was entered.", code="gs1.not_a_uri")
     if code.startswith("/"):
         return parse_identifier(RESOLVER + code)
-    if code.startswith("("):
-        return _bracketed(code)
+    if code.startswith(("(", "]", FNC1)):
+        return _elements(code)
     digits = code.replace(" ", "")
     if digits.isascii() and digits.isdecimal():
         return _digits(digits)
@@ -66,15 +68,11 @@ def link_on(identifier: Identifier, base: str) -> str:
     return base.rstrip("/") + identifier.uri.removeprefix(RESOLVER)
 
 
-def _bracketed(code: str) -> Identifier:
-    elements = [(ai, value.strip()) for ai, value in _ELEMENT.findall(code)]
-    if _ELEMENT.sub("", code).strip() or not elements:
-        raise IdentifierError(
-            "Each number in brackets needs a value behind it.",
-            code="gs1.unknown_key",
-            hint="It should look like (01)09521103001011(21)0003.",
-        )
-    return parse_identifier(digital_link(elements))
+def _elements(code: str) -> Identifier:
+    ais = read_value(code).ais
+    if not ais:
+        raise IdentifierError("This bar code holds no GS1 identifier.", code="gs1.unknown_key")
+    return parse_identifier(link_of(ais))
 
 
 def _digits(digits: str) -> Identifier:

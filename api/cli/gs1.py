@@ -18,7 +18,7 @@ from traceability.gs1.company_prefixes import CompanyPrefixes
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.element_strings import bracketed, element_string
 from traceability.gs1.errors import IdentifierError
-from traceability.gs1.links import key_link, link_of
+from traceability.gs1.links import link_of
 from traceability.gs1.reading import Reading, read_value, urn
 from traceability.gs1.scan_data import Symbology, scan_data
 
@@ -128,14 +128,14 @@ def described(text: str, prefixes: CompanyPrefixes, *, strict: bool = False, who
     """Return what a text is, as `gs1 parse` prints it; raises `IdentifierError`."""
     reading = read_value(text, strict=strict)
     ais = reading.ais
-    broken = [_association(rule) for rule in associations(ais)]
+    broken = [_association(rule) for rule in associations(tuple(ais))]
     if broken and whole:
         raise IdentifierError(broken[0], code="gs1.association", at=0)
     found: dict[str, object] = {"ok": True, "kind": reading.kind, "ais": ais}
     found["element_string"] = element_string(ais) if ais else None
     found["bracketed"] = bracketed(ais) if ais else None
-    found["digital_link"] = _or_none(lambda: link_of(ais))
-    found["id"] = key_link(ais)
+    found["digital_link"] = link = _or_none(lambda: link_of(ais))
+    found["id"] = None if link is None else link.partition("?")[0]
     found["epc_urn"] = _or_none(lambda: urn(reading, prefixes))
     if reading.symbology is not None:
         found |= {"symbology": reading.symbology, "message": reading.message}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from traceability.gs1 import linters
@@ -218,25 +218,28 @@ class Association:
     excluded: tuple[str, ...] = ()
 
 
-def associations(codes: Collection[str]) -> Iterator[Association]:
-    """Yield the broken rules of what goes with what, of everything that one physical item carries.
+@lru_cache(maxsize=1024)
+def associations(codes: tuple[str, ...]) -> tuple[Association, ...]:
+    """Return the broken rules of what goes with what, of everything that one physical item carries.
 
     One bar code of an item need not have all: the rest may stand in another.
     """
+    broken = []
     for code in codes:
         ai = APPLICATION_IDENTIFIERS[code]
         found = tuple([other for other in codes if other != code and _any_like(other, ai.excludes)])
         if found:
-            yield Association(code, excluded=found)
+            broken.append(Association(code, excluded=found))
         if ai.needs and not any(all(_is_there(wanted, codes) for wanted in group) for group in ai.needs):
-            yield Association(code, needed=ai.needs)
+            broken.append(Association(code, needed=ai.needs))
+    return tuple(broken)
 
 
 def _any_like(code: str, patterns: tuple[str, ...]) -> bool:
     return any(_like(code, pattern) for pattern in patterns)
 
 
-def _is_there(pattern: str, codes: Collection[str]) -> bool:
+def _is_there(pattern: str, codes: tuple[str, ...]) -> bool:
     return any(_like(code, pattern) for code in codes)
 
 

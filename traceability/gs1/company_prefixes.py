@@ -5,6 +5,7 @@ Company prefixes are licensed with 4 to 12 digits; only GS1's list of lengths, o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from traceability.gs1.errors import IdentifierError
 FROM_SECOND: Final = frozenset({"00", "01", "8003", "8006"})
 
 _LONGEST: Final = 12
+_LEADING: Final = re.compile(f"[0-9]{{0,{_LONGEST}}}").match
 _GTIN_8: Final = "00000"
 _GTIN_8_PREFIX: Final = 8
 
@@ -47,10 +49,11 @@ def company_prefix_length(key: str, value: str, prefixes: CompanyPrefixes) -> in
     Of a GTIN-8 it is the prefix of three digits that GS1 keeps, behind five zeros (TDS §7.3.4). Raises
     `IdentifierError` (`gs1.company_prefix`) when the list does not tell.
     """
-    digits = value[1:] if key in FROM_SECOND else value
+    leading = _LEADING(value, int(key in FROM_SECOND))
+    digits = leading[0] if leading else ""
     if key == "01" and digits.startswith(_GTIN_8):
         return _GTIN_8_PREFIX
-    length = prefixes.length_of(digits[:_LONGEST])
+    length = prefixes.length_of(digits)
     if length is None:
         raise IdentifierError(
             f"The length of the company prefix in ({key}) {value} is not known.",

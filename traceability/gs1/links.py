@@ -32,12 +32,13 @@ _QUALIFIERS: Final = {
 def read_link(text: str, *, strict: bool = False) -> dict[str, str]:
     """Read a link on any domain; return values by Application Identifier: key, qualifiers, attributes.
 
-    Parameters of the query that are no numbers belong to others and are passed over. `strict` refuses what only
-    versions 1.0 and 1.1 of the standard had, words for numbers and GTINs without their leading zeros, and a scheme in
-    mixed case. Raises `IdentifierError`.
+    Parameters of the query that are no numbers, or have no value, belong to others and are passed over. `strict`
+    refuses what only versions 1.0 and 1.1 had, words for numbers and GTINs without their leading zeros, and
+    spellings that the standard does not have: a scheme in mixed case, letters that are not ASCII. Raises
+    `IdentifierError`.
     """
     web = _LINK(text)
-    if web is None or not (text.isascii() or text.isprintable()):
+    if web is None or not (text.isascii() or (text.isprintable() and not strict)):
         raise _no_link(text)
     try:
         elements = read_path(web[1], stem=True)
@@ -70,14 +71,6 @@ def link_of(ais: Mapping[str, str], stem: str = RESOLVER) -> str:
     raise refused or IdentifierError("A link needs a primary key, such as (01) or (00).", code="gs1.unknown_key")
 
 
-def key_link(ais: Mapping[str, str]) -> str | None:
-    """Return the canonical link of what `ais` name, without attributes; None when no link names it."""
-    try:
-        return link_of(ais).partition("?")[0]
-    except IdentifierError:
-        return None
-
-
 def _written(key: str, ais: Mapping[str, str]) -> str:
     qualifiers = _QUALIFIERS[key]
     given, query = [], ""
@@ -100,7 +93,7 @@ def _read_query(ais: dict[str, str], key: str, query: str, start: int, *, strict
     for attribute in _ATTRIBUTES(query):
         name, raw = attribute.groups()
         code = name if name in APPLICATION_IDENTIFIERS else _number_meant(name, strict=strict)
-        if not code:
+        if not code or raw is None:
             continue
         at = start + attribute.start(1)
         if code == key or code in qualifiers:
@@ -109,7 +102,7 @@ def _read_query(ais: dict[str, str], key: str, query: str, start: int, *, strict
             raise IdentifierError(f"There is no Application Identifier {code!r}.", code="gs1.unknown_ai", at=at)
         if not APPLICATION_IDENTIFIERS[code].attribute:
             raise _no_attribute(code, at)
-        value = "" if raw is None else decode_query(raw)
+        value = decode_query(raw)
         try:
             add(ais, code, value if strict else padded(code, value), at + len(name) + 1)
         except IdentifierError:

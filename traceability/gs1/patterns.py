@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from traceability.gs1.company_prefixes import FROM_SECOND
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epc_urn import CompanyPattern, read_pattern
 from traceability.gs1.identifiers import Identifier, Kind, parse_identifier
@@ -20,8 +21,6 @@ PREFIX_DIGITS: Final = 7
 
 _LEAST_DIGITS: Final = 6
 _LEADING: Final = re.compile(f"[0-9]{{{_LEAST_DIGITS},{PREFIX_DIGITS}}}").match
-# An indicator or extension digit, or a filler, stands before the company prefix of these keys.
-_FROM_SECOND: Final = frozenset({"00", "01", "8003", "8006"})
 _THIRD_PARTY: Final = "/235/"
 
 
@@ -147,4 +146,4 @@ def prefix_tag(identifier: Identifier) -> str | None:
 def _from_prefix(identifier: Identifier) -> str:
     """Return the rest of the URI from where the company prefix begins."""
     key = identifier.key or ""
-    return identifier.uri[len(RESOLVER) + 2 + len(key) + (key in _FROM_SECOND) :]
+    return identifier.uri[len(RESOLVER) + 2 + len(key) + (key in FROM_SECOND) :]

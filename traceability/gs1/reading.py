@@ -120,6 +120,10 @@ def urn(reading: Reading, prefixes: CompanyPrefixes) -> str:
     if reading.urn is not None:
         return reading.urn
     link = link_of(reading.ais).partition("?")[0]
-    urn_of(link, _SHORTEST_PREFIX)  # whether there is one at all comes first: it is the plainer reason
     key = link.removeprefix(RESOLVER).split("/")[1]
-    return urn_of(link, company_prefix_length(key, reading.ais[key], prefixes))
+    try:
+        length = company_prefix_length(key, reading.ais[key], prefixes)
+    except IdentifierError:
+        urn_of(link, _SHORTEST_PREFIX)  # that there is no URN at all is the plainer reason
+        raise
+    return urn_of(link, length)
