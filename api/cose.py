@@ -32,6 +32,7 @@ def cose_receipt(engine: Engine, event_id: UUID, reader: Reader) -> bytes:
         checkpoint.root,
         issuer=checkpoint.origin,
         subject=event_id.urn,
+        checkpoint=proof.checkpoint.encode(),
     )
 
 

@@ -19,6 +19,7 @@ from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError, TraceabilityError, UnavailableError
 from traceability.ledger.access import Reader
+from traceability.notary.cosigning import kept_note
 from traceability.notary.errors import NotPublishedError
 from traceability.notary.log import prove
 from traceability.notary.ports import StoredTimestamp
@@ -68,7 +69,7 @@ def stamp_published(engine: Engine, client: TimestampClient, log: PublishedLog) 
 def stamped_receipt(
     engine: Engine, event_id: UUID, reader: Reader, items: Iterable[str] = ()
 ) -> tuple[LogProof, StoredTimestamp]:
-    """Build the receipt of an event under the first stamped checkpoint that covers it, with the timestamp.
+    """Build the receipt of an event under the first stamped checkpoint that covers it, cosigned, with the timestamp.
 
     Raises what `opened_leaf` does, and `NotFoundError` (`timestamp.none`) when no such checkpoint is stamped yet.
     """
@@ -81,7 +82,7 @@ def stamped_receipt(
             code="timestamp.none",
             hint="Run: traceability log timestamp",
         )
-    return prove(log.tiles, log.key, index, opening, signed.note.encode()), stored
+    return prove(log.tiles, log.key, index, opening, kept_note(log.database, signed).encode()), stored
 
 
 class Timestamper:

@@ -203,7 +203,7 @@ def verify(
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}", param_hint="FILE") from error
     with collector.paused():
         verified = check(data, trust)
-    others = list(other_proofs(data, verified, timestamp=stamp, roots=roots, cose=cose, cose_key=cose_key))
+    others = list(other_proofs(data, verified, trust, timestamp=stamp, roots=roots, cose=cose, cose_key=cose_key))
     if json:
         told = _bundle_data(verified) if isinstance(verified, VerifiedBundle) else _receipt_data(verified)
         print_json(told | {other.name: other.members for other in others})

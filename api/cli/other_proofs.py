@@ -19,6 +19,7 @@ from traceability.notary.cose import CoseReceipt
 from traceability.notary.encoding import base64_of
 from traceability.notary.proof import LogProof
 from traceability.notary.timestamp import stamped_bytes, verify_timestamp
+from traceability.notary.trust import Trust
 from traceability.notary.verify import VerifiedReceipt
 from traceability.notary.verify_bundle import VerifiedBundle
 
@@ -49,6 +50,7 @@ class OtherProof:
 def other_proofs(
     receipt: bytes,
     verified: VerifiedReceipt | VerifiedBundle,
+    trust: Trust,
     *,
     timestamp: Path | None,
     roots: Path | None,
@@ -71,9 +73,12 @@ def other_proofs(
         found.verify(verified.opening.leaf_hash(), read_public_pem(_content(cose_key)))
         size, index = found.proof.size, found.proof.index
         line = f"proven by its COSE receipt: the same event is leaf {index} of {size}, as {found.issuer} signed"
-        yield OtherProof(
-            _printable(line), "cose", {"size": size, "index": index, "issuer": found.issuer, "subject": found.subject}
-        )
+        members: dict[str, Any] = {"size": size, "index": index, "issuer": found.issuer, "subject": found.subject}
+        if (signed := found.signed_checkpoint(verified.opening.leaf_hash(), trust)) is not None:
+            witnesses = ", ".join(f"{name} at {seconds} s since 1970 (UTC)" for name, seconds in signed.cosignatures)
+            line += f"; in the checkpoint that it carries, witnesses: {witnesses or 'none that you named'}"
+            members["cosignatures"] = [{"witness": name, "time": seconds} for name, seconds in signed.cosignatures]
+        yield OtherProof(_printable(line), "cose", members)
     elif cose is not None or cose_key is not None:
         raise typer.BadParameter("--cose and --cose-key go together", param_hint="--cose")
 

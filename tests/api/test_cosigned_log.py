@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from api.app import create_app
+from api.cose import cose_receipt
 from api.integrator import integrating
 from api.notary import integrate_all, published_log, writable_log
 from api.settings import Settings
+from api.timestamps import stamped_receipt
 from api.wiring import Engine, open_engine
 from api.witness import add_log, create_witness, create_witness_app, witness_store
 from tests.api.conftest import serving
@@ -23,14 +26,18 @@ from tests.conftest import Database
 from tests.ledgers import event
 from tests.support.witnesses import WITNESS_KEYS, policy_text, witness_settings
 from traceability.errors import InvalidInputError
+from traceability.ledger.access import Reader
 from traceability.notary.checkpoint import open_checkpoint
+from traceability.notary.cose import CoseReceipt
 from traceability.notary.cosigning import UnmetQuorumError
-from traceability.notary.errors import RolledBackError
+from traceability.notary.errors import RolledBackError, VerificationError
 from traceability.notary.fsck import check_database, check_files
 from traceability.notary.log_list import ListedLog
 from traceability.notary.note import VerifierKey
-from traceability.notary.policy import Policy
-from traceability.notary.ports import Cosignature
+from traceability.notary.policy import Policy, PolicyLog
+from traceability.notary.ports import Cosignature, StoredTimestamp
+from traceability.notary.trust import Trust
+from traceability.notary.verify import VerifiedReceipt, verify
 
 __all__ = ["dairy", "run"]  # fixtures
 COSIGNERS = [key.verifier for key in WITNESS_KEYS[:2]]
@@ -216,6 +223,35 @@ def test_a_restored_database_does_not_start_and_signs_nothing(
     with pytest.raises(RolledBackError):
         integrate_all(opened())
     assert published_log(engine).database.signed_at_size(2) is None
+
+
+def test_stamped_and_cose_receipts_carry_the_cosignatures(opened: Callable[[], Engine]) -> None:
+    engine = opened()
+    append(engine, "one", "two")
+    integrate_all(engine)
+    log = published_log(engine)
+    # As an authority's answer is kept; whether it is one is looked at by whoever verifies it.
+    log.database.timestamps.add(StoredTimestamp(2, "https://tsa.example", 1, b"token"))
+    append(engine, "three")
+    integrate_all(engine)
+    record = engine.ledger.records([1])[0].event
+    reader = Reader(record.captured_by)
+    assert record.event_id is not None
+    trust = Trust(policy=replace(Policy.parse(engine.settings.log_policy.read_bytes()), logs=(PolicyLog(log.key),)))  # type: ignore[union-attr]
+    proof, token = stamped_receipt(engine, record.event_id, reader)
+    verified = verify(proof.text().encode(), trust)
+    assert isinstance(verified, VerifiedReceipt)
+    assert (verified.checkpoint.size, token.response) == (2, b"token")
+    assert [name for name, _ in verified.cosignatures] == [key.name for key in COSIGNERS]
+
+    receipt = CoseReceipt.parse(cose_receipt(engine, record.event_id, reader))
+    signed = receipt.signed_checkpoint(verified.opening.leaf_hash(), trust)
+    assert signed is not None
+    assert (signed.checkpoint.size, signed.quorum) == (3, True)
+    assert [name for name, _ in signed.cosignatures] == [key.name for key in COSIGNERS]
+    stamped = replace(receipt, checkpoint=proof.checkpoint.encode())
+    with pytest.raises(VerificationError, match="another tree"):
+        stamped.signed_checkpoint(verified.opening.leaf_hash(), trust)
 
 
 def test_a_fork_under_the_log_s_key_is_refused_and_kept(opened: Callable[[], Engine], pair: Pair) -> None:

@@ -31,10 +31,10 @@ def entries(size: int) -> list[bytes]:
     return [sha256(bytes((i,))).digest() + b"entry" for i in range(size)]
 
 
-def our_receipt(size: int, index: int) -> bytes:
+def our_receipt(size: int, index: int, checkpoint: bytes | None = None) -> bytes:
     levels = levels_of([leaf_hash(entry) for entry in entries(size)])
     proof = InclusionProof(size, index, tuple(inclusion_path(levels, index)))
-    return SIGNER.sign(proof, levels[-1][0], issuer=ISSUER, subject=SUBJECT)
+    return SIGNER.sign(proof, levels[-1][0], issuer=ISSUER, subject=SUBJECT, checkpoint=checkpoint)
 
 
 @given(st.data())
@@ -42,7 +42,7 @@ def test_scitt_cose_verifies_ours(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 64))
     index = data.draw(st.integers(0, size - 1))
     entry = entries(size)[index]
-    receipt = our_receipt(size, index)
+    receipt = our_receipt(size, index, data.draw(st.none() | st.binary(max_size=300)))
     found = verify_receipt(receipt, leaf_entry_hex=entry.hex(), log_public_key_pem=PEM)
     assert (found.ok, found.tree_size, found.leaf_index) == (True, size, index), found.errors
     assert (found.issuer, found.subject) == (ISSUER, SUBJECT)

@@ -6,6 +6,9 @@ and the path. The tree is the log's, `RFC9162_SHA256`; the leaf is the entry tha
 The signature covers the protected header and the root, neither the size nor the index. A tree of another size with that
 root would be vouched for as well, so these receipts have a key of their own: what it signs can never be taken for a
 checkpoint, nor a checkpoint's signature for a receipt. The protected header names log (`iss`) and event (`sub`).
+
+The unprotected header carries the signed checkpoint of the tree, too, under a name of C2SP: its signatures bind the
+size, and witnesses have cosigned it. A verifier of RFC 9942 that does not know the name passes over it.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from traceability.merkle import root_from_path
 from traceability.notary.encoding import MAX_NUMBER, hash_sized
 from traceability.notary.errors import VerificationError
 from traceability.notary.proof import MAX_PATH
+from traceability.notary.trust import Trust, TrustedCheckpoint
 
 T = TypeVar("T")
 
@@ -36,6 +40,7 @@ _SIGN1_TAG: Final = 0xD2  # the one byte that encodes tag 18
 _ALG, _CRIT, _KID, _CWT_CLAIMS, _VDS, _VDP = 1, 2, 4, 15, 395, 396
 _ISS, _SUB = 1, 2
 _INCLUSION: Final = -1
+_CHECKPOINT: Final = "c2sp.org/tlog-checkpoint"  # RFC 9052 §3.1: any text may be a label
 _KTY, _OKP, _KEY_ALG, _CRV, _ED25519, _X = 1, 1, 3, -1, 6, -2
 
 
@@ -67,8 +72,10 @@ class ReceiptSigner:
         """The public half."""
         return ReceiptKey(self.key.public_key().public_bytes_raw())
 
-    def sign(self, proof: InclusionProof, root: bytes, *, issuer: str, subject: str) -> bytes:
-        """Return the receipt of a leaf; the same arguments always give the same bytes.
+    def sign(
+        self, proof: InclusionProof, root: bytes, *, issuer: str, subject: str, checkpoint: bytes | None = None
+    ) -> bytes:
+        """Return the receipt of a leaf, with the signed note of its tree; the same arguments give the same bytes.
 
         Raises `UnavailableError` (`cose.one_leaf`): a path in a receipt has at least one hash, and a tree of one leaf
         has none. The next checkpoint is of a larger tree.
@@ -83,7 +90,10 @@ class ReceiptSigner:
         protected = _encode({_ALG: EDDSA, _KID: self.verifier.key_id, _CWT_CLAIMS: claims, _VDS: RFC9162_SHA256})
         inclusion = _encode([proof.size, proof.index, list(proof.path)])
         signature = self.key.sign(_signed_bytes(protected, root))
-        message = [protected, {_VDP: {_INCLUSION: [inclusion]}}, None, signature]
+        unprotected: dict[int | str, object] = {_VDP: {_INCLUSION: [inclusion]}}
+        if checkpoint is not None:
+            unprotected[_CHECKPOINT] = checkpoint
+        message = [protected, unprotected, None, signature]
         return bytes((_SIGN1_TAG,)) + _encode(message)
 
 
@@ -98,7 +108,7 @@ class InclusionProof:
 
 @dataclass(frozen=True, slots=True)
 class CoseReceipt:
-    """A receipt that was read and not checked; `issuer` and `subject` are None where the header has none."""
+    """A receipt that was read and not checked; what the headers may lack is None. `checkpoint` is a signed note."""
 
     algorithm: int
     key_id: bytes | None
@@ -107,6 +117,7 @@ class CoseReceipt:
     proof: InclusionProof
     protected: bytes
     signature: bytes
+    checkpoint: bytes | None = None
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -118,6 +129,7 @@ class CoseReceipt:
             case [bytes() as protected, unprotected, None, bytes() as signature]:
                 header = _map(_decode(protected))
                 proofs = _map(_map(unprotected).get(_VDP)).get(_INCLUSION)
+                checkpoint = _maybe(_map(unprotected).get(_CHECKPOINT), bytes)
             case _:
                 raise _malformed("it has no detached payload, or not four members")
         if header.get(_VDS) != RFC9162_SHA256 or not _is_number(header.get(_VDS)):
@@ -133,6 +145,7 @@ class CoseReceipt:
             proof=_inclusion(proofs),
             protected=protected,
             signature=signature,
+            checkpoint=checkpoint,
         )
 
     def root(self, leaf_hash: bytes) -> bytes:
@@ -141,6 +154,18 @@ class CoseReceipt:
         if root is None:
             raise VerificationError("the path does not belong to the tree", code="log.inclusion")
         return root
+
+    def signed_checkpoint(self, leaf_hash: bytes, trust: Trust) -> TrustedCheckpoint | None:
+        """Check the checkpoint that came along against the leaf, the proof and whom a verifier trusts.
+
+        None when there is none. Raises `VerificationError`, as `Trust.open` does, and `log.inclusion`.
+        """
+        if self.checkpoint is None:
+            return None
+        signed = trust.open(self.checkpoint)
+        if (signed.checkpoint.size, signed.checkpoint.root) != (self.proof.size, self.root(leaf_hash)):
+            raise VerificationError("the checkpoint in the receipt is of another tree", code="log.inclusion")
+        return signed
 
     def verify(self, leaf_hash: bytes, key: ReceiptKey) -> None:
         """Check that `key` vouches for the leaf; raises `VerificationError`.

@@ -128,6 +128,21 @@ def recosigned_note(
     return note, _are_new(policy, lines, since)
 
 
+def kept_note(database: LogDatabase, signed: SignedCheckpoint) -> str:
+    """Return the note of a stored checkpoint with all cosignatures of it that are kept and verify.
+
+    An older checkpoint is served no more, and what it was served with is in the database. Whose lines a reader does not
+    know he passes over, so those of witnesses that have left the policy are there, too.
+    """
+    text, _ = split_note(signed.note.encode())
+    kept = [(VerifierKey.parse(one.vkey), one.line) for one in database.cosignatures(signed.checkpoint.size)]
+    return signed.note + "".join(line for key, line in sorted(kept, key=_name) if cosignature_in(line, text, key))
+
+
+def _name(kept: tuple[VerifierKey, str]) -> str:
+    return kept[0].text
+
+
 def _asked(
     witnesses: Witnesses,
     database: LogDatabase,
