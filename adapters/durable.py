@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -84,14 +85,15 @@ def folder_to_sync(path: Path) -> set[Path]:
     return {path.parent} if os.access(path.parent, os.R_OK | os.W_OK) else set()
 
 
-def write_new(path: Path, content: bytes, mode: int, disk: Disk = DISK) -> int:
+def write_new(path: Path, content: bytes | Iterable[bytes], mode: int, disk: Disk = DISK) -> int:
     """Write a file that does not exist and return its descriptor: only the descriptor's sync tells of every failure.
 
-    Nothing stays of a file that cannot be written.
+    `content` may come in pieces. Nothing stays of a file that cannot be written, or whose pieces end with an error.
     """
     descriptor = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        _write_all(descriptor, content, disk)
+        for piece in (content,) if isinstance(content, bytes) else content:
+            _write_all(descriptor, piece, disk)
     except BaseException:
         disk.close(descriptor)
         with suppress(OSError):
@@ -100,17 +102,23 @@ def write_new(path: Path, content: bytes, mode: int, disk: Disk = DISK) -> int:
     return descriptor
 
 
-def replace_file(path: Path, content: bytes, disk: Disk = DISK, *, mode: int = 0o644) -> None:
+def replace_file(path: Path, content: bytes | Iterable[bytes], disk: Disk = DISK, *, mode: int = 0o644) -> None:
     """Put a file in its place, wholly or not at all, durable on return; the caller sees to it that it is alone.
 
-    What a writer that died has left beside it is removed.
+    `content` may come in pieces, which may raise what they want. What a writer that died has left beside it is removed.
     """
     _sync_all(make_folders(path.parent, disk), disk)
     temporary = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
         disk.unlink(temporary)
-    _finish(write_new(temporary, content, mode, disk), disk)
-    disk.rename(temporary, path)
+    descriptor = write_new(temporary, content, mode, disk)
+    try:
+        _finish(descriptor, disk)
+        disk.rename(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            disk.unlink(temporary)
+        raise
     sync_folder(path.parent, disk)
 
 
@@ -131,6 +139,18 @@ def create_secret(path: Path, content: bytes, disk: Disk = DISK) -> None:
 def make_name_last(path: Path, disk: Disk = DISK) -> None:
     """Return when the name of a file that is there is durable: whoever made it may have died before that."""
     _sync_all(folder_to_sync(path), disk)
+
+
+@contextmanager
+def locked(folder: Path, disk: Disk = DISK) -> Iterator[None]:
+    """Have a folder, which is made if it is missing, alone of all processes that lock it."""
+    _sync_all(make_folders(folder, disk), disk)
+    descriptor = disk.open(folder, _READ | os.O_DIRECTORY)
+    try:
+        disk.flock(descriptor)
+        yield
+    finally:
+        disk.close(descriptor)
 
 
 def sync_folder(folder: Path, disk: Disk = DISK) -> None:

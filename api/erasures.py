@@ -7,13 +7,12 @@ a database that was set back does not shorten it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from adapters.durable import make_folders, sync_folder
+from adapters.durable import DISK, Disk, locked, replace_file
 from adapters.postgres.erasure import erase, redactions
 from api.settings import Settings
 from api.wiring import Engine
@@ -50,21 +49,19 @@ def keep_erasures(engine: Engine) -> None:
     write_erasures(folder, ledger, found)
 
 
-def write_erasures(folder: Path, ledger: str, erasures: Iterable[Erasure]) -> None:
-    """Add to a list those of the erasures that are not on it; durable on return."""
-    known = {erasure.event_id for erasure in erasures_of(folder, ledger)}
-    added = [erasure for erasure in erasures if erasure.event_id not in known]
-    path, lines = _file(folder, ledger), msgspec.json.Encoder().encode_lines(added)
-    if not lines:
-        return
-    changed = make_folders(path.parent) | {path.parent}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    for each in changed:
-        sync_folder(each)
+def write_erasures(folder: Path, ledger: str, erasures: Iterable[Erasure], disk: Disk = DISK) -> None:
+    """Add to a list those of the erasures that are not on it; durable on return.
+
+    The list is put in its place whole: a power cut leaves the old one or the new one, and no line that is cut off. Two
+    that add at once wait for each other, or the lines of one would be lost.
+    """
+    with locked(folder, disk):
+        listed = erasures_of(folder, ledger)
+        known = {erasure.event_id for erasure in listed}
+        added = [erasure for erasure in erasures if erasure.event_id not in known]
+        if added:
+            lines = msgspec.json.Encoder().encode_lines([*listed, *added])
+            replace_file(_file(folder, ledger), lines, disk, mode=0o600)
 
 
 def erase_again(engine: Engine, erasures: Iterable[Erasure]) -> list[int]:

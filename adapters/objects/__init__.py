@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from adapters.durable import make_folders, sync_folder
+from adapters.durable import DISK, Disk, replace_file
 from traceability.errors import NotFoundError, UnavailableError
 from traceability.notary.age import Decrypted, encrypt
 from traceability.ports import Entropy
@@ -21,8 +20,9 @@ _WORK: Final = 10
 class EncryptedFiles:
     """A folder of age files. A file is found by its key and by nothing else: whose key was destroyed is nobody's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self._folder = folder
+        self._disk = disk
 
     def put(self, plain: Iterable[bytes], key: str, entropy: Entropy) -> None:
         """Keep a file under a key of 256 random bits; durable on return, and nothing of it is there if this fails.
@@ -30,22 +30,10 @@ class EncryptedFiles:
         Raises `UnavailableError` (`evidence.storage`), and what `plain` raises.
         """
         path = self._path(key)
-        temporary = path.with_suffix(".new")
         try:
-            changed = make_folders(self._folder) | {self._folder}
-            try:
-                with temporary.open("xb") as file:
-                    for piece in encrypt(plain, key, entropy, work=_WORK):
-                        file.write(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.rename(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            for folder in changed:
-                sync_folder(folder)
+            replace_file(path, encrypt(plain, key, entropy, work=_WORK), self._disk, mode=0o600)
         except OSError as error:
+            self.remove(key)
             raise UnavailableError(
                 f"The file cannot be kept: {error}",
                 code="evidence.storage",
@@ -78,7 +66,7 @@ class EncryptedFiles:
     def remove(self, key: str) -> None:
         """Remove a file that nobody was told of."""
         with suppress(OSError):
-            self._path(key).unlink()
+            self._disk.unlink(self._path(key))
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{sha256(key.encode()).hexdigest()[:32]}.age"
