@@ -12,7 +12,19 @@ from api.backlog import Backlog
 from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
-from api.routers import capture, epcis_events, erasures, evidence, findings, health, logs, organisations, provenance
+from api.routers import (
+    capture,
+    epcis_collections,
+    epcis_discovery,
+    epcis_events,
+    erasures,
+    evidence,
+    findings,
+    health,
+    logs,
+    organisations,
+    provenance,
+)
 from api.web import evidence_page, finding_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
@@ -60,7 +72,10 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(evidence_page.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
-    app.include_router(epcis_events.router)
+    epcis = (epcis_discovery.router, epcis_events.router, epcis_collections.router)
+    for router in epcis:
+        app.include_router(router)
+    app.include_router(epcis_discovery.discovery(capture.router, *epcis))
     app.include_router(reference.router)
     install_pages(app)
     return app

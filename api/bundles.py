@@ -14,9 +14,10 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from api import collector
-from api.epcis_events import Parameters, ask_page
+from api.epcis_events import Parameters, Question, ask_page
 from api.evidence import describe, opening_of
 from api.notary import PublishedLog, open_record, published_log, published_logs
+from api.page_tokens import NextPage
 from api.policy import verifiers_policy
 from api.provenance import ask, describe_history, history_of
 from api.provenance_models import TraceIn
@@ -119,17 +120,17 @@ def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
 
 
 def events_bundle(
-    engine: Engine, reader: Reader, parameters: Parameters, *, extensions: str | None = None
-) -> tuple[BinaryIO, Parameters | None]:
+    engine: Engine, reader: Reader, asked: Question, parameters: Parameters, *, extensions: str | None = None
+) -> tuple[BinaryIO, NextPage | None]:
     """Return, as a file to be read and closed, the bundle of a page of events, and what asks for the next page.
 
     The document in it is written from what the bundle shows, so it has no personal members, and an event that says no
-    eventID gets none. `extensions` is the header that declares prefixes. Raises what `ask_page` raises,
-    `NotPublishedError`, and `NotFoundError` (`bundle.no_events`).
+    eventID gets none. The question is told as it was asked: its `parameters`, and `extensions`, the header that
+    declares prefixes. Raises what `ask_page` raises, `NotPublishedError`, and `NotFoundError` (`bundle.no_events`).
     """
     published = _published(engine)
-    asked = ask_page(engine, reader, parameters, known_at=published[-1].last, extensions=extensions)
-    shown = {event.position: set(event.parts.what) for event in asked.page.events}
+    found = ask_page(engine, reader, asked, known_at=published[-1].last)
+    shown = {event.position: set(event.parts.what) for event in found.page.events}
 
     def items_of(record: Record) -> Sequence[int]:
         return [j for j, item in enumerate(record.event.parts.what) if item in shown[record.position]]
@@ -141,11 +142,11 @@ def events_bundle(
         question.setdefault(name, []).append(value)
     if extensions is not None:
         question["GS1-Extensions"] = [extensions]
-    known_at = published[-1].last if asked.known_at is None else asked.known_at
+    known_at = published[-1].last if found.known_at is None else found.known_at
     manifest = Manifest(Kind.EVENTS, reader.organisation, question, known_at, (), tuple(shown))
     document = write_query_document(events, created_at=engine.clock.now_us())
     made = _bundle(engine, published, manifest, answer=document, behind=shown, openings=openings.values())
-    return made, asked.next
+    return made, found.next
 
 
 def evidence_bundle(engine: Engine, reader: Reader, record: Record, base: str) -> BinaryIO:

@@ -1,18 +1,16 @@
-"""Answers of the EPCIS query interface: documents, and the tokens that lead from page to page."""
+"""Answers of the EPCIS query interface: questions from addresses and named queries, documents, page after page."""
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as Base64Error
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
 
 import msgspec
 
+from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
-from traceability.gs1.epcis.conditions import IsCalled
+from traceability.gs1.epcis.conditions import Condition, IsCalled
 from traceability.gs1.epcis.query import EventQuery, NoSuchEventError, Page, Place
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.gs1.epcis.query_values import QueryParameterError, count_of, declared_names
@@ -23,63 +21,97 @@ PER_PAGE: Final = 30
 MAX_PER_PAGE: Final = 1_000
 """What a larger perPage comes down to, as EPCIS 2.0 allows (§12)."""
 
-MAX_TOKEN: Final = 200
-
+SIMPLE: Final = "SimpleEventQuery"
 Parameters = Sequence[tuple[str, str]]
+_PAGING: Final = ("perPage", "nextPageToken")
+# What a token holds goes to the database, whose numbers have 64 bits.
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+_Time = Annotated[int, msgspec.Meta(gt=-(1 << 62), lt=1 << 62)]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A page of events as an EPCISQueryDocument, and the parameters that ask for the next one."""
+class Question:
+    """A query as it was asked: `text` is what a token of its answer belongs to."""
 
-    document: bytes
-    next: Parameters | None
-
-
-def answer_query(engine: Engine, reader: Reader, parameters: Parameters, *, extensions: str | None = None) -> Answer:
-    """Answer the parameters of `GET /epcis/events`; `extensions` is the header that declares prefixes.
-
-    Raises `QueryParameterError`, `QueryTooLargeError` and `QueryTooComplexError`.
-    """
-    asked = ask_page(engine, reader, parameters, extensions=extensions)
-    return Answer(_document(engine, asked.page), asked.next)
+    query: EventQuery
+    text: str
+    name: str = SIMPLE
+    size: int = PER_PAGE
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AskedPage:
-    """A page, as known at a position of the ledger if one was given, and the parameters that ask for the next one."""
+    """A page, as known at a position of the ledger if one was given, and what asks for the next one."""
 
     page: Page
     known_at: int | None
-    next: Parameters | None
+    next: NextPage | None
 
 
-def ask_page(
-    engine: Engine,
-    reader: Reader,
-    parameters: Parameters,
-    *,
-    known_at: int | None = None,
-    extensions: str | None = None,
-) -> AskedPage:
-    """Find the events of a page up to position `known_at`, or to where the page before it was known.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page of events as an EPCISQueryDocument, and what asks for the next one."""
 
-    Raises `QueryParameterError`, `QueryTooLargeError` and `QueryTooComplexError`.
+    document: bytes
+    next: NextPage | None
+
+
+def question(
+    path: str, parameters: Parameters, *, within: Condition | None = None, extensions: str | None = None
+) -> Question:
+    """Read the parameters of an address; `within` is what the address itself asks for.
+
+    `extensions` is the header that declares prefixes. Raises `QueryParameterError`.
     """
-    paging = {name: value for name, value in parameters if name in ("perPage", "nextPageToken")}
+    asked, size, token = split_paging(parameters)
+    query = read_query(asked, declared_names(extensions))
+    if within is not None:
+        query = replace(query, conditions=(*query.conditions, within))
+    text = "\x00".join((path, *(f"{name}\x00{value}" for name, value in sorted(asked))))
+    return Question(query, text, size=size, token=token)
+
+
+def split_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[list[tuple[str, str]], int, str | None]:
+    """Return the parameters but those of paging, how many are wanted, and the token; raises `QueryParameterError`."""
+    paging = {name: value for name, value in parameters if name in _PAGING}
     asked = [(name, value) for name, value in parameters if name not in paging]
     if len(asked) + len(paging) != len(parameters):
         raise QueryParameterError("perPage and nextPageToken are given once.", code="query.repeated")
-    size = min(MAX_PER_PAGE, count_of("perPage", paging["perPage"])) if "perPage" in paging else PER_PAGE
-    query = read_query(asked, declared_names(extensions))
-    after = _place_of(paging["nextPageToken"], asked) if "nextPageToken" in paging else None
+    size = min(most, count_of("perPage", paging["perPage"])) if "perPage" in paging else PER_PAGE
+    return asked, size, paging.get("nextPageToken")
+
+
+def only_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[int, str | None]:
+    """Return how many are wanted and the token of a request that takes no other parameters.
+
+    Raises `QueryParameterError`.
+    """
+    asked, size, token = split_paging(parameters, most)
+    if asked:
+        raise QueryParameterError(
+            "This takes no parameters but perPage and nextPageToken.", code="query.unknown_parameter"
+        )
+    return size, token
+
+
+def answer(engine: Engine, reader: Reader, asked: Question) -> Answer:
+    """Answer a question with a page of it; raises as `ask_page` does."""
+    found = ask_page(engine, reader, asked)
+    return Answer(_document(engine, found.page, asked.name), found.next)
+
+
+def ask_page(engine: Engine, reader: Reader, asked: Question, *, known_at: int | None = None) -> AskedPage:
+    """Find the events of a page up to position `known_at`, or to where the page before it was known.
+
+    Raises `QueryParameterError` for a token of another question, `QueryTooLargeError` and `QueryTooComplexError`.
+    """
+    after = None if asked.token is None else _place(place_of(engine, asked.text, asked.token, _EventPlace))
     if known_at is not None and after is not None:
         known_at = min(known_at, after.head)
-    page = engine.event_queries.page(query, reader=reader, size=size, after=after, known_at=known_at)
-    if page.next is None:
-        return AskedPage(page, known_at, None)
-    kept = [("perPage", paging["perPage"])] if "perPage" in paging else []
-    return AskedPage(page, known_at, [*asked, *kept, ("nextPageToken", _token_of(page.next, asked))])
+    page = engine.event_queries.page(asked.query, reader=reader, size=asked.size, after=after, known_at=known_at)
+    following = None if page.next is None else next_page(engine, asked.text, _written(page.next))
+    return AskedPage(page, known_at, following)
 
 
 def event_by_id(engine: Engine, reader: Reader, event_id: str) -> bytes:
@@ -91,52 +123,24 @@ def event_by_id(engine: Engine, reader: Reader, event_id: str) -> bytes:
     page = engine.event_queries.page(query, reader=reader, size=MAX_PER_PAGE)
     if not page.events:
         raise NoSuchEventError("There is no such event", hint="An eventID in an address is percent-encoded.")
-    return _document(engine, page)
+    return _document(engine, page, SIMPLE)
 
 
-def _document(engine: Engine, page: Page) -> bytes:
+def _document(engine: Engine, page: Page, name: str) -> bytes:
     events = [write_event(event.parts, event.recorded_at, called=event.called) for event in page.events]
-    return write_query_document(events, created_at=engine.clock.now_us())
+    return write_query_document(events, created_at=engine.clock.now_us(), query_name=name)
 
 
-class _Token(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Where a page begins: nothing in it but what the page before has shown."""
-
-    query: int
-    head: int
-    occurred_at: int
-    position: int
-    given: int
+class _EventPlace(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    head: _Natural
+    occurred_at: _Time
+    position: _Natural
+    given: _Natural
 
 
-def _token_of(place: Place, asked: Parameters) -> str:
-    token = _Token(_digest(asked), place.head, place.occurred_at, place.position, place.given)
-    return urlsafe_b64encode(msgspec.msgpack.encode(token)).rstrip(b"=").decode()
+def _written(place: Place) -> _EventPlace:
+    return _EventPlace(place.head, place.occurred_at, place.position, place.given)
 
 
-def _place_of(text: str, asked: Parameters) -> Place:
-    try:
-        padded = text.encode() + b"=" * (-len(text) % 4)
-        token = msgspec.msgpack.decode(urlsafe_b64decode(padded) if len(text) <= MAX_TOKEN else b"", type=_Token)
-    except (msgspec.DecodeError, Base64Error, ValueError) as error:
-        raise _no_token() from error
-    numbers = (token.head, token.position, token.given)
-    if token.query != _digest(asked) or not all(0 <= number < _LONG for number in (*numbers, abs(token.occurred_at))):
-        raise _no_token()
-    return Place(token.head, token.occurred_at, token.position, token.given)
-
-
-_LONG: Final = 1 << 63
-
-
-def _no_token() -> QueryParameterError:
-    return QueryParameterError(
-        "This nextPageToken does not belong to this query.",
-        code="query.page_token",
-        hint="Follow the Link header as it is, or leave the token out to begin again.",
-    )
-
-
-def _digest(asked: Parameters) -> int:
-    text = "\x00".join(f"{name}\x00{value}" for name, value in sorted(asked))
-    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "big")
+def _place(read: _EventPlace) -> Place:
+    return Place(read.head, read.occurred_at, read.position, read.given)

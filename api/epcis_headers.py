@@ -1,7 +1,132 @@
-"""The headers by which a server of EPCIS 2.0 says which versions it speaks (§12)."""
+"""The headers of EPCIS 2.0 over REST (§12): what a request wishes for, and what an answer says of itself.
+
+Every operation under /epcis negotiates here, and nowhere else.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from itertools import zip_longest
+from typing import Annotated, Final
 
-VERSIONS: Final = {"GS1-EPCIS-Version": "2.0.0", "GS1-CBV-Version": "2.0.0"}
+from fastapi import Depends, Header, Request
+
+from api.web.negotiation import JSON, preferred
+from traceability.errors import InvalidInputError
+
+LD_JSON: Final = "application/ld+json"
+EPCIS_VERSION: Final = "2.0.0"
+CBV_VERSION: Final = "2.0.0"
+VERSIONS: Final = {"GS1-EPCIS-Version": EPCIS_VERSION, "GS1-CBV-Version": CBV_VERSION}
+SUPPORTED: Final = {
+    **VERSIONS,
+    "GS1-EPCIS-Min": EPCIS_VERSION,
+    "GS1-EPCIS-Max": EPCIS_VERSION,
+    "GS1-CBV-Min": CBV_VERSION,
+    "GS1-CBV-Max": CBV_VERSION,
+    "GS1-Vendor-Version": f"traceability {version('traceability')}",
+}
+"""What OPTIONS tells of every resource."""
+
+VARY: Final = (
+    "Accept, Authorization, GS1-EPC-Format, GS1-Extensions, GS1-EPCIS-Version, GS1-EPCIS-Min, GS1-EPCIS-Max,"
+    " GS1-CBV-Version, GS1-CBV-Min, GS1-CBV-Max"
+)
+_VERSION: Final = r"^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$"
+
+
+class NotAcceptableError(InvalidInputError):
+    """An answer cannot have the form that the request asks for (HTTP 406)."""
+
+    code = "http.not_acceptable"
+
+
+class EpcFormat(StrEnum):
+    """How identifiers are written (GS1-EPC-Format)."""
+
+    NO_PREFERENCE = "No_Preference"
+    DIGITAL_LINK = "Always_GS1_Digital_Link"
+    URN = "Always_EPC_URN"
+    AS_RECEIVED = "Never_Translates"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The form that an answer is to have; `extensions` is the header that declares prefixes."""
+
+    media_type: str = JSON
+    epc_format: EpcFormat = EpcFormat.DIGITAL_LINK
+    extensions: str | None = None
+
+
+async def check_versions(
+    *,
+    epcis: Annotated[str | None, Header(alias="GS1-EPCIS-Version", pattern=_VERSION)] = None,
+    epcis_min: Annotated[str | None, Header(alias="GS1-EPCIS-Min", pattern=_VERSION)] = None,
+    epcis_max: Annotated[str | None, Header(alias="GS1-EPCIS-Max", pattern=_VERSION)] = None,
+    cbv: Annotated[str | None, Header(alias="GS1-CBV-Version", pattern=_VERSION)] = None,
+    cbv_min: Annotated[str | None, Header(alias="GS1-CBV-Min", pattern=_VERSION)] = None,
+    cbv_max: Annotated[str | None, Header(alias="GS1-CBV-Max", pattern=_VERSION)] = None,
+) -> None:
+    """Raise `NotAcceptableError` when a request asks for, or comes in, versions that are not served."""
+    _check_version("EPCIS", EPCIS_VERSION, epcis, epcis_min, epcis_max)
+    _check_version("CBV", CBV_VERSION, cbv, cbv_min, cbv_max)
+
+
+VersionsDep = Annotated[None, Depends(check_versions)]
+
+
+def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
+    """Return a dependency that gives the wish of a request for one of the media types `offered`.
+
+    Raises `NotAcceptableError`.
+    """
+
+    async def wish(
+        *,
+        request: Request,
+        _: VersionsDep,
+        epc_format: Annotated[
+            EpcFormat, Header(alias="GS1-EPC-Format", description="How identifiers are to be written.")
+        ] = EpcFormat.DIGITAL_LINK,
+        extensions: Annotated[
+            str | None,
+            Header(
+                alias="GS1-Extensions",
+                description="Prefixes of fields: `example=https://ns.example/epcis/`, by commas.",
+            ),
+        ] = None,
+    ) -> Wish:
+        media_type = preferred(request.headers.get("accept"), offered)
+        if media_type is None:
+            raise NotAcceptableError(
+                "No media type that is accepted can be answered", hint=f"Accept: {', '.join(offered)}"
+            )
+        if epc_format not in (EpcFormat.DIGITAL_LINK, EpcFormat.NO_PREFERENCE):
+            raise NotAcceptableError("Identifiers are written as Digital Links")
+        return Wish(media_type, epc_format, extensions)
+
+    return wish
+
+
+def _check_version(name: str, served: str, exact: str | None, least: str | None, most: str | None) -> None:
+    ours = _numbers(served)
+    wrong = (
+        (exact is not None and _order(_numbers(exact)[:2], ours[:2]) != 0)
+        or (least is not None and _order(_numbers(least), ours) > 0)
+        or (most is not None and _order(_numbers(most), ours) < 0)
+    )
+    if wrong:
+        raise NotAcceptableError(f"The version of {name} that is asked for is not served", hint=f"It is {served} here.")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
+def _order(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    """Return less than 0, 0 or more than 0, as `one` is before, the same as or after `other`; 2.0 is 2.0.0."""
+    return next((a - b for a, b in zip_longest(one, other, fillvalue=0) if a != b), 0)

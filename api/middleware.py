@@ -69,7 +69,11 @@ class RequestLog:
             if status:
                 raise  # half an answer is out: the server has to break the connection
             failure = problem_response(
-                500, "internal", "Something went wrong here", hint=f"Tell the operator the request id {request_id}."
+                500,
+                "internal",
+                "Something went wrong here",
+                hint=f"Tell the operator the request id {request_id}.",
+                path=scope["path"],
             )
             await failure(scope, receive, answer)
         elapsed = (time.perf_counter_ns() - started) // 1000
@@ -113,10 +117,10 @@ class BodyLimits:
         body = await self._read(scope, receive)
         if body is None:
             detail = f"The body is longer than {self._max_bytes} bytes"
-            await problem_response(413, "http.body_too_long", detail)(scope, receive, send)
+            await problem_response(413, "http.body_too_long", detail, path=scope["path"])(scope, receive, send)
         elif nesting(body) > self._max_depth:
             detail = f"The body is nested more than {self._max_depth} levels deep"
-            await problem_response(400, "http.body_too_deep", detail)(scope, receive, send)
+            await problem_response(400, "http.body_too_deep", detail, path=scope["path"])(scope, receive, send)
         else:
             await self._app(scope, _replay(body, receive), send)
 

@@ -18,6 +18,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from adapters.postgres.named_queries import NoSuchQueryError
+from api.epcis_headers import NotAcceptableError
 from traceability.errors import (
     BusyError,
     ConflictError,
@@ -29,7 +31,7 @@ from traceability.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from traceability.gs1.epcis.query import NoSuchEventError, QueryTooComplexError, QueryTooLargeError
+from traceability.gs1.epcis.query import QueryTooComplexError, QueryTooLargeError
 from traceability.gs1.epcis.query_values import QueryParameterError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
@@ -39,6 +41,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (UnknownKeyError, HTTPStatus.UNAUTHORIZED),
     (QueryParameterError, HTTPStatus.BAD_REQUEST),
+    (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -51,10 +54,26 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
 # What EPCIS 2.0 calls it (§8.2.3, §12): clients of the standard look at the type.
 _TYPE_OF: Final[tuple[tuple[type[TraceabilityError], str], ...]] = (
     (QueryParameterError, "epcisException:QueryParameterException"),
-    (NoSuchEventError, "epcisException:NoSuchResourceException"),
     (QueryTooLargeError, "epcisException:QueryTooLargeException"),
     (QueryTooComplexError, "epcisException:QueryTooComplexException"),
+    (NoSuchQueryError, "epcisException:NoSuchNameException"),
 )
+_EPCIS: Final = "/epcis"
+_TYPE_UNDER_EPCIS: Final[Mapping[int, str]] = {
+    400: "epcisException:ValidationException",
+    401: "epcisException:SecurityException",
+    403: "epcisException:SecurityException",
+    404: "epcisException:NoSuchResourceException",
+    406: "epcisException:NotAcceptableException",
+    409: "epcisException:ResourceAlreadyExistsException",
+    413: "epcisException:CaptureLimitExceededException",
+    414: "epcisException:URITooLongException",
+    415: "epcisException:UnsupportedMediaTypeException",
+    422: "epcisException:ValidationException",
+    429: "epcisException:ImplementationException",
+    500: "epcisException:ImplementationException",
+    503: "epcisException:ImplementationException",
+}
 _RETRY_SECONDS: Final = "5"
 _LOST_DATABASE: Final = UnavailableError("The database does not answer", code="postgres.unreachable")
 
@@ -98,11 +117,12 @@ def problem_response(
     errors: Sequence[InvalidField] = (),
     problems: Sequence[EventProblem] = (),
     headers: Mapping[str, str] | None = None,
-    kind: str = "about:blank",
+    path: str = "",
+    kind: str | None = None,
 ) -> JSONResponse:
-    """Return the response for an error that no exception stands for."""
+    """Return the response for an error that no exception stands for; under /epcis its type is one of EPCIS's."""
     problem = Problem(
-        type=kind,
+        type=kind or (_TYPE_UNDER_EPCIS.get(status) if _is_epcis(path) else None) or "about:blank",
         title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
@@ -116,16 +136,20 @@ def problem_response(
     )
 
 
-def problem_of(error: TraceabilityError) -> JSONResponse:
-    """Return the response for one of our errors."""
+def problem_of(error: TraceabilityError, path: str = "") -> JSONResponse:
+    """Return the response for one of our errors, to a request for `path`."""
     status = next((status for kind, status in _STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     headers: dict[str, str] = {}
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'  # RFC 6750 §3
     elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = _RETRY_SECONDS
-    name = next((name for kind, name in _TYPE_OF if isinstance(error, kind)), "about:blank")
-    return problem_response(status, error.code, error.message, hint=error.hint, headers=headers, kind=name)
+    name = next((name for kind, name in _TYPE_OF if isinstance(error, kind)), None)
+    return problem_response(status, error.code, error.message, hint=error.hint, headers=headers, path=path, kind=name)
+
+
+def _is_epcis(path: str) -> bool:
+    return path == _EPCIS or path.startswith(f"{_EPCIS}/")
 
 
 def install_problems(app: FastAPI) -> None:
@@ -149,23 +173,24 @@ _SCHEMA["properties"]["problems"] = {"type": "array", "items": EventProblem.mode
 _SCHEMA.pop("$defs", None)
 
 
-def _on_ours(_: Request, error: Exception) -> JSONResponse:
+def _on_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TraceabilityError)
     # What the driver says of a lost database names hosts and roles.
-    return problem_of(_LOST_DATABASE if error.code == _LOST_DATABASE.code else error)
+    return problem_of(_LOST_DATABASE if error.code == _LOST_DATABASE.code else error, request.url.path)
 
 
-def _on_http(_: Request, error: Exception) -> JSONResponse:
+def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     hint = (
         "The operations are listed at /docs." if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED) else ""
     )
     code = f"http.{status.name.lower()}"
-    return problem_response(status, code, status.description or status.phrase, hint=hint, headers=error.headers)
+    detail = status.description or status.phrase
+    return problem_response(status, code, detail, hint=hint, headers=error.headers, path=request.url.path)
 
 
-def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = [
         InvalidField(
@@ -176,14 +201,18 @@ def _on_invalid_request(_: Request, error: Exception) -> JSONResponse:
         for problem in error.errors()
     ]
     if any(problem["type"] == "json_invalid" for problem in error.errors()):
-        return problem_response(HTTPStatus.BAD_REQUEST, "http.json", "The body is not JSON", errors=found)
+        return problem_response(
+            HTTPStatus.BAD_REQUEST, "http.json", "The body is not JSON", errors=found, path=request.url.path
+        )
+    # EPCIS knows 400 for whatever is wrong with a request.
+    status = HTTPStatus.BAD_REQUEST if _is_epcis(request.url.path) else HTTPStatus.UNPROCESSABLE_ENTITY
     return problem_response(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "http.validation", "The request does not have the form asked for", errors=found
+        status, "http.validation", "The request does not have the form asked for", errors=found, path=request.url.path
     )
 
 
-def _on_lost_database(_: Request, __: Exception) -> JSONResponse:
-    return problem_of(_LOST_DATABASE)
+def _on_lost_database(request: Request, __: Exception) -> JSONResponse:
+    return problem_of(_LOST_DATABASE, request.url.path)
 
 
 def _escaped(part: object) -> str:

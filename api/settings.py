@@ -121,6 +121,9 @@ class Settings(BaseSettings):
     capture_max_bytes: int = Field(
         default=8 << 30, ge=1024, description="Longest document or archive that is captured, packed or not."
     )
+    capture_max_events: int | None = Field(
+        default=None, ge=1, description="Most events of one capture, after which it is refused; unset: any number."
+    )
     capture_max_jobs: int = Field(
         default=32, ge=1, description="Unfinished captures of one organisation, after which it is told to wait."
     )
@@ -142,6 +145,9 @@ class Settings(BaseSettings):
     company_prefixes: Path | None = Field(
         default=None,
         description="File of company prefix lengths, asked before GS1's list; unset: that list alone.",
+    )
+    page_token_seconds: int = Field(
+        default=3600, ge=10, le=604_800, description="How long the token of a next page of EPCIS answers is good."
     )
     max_body_bytes: int = Field(default=1_048_576, ge=1024, le=67_108_864, description="Longest request body.")
     max_body_depth: int = Field(default=64, ge=4, le=512, description="Deepest nesting of a JSON request body.")

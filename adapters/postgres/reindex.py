@@ -17,6 +17,7 @@ import psycopg
 
 from adapters.postgres.bulk import copy_into
 from adapters.postgres.connection import NO_LIMITS, connect
+from adapters.postgres.listed import forget_listed
 from adapters.postgres.packed import index_data, pack
 from adapters.postgres.rows import rows_of, visibilities_of, visibility_columns
 from traceability.errors import NotFoundError
@@ -26,7 +27,8 @@ from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 
 _VISIBILITY: Final = "visibility"
-TABLES: Final = ("posting", "mark", "edge", "sighting", _VISIBILITY)
+_SIGHTING: Final = "sighting"
+TABLES: Final = ("posting", "mark", "edge", _SIGHTING, _VISIBILITY)
 BATCH: Final = 2_000
 _PARTS: Final = 'position, type, event_id, head, what, "where", why, how, more'
 _Row = tuple[int, str, UUID, bytes, bytes, bytes, bytes, bytes, bytes]
@@ -83,6 +85,8 @@ def reindex(
             if repair and found[-1]:
                 # Only now: a row with a position beyond the head may stand where a missing one belongs.
                 rebuilt.add_missing(_VISIBILITY, "true")
+            if repair and any(one for one in found if one.table == _SIGHTING):
+                forget_listed(connection, ledger_id)
     return found
 
 

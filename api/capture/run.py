@@ -170,6 +170,10 @@ class CaptureRun:
 
     def _check(self, documents: Sequence[JobDocument]) -> bool:
         """Tell whether the job may be appended; what keeps it out is written down."""
+        most, events = self._engine.settings.capture_max_events, sum(one.envelope.events for one in documents)
+        if most is not None and events > most:
+            self._give_up("capture.too_many_events", f"A capture has at most {most} events, and this one has {events}.")
+            return False
         around = [self._finding(one.number, problem) for one in documents for problem in one.envelope.problems]
         broken = any(document.is_broken for document in documents)
         self._forget()

@@ -17,10 +17,13 @@ from api.backlog import KeepingUp
 from api.capture.published import PublishedJob, Receipt, Watches, receipts, until_published
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
-from api.epcis_headers import VERSIONS
+from api.epcis_headers import VERSIONS, VersionsDep
 from api.findings import findings_of
+from api.page_tokens import next_page, place_of
 from api.published import integrator_wake
+from api.routers.epcis_answers import WishDep, link_headers
 from api.security import CaptureDep, EngineDep
+from api.settings import Settings
 from api.web.negotiation import JSON
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, TooLargeError
@@ -36,12 +39,13 @@ _ERRORS_SHOWN: Final = 100
 _MOST_A_PAGE: Final = 100
 _KEY_LENGTH: Final = 255
 _NAME: Final = "document"
+_TOO_MANY_EVENTS: Final = "capture.too_many_events"
 
 
 class ErrorOut(BaseModel):
     """What is wrong with an event or the document, as problem details; `finding` is its address."""
 
-    type: str = "epcisException:ValidationException"
+    type: str = Field(examples=["epcisException:ValidationException"])
     title: str = Field(examples=["epcis.naive_time"])
     status: int = 400
     detail: str
@@ -130,6 +134,7 @@ async def capture(
     engine: EngineDep,
     caller: CaptureDep,
     _: KeepingUp,
+    __: VersionsDep,
     behaviour: Annotated[
         ErrorBehaviour,
         Header(alias="GS1-Capture-Error-Behaviour", description="What one malformed event does to the others."),
@@ -222,26 +227,33 @@ def _receipt(one: Receipt) -> ReceiptOut:
 
 @router.get("/capture", summary="What became of what was sent")
 def jobs(
+    *,
+    request: Request,
     response: Response,
     engine: EngineDep,
     caller: CaptureDep,
+    _: WishDep,
     per_page: Annotated[int, Query(alias="perPage", ge=1, le=_MOST_A_PAGE)] = 30,
-    next_page: Annotated[
-        UUID | None, Query(alias="nextPageToken", description="From the Link of the page before.")
-    ] = None,
+    token: Annotated[str | None, Query(alias="nextPageToken", description="From the Link of the page before.")] = None,
 ) -> list[CaptureJobOut]:
     """Return your organisation's jobs, the newest first; `Link` with rel="next" leads to older ones."""
-    found = engine.jobs.list(caller.organisation, before=next_page, limit=per_page + 1)
+    before = None if token is None else place_of(engine, PATH, token, UUID)
+    found = engine.jobs.list(caller.organisation, before=before, limit=per_page + 1)
     shown = found[:per_page]
     if len(found) > len(shown):
-        response.headers["Link"] = f'<{PATH}?perPage={per_page}&nextPageToken={shown[-1].job_id}>; rel="next"'
+        following = next_page(engine, PATH, shown[-1].job_id)
+        response.headers.update(link_headers(engine, request, following))
     _tell_limits(response, engine)
     return [CaptureJobOut.of(job, None) for job in shown]
 
 
 @router.get("/capture/{captureID}", summary="What became of one document")
 def job(
-    response: Response, engine: EngineDep, caller: CaptureDep, capture_id: Annotated[UUID, Path(alias="captureID")]
+    response: Response,
+    engine: EngineDep,
+    caller: CaptureDep,
+    _: WishDep,
+    capture_id: Annotated[UUID, Path(alias="captureID")],
 ) -> CaptureJobOut:
     """Return a job with the first of its errors."""
     found = engine.jobs.get(caller.organisation, capture_id)
@@ -255,14 +267,25 @@ def _errors(engine: Engine, job: CaptureJob) -> list[Finding]:
     return findings_of(engine).page(job.organisation, wanted, limit=_ERRORS_SHOWN, oldest_first=True)
 
 
+def limits(settings: Settings) -> dict[str, str]:
+    """Return the headers that announce what a capture may hold, and that it may proceed over errors."""
+    most = settings.capture_max_events
+    return {
+        **({} if most is None else {"GS1-EPCIS-Capture-Limit": str(most)}),
+        "GS1-EPCIS-Capture-File-Size-Limit": str(settings.capture_max_bytes),
+        "GS1-Capture-Error-Behaviour": "all",
+    }
+
+
 def _tell_limits(response: Response, engine: Engine) -> None:
     response.headers.update(VERSIONS)
-    response.headers["GS1-EPCIS-Capture-File-Size-Limit"] = str(engine.settings.capture_max_bytes)
-    response.headers["GS1-Capture-Error-Behaviour"] = "all"
+    response.headers.update(limits(engine.settings))
 
 
 def _error(finding: Finding) -> ErrorOut:
+    limited = finding.code == _TOO_MANY_EVENTS
     return ErrorOut(
+        type="epcisException:CaptureLimitExceededException" if limited else "epcisException:ValidationException",
         title=finding.code,
         detail=finding.message,
         code=finding.code,

@@ -168,8 +168,9 @@ def test_jobs_are_listed_page_by_page(client: httpx.Client, key: dict[str, str])
         address = answer.links.get("next", {}).get("url")
         pages += 1
     assert (listed, pages) == (sent[::-1], 3)
-    for wrong in ("?perPage=0", "?perPage=101", "?nextPageToken=x"):
-        assert code_of(client.get(CAPTURE + wrong, headers=key)) == (422, "http.validation")
+    for wrong in ("?perPage=0", "?perPage=101"):
+        assert code_of(client.get(CAPTURE + wrong, headers=key)) == (400, "http.validation")
+    assert code_of(client.get(f"{CAPTURE}?nextPageToken=x", headers=key)) == (400, "query.page_token")
 
 
 def test_nobody_else_sees_a_job(client: httpx.Client, key: dict[str, str], bearer: Bearer) -> None:
@@ -196,7 +197,7 @@ def test_a_request_that_is_sent_again_is_the_job_that_it_was(
         assert code_of(changed) == (409, "capture.request_key")
     assert post(client, key, Idempotency_Key="another").json()["captureID"] != first.json()["captureID"]
     assert post(client, bearer("store.example", Scope.CAPTURE), Idempotency_Key="7f3a").status_code == 202
-    assert code_of(post(client, key, Idempotency_Key="x" * 256)) == (422, "http.validation")
+    assert code_of(post(client, key, Idempotency_Key="x" * 256)) == (400, "http.validation")
     assert len(spooled(engine)) == len(rows_left(engine, "capture_job")) == 3
 
 
@@ -243,6 +244,23 @@ def test_what_is_too_long_is_refused_before_it_has_come(engine: Engine, key: dic
             assert code_of(post(client, key, content)) == (413, "capture.too_long")
         assert code_of(post(client, key, gzip.compress(b" " * 4_096))) == (422, "capture.ratio")
     assert (spooled(engine), rows_left(engine, "capture_job")) == ([], [])
+
+
+def test_a_capture_of_too_many_events_is_refused_as_a_whole(engine: Engine, key: dict[str, str]) -> None:
+    with limited(engine, capture_max_events=2) as client:
+        small = replace(engine, settings=engine.settings.model_copy(update={"capture_max_events": 2}))
+        assert client.options(CAPTURE).headers["GS1-EPCIS-Capture-Limit"] == "2"
+        for behaviour in ("rollback", "proceed"):
+            sent = post(client, key, GS1_Capture_Error_Behaviour=behaviour)
+            assert sent.headers["GS1-EPCIS-Capture-Limit"] == "2"
+            run(small, claimed(small))
+            job = ended(client, key, sent)
+            assert (job["success"], job["phase"], job["recorded"]) == (False, "refused", 0)
+            assert [(error["code"], error["type"]) for error in job["errors"]] == [
+                ("capture.too_many_events", "epcisException:CaptureLimitExceededException")
+            ]
+        post(client, key, document(*packs(1, 2)))
+        assert run(small, claimed(small)).counts.recorded == 2
 
 
 def test_who_has_enough_waiting_is_told_to_wait(engine: Engine, key: dict[str, str], bearer: Bearer) -> None:
@@ -350,7 +368,7 @@ def test_a_bad_archive_is_no_job(
 
 
 def test_a_behaviour_that_is_none_is_refused(client: httpx.Client, key: dict[str, str]) -> None:
-    assert code_of(post(client, key, GS1_Capture_Error_Behaviour="ignore")) == (422, "http.validation")
+    assert code_of(post(client, key, GS1_Capture_Error_Behaviour="ignore")) == (400, "http.validation")
 
 
 def soon(condition: Callable[[], bool]) -> bool:

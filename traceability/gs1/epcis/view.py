@@ -112,6 +112,13 @@ def read_place(where: bytes) -> str | None:
     return (said.bizLocation and said.bizLocation.id) or (said.readPoint and said.readPoint.id) or None
 
 
+def read_places(where: bytes) -> tuple[str | None, str | None]:
+    """Return the read point and the business location in a part `where`."""
+    said = _decode_where(where) if where else _Where()
+    read_point, biz_location = (None if place is None else place.id for place in (said.readPoint, said.bizLocation))
+    return read_point, biz_location
+
+
 def read_sensor_elements(how: bytes) -> tuple[Mapping[str, JSON], ...]:
     """Return the sensor elements in a part `how`."""
     return tuple(_opened(how).get("sensorElementList", ())) if b'"sensorElementList"' in how else ()

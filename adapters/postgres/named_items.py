@@ -1,0 +1,172 @@
+"""The things, lots and classes that events name, each at the first event that names it, in the order of recording.
+
+There are too many of them for a table of their own. The events that a reader may see are walked by position, and an
+item is given where no earlier one of them names it: the postings of its tag tell. A request looks at a bounded number
+of positions, records and items; where that does not fill a page, the page is short and says where to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from psycopg import Connection
+
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.outcome import reading
+from traceability.gs1.epcis.view import EPCIS_TYPES, read_items
+from traceability.gs1.identifiers import item_tag, parse_identifier
+
+WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
+"""Positions that one request walks, batch after batch."""
+
+MAX_RECORDS: Final = 2_048
+"""Records that one request reads."""
+
+MAX_ITEMS: Final = 4_096
+"""Items that one request looks up, or some more."""
+
+_CHUNK: Final = 64
+_LOOKED_UP: Final = 256
+_BYTES: Final = 4_194_304
+_SEEN: Final = """
+SELECT s.position FROM ledger.sighting s
+ WHERE s.ledger_id = %(ledger)s AND s.position >= %(first)s AND s.position < %(until)s
+   AND s.visibility = ANY(%(visible)s::bigint[]) ORDER BY s.position LIMIT %(limit)s
+"""
+# As many as are not behind `bytes` of others: few events are long, but those are very long.
+_WHAT: Final = """
+SELECT position, type, what
+  FROM (SELECT r.*, sum(length(what)) OVER (ORDER BY position) - length(what) AS before
+          FROM unnest(%(positions)s::bigint[]) p(at)
+         CROSS JOIN LATERAL (SELECT position, type, what FROM ledger.record
+                              WHERE ledger_id = %(ledger)s AND position = p.at OFFSET 0) r) sized
+ WHERE before < %(bytes)s ORDER BY position
+"""
+# The next posting from `after` on, below the event at hand: a tag in many events is not read through to find one.
+_EARLIER: Final = """
+SELECT t.n, p.position FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY t(tag, after, n)
+ CROSS JOIN LATERAL (SELECT position FROM ledger.posting
+                      WHERE ledger_id = %(ledger)s AND tag = t.tag AND position > t.after AND position < %(before)s
+                        AND visibility = ANY(%(visible)s::bigint[])
+                      ORDER BY position LIMIT 1 OFFSET 0) p
+"""
+
+
+class ItemPlace(NamedTuple):
+    """Where a list goes on: at this item, counted from 0, of the event at this position."""
+
+    position: int
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Some subjects of items, each for the first time; `next` is None behind the last one."""
+
+    subjects: list[str]
+    next: ItemPlace | None
+
+
+class PostgresNamedItems:
+    """The items of one ledger; safe to share between threads."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self._ledger = ledger
+
+    def page(self, visible: Sequence[int], *, limit: int, start: ItemPlace | None = None) -> ItemPage:
+        """Return up to `limit` subjects from the first, or from `start`, of events of these visibilities."""
+        head = self._ledger.head()
+        start = start or ItemPlace(1, 0)
+        with reading(self._ledger.pool) as connection:
+            return _Walk(connection, self._ledger, list(visible), limit).run(start, head)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The gathering of one page. `known` are subjects that the page has, or that an earlier event names."""
+
+    connection: Connection
+    ledger: PostgresLedger
+    visible: list[int]
+    limit: int
+    found: list[str] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+    read: int = 0
+    looked_up: int = 0
+
+    def run(self, start: ItemPlace, head: int) -> ItemPage:
+        first = start.position
+        for window in WINDOWS:
+            until = min(first + window, head + 1)
+            while first < until:
+                positions = self._seen(first, until)
+                for position, subjects in self._subjects(positions):
+                    stop = self._take(position, subjects, start.item if position == start.position else 0)
+                    if stop is not None:
+                        return ItemPage(self.found, stop)
+                first = positions[-1] + 1 if len(positions) == _CHUNK else until
+                if self._is_enough:
+                    break
+            if first > head:
+                return ItemPage(self.found, None)
+            if self._is_enough:
+                break
+        return ItemPage(self.found, ItemPlace(first, 0))
+
+    def _take(self, position: int, subjects: Sequence[str], at: int) -> ItemPlace | None:
+        """Take the subjects of an event from `at` on that none before it names; return where the page ends, if so."""
+        self.known.update(subjects[:at])
+        while at < len(subjects):
+            some = subjects[at : at + _LOOKED_UP]
+            self.known |= self._named_before(position, set(some) - self.known)
+            for number, subject in enumerate(some, at):
+                if subject in self.known:
+                    continue
+                if len(self.found) == self.limit:
+                    return ItemPlace(position, number)
+                self.found.append(subject)
+                self.known.add(subject)
+            at += len(some)
+            if self.looked_up >= MAX_ITEMS and at < len(subjects):
+                return ItemPlace(position, at)
+        return ItemPlace(position + 1, 0) if self._is_enough else None
+
+    @property
+    def _is_enough(self) -> bool:
+        return self.read >= MAX_RECORDS or self.looked_up >= MAX_ITEMS
+
+    def _named_before(self, position: int, subjects: Collection[str]) -> set[str]:
+        """Return which of the subjects an event before `position` names: a posting may be another's, by its hash."""
+        self.looked_up += len(subjects)
+        named: set[str] = set()
+        after = dict.fromkeys(subjects, 0)
+        while after:
+            asked = list(after)
+            tags = [self.ledger.rules.tag_hash(item_tag(parse_identifier(subject))) for subject in asked]
+            scope = self._scope(tags=tags, after=list(after.values()), before=position)
+            hits = {asked[n - 1]: at for n, at in self.connection.execute(_EARLIER, scope, prepare=False)}
+            for at, there in self._subjects(sorted(set(hits.values()))):
+                named.update(subject for subject in set(there) & hits.keys() if hits[subject] == at)
+            after = {subject: at for subject, at in hits.items() if subject not in named}
+        return named
+
+    def _seen(self, first: int, until: int) -> list[int]:
+        scope = self._scope(first=first, until=until, limit=_CHUNK)
+        return [position for (position,) in self.connection.execute(_SEEN, scope, prepare=False)]
+
+    def _subjects(self, positions: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
+        """Yield the subjects that the events at these positions name, event by event, in order."""
+        left = list(positions)
+        while left:
+            rows = self.connection.execute(_WHAT, self._scope(positions=left, bytes=_BYTES), binary=True).fetchall()
+            left = left[len(rows) :]
+            self.read += len(rows)
+            for position, event_type, what in rows:
+                if event_type in EPCIS_TYPES and what:
+                    items = [item for item in read_items(what) if item.list != "transformationID"]
+                    yield position, [parse_identifier(item.id).subject for item in items]
+
+    def _scope(self, **values: object) -> dict[str, object]:
+        return {"ledger": self.ledger.ledger_id, "visible": self.visible, **values}

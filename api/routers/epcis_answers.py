@@ -1,0 +1,98 @@
+"""What the routers of EPCIS share: documents and lists as responses, and their links."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from urllib.parse import quote, unquote, urlencode
+
+import orjson
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, Field
+
+from api.epcis_events import MAX_PER_PAGE, PER_PAGE, Answer
+from api.epcis_headers import LD_JSON, VARY, VERSIONS, Wish, wishing
+from api.page_tokens import HEADER, NextPage
+from api.web.negotiation import JSON
+from api.wiring import Engine
+from traceability.gs1.epcis.query_parameters import PARAMETERS
+from traceability.gs1.epcis.writer import CONTEXT
+
+WishDep = Annotated[Wish, Depends(wishing(JSON, LD_JSON))]
+_PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
+_LINK: Final = {"description": 'The next page, `<…>; rel="next"`; none on the last one.', "schema": {"type": "string"}}
+_EXPIRES: Final = {"description": "When the token in the link ends.", "schema": {"type": "string"}}
+_PAGED: Final = {"Link": _LINK, HEADER: _EXPIRES}
+PAGING: Final[list[dict[str, Any]]] = [
+    {
+        "name": "perPage",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999, "default": PER_PAGE},
+        "description": f"At most so many; more than {MAX_PER_PAGE} are never given.",
+    },
+    {"name": "nextPageToken", "in": "query", "schema": {"type": "string"}},
+]
+QUERY: Final[dict[str, Any]] = {
+    "parameters": [
+        *({"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in PARAMETERS),
+        *PAGING,
+    ]
+}
+DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "An EPCISQueryDocument", "content": {JSON: {}, LD_JSON: {}}, "headers": _PAGED}
+}
+
+
+class CollectionOut(BaseModel):
+    """A collection of EPCIS 2.0: its members, or the names of what is below a resource."""
+
+    context: str = Field(alias="@context", examples=[CONTEXT])
+    type: str = Field(examples=["Collection"])
+    member: list[str]
+
+
+COLLECTION: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A Collection",
+        "content": {kind: {"schema": CollectionOut.model_json_schema()} for kind in (JSON, LD_JSON)},
+        "headers": _PAGED,
+    }
+}
+
+
+def events_response(engine: Engine, request: Request, answer: Answer, wish: Wish) -> Response:
+    """Return a page of events with its link to the next one."""
+    headers = answer_headers(wish) | link_headers(engine, request, answer.next)
+    return Response(answer.document, media_type=wish.media_type, headers=headers)
+
+
+def collection_response(values: list[str], wish: Wish, headers: dict[str, str] | None = None) -> Response:
+    """Return a Collection with these members."""
+    body = orjson.dumps({"@context": CONTEXT, "type": "Collection", "member": values})
+    return Response(body, media_type=wish.media_type, headers={**answer_headers(wish), **(headers or {})})
+
+
+def answer_headers(wish: Wish) -> dict[str, str]:
+    """Return the headers of every answer in the form of a wish."""
+    return {**VERSIONS, "GS1-EPC-Format": wish.epc_format, "Vary": VARY}
+
+
+def link_headers(engine: Engine, request: Request, following: NextPage | None) -> dict[str, str]:
+    """Return the headers that lead to the next page of this address, none on the last page."""
+    if following is None:
+        return {}
+    base = (engine.settings.public_url or str(request.base_url)).rstrip("/")
+    path = quote(request.scope["raw_path"].decode("latin-1"), safe=_PATH_SAFE)
+    kept = [pair for pair in request.query_params.multi_items() if pair[0] != "nextPageToken"]
+    return {
+        "Link": f'<{base}{path}?{urlencode([*kept, ("nextPageToken", following.token)])}>; rel="next"',
+        HEADER: following.expires,
+    }
+
+
+def in_address(request: Request, before: str, after: str = "") -> str:
+    """Return a value in the path of a request as it was sent, between `before` and `after`.
+
+    The path that routes are found by is decoded, and identifiers hold slashes, question marks and percent signs.
+    """
+    raw = request.scope["raw_path"].decode("ascii", "replace").partition(before)[2]
+    return unquote(raw.removesuffix(after))
