@@ -37,7 +37,7 @@ from adapters.system import SystemClock
 from adapters.tiles import FileTileStore
 from adapters.tiles.copy import copy_log
 from api.erasures import erase_again, erasures_of, folder_of, keep_erasures, write_erasures
-from api.notary import published_logs, tiles_of
+from api.notary import LogState, published_logs, tiles_of
 from api.settings import Settings
 from api.wiring import Engine, database_settings, open_database, open_engine
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
@@ -224,7 +224,8 @@ def _copy_beside(engine: Engine, target: Path) -> LedgerBackup:
     published = 0
     for log in published_logs(engine):
         served = log.served()
-        if served is None and log.database.last_signed() is not None:
+        # The files of an abandoned log may be lost for good.
+        if served is None and log.state() is not LogState.ABANDONED and log.database.last_signed() is not None:
             raise UnavailableError(
                 f"The log {log.name} is signed, but its files are not in {engine.settings.data}",
                 code="backup.no_logs",

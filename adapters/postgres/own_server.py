@@ -116,6 +116,12 @@ def prepared(backup: Path, target: Path, server: OwnServer) -> Iterator[Database
         raise ConflictError(
             f"{target} is not empty", code="postgres.data_folder", hint="Choose another folder, or move this one away."
         )
+    if target.is_mount():
+        raise ConflictError(
+            f"{target} is where a disk is mounted, and cannot be replaced",
+            code="postgres.data_folder",
+            hint="Choose a folder in it.",
+        )
     scratch = target.with_name(f"{target.name}.restoring")
     stop(scratch)  # of a restore that was killed a moment ago
     shutil.rmtree(scratch, ignore_errors=True)

@@ -217,6 +217,9 @@ def _tell(restored: Iterator[Restored]) -> list[Restored]:
     for ledger in restored:
         done.append(ledger)
         note(f"{ledger.name}: {counted(ledger.position, 'event')}, {len(ledger.erased)} erased again")
+        if ledger.erased:
+            positions = " ".join(map(str, ledger.erased))
+            note(f"  Old versions of the rows stay in the data files until: traceability ledger purge {positions}")
         for finding in ledger.findings:
             leaf = "" if finding.leaf is None else f"leaf {finding.leaf}: "
             note(f"  {leaf}{finding.message} ({finding.code})")
