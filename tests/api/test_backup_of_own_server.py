@@ -132,7 +132,7 @@ def test_their_server_starts_from_what_was_restored_and_what_was_erased_stays_so
         # Three events, and the record of the erasure that was done again.
         assert on_theirs("log", "integrate").out["size"] == 4
         checked = on_theirs("log", "fsck")
-        assert (checked.code, checked.out["database"]["erased"]) == (0, 1)
+        assert (checked.code, checked.out["logs"][0]["database"]["erased"]) == (0, 1)
     stop(tmp_path / "back")
 
 
