@@ -26,8 +26,6 @@ _MOST_WORKERS: Final = 8
 _FEW: Final = 16  # pieces that are done before a process has started
 _AHEAD: Final = 64  # pieces that are done before the one that is waited for: a window takes as long as many blocks
 _ALLOCATIONS: Final = 100_000
-_ROWS: Final = 1_000  # records of which the index is made at once
-_BYTES: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +60,10 @@ def answer_to(pool: Pool, task: Task) -> Answer:
 
 
 def _shown(rows: Iterable[StoredRow], index: IndexExpectation) -> Iterator[StoredRow]:
-    """Pass rows on, and show them to the index a few at a time: one row may be megabytes."""
-    held: list[StoredRow] = []
-    size = 0
+    """Pass rows on, and show each to the index first: a thousand rows later it is far away in memory."""
     for row in rows:
-        held.append(row)
-        size += len(row[10]) + len(row[16])
-        if len(held) == _ROWS or size > _BYTES:
-            index.add(held)
-            held, size = [], 0
+        index.add((row,))
         yield row
-    index.add(held)
 
 
 class Checkers:

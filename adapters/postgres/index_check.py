@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -31,6 +32,10 @@ from traceability.ledger.index import (
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Prepared
 from traceability.notary.ports import StoredRow
+
+_HASHES: Final = 1 << 17  # of events that are put into columns at once
+_ROWS: Final = 1_000  # records that the indexer gets at once, and bytes of them
+_BYTES: Final = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,10 @@ class IndexExpectation:
         self._hash_of = hash_of
         self._hashed = hashed
         self._sums = {table: np.zeros(count, np.uint64) for table in TABLES}
+        self._batch = HashedBatch()
+        self._places: list[int] = []
+        self._others: list[StoredRow] = []
+        self._held = 0  # bytes of theirs
         self._ids: dict[Visibility, int] = {}
         self._visibilities: dict[int, tuple[int, Visibility]] = {}
         self._misfiled: list[int] = []
@@ -86,16 +95,26 @@ class IndexExpectation:
 
         One whose parts cannot be indexed, because they were tampered with, has no rows: what is stored is too much.
         """
-        batch, places, others = HashedBatch(), [], []
         for row in rows:
             found = self._found(row)
             if found is None:
-                others.append(row)
+                self._others.append(row)
+                self._held += len(row[10]) + len(row[14])
+                if len(self._others) == _ROWS or self._held > _BYTES:
+                    self._add_others()
                 continue
-            batch.add(row[1], self._seen(row, found.visibility), found)
-            places.append(row[0] - self._first)
-        self._add_up(np.array(places, np.int64), batch.tables())
-        self._add(others)
+            self._batch.add(row[1], self._seen(row, found.visibility), found)
+            self._places.append(row[0] - self._first)
+            if self._batch.hashes > _HASHES:
+                self._add_batch()
+
+    def _add_batch(self) -> None:
+        self._add_up(np.array(self._places, np.int64), self._batch.tables())
+        self._batch, self._places = HashedBatch(), []
+
+    def _add_others(self) -> None:
+        self._add(self._others)
+        self._others, self._held = [], 0
 
     def _found(self, row: StoredRow) -> HashedRows | None:
         try:
@@ -136,6 +155,8 @@ class IndexExpectation:
 
     def given(self) -> ExpectedIndex:
         """Return what has come together."""
+        self._add_batch()
+        self._add_others()
         sums = {table: array.astype(SUM).tobytes() for table, array in self._sums.items()}
         return ExpectedIndex(self._first, sums, self._visibilities, sorted(self._misfiled))
 

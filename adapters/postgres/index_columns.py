@@ -32,6 +32,11 @@ class HashedBatch:
     def __len__(self) -> int:
         return len(self._counts)
 
+    @property
+    def hashes(self) -> int:
+        """How many hashes of tags there are."""
+        return len(self._hashes)
+
     def add(self, event_id: bytes, visibility: int, found: HashedRows) -> None:
         """Take in an event: its id (16 bytes), the id of its visibility, and its rows."""
         ordinal, hashes = len(self._counts), found.hashes
