@@ -58,13 +58,16 @@ WALK: Final = (256, 1_024)
 MAX_WALK: Final = 3_328
 """Sightings that one request walks."""
 
-MAX_READING_WALK: Final = 1_280
-"""Sightings that one request walks where the record of each has to be looked at."""
+READING_WALK: Final = (256, 768)
+"""The batches of such a walk where the record of each has to be looked at."""
+
+MANY_MERGED: Final = 128
+"""Visibilities beyond which a batch costs more than what is in it, so that such a walk is one batch."""
 
 WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 """Positions that one request walks, batch after batch, in the order of record time."""
 
-MAX_CHECKED: Final = 256
+MAX_CHECKED: Final = 192
 """Records that one request reads."""
 
 MAX_ROUNDS: Final = 64
@@ -164,6 +167,7 @@ class _Search:
         groups = [[ledger.rules.tag_hash(tag) for tag in c.tags] for c in query.conditions if c.tags]
         self._groups = len(groups)
         self._sql = Statements(query, len(groups))
+        self._reads = self._sql.reads is not None
         self._ledger_id = ledger.ledger_id
         span, times = query.record_time, query.event_time
         self._scope: dict[str, Any] = {
@@ -186,7 +190,9 @@ class _Search:
         for batch in self._batches(want, start):
             left = batch.hits
             while left:
-                records = self._records(left[: min(_CHUNK, max(want + 1 - len(found), _LEAST_CHUNK))])
+                # At first as many as fill the page if all are found, then twice that.
+                chunk = max(want + 1 - len(found), _LEAST_CHUNK) * (2 if checked else 1)
+                records = self._records(left[: min(_CHUNK, chunk)])
                 for key, record in zip(left, records, strict=False):
                     event = self._seen(record)
                     if event is None:
@@ -243,7 +249,7 @@ class _Search:
                 return
             if driver is not None and number == 0:
                 driver, count = self._rarest(MANY)
-            if driver is not None and count <= (MANY if number else SOME):
+            if driver is not None and count <= (MANY if number or self._reads else SOME):
                 yield from self._posted(driver, want, batch.end)
                 return
 
@@ -270,20 +276,21 @@ class _Search:
             key = batch.end
 
     def _walk_sizes(self, want: int) -> Iterator[int]:
+        if self._reads:
+            return iter(READING_WALK if len(self._extents) <= MANY_MERGED else (sum(READING_WALK) // 2,))
         # Without a condition that more than a visibility decides, the first batch is the page.
         first = WALK[0] if any(not _is_step(condition) for condition in self._query.conditions) else want + 1
-        reads = self._sql.reads is not None
-        rest, most = max(first, WALK[1] // 2 if reads else WALK[1]), MAX_READING_WALK if reads else MAX_WALK
-        return chain((first,), repeat(rest, max(1, (most - first) // rest)))
+        rest = max(first, WALK[1])
+        return chain((first,), repeat(rest, max(1, MAX_WALK // rest)))
 
     def _walks(self, want: int, key: Key) -> Iterator[_Batch]:
         """Walk in the order of record time: over windows of positions."""
         low, high = self._scope["low"], self._scope["high"]
         descending = self._query.descending
-        for window in WINDOWS:
+        for window in WINDOWS[:2] if self._reads else WINDOWS:
             at = max(low + 1, min(key[1], high + 1)) if descending else max(low, min(key[1], high))
             first, last = (at - window, at - 1) if descending else (at + 1, at + window)
-            size = max(want + 1, _BATCH)
+            size = max(want + 1, READING_WALK[0] if self._reads else _BATCH)
             batch = _batch(self._ask(self._sql.walked, key, size=size, first=first, last=last), size)
             if batch.end is None and (first > low + 1 if descending else last < high):
                 batch = _Batch(batch.hits, (0, first if descending else last))

@@ -215,8 +215,17 @@ def test_a_count_that_would_take_too_long_is_given_up(books: Books, monkeypatch:
     "limits",
     [
         {"FEW": 0, "WALK": (2, 3), "SOME": 100},
-        {"FEW": 0, "SOME": 0, "WALK": (1, 2), "MAX_CHECKED": 4, "_CHUNK": 3, "_BATCH": 2},
-        {"FEW": 0, "SOME": 0, "MANY": 0, "MAX_WALK": 10, "WALK": (4, 5), "WINDOWS": (1, 2, 3)},
+        {"FEW": 0, "SOME": 0, "WALK": (1, 2), "MAX_CHECKED": 4, "_CHUNK": 3, "_BATCH": 2, "READING_WALK": (1, 2)},
+        {
+            "FEW": 0,
+            "SOME": 0,
+            "MANY": 0,
+            "MAX_WALK": 10,
+            "WALK": (4, 5),
+            "WINDOWS": (1, 2, 3),
+            "READING_WALK": (3, 3),
+            "MANY_MERGED": 0,
+        },
         {"MAX_BYTES": 1},
     ],
 )
@@ -235,7 +244,7 @@ def test_however_little_is_looked_at_the_answer_is_whole(
                 typed(
                     "ObjectEvent", epcList=epcs, bizStep=step, eventID=f"urn:uuid:{number}",
                     eventTime=some.TIMES[number * 7 % 5], readPoint={"id": some.PLACES[number % 2]},
-                    disposition=some.DISPOSITIONS[number % 2],
+                    disposition=some.DISPOSITIONS[number % 2], **{"https://maker.example/line": number % 3},
                 )
             )
         )  # fmt: skip
@@ -246,6 +255,9 @@ def test_however_little_is_looked_at_the_answer_is_whole(
         [("EQ_action", "OBSERVE")],
         [("EQ_disposition", "damaged"), ("EQ_bizStep", "shipping")],
         [("eventType", "AssociationEvent")],
+        [("EQ_https://maker.example/line", "2")],
+        [("GE_https://maker.example/line", "1"), ("EXISTS_https://maker.example/line", "true")],
+        [("EQ_https://maker.example/line", "none")],
     ]
     for question in questions:
         query = read_query([*question, ("orderBy", order), ("orderDirection", direction)])
