@@ -11,17 +11,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from api.app import create_app
-from api.demo.load import load_stories
 from api.demo.story import manifest
-from api.notary import integrate_all, published_log
-from api.settings import Settings
-from api.wiring import Engine, open_engine
+from api.notary import published_log
+from api.wiring import Engine
 from tests.api.conftest import serving
 from tests.conftest import Database
-from tests.support.stories import DISPENSED, PACK
+from tests.support.stories import DISPENSED, PACK, published_stories
 from traceability.ledger.organisations import Scope
 from traceability.notary.note import VerifierKey
 from traceability.notary.verify import verify_receipt
@@ -35,15 +32,7 @@ JSON = {"Accept": "application/json"}
 @pytest.fixture(scope="module")
 def told(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A ledger with the stories and a published log."""
-    settings = Settings(
-        database_url=SecretStr(shared_database.runtime_url),
-        database_owner_url=SecretStr(shared_database.owner_url),
-        data=tmp_path_factory.mktemp("data"),
-    )
-    with open_engine(settings) as engine:
-        for _ in load_stories(engine):
-            pass
-        integrate_all(engine)
+    with published_stories(shared_database, tmp_path_factory.mktemp("data")) as engine:
         yield engine
 
 

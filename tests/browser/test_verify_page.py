@@ -12,13 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, ViewportSize
-from pydantic import SecretStr
 
 from api.app import create_app
-from api.demo.load import load_stories
-from api.notary import integrate_all, published_log
-from api.settings import Settings
-from api.wiring import open_engine
+from api.notary import published_log
 from tests.api.conftest import serving
 from tests.browser.conftest import Visit
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
@@ -28,7 +24,7 @@ from tests.conformance.test_bundles import BUNDLE, changed, cosigned
 from tests.conformance.test_receipts import ONE_PACK, VKEY, WHOLE
 from tests.conftest import Database
 from tests.support.logs import KEY, stored_event
-from tests.support.stories import PACK
+from tests.support.stories import PACK, published_stories
 from traceability.ledger.parts import PART_NAMES, Parts
 from traceability.notary.note import SigningKey
 from traceability.notary.policy import Policy, PolicyLog, PolicyWitness
@@ -54,17 +50,11 @@ class Served:
 @pytest.fixture(scope="module")
 def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that tells the stories, with its log published."""
-    settings = Settings(
-        database_url=SecretStr(shared_database.runtime_url),
-        database_owner_url=SecretStr(shared_database.owner_url),
-        data=tmp_path_factory.mktemp("data"),
-    )
-    with open_engine(settings) as engine:
-        for _ in load_stories(engine):
-            pass
-        integrate_all(engine)
-        with serving(create_app(engine)) as client:
-            yield Served(str(client.base_url).rstrip("/"), published_log(engine).key.text)
+    with (
+        published_stories(shared_database, tmp_path_factory.mktemp("data")) as engine,
+        serving(create_app(engine)) as client,
+    ):
+        yield Served(str(client.base_url).rstrip("/"), published_log(engine).key.text)
 
 
 def open_page(page: Page, served: Served) -> None:

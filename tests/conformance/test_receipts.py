@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.verifier import verify as independent
 from tests.support.logs import KEY, ORIGIN, PALLET, MadeUpLog, pallet_parts, stored_event
+from tests.support.mutants import altered_receipts
 from traceability.ledger.parts import PART_NAMES, Parts
 from traceability.notary.errors import VerificationError
 from traceability.notary.log import prove
@@ -297,25 +298,11 @@ def _checkpoint_of(leaf_hash: bytes) -> str:
     return f"{ORIGIN}\n1\n{base64.b64encode(leaf_hash).decode()}\n"
 
 
-@given(st.data())
+@given(altered_receipts(ONE_PACK))
 @settings(max_examples=400, deadline=None)
-def test_both_verifiers_agree_on_altered_receipts(data: st.DataObject) -> None:
-    """Bytes are replaced, removed, doubled or inserted anywhere, most of all in the lines that are not base64."""
-    text = bytearray(ONE_PACK.encode())
-    extra_end = text.index(b"\nindex ")
-    for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.one_of(st.integers(0, len(text) - 1), st.integers(extra_end, len(text) - 1)))
-        match data.draw(st.sampled_from(["replace", "remove", "double", "insert"])):
-            case "replace":
-                text[at] = data.draw(st.integers(0, 255))
-            case "remove":
-                del text[at]
-            case "double":
-                text[at:at] = text[at : at + data.draw(st.integers(1, 60))]
-            case _:
-                text[at:at] = data.draw(st.sampled_from([b"\n", b" ", b"=", b"+", b"0", b"\r", "— ".encode(), b"\x00"]))
-    changed = bytes(text) != ONE_PACK.encode()
-    assert both_accept(bytes(text)) != changed or _only_unknown_signatures_differ(bytes(text))
+def test_both_verifiers_agree_on_altered_receipts(text: bytes) -> None:
+    changed = text != ONE_PACK.encode()
+    assert both_accept(text) != changed or _only_unknown_signatures_differ(text)
 
 
 def _only_unknown_signatures_differ(text: bytes) -> bool:

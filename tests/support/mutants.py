@@ -127,3 +127,22 @@ def _instead(value: Any, new: Any, i: int, ends: Any) -> Any:
     while ends and end < len(value) and value[end : end + 1] not in ends:
         end += 1
     return value[:at] + new + value[end:]
+
+
+@st.composite
+def altered_receipts(draw: st.DrawFn, receipt: str) -> bytes:
+    """Replace, remove, double or insert bytes anywhere, most of all in the lines that are not base64."""
+    text = bytearray(receipt.encode())
+    extra_end = text.index(b"\nindex ")
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.one_of(st.integers(0, len(text) - 1), st.integers(extra_end, len(text) - 1)))
+        match draw(st.sampled_from(["replace", "remove", "double", "insert"])):
+            case "replace":
+                text[at] = draw(st.integers(0, 255))
+            case "remove":
+                del text[at]
+            case "double":
+                text[at:at] = text[at : at + draw(st.integers(1, 60))]
+            case _:
+                text[at:at] = draw(st.sampled_from([b"\n", b" ", b"=", b"+", b"0", b"\r", "— ".encode(), b"\x00"]))
+    return bytes(text)

@@ -1,16 +1,26 @@
-"""The demo's stories in a ledger in memory, and the pages of their things without a server."""
+"""The demo's stories: in a database, and in memory with the pages of their things without a server."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
+
+from pydantic import SecretStr
 
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.provenance import MemoryProvenance
 from adapters.system import SystemClock, SystemEntropy
+from api.demo.load import load_stories
 from api.demo.story import manifest
+from api.notary import integrate_all
+from api.settings import Settings
 from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.page import ItemPage
+from api.wiring import Engine, open_engine
+from tests.conftest import Database
 from traceability.gs1.epcis import content_digest, index_rows, read_document
 from traceability.gs1.identifiers import parse_digital_link_path
 from traceability.ledger.access import PUBLIC, Reader
@@ -24,6 +34,19 @@ PUBLIC_READER = Reader(PUBLIC, grants=tuple(who.grant() for who in manifest().or
 ORGANISATIONS = [
     Organisation(who.name, who.display_name, who.glns, None, 1_756_000_000_000_000) for who in manifest().organisations
 ]
+
+
+@contextmanager
+def published_stories(database: Database, data: Path) -> Iterator[Engine]:
+    """Give a ledger in a database that tells the stories, with its log published under `data`."""
+    settings = Settings(
+        database_url=SecretStr(database.runtime_url), database_owner_url=SecretStr(database.owner_url), data=data
+    )
+    with open_engine(settings) as engine:
+        for _ in load_stories(engine):
+            pass
+        integrate_all(engine)
+        yield engine
 
 
 @lru_cache(maxsize=1)
