@@ -186,12 +186,13 @@ def _texts(values: Iterable[str]) -> Iterator[str | bytes]:
 
 
 def _utf8(text: str | bytes) -> str:
-    if isinstance(text, str):
-        return text
     try:
-        return text.decode()
-    except UnicodeDecodeError as error:
+        if isinstance(text, bytes):
+            return text.decode()
+        text.encode()  # an argument that is not UTF-8 comes as half surrogate pairs
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise IdentifierError("This is not UTF-8.", code="gs1.encoding", at=error.start) from None
+    return text
 
 
 def _print_lines(values: Iterable[str], describe: Callable[[str], dict[str, object]]) -> None:
@@ -207,6 +208,6 @@ def _print_lines(values: Iterable[str], describe: Callable[[str], dict[str, obje
                 refusal["fault"] = error.fault
             line = orjson.dumps(refusal)
         out.write(line + b"\n")
-    out.flush()
+        out.flush()  # who writes a line may wait for its answer
     if failed:
         raise typer.Exit(EXIT_FALSE)

@@ -70,6 +70,11 @@ def test_lines_of_standard_input_keep_their_order_and_number() -> None:
     assert (vessel["kind"], vessel["digital_link"]) == ("epc_urn", None)
 
 
+def test_an_argument_that_is_not_utf8_is_refused() -> None:
+    result = run("parse", "]d1\udcff")
+    assert (result.exit_code, lines(result)[0]["code"], lines(result)[0]["at"]) == (1, "gs1.encoding", 3)
+
+
 def test_strict_refuses_links_of_earlier_versions() -> None:
     old = "https://dairy.example/gtin/9521234000013"
     assert run("parse", old).exit_code == 0

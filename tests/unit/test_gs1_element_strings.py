@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tests.support.gs1 import elements, values
 from tests.support.mutants import mutants_of_text
 from traceability.gs1.application_identifiers import APPLICATION_IDENTIFIERS, QUALIFIERS, associations, check
+from traceability.gs1.check_digits import check_digit
 from traceability.gs1.element_strings import bracketed, element_string, read_bracketed, read_element_string
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.identifiers import parse_identifier
@@ -35,6 +36,37 @@ def test_scans_hold_what_was_printed(ais: dict[str, str], symbology: Symbology) 
     scan = read_scan(sent)
     assert (scan.symbology, scan.ais) == (symbology, ais)
     assert scan_data(symbology, scan.message) == sent
+
+
+@given(
+    st.sampled_from(
+        [
+            (Symbology.EAN_13, 13),
+            (Symbology.EAN_8, 8),
+            (Symbology.UPC_A, 12),
+            (Symbology.UPC_E, 12),
+            (Symbology.ITF_14, 14),
+        ]
+    ),
+    st.integers(0, 10**7 - 2),
+    st.booleans(),
+    elements(["98", "99"]),
+)
+def test_scans_of_gtins_and_what_is_printed_above_them(
+    symbology: tuple[Symbology, int],
+    number: int,
+    composite: bool,  # noqa: FBT001
+    upper: dict[str, str],
+) -> None:
+    kind, length = symbology
+    body = str(number).zfill(length - 1)
+    digits = body + check_digit(body)
+    message = digits + f"|{element_string(upper)}" * composite
+    scan = read_scan(scan_data(kind, message))
+    expected = {"01": digits.zfill(14)} | (upper if composite else {})
+    assert scan.ais == expected
+    assert read_value(message).ais == expected
+    assert scan_data(kind, f"^01{digits.zfill(14)}") == scan_data(kind, digits) == scan_data(kind, body)
 
 
 @st.composite
@@ -108,6 +140,8 @@ def test_links_say_all_that_element_strings_say(ais: dict[str, str], stem: str) 
         ("https://dairy.example/01/09521234000013?10=L", "gs1.qualifier", 40),
         ("https://dairy.example/01/09521234000013?99=a&99=b", "gs1.repeated", 48),
         ("https://dairy!.example/01/09521234000013", "gs1.not_a_uri", 13),
+        ("https://dairy.example/th ings", "gs1.not_a_uri", 24),
+        ("https://d\u200bairy.example/01/09521234000013", "gs1.not_a_uri", 9),
         ("https://dairy.example/things", "gs1.unknown_key", 21),
         ("urn:epc:id:sgtin:9521234.00001.1", "gs1.urn_syntax", 0),
         ("urn:epc:id:bic:CSQU3054384", "gs1.urn_syntax", 0),

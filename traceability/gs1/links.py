@@ -125,10 +125,11 @@ def _no_attribute(code: str, at: int) -> IdentifierError:
 
 
 def _no_link(text: str) -> IdentifierError:
-    good = _AS_FAR(text)
-    return IdentifierError(
-        f"{text!r} is no http URI.", code="gs1.not_a_uri", at=0 if good is None else good.end() % len(text)
-    )
+    begun = _AS_FAR(text)
+    at = 0 if begun is None else begun.end()
+    if at == len(text):  # what stands there can be no URI, for it cannot be seen or is not ASCII
+        at = next((place for place, character in enumerate(text) if not character.isascii()), 0)
+    return IdentifierError(f"{text!r} is no http URI.", code="gs1.not_a_uri", at=at)
 
 
 def _located(error: IdentifierError, path: str) -> IdentifierError:
