@@ -93,6 +93,23 @@ def test_links_say_all_that_element_strings_say(ais: dict[str, str], stem: str) 
     assert (identifier.uri, identifier.key) == (link_of(ais).partition("?")[0], next(iter(ais)))
 
 
+def test_parameters_of_others_are_passed_over() -> None:
+    link = "https://dairy.example/01/09521234000013?99&utm=x&=98&exp=soon&17=271231;linkType=gs1%3Apip&"
+    assert read_link(link) == {"01": "09521234000013", "17": "271231"}
+    assert read_link("https://dairy.example/01/09521234000013?exp=271231")["17"] == "271231"
+    assert "17" not in read_link("https://dairy.example/01/09521234000013?exp=271231", strict=True)
+
+
+def test_components_are_joined_by_one_separator_where_one_is_needed() -> None:
+    for linear in ("^99A", "^99A^"):
+        assert scan_data(Symbology.DATABAR_EXPANDED, f"{linear}|^98B") == "]e099A\x1d98B"
+    assert scan_data(Symbology.GS1_128, "^0109521234000013|^98B") == "]e0010952123400001398B"
+
+
+def test_a_gln_extension_of_zero_is_not_written() -> None:
+    assert link_of({"414": "9521234000006", "254": "0"}) == "https://id.gs1.org/414/9521234000006"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "at"),
     [

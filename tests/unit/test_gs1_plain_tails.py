@@ -77,8 +77,16 @@ SEGMENTS = st.sampled_from(
 )
 
 
+VALUES = st.one_of(SEGMENTS, st.text("09AZaz.-_~%+", max_size=21))
+TRADE_ITEMS = st.builds(
+    lambda stem, qualifiers: [*stem, "01", "09521234000013", *[part for pair in qualifiers for part in pair]],
+    st.lists(SEGMENTS, max_size=1),
+    st.lists(st.tuples(st.sampled_from(["22", "10", "21"]), VALUES), max_size=3),
+)
+
+
 @settings(max_examples=1000)
-@given(st.lists(SEGMENTS, max_size=9), st.booleans())
+@given(st.one_of(st.lists(SEGMENTS, max_size=9), TRADE_ITEMS), st.booleans())
 @example(["01", "09521234000013", "22", "V", "10", "L1", "21", "7"], False)  # noqa: FBT003
 @example(["shop", "01", "09521234000013", "10", "01", "01", "09521234000013"], True)  # noqa: FBT003
 def test_plain_paths_are_read_as_any_path_is(segments: list[str], stem: bool) -> None:  # noqa: FBT001
