@@ -24,6 +24,7 @@ from api.routers import (
     logs,
     organisations,
     provenance,
+    vocabularies,
 )
 from api.web import evidence_page, finding_pages
 from api.web.routes import install_pages
@@ -76,6 +77,7 @@ def create_app(engine: Engine) -> FastAPI:
     for router in epcis:
         app.include_router(router)
     app.include_router(epcis_discovery.discovery(capture.router, *epcis))
+    app.include_router(vocabularies.router)
     app.include_router(reference.router)
     install_pages(app)
     return app

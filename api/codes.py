@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from traceability.errors import InvalidInputError
 from traceability.gs1.digital_link import RESOLVER, read_path
 from traceability.gs1.element_strings import FNC1
-from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, parse_identifier
+from traceability.gs1.identifiers import Identifier, IdentifierError, Kind, parse_digital_link_path, parse_identifier
 from traceability.gs1.links import link_of
 from traceability.gs1.reading import read_value
 
+_DIGITAL_LINK: Final = re.compile(r"\d{2,4}/").match
+_ENCODED: Final = re.compile(r"(?i:[a-z][a-z0-9+.-]*%3a)").match
 _SSCC_DIGITS: Final = 18
 _GTIN_DIGITS: Final = frozenset({8, 12, 13, 14})
 
@@ -38,6 +41,17 @@ def read_code(text: str) -> Identifier:
         # A link from somewhere else that is nearly a GS1 link: its own error helps more than "nothing is known".
         read_path(urlsplit(code).path, stem=True)
     return identifier
+
+
+def identifier_in_path(raw: str) -> Identifier:
+    """Read the identifier at the end of a request path, as it was sent: a serial may hold an encoded slash.
+
+    A path of a Digital Link keeps its encoding to the end; a whole URI that was encoded to fit into the path has lost
+    one layer of it. Raises `IdentifierError`.
+    """
+    if _DIGITAL_LINK(raw):
+        return parse_digital_link_path(f"/{raw}")
+    return read_code(unquote(raw) if _ENCODED(raw) or ":" not in raw else raw)
 
 
 def human_readable(identifier: Identifier) -> tuple[str, ...]:

@@ -18,13 +18,23 @@ from psycopg.types.json import Jsonb
 from adapters.postgres.ledger import Pool
 from adapters.postgres.outcome import reading
 from traceability.errors import ConflictError, NotFoundError
-from traceability.ledger.capture import LEASE_US, LOST_US, Captured, CaptureJob, Counts, ErrorBehaviour, Phase
+from traceability.ledger.capture import (
+    LEASE_US,
+    LOST_US,
+    Captured,
+    CaptureJob,
+    Counts,
+    ElementCounts,
+    ErrorBehaviour,
+    Phase,
+)
 from traceability.ledger.store import Outcome
 from traceability.ports import Clock
 
 _COLUMNS: Final = (
     "job_id, organisation, behaviour, documents, bytes, created_at, phase, failed, finished_at, appended, recorded,"
-    " duplicates, conflicts, malformed, lease, captured IS NOT NULL"
+    " duplicates, conflicts, malformed, elements_recorded, elements_unchanged, elements_malformed, lease,"
+    " captured IS NOT NULL"
 )
 _MINE: Final = "ledger_id = %(ledger)s AND job_id = %(job)s AND lease = %(lease)s AND finished_at IS NULL"
 
@@ -224,6 +234,18 @@ class PostgresCaptureJobs:
             malformed=done.malformed,
         )
 
+    def count_elements(self, connection: psycopg.Connection, job: CaptureJob, done: ElementCounts) -> None:
+        """Add what became of elements of master data; raises `LostLeaseError`."""
+        self._change(
+            connection,
+            job,
+            "elements_recorded = elements_recorded + %(recorded)s, elements_unchanged = elements_unchanged"
+            " + %(unchanged)s, elements_malformed = elements_malformed + %(malformed)s, leased_until = %(until)s",
+            recorded=done.recorded,
+            unchanged=done.unchanged,
+            malformed=done.malformed,
+        )
+
     def finish(self, connection: psycopg.Connection, job: CaptureJob, phase: Phase, *, failed: bool) -> int:
         """End a job and return how many of its events were malformed; raises `LostLeaseError`."""
         return self._change(
@@ -260,7 +282,8 @@ def _job(row: TupleRow) -> CaptureJob:
         failed=failed,
         finished_at=finished_at,
         appended=appended,
-        counts=Counts(*counts),
+        counts=Counts(*counts[:4]),
+        elements=ElementCounts(*counts[4:]),
         lease=lease,
         listing=listing,
     )

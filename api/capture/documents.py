@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from adapters.feeds.spool import Spool
 from traceability.gs1.epcis.blocks import Readable
@@ -11,18 +12,23 @@ from traceability.gs1.epcis.envelope import Envelope, open_envelope
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import CaptureJob
 
+MAX_HEADER_BYTES: Final = 1 << 26
+"""Of master data in all headers of a job: it waits in memory while the events are checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobDocument:
     """A document of a job: `context` is its @context as JSON, empty for none; its events begin with the job's `first`.
 
-    Documents and events count from 0.
+    Documents and events count from 0. `master_data` is that of its header, None when there was too much before it.
     """
 
     number: int
     envelope: Envelope
     context: bytes
     first: int
+    master_data: bytes | None
+    created_at: int | None
 
     @property
     def context_of_letters(self) -> bytes:
@@ -40,13 +46,20 @@ def open_documents(spool: Spool, job: CaptureJob, seen: Callable[[int], None]) -
 
     Raises OSError, FileNotFoundError where one is no longer in the spool.
     """
-    first = done = 0
+    first = done = headers = 0
     for number in range(len(job.documents)):
         path = spool.document(job.job_id, number)
         with path.open("rb") as stream:
             envelope = open_envelope(_Watched(stream, seen, done))
         done += path.stat().st_size
-        yield JobDocument(number, envelope, b"" if envelope.context is None else dumps(envelope.context), first)
+        master_data: bytes | None = envelope.master_data
+        if len(envelope.master_data) > MAX_HEADER_BYTES - headers:
+            master_data = None
+        headers += len(master_data or b"")
+        context = b"" if envelope.context is None else dumps(envelope.context)
+        # A document's other members may be long, and a job may have thousands.
+        bare = replace(envelope, members={})
+        yield JobDocument(number, bare, context, first, master_data, envelope.created_at)
         first += envelope.events
 
 

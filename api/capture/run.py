@@ -29,6 +29,7 @@ from adapters.postgres.packed import Packed
 from api.capture.blocks import BlockTask, BlockWorkers, Malformed, PreparedBlock
 from api.capture.documents import JobDocument, open_documents
 from api.capture.found import BlockFindings, finding_of
+from api.capture.headers import header_problems, state_headers
 from api.capture.processes import WORKERS_DIED
 from api.wiring import Engine
 from traceability.errors import UnavailableError
@@ -175,6 +176,7 @@ class CaptureRun:
             self._give_up("capture.too_many_events", f"A capture has at most {most} events, and this one has {events}.")
             return False
         around = [self._finding(one.number, problem) for one in documents for problem in one.envelope.problems]
+        around += [self._finding(number, problem) for number, problem in header_problems(documents)]
         broken = any(document.is_broken for document in documents)
         self._forget()
         with self._transaction() as connection:
@@ -218,6 +220,7 @@ class CaptureRun:
     # Appending
 
     def _append(self, documents: Sequence[JobDocument]) -> None:
+        state_headers(self._engine, self._job, documents, self._transaction)
         whole = sum(document.envelope.events for document in documents)
         batches = bulk.append_all(self._ledger, self._pieces(documents), self._settle, lock_seconds=self._lock_seconds)
         for _ in batches:

@@ -32,6 +32,7 @@ from api.cli import (
     organisation,
     serve,
     trace,
+    vocabulary,
     witness,
 )
 from api.cli.context import exit_code, note, report
@@ -62,6 +63,7 @@ app.add_typer(audit.app)
 app.add_typer(evidence.app)
 app.add_typer(witness.app)
 app.add_typer(organisation.app)
+app.add_typer(vocabulary.app)
 app.add_typer(key.app)
 
 

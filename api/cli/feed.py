@@ -37,6 +37,7 @@ from api.settings import Settings
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.master_data import read_header
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
@@ -219,7 +220,7 @@ def _check(
     """Yield the problems of a document, then those of each block of events, with the number of good events."""
     with document.open("rb") as stream:
         envelope = open_envelope(stream)
-    yield envelope.problems, 0
+    yield [*envelope.problems, *read_header(envelope.master_data, envelope.header_context).problems], 0
     context = b"" if envelope.context is None else dumps(envelope.context)
     tasks = [
         BlockTask(str(document), block, context, organisation, (), check=True, in_xml=envelope.in_xml)
@@ -312,6 +313,7 @@ def _job_document(engine: Engine, job: CaptureJob) -> dict[str, Any]:
         "duplicates": job.counts.duplicates,
         "conflicts": job.counts.conflicts,
         "malformed": job.counts.malformed,
+        "master_data": job.elements,
         "files": [{"file": name, "problems": problems} for name, problems in files.items()],
     }
 
@@ -349,4 +351,7 @@ def _note_job(job: CaptureJob) -> None:
     words = [counted(counts.duplicates, "duplicate"), counted(counts.conflicts, "conflict")]
     if counts.malformed:
         words.append(f"{counts.malformed} malformed")
+    if job.elements.dealt_with:
+        new, known = job.elements.recorded, job.elements.unchanged
+        words.append(f"master data: {new} recorded, {known} unchanged, {job.elements.malformed} left out")
     note(f"{counts.recorded} recorded, {', '.join(words)}.")

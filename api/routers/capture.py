@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -55,6 +56,14 @@ class ErrorOut(BaseModel):
     finding: str = Field(examples=["/findings/019ca877-0c1b-7000-8000-000000000001"])
 
 
+class ElementsOut(BaseModel):
+    """Elements of master data in the headers: recorded, said before by the organisation, left out for what is wrong."""
+
+    recorded: int
+    unchanged: int
+    malformed: int
+
+
 class CaptureJobOut(BaseModel):
     """A capture job: `running` and `success` together say how it stands (EPCIS 2.0 §12.6.1).
 
@@ -76,6 +85,7 @@ class CaptureJobOut(BaseModel):
     duplicates: int
     conflicts: int
     malformed: int
+    master_data: ElementsOut = Field(serialization_alias="masterData")
     errors: list[ErrorOut] | None = Field(default=None, description="The first hundred; all of them are at /findings.")
 
     @classmethod
@@ -95,6 +105,7 @@ class CaptureJobOut(BaseModel):
             duplicates=job.counts.duplicates,
             conflicts=job.counts.conflicts,
             malformed=job.counts.malformed,
+            master_data=ElementsOut(**asdict(job.elements)),
             errors=None if errors is None else [_error(finding) for finding in errors],
         )
 

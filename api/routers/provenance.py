@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
-from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
 from api.bundles import item_bundle, trace_bundle
-from api.codes import read_code
+from api.codes import identifier_in_path
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceLine, TraceOut, written_out
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import EngineDep, ReaderDep
 from api.traces import NDJSON, trace_json, trace_lines
 from api.web.negotiation import JSON, preferred
-from traceability.gs1.identifiers import Identifier, parse_digital_link_path
+from traceability.gs1.identifiers import Identifier
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
 _ITEMS: Final = "/provenance/items/"
-_DIGITAL_LINK: Final = re.compile(r"\d{2,4}/").match
-_ENCODED: Final = re.compile(r"(?i:[a-z][a-z0-9+.-]*%3a)").match
 
 
 def identifier_in(
     request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
 ) -> Identifier:
-    """Read the identifier in a request path, which has to be as it was sent: a serial may hold an encoded slash.
-
-    A path keeps its encoding to the end; a whole URI that was encoded to fit into the path has lost one layer of it.
-    """
-    raw = request.scope["raw_path"].decode("ascii").partition(_ITEMS)[2]
-    if _DIGITAL_LINK(raw):
-        return parse_digital_link_path(f"/{raw}")
-    return read_code(unquote(raw) if _ENCODED(raw) or ":" not in raw else raw)
+    """Read the identifier in a request path, which has to be as it was sent."""
+    return identifier_in_path(request.scope["raw_path"].decode("ascii").partition(_ITEMS)[2])
 
 
 @router.get(

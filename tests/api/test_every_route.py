@@ -145,6 +145,17 @@ ROUTES = {
             *(("/notary", rest) for rest in ("", "/file", "/receipt", "/bundle", "/certificate")),
         )
     },
+    "GET /vocabularies/{vocabulary}": Expected(200, 200, 403, 200, Scope.QUERY, "/vocabularies/ReadPoint"),
+    **{
+        f"{method} /vocabularies/{{vocabulary}}/{{id:path}}": Expected(
+            *statuses, scope, "/vocabularies/ReadPoint/414/9521234000006", {} if method == "PUT" else None
+        )
+        for method, scope, statuses in (
+            ("GET", Scope.QUERY, (404, 404, 403, 404)),
+            ("PUT", Scope.CAPTURE, (403, 201, 403, 201)),
+            ("DELETE", Scope.CAPTURE, (403, 200, 403, 200)),  # of what was put above
+        )
+    },
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),

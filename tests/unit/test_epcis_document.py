@@ -1,6 +1,7 @@
 """What documents may look like, and what is said of those that may not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -140,7 +141,8 @@ def test_events_are_found_wherever_epcis_puts_them(data: bytes, path: str) -> No
 
 @pytest.mark.parametrize("data", [document(), query_document(""), b"[]"])
 def test_a_document_may_have_no_events(data: bytes) -> None:
-    assert read_document(data, captured_by=DAIRY) == Document([], [])
+    empty = read_document(data, captured_by=DAIRY)
+    assert replace(empty, created_at=None) == Document([], [])
 
 
 def test_members_may_stand_in_any_order() -> None:

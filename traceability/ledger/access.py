@@ -24,9 +24,15 @@ PUBLIC: Final = "public"
 ITEM: Final = "item"
 """The extent that opens, of `what`, only the items that the reader names."""
 
+MASTER_DATA: Final = "master_data"
+"""What opens the master data that an organisation stated, and the step of every event that states some.
+
+No business step is called so, and no grant of parts of events opens master data or the other way round.
+"""
+
 ALL_PARTS: Final = frozenset(PART_NAMES) - {"head"}
 SHAREABLE_PARTS: Final = ALL_PARTS - {"personal", "source"}
-GRANTABLE_PARTS: Final = SHAREABLE_PARTS | {ITEM}
+GRANTABLE_PARTS: Final = SHAREABLE_PARTS | {ITEM, MASTER_DATA}
 
 _ORGANISATION_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _PARTY_TAG: Final = "party:"
@@ -39,7 +45,8 @@ _PARENT_LIST: Final = "parentID"
 class Grant:
     """`grantor` opens `parts` of the events that it captured to `grantee`, an organisation or `PUBLIC`.
 
-    `steps` are CBV business steps as bare words, None for every event; a grant of no parts opens the head alone.
+    `steps` are CBV business steps as bare words, None for every event; a grant of no parts opens the head alone, one of
+    `MASTER_DATA` alone opens no event. Master data has no step: it is open under `MASTER_DATA`, whatever the steps.
     Raises `InvalidInputError` (`access.parts`, `access.steps`).
     """
 
@@ -62,7 +69,15 @@ class Grant:
 
     def covers(self, visibility: Visibility) -> bool:
         """Tell whether the grant opens an event of this visibility."""
-        return self.grantor == visibility.captured_by and (self.steps is None or visibility.biz_step in self.steps)
+        if self.grantor != visibility.captured_by:
+            return False
+        if visibility.biz_step == MASTER_DATA:
+            return MASTER_DATA in self.parts
+        return self.parts != {MASTER_DATA} and (self.steps is None or visibility.biz_step in self.steps)
+
+    def opened(self, visibility: Visibility) -> frozenset[str]:
+        """Return the parts that are open of an event that it covers."""
+        return SHAREABLE_PARTS if visibility.biz_step == MASTER_DATA else self.parts - {MASTER_DATA}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,7 @@ class Reader:
             return ALL_PARTS
         if not self.parties.isdisjoint(map(_party_name, visibility.parties)):
             return SHAREABLE_PARTS
-        granted = [grant.parts for grant in self.grants if grant.covers(visibility)]
+        granted = [grant.opened(visibility) for grant in self.grants if grant.covers(visibility)]
         return frozenset().union(*granted) if granted else None
 
 

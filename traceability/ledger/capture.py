@@ -69,6 +69,20 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
+class ElementCounts:
+    """What became of the master data in the headers of a job's documents; `unchanged` was said already."""
+
+    recorded: int = 0
+    unchanged: int = 0
+    malformed: int = 0
+
+    @property
+    def dealt_with(self) -> int:
+        """How many elements that is."""
+        return self.recorded + self.unchanged + self.malformed
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureJob:
     """A job as it stands.
 
@@ -91,6 +105,7 @@ class CaptureJob:
     counts: Counts
     lease: int
     listing: bool = False
+    elements: ElementCounts = ElementCounts()
 
     @property
     def running(self) -> bool:

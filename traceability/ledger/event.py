@@ -26,7 +26,8 @@ from traceability.ledger.parts import Parts
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 PARTY_PREFIX: Final = "party:"
-_PAYLOAD: Final = "/payload/"
+PAYLOAD: Final = "/payload/"
+"""How the pointers begin under which the part `personal` keeps what was taken out of a payload."""
 
 
 @dataclass(kw_only=True)
@@ -64,12 +65,10 @@ class DecisionPayload(BaseModel, Decision):
         """Return the event of this decision; `occurred_at` in microseconds UTC."""
         data = self.model_dump_json(exclude_none=True, exclude=set(self.personal_members)).encode()
         personal = self.model_dump(mode="json", exclude_none=True, include=set(self.personal_members))
-        head = {"type": self.type_name, "captured_by": captured_by, "occurred_at": utc_text(occurred_at)}
-        event = _opaque_event(head, data, b'"payload":' + data, tags)
-        if personal:
-            named = {f"{_PAYLOAD}{name}": value for name, value in personal.items()}
-            event.parts = replace(event.parts, personal=orjson.dumps(named))
-        return event
+        named = orjson.dumps({f"{PAYLOAD}{name}": value for name, value in personal.items()}) if personal else b""
+        return decision_event(
+            self.type_name, data, captured_by=captured_by, occurred_at=occurred_at, tags=tags, personal=named
+        )
 
     @classmethod
     def of(cls, event: DCBEvent) -> Self:
@@ -80,7 +79,7 @@ class DecisionPayload(BaseModel, Decision):
             payload = cls.model_validate_json(event.data)
             if cls.personal_members and isinstance(event, LedgerEvent) and event.parts.personal:
                 said = orjson.loads(event.parts.personal)
-                found = {name: said.get(f"{_PAYLOAD}{name}") for name in cls.personal_members}
+                found = {name: said.get(f"{PAYLOAD}{name}") for name in cls.personal_members}
                 payload = payload.model_copy(update=found)
         except (ValidationError, ValueError) as error:
             raise InvalidInputError(f"a {cls.type_name} has an unreadable payload", code="ledger.payload") from error
@@ -94,6 +93,20 @@ class Redacted(DecisionPayload):
     position: int
     reason: str
     authority: str
+
+
+def decision_event(
+    type_name: str, payload: bytes, *, captured_by: str, occurred_at: int, tags: Iterable[str], personal: bytes = b""
+) -> LedgerEvent:
+    """Return the event of a decision whose payload is this JSON object; `occurred_at` in microseconds UTC.
+
+    `personal` is an object of what was taken out of the payload, by pointers that begin with `PAYLOAD`.
+    """
+    head = {"type": type_name, "captured_by": captured_by, "occurred_at": utc_text(occurred_at)}
+    event = _opaque_event(head, payload, b'"payload":' + payload, tags)
+    if personal:
+        event.parts = replace(event.parts, personal=personal)
+    return event
 
 
 class _More(msgspec.Struct):

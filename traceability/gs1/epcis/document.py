@@ -6,12 +6,13 @@ A document is outlined first; then its blocks of events can be read in any order
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.master_data import VocabularyElement, read_header
 from traceability.gs1.epcis.outline import spans_of
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem
@@ -33,10 +34,15 @@ class CapturedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was read: the well-formed events and every problem. Which of the events to record is the caller's choice."""
+    """What was read: the well-formed events and every problem. Which of the events to record is the caller's choice.
+
+    `elements` are those of the header's master data, stated at the document's creation.
+    """
 
     events: list[CapturedEvent]
     problems: list[Problem]
+    elements: list[VocabularyElement] = field(default_factory=list)
+    created_at: int | None = None
 
     @property
     def valid(self) -> bool:
@@ -104,7 +110,8 @@ def read_document(data: bytes, *, captured_by: str, personal: Sequence[str] = ()
     """
     envelope = open_envelope(BytesIO(data))
     reader = EventReader(envelope.context, captured_by=captured_by, personal=personal, in_xml=envelope.in_xml)
-    document = Document([], envelope.problems)
+    header = read_header(envelope.master_data, envelope.header_context)
+    document = Document([], [*envelope.problems, *header.problems], header.elements, envelope.created_at)
     for block in envelope.blocks:
         for read in reader.read(block, data[block.offset : block.offset + block.size]):
             document.problems.extend(read.problems)

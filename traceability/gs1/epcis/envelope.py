@@ -16,6 +16,7 @@ from traceability.gs1.epcis.problems import Findings, Problem, shown
 from traceability.gs1.epcis.strict_json import JSON, JsonTextError, dumps
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.xml_outline import outline_of_xml
+from traceability.ledger.event import microseconds
 
 MAX_CONTEXT_BYTES: Final = 1 << 16
 """It is kept with the bytes of each event that is not recorded, since they mean nothing without it."""
@@ -44,6 +45,25 @@ class Envelope:
     blocks: list[Block]
     in_xml: bool = False
     members: Mapping[str, JSON] = field(default_factory=dict)
+
+    @property
+    def master_data(self) -> bytes:
+        """Return the `epcisMasterData` of the header as JSON, empty for none, as `read_header` takes it."""
+        header = self.members.get("epcisHeader")
+        found = header.get("epcisMasterData") if isinstance(header, dict) else None
+        return b"" if found is None else dumps(found)
+
+    @property
+    def header_context(self) -> JSON:
+        """Return the @context in which names of master data are read; in XML they are whole."""
+        return None if self.in_xml else self.context
+
+    @property
+    def created_at(self) -> int | None:
+        """Return the creationDate in microseconds UTC, None without one."""
+        created = self.members.get("creationDate")
+        time = utc(created) if type(created) is str else None
+        return None if time is None else microseconds(time)
 
     @property
     def events(self) -> int:

@@ -13,6 +13,7 @@ from traceability.gs1.application_identifiers import validated
 from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
+from traceability.gs1.epcis.master_data import ELEMENT_STATED, element_rows
 from traceability.gs1.epcis.query_tags import query_tags
 from traceability.gs1.epcis.strict_json import JSON, plain_loads
 from traceability.gs1.epcis.times import utc
@@ -52,6 +53,8 @@ _LONGEST_LOT_NAME: Final = 64  # more than the expression can match
 def index_rows(parts: Parts) -> IndexRows:
     """Return the rows of any event: EPCIS events by the rules here, every other by the tags that it carries."""
     head = orjson.loads(parts.head)
+    if head["type"] == ELEMENT_STATED:
+        return element_rows(parts, f"content:{head['captured_by']}\x00{content_digest(parts).hex()}")
     if head["type"] not in EPCIS_TYPES:
         return opaque_index(parts)
     named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]

@@ -1,0 +1,99 @@
+"""Statements of master data: PostgreSQL finds those that the store in memory finds, for every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.vocabularies import MemoryVocabularies
+from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.organisations import PostgresOrganisations
+from adapters.postgres.visibility import PostgresVisibility
+from adapters.postgres.vocabularies import PostgresVocabularies
+from adapters.system import SystemClock, SystemEntropy
+from tests.conftest import fresh_database
+from tests.ledgers import epcis_ledger
+from tests.support.epcis_queries import captured, members
+from tests.support.master_data import CITY, GLNS, HOLDER, MAKER, NAME, ORGANISATIONS, PLACES, RIVAL, elements
+from traceability.gs1.epcis import index_rows
+from traceability.gs1.epcis.master_data import VocabularyElement, value_tag
+from traceability.gs1.epcis.vocabularies import hierarchy
+from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant, Reader
+from traceability.ledger.index import tag_hash
+
+OPEN = frozenset({MASTER_DATA})
+READERS = [
+    Reader(MAKER),
+    Reader(RIVAL),
+    Reader(PUBLIC),
+    Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, frozenset({"shipping"}), OPEN),)),
+    Reader(
+        RIVAL, grants=(Grant(HOLDER, RIVAL, None, OPEN | {"where"}), Grant(MAKER, PUBLIC, None, frozenset({"more"})))
+    ),
+]
+TAGS = [f"attribute:{NAME}", f"attribute:{CITY}", value_tag(NAME, "Gate"), value_tag(CITY, "Yard"), "attribute:none"]
+
+
+def _two_hashes(tag: str) -> int:
+    return tag_hash(tag) % 2 + 1
+
+
+@pytest.fixture(scope="module", params=[tag_hash, _two_hashes], ids=["hashes", "only two hashes"])
+def ledger(
+    request: pytest.FixtureRequest, postgres: EmbeddedServer, admin: psycopg.Connection, template: str
+) -> Iterator[PostgresLedger]:
+    for database in fresh_database(postgres, admin, template):
+        with epcis_ledger(database.runtime_url, request.param, organisation=MAKER) as ledger:
+            organisations = PostgresOrganisations(
+                ledger.pool, ledger.ledger_id, clock=SystemClock(), entropy=SystemEntropy()
+            )
+            for name in ORGANISATIONS:
+                organisations.add(name, glns=[gln for gln, holder in GLNS.items() if holder == name])
+            yield ledger
+
+
+# The ledger grows from one example to the next, so a failing one cannot be made smaller.
+@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@given(
+    st.lists(st.tuples(elements, st.sampled_from(ORGANISATIONS), st.integers(0, 2)), min_size=1, max_size=3),
+    st.sampled_from(READERS),
+    st.sets(st.sampled_from(PLACES), min_size=1),
+    st.tuples(st.sets(st.sampled_from(TAGS), min_size=1), st.integers(1, 30), st.floats(0, 1)),
+)
+def test_both_find_the_same_statements(
+    ledger: PostgresLedger,
+    stated: list[tuple[VocabularyElement, str, int]],
+    reader: Reader,
+    subjects: set[str],
+    tagged: tuple[set[str], int, float],
+) -> None:
+    for element, organisation, at in stated:
+        ledger.append([element.event(organisation, at, [CITY] if at else [])])
+    tags, limit, share = tagged
+    head = ledger.head()
+    known_at = int(share * head)
+    visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
+    postgres = PostgresVocabularies(ledger, visibility, reader=reader, known_at=known_at)
+    records = ledger.records(range(1, head + 1))
+    memory = MemoryVocabularies(records, indexer=index_rows, reader=reader, glns=GLNS, known_at=known_at)
+    assert (postgres.known_at, postgres.reader) == (memory.known_at, memory.reader)
+    assert postgres.of(subjects) == memory.of(subjects)
+    assert postgres.tagged(tags, limit) == memory.tagged(tags, limit)
+    assert postgres.tagged(tags, limit, head // 2) == memory.tagged(tags, limit, head // 2)
+    assert postgres.holders(set(GLNS)) == GLNS
+    one, other = hierarchy(postgres, subjects), hierarchy(memory, subjects)
+    assert [one.below(subjects, at) for at in (0, 15, 25)] == [other.below(subjects, at) for at in (0, 15, 25)]
+
+
+@settings(max_examples=5, deadline=None, phases=[Phase.generate])
+@given(members())
+def test_events_are_no_statements(ledger: PostgresLedger, event: dict[str, object]) -> None:
+    list(ledger.append_all([captured(event)]))
+    visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
+    found = PostgresVocabularies(ledger, visibility, reader=Reader(MAKER)).of(set(PLACES))
+    assert all(statement.stated_by == MAKER for statement in found)

@@ -1,0 +1,217 @@
+"""What things are taken to be: the statements of organisations about them, folded for one reader.
+
+Of one organisation's statements about one element with the same beginning the last stated counts; of those that count
+and hold at a time, the one that began last. Nothing depends on the order in which they arrived. Between organisations:
+the holder of the thing's GS1 key is believed, and nobody else but the reader itself; where no holder is known, the
+reader itself and then the others by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, Protocol, TypeAlias
+
+from traceability.errors import TooLargeError
+from traceability.gs1.epcis.master_data import Statement, VocabularyElement, name_of
+from traceability.gs1.identifiers import gln_of, parse_identifier
+
+MAX_SUBJECTS: Final = 10_000
+"""Things that one question may lead to: all places below one, all products with an attribute."""
+
+_MAX_ERAS: Final = 1_000
+FAR: Final = 1 << 62
+"""A time after every other (µs), and its negative before."""
+
+
+Stated: TypeAlias = dict[str, list[Statement]]
+"""Statements by who makes them."""
+
+
+class TooManySubjectsError(TooLargeError):
+    """A question about master data leads to more things than are looked at."""
+
+    code = "query.too_complex"
+
+
+class Vocabularies(Protocol):
+    """The statements that one reader may see among those recorded up to `known_at`: a port."""
+
+    @property
+    def reader(self) -> str:
+        """Return the organisation that asks."""
+        ...
+
+    @property
+    def known_at(self) -> int:
+        """Return the last position that is taken into account."""
+        ...
+
+    def of(self, subjects: Collection[str]) -> list[Statement]:
+        """Return every statement about these subjects."""
+        ...
+
+    def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
+        """Return statements with one of these tags, in order of position from behind `after`, up to `limit`."""
+        ...
+
+    def holders(self, glns: Collection[str]) -> Mapping[str, str]:
+        """Return the organisations that hold these GLNs (13 digits)."""
+        ...
+
+
+class MasterData:
+    """Statements folded for a reader; `holder` tells the holder of a subject's key, None where nobody knows."""
+
+    def __init__(self, statements: Iterable[Statement], reader: str, holder: Callable[[str], str | None]) -> None:
+        self._reader = reader
+        self._holder = holder
+        self._standing: dict[str, dict[str, Stated]] = {}
+        for statement in standing(statements):
+            element = statement.element
+            of_subject = self._standing.setdefault(element.subject, {})
+            of_subject.setdefault(element.vocabulary, {}).setdefault(statement.stated_by, []).append(statement)
+
+    def believed(self, subject: str, at: int) -> list[Statement]:
+        """Return what says what a subject is at a time: at most one statement of each vocabulary, by their types."""
+        found = (self._believed(subject, stated, at) for _, stated in sorted(self._standing.get(subject, {}).items()))
+        return [statement for statement in found if statement is not None]
+
+    def elements(self, subject: str, at: int) -> list[VocabularyElement]:
+        """Return what a subject is at a time."""
+        return [statement.element for statement in self.believed(subject, at)]
+
+    def name(self, subject: str, at: int) -> str | None:
+        """Return what people call a subject."""
+        return next((name for e in self.elements(subject, at) if (name := name_of(e.attributes)) is not None), None)
+
+    def children(self, subject: str, at: int) -> set[str]:
+        """Return the subjects right below a subject."""
+        return {parse_identifier(child).subject for element in self.elements(subject, at) for child in element.children}
+
+    def below(self, roots: Collection[str], at: int) -> set[str]:
+        """Return these subjects and all below them; a circle ends where it began."""
+        found = set(roots)
+        ahead = list(found)
+        while ahead:
+            children = self.children(ahead.pop(), at) - found
+            found |= children
+            ahead += children
+        return found
+
+    @property
+    def changes(self) -> list[int]:
+        """Return the times at which anything begins or ends, in order."""
+        elements = (
+            statement.element
+            for of_subject in self._standing.values()
+            for stated in of_subject.values()
+            for statements in stated.values()
+            for statement in statements
+        )
+        return sorted({t for e in elements for t in (e.valid_from, e.valid_until) if t is not None})
+
+    def _believed(self, subject: str, stated: Stated, at: int) -> Statement | None:
+        holder = self._holder(subject)
+        believed = stated.keys() if holder is None else stated.keys() & {holder, self._reader}
+        for organisation in sorted(believed, key=lambda name: (name != holder, name != self._reader, name)):
+            holding = [statement for statement in stated[organisation] if statement.element.holds_at(at)]
+            if holding:
+                last = max(holding, key=_beginning)
+                if not last.element.withdrawn:
+                    return last
+        return None
+
+
+def _beginning(statement: Statement) -> int:
+    return -FAR if statement.element.valid_from is None else statement.element.valid_from
+
+
+def standing(statements: Iterable[Statement]) -> list[Statement]:
+    """Return the statements that no later one of the same organisation about the same beginning replaces."""
+    last: dict[tuple[str, str, str, int | None], tuple[tuple[int, bytes], Statement]] = {}
+    for statement in statements:
+        element = statement.element
+        key = (statement.stated_by, element.vocabulary, element.subject, element.valid_from)
+        # One moment: the content decides, so that no order of arrival does.
+        rank = (statement.stated_at, element.digest())
+        known = last.get(key)
+        if known is None or known[0] < rank:
+            last[key] = (rank, statement)
+    return [statement for _, statement in last.values()]
+
+
+def master_data(vocabularies: Vocabularies, subjects: Collection[str]) -> MasterData:
+    """Return what is stated of these subjects."""
+    return _folded(vocabularies, vocabularies.of(subjects) if subjects else [])
+
+
+def hierarchy(vocabularies: Vocabularies, roots: Collection[str]) -> MasterData:
+    """Return what is stated of these places and everything that ever was below them.
+
+    Raises `TooManySubjectsError`.
+    """
+    found: list[Statement] = []
+    known: set[str] = set()
+    ahead = set(roots)
+    while ahead:
+        known |= ahead
+        _bounded(known)
+        statements = vocabularies.of(ahead)
+        found += statements
+        ahead = {parse_identifier(child).subject for one in statements for child in one.element.children} - known
+    return _folded(vocabularies, found)
+
+
+def with_tags(vocabularies: Vocabularies, tags: Collection[str]) -> tuple[MasterData, set[str]]:
+    """Return the subjects of which a statement has one of these tags, and what is stated of them.
+
+    Raises `TooManySubjectsError`.
+    """
+    found = vocabularies.tagged(tags, MAX_SUBJECTS + 1)
+    _bounded(found)
+    subjects = {statement.element.subject for statement in found}
+    return master_data(vocabularies, subjects), subjects
+
+
+def eras(data: MasterData, subjects_at: Callable[[int], AbstractSet[str]]) -> tuple[tuple[int, frozenset[str]], ...]:
+    """Return from which time on which subjects are meant: each set holds until the next begins, the first always did.
+
+    Raises `TooManySubjectsError`.
+    """
+    found: list[tuple[int, frozenset[str]]] = []
+    changes = data.changes
+    if len(changes) > _MAX_ERAS:
+        raise _too_many(f"master data that changes at {len(changes)} times", _MAX_ERAS)
+    count = 0
+    for since in (-FAR, *changes):
+        subjects = frozenset(subjects_at(since))
+        if not found or found[-1][1] != subjects:
+            found.append((since, subjects))
+            count += len(subjects)
+            if count > 2 * MAX_SUBJECTS:
+                raise _too_many("too many things at too many times", 2 * MAX_SUBJECTS)
+    return tuple(found)
+
+
+def holder_of(vocabularies: Vocabularies, subjects: Iterable[str]) -> Callable[[str], str | None]:
+    """Return a function that tells who holds the key of one of these subjects."""
+    glns = {subject: gln for subject in subjects if (gln := gln_of(subject)) is not None}
+    holders = vocabularies.holders(set(glns.values())) if glns else {}
+    return lambda subject: holders.get(glns.get(subject, ""))
+
+
+def _folded(vocabularies: Vocabularies, statements: Sequence[Statement]) -> MasterData:
+    subjects = {statement.element.subject for statement in statements}
+    return MasterData(statements, vocabularies.reader, holder_of(vocabularies, subjects))
+
+
+def _bounded(subjects: Collection[object]) -> None:
+    if len(subjects) > MAX_SUBJECTS:
+        raise _too_many(f"more than {MAX_SUBJECTS} things", MAX_SUBJECTS)
+
+
+def _too_many(what: str, most: int) -> TooManySubjectsError:
+    return TooManySubjectsError(
+        f"The question leads to {what}; at most {most} are looked at.", hint="Ask about a smaller place, or for less."
+    )
