@@ -12,11 +12,12 @@ from typing import IO, Annotated, Final
 
 import typer
 
+from adapters.company_prefixes import company_prefixes
 from adapters.system import SystemClock
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, progress_bar, settings_for
 from api.cli.feed import documents_of
 from traceability.errors import UnavailableError
-from traceability.gs1.epcis.convert import EpcFormat, EventConverter, around_of
+from traceability.gs1.epcis.convert import EpcFormat, EventConverter, UrnSpelling, around_of
 from traceability.gs1.epcis.document_writer import DocumentWriter, Format
 from traceability.gs1.epcis.envelope import Envelope, open_envelope
 from traceability.gs1.epcis.problems import Problem
@@ -35,7 +36,8 @@ def convert(
     to: Annotated[Format, typer.Option("--to", help="EPCIS 2.0 JSON-LD, EPCIS 2.0 XML, or EPCIS 1.2 XML.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")] = None,
     epc_format: Annotated[
-        EpcFormat, typer.Option("--epc-format", help="Identifiers as they are written, or as GS1 Digital Links.")
+        EpcFormat,
+        typer.Option("--epc-format", help="Identifiers as written, as GS1 Digital Links, or as URNs."),
     ] = EpcFormat.NEVER_TRANSLATES,
     proceed: Annotated[bool, typer.Option("--proceed", help="Write the other events although some are bad.")] = False,
     json: JSON = False,
@@ -55,8 +57,10 @@ def convert(
     problems: list[Problem] = []
     left_out: list[str] = []
     written = 0
+    settings = settings_for()
+    urns = UrnSpelling(company_prefixes(settings.company_prefixes))
     with ExitStack() as stack:
-        documents = list(documents_of([file], settings_for(), stack))
+        documents = list(documents_of([file], settings, stack))
         if len(documents) != 1:
             raise typer.BadParameter(f"one document is converted at a time, and {file} holds {len(documents)}")
         name, path = documents[0]
@@ -69,7 +73,7 @@ def convert(
             around, left_out = around_of(envelope, created=utc_text(SystemClock().now_us()))
             writer = DocumentWriter(to, around)
             problems += _begin(writer, out)
-            converter = EventConverter(envelope, writer, epc_format=epc_format)
+            converter = EventConverter(envelope, writer, epc_format=epc_format, urns=urns)
             for event, found in _events(converter, envelope, source, advance):
                 out.write(event)
                 written += bool(event)
@@ -78,16 +82,23 @@ def convert(
         failed = _failed(problems)
         if not failed or (proceed and written):
             _keep(out, output)
-    for member in left_out:
-        note(f"{name}: {member} is not carried over.")
-    for problem in problems:
-        note(f"{name}: {problem.path}: {problem.severity} {problem.code}: {problem.message}")
+    _tell(name, left_out, urns, problems)
     if json:
         print_json({"file": name, "to": to, "events": written, "not_carried_over": left_out, "problems": problems})
     kept = not failed or proceed
     note(f"{counted(written, 'event')} {'converted' if kept else 'could be converted, but none is written'}.")
     if failed:
         raise typer.Exit(EXIT_FALSE)
+
+
+def _tell(name: str, left_out: list[str], urns: UrnSpelling, problems: list[Problem]) -> None:
+    """Say what is not as it was, and what is wrong."""
+    for member in left_out:
+        note(f"{name}: {member} is not carried over.")
+    if urns.unknown:
+        note(f"{name}: {counted(urns.unknown, 'identifier')} stayed as Digital Links: no URN says the same.")
+    for problem in problems:
+        note(f"{name}: {problem.path}: {problem.severity} {problem.code}: {problem.message}")
 
 
 def _begin(writer: DocumentWriter, out: IO[bytes]) -> list[Problem]:

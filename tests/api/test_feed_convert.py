@@ -58,6 +58,25 @@ def test_identifiers_are_translated_when_told(run: Run) -> None:
     assert "urn:epc:" not in ran.out
 
 
+def test_identifiers_become_urns_where_they_can(run: Run) -> None:
+    lot = "https://id.gs1.org/01/09521234000013/10/A7/21/1"
+    given = event(
+        epcList=[LINK, lot, "https://farm.example/cow/1"],
+        quantityList=[{"epcClass": "https://id.gs1.org/01/09521234000013/10/A7", "quantity": 5}],
+        readPoint={"id": "https://id.gs1.org/414/9521234000006"},
+        sourceList=[{"type": "owning_party", "source": "https://id.gs1.org/417/9521234000006"}],
+    )
+    command = ("feed", "convert", "-", "--to", "json", "--epc-format", "Always_EPC_URN")
+    ran = run(*command, stdin=document(given))
+    (found,) = ran.json["epcisBody"]["eventList"]
+    assert found["epcList"] == [URN, lot, "https://farm.example/cow/1"]
+    assert found["quantityList"] == [{"epcClass": "urn:epc:class:lgtin:9521234.000001.A7", "quantity": 5}]
+    assert found["readPoint"] == {"id": "urn:epc:id:sgln:9521234.00000.0"}
+    assert found["sourceList"] == [{"type": "owning_party", "source": "urn:epc:id:pgln:9521234.00000"}]
+    assert "1 identifier stayed as Digital Links" in ran.err
+    assert digests(ran.out.encode()) == digests(document(given))
+
+
 def test_what_is_piped_and_packed_is_read(run: Run) -> None:
     ran = run("feed", "convert", "-", "--to", "json", stdin=gzip.compress(xml_document(xml_event(), version="1.2")))
     assert (ran.code, digests(ran.out.encode())) == (0, digests(document(event())))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
+from traceability.gs1.company_prefixes import CompanyPrefixes
+from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.document import EventReader, ReadEvent
 from traceability.gs1.epcis.document_writer import DOCUMENT, Around, DocumentWriter
 from traceability.gs1.epcis.envelope import Envelope
 from traceability.gs1.epcis.problems import Findings, Problem
-from traceability.gs1.epcis.strict_json import JSON, loads, read_value
+from traceability.gs1.epcis.strict_json import JSON, loads
+from traceability.gs1.epcis.strict_json import read_value as read_json
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.epcis.xml_event import value_of
 from traceability.gs1.epcis.xml_names import NotInXmlError
 from traceability.gs1.epcis.xml_tree import parse
+from traceability.gs1.identifiers import IdentifierError, parse_identifier
+from traceability.gs1.reading import read_value, urn
 from traceability.ledger.parts import ITEM_LISTS
 
 _NOBODY: Final = "nobody.invalid"
@@ -27,6 +32,7 @@ class EpcFormat(StrEnum):
 
     NEVER_TRANSLATES = "Never_Translates"
     ALWAYS_GS1_DIGITAL_LINK = "Always_GS1_Digital_Link"
+    ALWAYS_EPC_URN = "Always_EPC_URN"
 
 
 def around_of(envelope: Envelope, *, created: str) -> tuple[Around, list[str]]:
@@ -52,10 +58,13 @@ def around_of(envelope: Envelope, *, created: str) -> tuple[Around, list[str]]:
 class EventConverter:
     """Reads the events of a document and writes them in another."""
 
-    def __init__(self, envelope: Envelope, writer: DocumentWriter, *, epc_format: EpcFormat) -> None:
+    def __init__(
+        self, envelope: Envelope, writer: DocumentWriter, *, epc_format: EpcFormat, urns: UrnSpelling | None = None
+    ) -> None:
         self._in_xml = envelope.in_xml
         self._writer = writer
         self._as_written = epc_format is EpcFormat.NEVER_TRANSLATES
+        self._urns = urns if epc_format is EpcFormat.ALWAYS_EPC_URN else None
         self._reader = EventReader(envelope.context, captured_by=_NOBODY, in_xml=envelope.in_xml)
         self.blocks = envelope.blocks
 
@@ -74,7 +83,9 @@ class EventConverter:
         assert one.event is not None
         event: dict[str, JSON] = loads(write_event(one.event.parts, None))
         if self._as_written:
-            put_back_as_written(event, value_of(parse(one.text)) if self._in_xml else read_value(one.text))
+            put_back_as_written(event, value_of(parse(one.text)) if self._in_xml else read_json(one.text))
+        if self._urns is not None:
+            translate(event, self._urns)
         return event
 
 
@@ -82,30 +93,77 @@ def put_back_as_written(event: dict[str, JSON], given: Mapping[str, JSON]) -> No
     """Put the identifiers and the eventTime of an event back as they were `given`."""
     event["eventTime"] = given["eventTime"]
     for name in ITEM_LISTS:
+        # Of one thing that was named twice, in two spellings, there is one left.
+        if name in event and (type(event[name]) is str or len(event[name]) == len(given[name])):
+            event[name] = _renamed(event[name], _names(given[name]))
+    for (ours, member), (theirs, _) in zip(_named_in(event), _named_in(given), strict=True):
+        ours[member] = theirs[member]
+
+
+def translate(event: dict[str, JSON], spelled: Callable[[str], str]) -> None:
+    """Spell the identifiers of an event in another way."""
+    for name in ITEM_LISTS:
         if name in event:
-            event[name] = _as_written(event[name], given[name])
+            event[name] = _renamed(event[name], map(spelled, _names(event[name])))
+    for members, member in _named_in(event):
+        members[member] = spelled(members[member])
+
+
+class UrnSpelling:
+    """Spells canonical Digital Links as EPC URNs, by the lengths of company prefixes.
+
+    What has no URN that says the same stays as it is and is counted as `unknown`, unless it is no Digital Link.
+    """
+
+    def __init__(self, prefixes: CompanyPrefixes) -> None:
+        self._prefixes = prefixes
+        self.unknown = 0
+
+    def __call__(self, identifier: str) -> str:
+        """Return the URN of an identifier."""
+        if not identifier.startswith(f"{RESOLVER}/"):
+            return identifier
+        try:
+            found = urn(read_value(identifier), self._prefixes)
+            # A lot beside a serial has no place in a URN.
+            if parse_identifier(found).uri == identifier:
+                return found
+        except IdentifierError:
+            pass
+        self.unknown += 1
+        return identifier
+
+
+def _named_in(event: Mapping[str, JSON]) -> Iterator[tuple[dict[str, JSON], str]]:
+    """Yield the objects in which an event names places, parties, transactions and devices, and the member that does."""
     for name in ("readPoint", "bizLocation"):
         if name in event:
-            event[name]["id"] = given[name]["id"]
-    for name, member in (("sourceList", "source"), ("destinationList", "destination"), _TRANSACTIONS):
-        for ours, theirs in zip(event.get(name, ()), given.get(name, ()), strict=True):
-            ours[member] = theirs[member]
-    for ours, theirs in zip(event.get("sensorElementList", ()), given.get("sensorElementList", ()), strict=True):
-        sensors = [(ours.get("sensorMetadata", {}), theirs.get("sensorMetadata", {}))]
-        for one, other in [*sensors, *zip(ours["sensorReport"], theirs["sensorReport"], strict=True)]:
-            if "deviceID" in one:
-                one["deviceID"] = other["deviceID"]
+            yield event[name], "id"
+    for name, member in _BUSINESS:
+        for element in event.get(name, ()):
+            yield element, member
+    for element in event.get("sensorElementList", ()):
+        for members in (element.get("sensorMetadata", {}), *element["sensorReport"]):
+            if "deviceID" in members:
+                yield members, "deviceID"
 
 
-_TRANSACTIONS: Final = ("bizTransactionList", "bizTransaction")
+_BUSINESS: Final = (
+    ("bizTransactionList", "bizTransaction"),
+    ("sourceList", "source"),
+    ("destinationList", "destination"),
+)
 
 
-def _as_written(ours: JSON, given: JSON) -> JSON:
-    if isinstance(given, str):
-        return given
-    if len(ours) != len(given):  # one thing was named twice, in two spellings
-        return ours
+def _names(items: JSON) -> Iterator[str]:
+    """Yield the identifiers of the items of a list, or the one that stands in its place."""
+    for item in [items] if type(items) is str else items:
+        yield item["epcClass"] if isinstance(item, dict) else item
+
+
+def _renamed(items: JSON, names: Iterator[str]) -> JSON:
+    if type(items) is str:
+        return next(names)
     return [
-        {**one, "epcClass": other["epcClass"]} if isinstance(one, dict) else other
-        for one, other in zip(ours, given, strict=True)
+        {**item, "epcClass": name} if isinstance(item, dict) else name for item, name in zip(items, names, strict=True)
     ]

@@ -18,8 +18,8 @@ from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Passing, Readable
 SPACE: Final = b" \t\r\n"
 _MAX_NAME: Final = 256
 # Not possessive: Python before 3.11.4 matches the wrong thing where such a group fails in its middle.
-_ATTRIBUTES: Final = rb"""[^<>"']*(?:(?:"[^"<]*"|'[^'<]*')[^<>"']*)*"""
-_TAG: Final = re.compile(rb"<(/?)([^\s<>/='\"!?&]{1,256})(" + _ATTRIBUTES + rb")>").match
+ATTRIBUTES: Final = rb"""[^<>"']*(?:(?:"[^"<]*"|'[^'<]*')[^<>"']*)*"""
+_TAG: Final = re.compile(rb"<(/?)([^\s<>/='\"!?&]{1,256}+)(" + ATTRIBUTES + rb")>").match
 _LONGEST_OPENING: Final = len(b"<![CDATA[")
 _DECLARED: Final = re.compile(rb"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([^"']*)""").match
 _ENCODINGS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
@@ -130,9 +130,10 @@ class Markup(Passing):
         """Return what kind of markup begins here."""
         while len(self.data) - self.at < _LONGEST_OPENING and self.more():
             pass
-        for opening in (b"<!--", b"<![CDATA[", b"<!", b"<?"):
-            if self.data.startswith(opening, self.at):
-                return opening
+        if self.data[self.at + 1 : self.at + 2] in _DECLARING:
+            for opening in (b"<!--", b"<![CDATA[", b"<!", b"<?"):
+                if self.data.startswith(opening, self.at):
+                    return opening
         return b"<"
 
     def _tag(self) -> Tag:
@@ -184,6 +185,7 @@ class Markup(Passing):
         return self.error("a tag")
 
 
+_DECLARING: Final = (b"!", b"?")
 _DEPTH: Final = {"start": 1, "end": -1, "empty": 0}
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import Final
 
 from traceability.gs1.epcis.context import SCHEMES, Names, standard_names
-from traceability.gs1.epcis.markup import XmlTextError
+from traceability.gs1.epcis.markup import ATTRIBUTES, XmlTextError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.reader import event_of
@@ -29,7 +29,7 @@ from traceability.gs1.epcis.xml_value import (
 )
 from traceability.ledger.event import LedgerEvent
 
-_START_TAG: Final = re.compile(rb"""<([^\s/>]+)((?:[^<>"']|"[^"<]*"|'[^'<]*')*?)/?>""").match
+_START_TAG: Final = re.compile(rb"<([^\s/>]++)(" + ATTRIBUTES + rb")>").match
 _DECLARATION: Final = re.compile(rb"""\sxmlns(?::([^\s=]+))?\s*=\s*(?:"[^"]*"|'[^']*')""")
 _OF_DOCUMENT: Final = ("@schemaVersion", "@creationDate")
 

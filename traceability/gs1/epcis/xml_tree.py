@@ -40,6 +40,7 @@ _PARSER: Final = etree.XMLParser(
     load_dtd=False,
     dtd_validation=False,
     huge_tree=False,
+    remove_blank_text=True,  # between elements: what is the text of an element stays
     remove_comments=True,
     remove_pis=True,
     collect_ids=False,

@@ -65,31 +65,43 @@ def gather(
 
     `wrapped` tells that extension points of EPCIS 1.x are passed over, what is in them being the element's own.
     """
-    if (element.text or "").strip(SPACE):
+    if is_text(element.text):
         raise _mixed(element)
     arrays: set[str] = set()
     for child in element:
-        if (child.tail or "").strip(SPACE):
+        if is_text(child.tail):
             raise _mixed(element)
-        name = name_of(child.tag)
-        if wrapped and name in _WRAPPERS:
-            gather(child, into, known, depth, wrapped=True)
-            continue
+        name = child.tag
         reader = known.get(name)
+        if reader is None:
+            name = name_of(name)
+            reader = known.get(name)
         if reader is not None:
             _put(name, reader(child), into)
-            continue
-        value = extension(child, depth)
-        if child.get(CONTAINER) == _SET and name not in into:
-            arrays.add(name)
-            into[name] = [] if value is None else [value]
-        elif name not in into:
-            into[name] = value
-        elif name in arrays:
-            into[name].append(value)
+        elif wrapped and name in _WRAPPERS:
+            gather(child, into, known, depth, wrapped=True)
         else:
+            _add(name, child, into, arrays, depth)
+
+
+def _add(name: str, child: Element, into: dict[str, JSON], arrays: set[str], depth: int) -> None:
+    """Add an extension; several of one name are an array."""
+    value = extension(child, depth)
+    if name not in into:
+        if child.get(CONTAINER) == _SET:
             arrays.add(name)
-            into[name] = [into[name], value]
+            value = [] if value is None else [value]
+        into[name] = value
+    elif name in arrays:
+        into[name].append(value)
+    else:
+        arrays.add(name)
+        into[name] = [into[name], value]
+
+
+def is_text(text: str | None) -> bool:
+    """Tell whether there is text between elements; the parser leaves out most of what is only white space."""
+    return text is not None and text.strip(SPACE) != ""
 
 
 def _put(name: str, value: JSON, into: dict[str, JSON]) -> None:
@@ -106,10 +118,10 @@ def _put(name: str, value: JSON, into: dict[str, JSON]) -> None:
 
 def children(element: Element, name: str) -> Iterator[Element]:
     """Yield the elements inside one that holds nothing but elements `name` of EPCIS; raises `XmlTextError`."""
-    if (element.text or "").strip(SPACE):
+    if is_text(element.text):
         raise _mixed(element)
     for child in element:
-        if (child.tag != name and name_of(child.tag) != name) or (child.tail or "").strip(SPACE):
+        if (child.tag != name and name_of(child.tag) != name) or is_text(child.tail):
             message = f"{name_of(element.tag)} has elements {name} and nothing else."
             raise XmlTextError(message, code="epcis.unknown_field")
         yield child
