@@ -11,7 +11,7 @@ from tests.support.bad_input import BAD_XML
 from tests.support.epcis_events import DAIRY, PACK, event, read
 from tests.support.epcis_events import document as json_document
 from tests.support.xml_events import xml_document, xml_event
-from traceability.gs1.epcis import content_digest, read_document, read_letter
+from traceability.gs1.epcis import content_digest, place_in, read_document, read_letter
 from traceability.gs1.epcis.strict_json import loads
 from traceability.ledger.parts import Parts
 
@@ -187,3 +187,36 @@ def test_bad_xml_is_one_problem(name: str) -> None:
     found = read_document(data, captured_by=DAIRY)
     assert [problem.code for problem in found.problems] == [code]
     assert len(found.problems[0].message) < 400
+
+
+PLACED = """<?xml version="1.0"?>
+<ObjectEvent xmlns:x="https://x.example/"><eventTime>é</eventTime>
+<baseExtension><eventID>urn:x:1</eventID></baseExtension>
+<epcList><epc>a</epc><epc>b</epc></epcList>
+<sensorElementList><sensorElement><sensorReport value="1"/><sensorReport value='2' x:a="3"/></sensorElement>
+</sensorElementList><x:a>1</x:a><x:a>2</x:a></ObjectEvent>
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("$.eventTime", "<eventTime>é</eventTime>"),
+        ("$.epcisBody.eventList[7].epcList[1]", "<epc>b</epc>"),
+        ("$.eventID", "<eventID>urn:x:1</eventID>"),
+        ("$.sensorElementList[0].sensorReport[1].value", "value='2'"),
+        ("$.sensorElementList[0].sensorReport[1]['https://x.example/a']", 'x:a="3"'),
+        ("$['https://x.example/a'][1]", "<x:a>2</x:a>"),
+        ("$['https://x.example/a']", "<x:a>1</x:a><x:a>2</x:a>"),
+        ("$.epcList[9]", "<epcList><epc>a</epc><epc>b</epc></epcList>"),
+    ],
+)
+def test_a_place_is_found_in_the_characters_of_an_event(path: str, place: str) -> None:
+    start, end = place_in(PLACED, path)
+    assert PLACED[start:end] == place
+
+
+@pytest.mark.parametrize("text", ["<a", "<a></b>", "</a>", "<a>" * 1_000, "<!DOCTYPE a><a/>", "<\ud800/>"])
+def test_no_text_is_too_broken_for_a_place(text: str) -> None:
+    assert place_in(text, "$.a[0]")[0] <= len(text)
+    assert place_in(text, "$.a[0]")[1] <= len(text)
