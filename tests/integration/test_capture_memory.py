@@ -12,6 +12,7 @@ import pytest
 from tests.benchmarks.generate import feed, write
 from tests.conftest import Database
 from tests.support.epcis_events import document, event
+from tests.support.xml_events import xml_document, xml_event
 
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1 << 20
@@ -31,6 +32,19 @@ def test_a_long_document_of_good_events(database: Database, tmp_path: Path) -> N
     with long.open("wb") as out:
         write(feed(60_000, large=0), [out])
     assert long.stat().st_size > GROWTH_KB * 1_000
+    _, early, late = peaks("capture", database.runtime_url, database.owner_url, tmp_path, long)
+    assert late - early < GROWTH_KB
+    assert late < MOST_KB
+
+
+def test_a_long_document_in_xml(database: Database, tmp_path: Path) -> None:
+    long = tmp_path / "feed.xml"
+    beginning, end = xml_document("|").split(b"|")
+    with long.open("wb") as out:
+        out.write(beginning)
+        out.writelines(xml_event().replace("1001", f"{number}").encode() for number in range(60_000))
+        out.write(b" " * 30_000_000 + b"<!-- " + b"x" * 30_000_000 + b" -->" + end)
+    assert long.stat().st_size > 2 * GROWTH_KB * 1_000
     _, early, late = peaks("capture", database.runtime_url, database.owner_url, tmp_path, long)
     assert late - early < GROWTH_KB
     assert late < MOST_KB
@@ -67,8 +81,9 @@ def checked(folder: Path, head: bytes, tail: bytes) -> tuple[int, bytes]:
     return done.returncode, done.stdout.replace(str(folder).encode() + b"/", b"")
 
 
-def test_a_file_of_an_event_of_two_gigabytes_is_refused(tmp_path: Path) -> None:
-    head, tail = document(b'{"type":"|"}').split(b"|")
+@pytest.mark.parametrize("text", [document(b'{"type":"|"}'), xml_document("<ObjectEvent>|</ObjectEvent>")])
+def test_a_file_of_an_event_of_two_gigabytes_is_refused(tmp_path: Path, text: bytes) -> None:
+    head, tail = text.split(b"|")
     assert checked(tmp_path, head, tail) == (
         1,
         b"hole.json: $.epcisBody.eventList[0]: error epcis.event_too_long: An event has at most 16777216 bytes.\n",
