@@ -17,6 +17,7 @@ from api.routers import (
     epcis_collections,
     epcis_discovery,
     epcis_events,
+    epcis_queries,
     erasures,
     evidence,
     findings,
@@ -73,7 +74,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(evidence_page.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
-    epcis = (epcis_discovery.router, epcis_events.router, epcis_collections.router)
+    epcis = (epcis_discovery.router, epcis_events.router, epcis_collections.router, epcis_queries.router)
     for router in epcis:
         app.include_router(router)
     app.include_router(epcis_discovery.discovery(capture.router, *epcis))

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 
 from adapters.postgres.named_queries import NoSuchQueryError
 from api.epcis_headers import NotAcceptableError
+from api.named_queries import QueryDefinitionError
 from traceability.errors import (
     BusyError,
     ConflictError,
@@ -41,6 +42,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (UnknownKeyError, HTTPStatus.UNAUTHORIZED),
     (QueryParameterError, HTTPStatus.BAD_REQUEST),
+    (QueryDefinitionError, HTTPStatus.BAD_REQUEST),
     (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
@@ -54,6 +56,7 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
 # What EPCIS 2.0 calls it (§8.2.3, §12): clients of the standard look at the type.
 _TYPE_OF: Final[tuple[tuple[type[TraceabilityError], str], ...]] = (
     (QueryParameterError, "epcisException:QueryParameterException"),
+    (QueryDefinitionError, "epcisException:QueryValidationException"),
     (QueryTooLargeError, "epcisException:QueryTooLargeException"),
     (QueryTooComplexError, "epcisException:QueryTooComplexException"),
     (NoSuchQueryError, "epcisException:NoSuchNameException"),

@@ -11,6 +11,7 @@ import typer
 
 from adapters.postgres import embedded
 from adapters.postgres.connection import connect, database_urls
+from adapters.postgres.event_requests import remove_event_requests
 from adapters.postgres.migrate import check as compare
 from adapters.postgres.migrate import migrate as apply
 from adapters.postgres.partitions import maintain as make_partitions
@@ -68,7 +69,8 @@ def maintain(*, json: JSON = False) -> None:
     """Make partitions ahead of the events to come and remove what is long finished, as the owner role. Run it daily.
 
     A capture goes `TRACEABILITY_CAPTURE_KEEP_DAYS` after its end, with what a crash may have left of it in the spool; a
-    finding so long after it was replayed or dismissed, with its event's bytes. Open findings stay, and so do records.
+    finding so long after it was replayed or dismissed, with its event's bytes; the key of a repeated request so long
+    after it came. Open findings stay, and so do records.
     It may be run again at any time, also after it was interrupted.
 
     For example:
@@ -88,6 +90,8 @@ def maintain(*, json: JSON = False) -> None:
             spool = spool_of(settings, ledger)
             for job_id in jobs:
                 spool.remove(job_id)
+        for _ in remove_event_requests(connection, before):
+            pass
     if json:
         print_json({"positions_left": left, "captures_removed": captures, "findings_removed": findings})
     note(f"There is room for {left} more events.")

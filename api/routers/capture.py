@@ -43,6 +43,16 @@ _NAME: Final = "document"
 _TOO_MANY_EVENTS: Final = "capture.too_many_events"
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=_KEY_LENGTH,
+        description="The same key with the same body again is the same request, answered as it was.",
+    ),
+]
+
+
 class ErrorOut(BaseModel):
     """What is wrong with an event or the document, as problem details; `finding` is its address."""
 
@@ -150,14 +160,7 @@ async def capture(
         ErrorBehaviour,
         Header(alias="GS1-Capture-Error-Behaviour", description="What one malformed event does to the others."),
     ] = ErrorBehaviour.ROLLBACK,
-    key: Annotated[
-        str | None,
-        Header(
-            alias="Idempotency-Key",
-            max_length=_KEY_LENGTH,
-            description="The same key and document again: the same job.",
-        ),
-    ] = None,
+    key: IdempotencyKey = None,
     wait: Annotated[
         Literal["published"] | None,
         Query(description="Answer when the job has ended and its events are published, with their receipts."),

@@ -18,10 +18,19 @@ from traceability.gs1.epcis.query_parameters import PARAMETERS
 from traceability.gs1.epcis.writer import CONTEXT
 
 WishDep = Annotated[Wish, Depends(wishing(JSON, LD_JSON))]
+JsonWishDep = Annotated[Wish, Depends(wishing(JSON))]
+
+
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
+BodyDep = Annotated[bytes, Depends(_body)]
+"""The body as it was sent, for what is read strictly."""
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
 _LINK: Final = {"description": 'The next page, `<…>; rel="next"`; none on the last one.', "schema": {"type": "string"}}
 _EXPIRES: Final = {"description": "When the token in the link ends.", "schema": {"type": "string"}}
-_PAGED: Final = {"Link": _LINK, HEADER: _EXPIRES}
+PAGED: Final = {"Link": _LINK, HEADER: _EXPIRES}
 PAGING: Final[list[dict[str, Any]]] = [
     {
         "name": "perPage",
@@ -38,7 +47,7 @@ QUERY: Final[dict[str, Any]] = {
     ]
 }
 DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "An EPCISQueryDocument", "content": {JSON: {}, LD_JSON: {}}, "headers": _PAGED}
+    200: {"description": "An EPCISQueryDocument", "content": {JSON: {}, LD_JSON: {}}, "headers": PAGED}
 }
 
 
@@ -54,7 +63,7 @@ COLLECTION: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "A Collection",
         "content": {kind: {"schema": CollectionOut.model_json_schema()} for kind in (JSON, LD_JSON)},
-        "headers": _PAGED,
+        "headers": PAGED,
     }
 }
 

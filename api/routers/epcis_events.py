@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
+from api.backlog import KeepingUp
 from api.bundles import events_bundle
 from api.epcis_events import answer, event_by_id, question
 from api.epcis_headers import LD_JSON, Wish, wishing
+from api.findings_models import event_problems
+from api.problems import problem_response
+from api.published import integrator_wake
+from api.routers.capture import PATH as CAPTURE
+from api.routers.capture import IdempotencyKey
 from api.routers.epcis_answers import (
     DOCUMENT,
     QUERY,
+    BodyDep,
+    JsonWishDep,
     WishDep,
     answer_headers,
     events_response,
@@ -20,8 +29,10 @@ from api.routers.epcis_answers import (
     link_headers,
 )
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
-from api.security import EngineDep, ReaderDep
+from api.security import CaptureDep, EngineDep, ReaderDep
+from api.single_event import RejectedEventError, capture_event
 from api.web.negotiation import JSON
+from traceability.errors import UnsupportedError
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
@@ -29,6 +40,8 @@ _EVENTS: Final = "/epcis/events"
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {**DOCUMENT[200], "content": {**DOCUMENT[200]["content"], **ZIP_CONTENT}}
 }
+_ONE_EVENT: Final = {"type": "object", "required": ["type", "eventTime", "eventTimeZoneOffset"]}
+_EVENT: Final = {"required": True, "content": {kind: {"schema": _ONE_EVENT} for kind in (JSON, LD_JSON)}}
 _PageWish = Annotated[Wish, Depends(wishing(JSON, LD_JSON, ZIP))]
 
 
@@ -48,6 +61,48 @@ def events(engine: EngineDep, reader: ReaderDep, request: Request, wish: _PageWi
         bundle, following = events_bundle(engine, reader, asked, parameters, extensions=wish.extensions)
         return zipped(bundle, headers=answer_headers(wish) | link_headers(engine, request, following))
     return events_response(engine, request, answer(engine, reader, asked), wish)
+
+
+@router.post(
+    "/events",
+    summary="Send one event",
+    status_code=201,
+    response_class=Response,
+    responses={201: {"description": "The event as it was recorded; `Location` is its address", "content": {JSON: {}}}},
+    openapi_extra={"requestBody": _EVENT},
+)
+def send_event(
+    *,
+    engine: EngineDep,
+    caller: CaptureDep,
+    request: Request,
+    _: KeepingUp,
+    wish: JsonWishDep,
+    body: BodyDep,
+    key: IdempotencyKey = None,
+) -> Response:
+    """Record one event of EPCIS 2.0 in JSON, with its `@context` inside, before this answers.
+
+    409 when your organisation has recorded it before, or has recorded another with its eventID.
+    """
+    if "xml" in request.headers.get("content-type", "").partition(";")[0].lower():
+        raise UnsupportedError(
+            "One event is sent as JSON", code="capture.media_type", hint=f"XML is read by {CAPTURE}."
+        )
+    try:
+        recorded = capture_event(engine, caller.organisation, body, key=key)
+    except RejectedEventError as error:
+        problems = event_problems(error.problems)
+        return problem_response(
+            400, error.code, error.message, hint=error.hint, problems=problems, path=request.url.path
+        )
+    integrator_wake(request).set()
+    headers = {
+        **answer_headers(wish),
+        "Location": f"{_EVENTS}/{quote(recorded.event_id, safe='')}",
+        "Link": f'</provenance/events/{recorded.record_id}/receipt>; rel="related"',
+    }
+    return Response(recorded.body, status_code=201, media_type=JSON, headers=headers)
 
 
 @router.get("/events/{eventID:path}", summary="The event of an eventID", response_class=Response, responses=DOCUMENT)

@@ -14,7 +14,9 @@ from traceability.ledger.organisations import Scope
 # GS1's OpenAPI document of EPCIS 2.0, but for what belongs to subscriptions.
 PATHS = {
     "/epcis": "GET", "/epcis/capture": "GET, POST", "/epcis/capture/{captureID}": "GET",
-    "/epcis/events": "GET", "/epcis/events/{eventID:path}": "GET",
+    "/epcis/events": "GET, POST", "/epcis/events/{eventID:path}": "GET",
+    "/epcis/queries": "GET, POST", "/epcis/queries/{queryName}": "GET, DELETE",
+    "/epcis/queries/{queryName}/events": "GET",
     "/epcis/nextPageToken/{token}": "DELETE",
     **{
         path: "GET"

@@ -18,6 +18,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from api.web.rendering import asset_address
 from api.wiring import Engine
 from tests.api.conftest import serving
+from tests.support.epcis_events import event
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 
@@ -56,6 +57,9 @@ EPCIS_PATHS = [
     "/epcis/events",
     "/epcis/events/{eventID:path}",
     "/epcis/nextPageToken/{token}",
+    "/epcis/queries",
+    "/epcis/queries/{queryName}",
+    "/epcis/queries/{queryName}/events",
     *(f"/epcis/{name}s" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}/events" for name in COLLECTIONS),
@@ -127,6 +131,13 @@ ROUTES = {
         )
         for name, status in COLLECTIONS.items()
     },
+    "POST /epcis/events": Expected(403, 201, 403, 201, Scope.CAPTURE, body=event()),
+    "GET /epcis/queries": Expected(200, 200, 403, 200, Scope.QUERY),
+    # Only an organisation has queries of its own.
+    "POST /epcis/queries": Expected(403, 201, 403, 201, Scope.QUERY, body={"name": "x", "query": {}}),
+    "GET /epcis/queries/{queryName}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y"),
+    "DELETE /epcis/queries/{queryName}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y"),
+    "GET /epcis/queries/{queryName}/events": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y/events"),
     "DELETE /epcis/nextPageToken/{token}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/nextPageToken/x"),
     # What a resource can do is no secret.
     **{f"OPTIONS {path}": replace(OPTIONS, path=path.replace(":path", "").translate(BRACES)) for path in EPCIS_PATHS},
