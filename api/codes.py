@@ -15,16 +15,14 @@ from traceability.gs1.reading import read_value
 
 _DIGITAL_LINK: Final = re.compile(r"\d{2,4}/").match
 _ENCODED: Final = re.compile(r"(?i:[a-z][a-z0-9+.-]*%3a)").match
-_SSCC_DIGITS: Final = 18
-_GTIN_DIGITS: Final = frozenset({8, 12, 13, 14})
 
 
 def read_code(text: str) -> Identifier:
     """Read a GS1 Digital Link on any domain or its path, an EPC URN, element strings, what a reader sends, or digits.
 
     Of element strings what they name counts, not weights and dates. Thirteen digits are a GTIN, not a GLN: that is what
-    is printed under a bar code. Raises `IdentifierError` with what
-    is wrong about the text in the form that it seems to have.
+    is printed under a bar code. Raises `IdentifierError` with what is wrong about the text in the form that it seems to
+    have.
     """
     code = text.strip()
     if not code:
@@ -35,7 +33,7 @@ def read_code(text: str) -> Identifier:
         return _elements(code)
     digits = code.replace(" ", "")
     if digits.isascii() and digits.isdecimal():
-        return _digits(digits)
+        return _elements(digits)
     identifier = parse_identifier(code)
     if identifier.kind is Kind.PRIVATE and code.lower().startswith(("http:", "https:")):
         # A link from somewhere else that is nearly a GS1 link: its own error helps more than "nothing is known".
@@ -87,13 +85,3 @@ def _elements(code: str) -> Identifier:
     if not ais:
         raise IdentifierError("This bar code holds no GS1 identifier.", code="gs1.unknown_key")
     return parse_identifier(link_of(ais))
-
-
-def _digits(digits: str) -> Identifier:
-    if len(digits) == _SSCC_DIGITS:
-        return parse_identifier(f"{RESOLVER}/00/{digits}")
-    if len(digits) in _GTIN_DIGITS:
-        return parse_identifier(f"{RESOLVER}/01/{digits.zfill(14)}")
-    raise IdentifierError(
-        f"A GTIN has 8, 12, 13 or 14 digits and an SSCC 18; these are {len(digits)}.", code="gs1.length"
-    )

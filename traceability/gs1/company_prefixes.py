@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from traceability.gs1.digital_link import RESOLVER
+from traceability.gs1.epc_urn import urn_of
 from traceability.gs1.errors import IdentifierError
+from traceability.gs1.percent import decode
 
 # An indicator or extension digit, or a filler, stands before the company prefix of these keys.
 FROM_SECOND: Final = frozenset({"00", "01", "8003", "8006"})
@@ -18,6 +21,7 @@ _LONGEST: Final = 12
 _LEADING: Final = re.compile(f"[0-9]{{0,{_LONGEST}}}").match
 _GTIN_8: Final = "00000"
 _GTIN_8_PREFIX: Final = 8
+_SHORTEST_IN_URN: Final = 6
 
 
 class CompanyPrefixes(Protocol):
@@ -61,3 +65,17 @@ def company_prefix_length(key: str, value: str, prefixes: CompanyPrefixes) -> in
             hint="Give a file of lengths, with lines such as 9521234,7 (--prefixes, TRACEABILITY_COMPANY_PREFIXES).",
         )
     return length
+
+
+def urn_of_link(link: str, prefixes: CompanyPrefixes) -> str:
+    """Return the EPC URN of a canonical link, as `urn_of` does, with the length of the company prefix from a list.
+
+    Raises `IdentifierError`: `gs1.no_urn` when no URN says it, `gs1.company_prefix` when the length is not known.
+    """
+    key, _, rest = link.removeprefix(f"{RESOLVER}/").partition("/")
+    try:
+        length = company_prefix_length(key, decode(rest.partition("/")[0]), prefixes)
+    except IdentifierError:
+        urn_of(link, _SHORTEST_IN_URN)  # that there is no URN at all is the plainer reason
+        raise
+    return urn_of(link, length)

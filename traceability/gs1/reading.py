@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from traceability.gs1.application_identifiers import check
-from traceability.gs1.company_prefixes import CompanyPrefixes, company_prefix_length
-from traceability.gs1.digital_link import RESOLVER
+from traceability.gs1.company_prefixes import CompanyPrefixes, urn_of_link
 from traceability.gs1.element_strings import FNC1, GROUP_SEPARATOR, read_bracketed, read_element_string
 from traceability.gs1.epc_patterns import check_other_urn, check_pattern, is_pattern
 from traceability.gs1.epc_urn import URN, read_urn, urn_of
@@ -21,7 +20,7 @@ MAX_LENGTH: Final = 8192
 
 _DIGITS: Final = re.compile("[0-9]+").fullmatch
 _SSCC_DIGITS: Final = 18
-_SHORTEST_PREFIX: Final = 6
+_GTIN_DIGITS: Final = frozenset({8, 12, 13, 14})
 _IS_LINK: Final = re.compile("https?://", re.IGNORECASE).match
 _IS_URN: Final = re.compile("urn:epc:", re.IGNORECASE).match
 
@@ -86,10 +85,16 @@ def _read_elements(value: str) -> Reading:
 
 
 def _read_digits(digits: str) -> Reading:
-    if len(digits) != _SSCC_DIGITS:
-        return Reading("gtin", {"01": gtin(digits)})
-    check("00", digits)
-    return Reading("sscc", {"00": digits})
+    if len(digits) == _SSCC_DIGITS:
+        check("00", digits)
+        return Reading("sscc", {"00": digits})
+    if len(digits) not in _GTIN_DIGITS:
+        raise IdentifierError(
+            f"A GTIN has 8, 12, 13 or 14 digits and an SSCC 18; these are {len(digits)}.",
+            code="gs1.length",
+            hint="An element string begins with ^, which stands for FNC1, or has its numbers in brackets: (01)….",
+        )
+    return Reading("gtin", {"01": gtin(digits)})
 
 
 def _read_urn(text: str) -> Reading:
@@ -119,11 +124,4 @@ def urn(reading: Reading, prefixes: CompanyPrefixes) -> str:
     """
     if reading.urn is not None:
         return reading.urn
-    link = link_of(reading.ais).partition("?")[0]
-    key = link.removeprefix(RESOLVER).split("/")[1]
-    try:
-        length = company_prefix_length(key, reading.ais[key], prefixes)
-    except IdentifierError:
-        urn_of(link, _SHORTEST_PREFIX)  # that there is no URN at all is the plainer reason
-        raise
-    return urn_of(link, length)
+    return urn_of_link(link_of(reading.ais).partition("?")[0], prefixes)
