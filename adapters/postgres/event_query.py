@@ -70,6 +70,9 @@ WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 MAX_CHECKED: Final = 192
 """Records that one request reads."""
 
+COUNT_CHECKED: Final = 2_048
+"""Records that a search reads before it looks for candidates anew, where all of them are wanted."""
+
 MAX_ROUNDS: Final = 64
 """Times that a search goes on to count for `maxEventCount`, or to find all that has to be sorted."""
 
@@ -181,8 +184,12 @@ class _Search:
             **self._sql.parameters,
         }
 
-    def gather(self, want: int, start: Key) -> tuple[list[FoundEvent], Key | None]:
-        """Return up to `want` events behind `start`, and where to go on, None when nothing follows."""
+    def gather(self, want: int, start: Key, *, most: int | None = None) -> tuple[list[FoundEvent], Key | None]:
+        """Return up to `want` events behind `start`, and where to go on, None when nothing follows.
+
+        After `most` records, `MAX_CHECKED` unless given, it is enough.
+        """
+        most = MAX_CHECKED if most is None else most
         found: list[FoundEvent] = []
         end: Key | None = start
         last = start
@@ -204,7 +211,7 @@ class _Search:
                 checked += len(records)
                 size += sum(record.size for record in records)
                 looked_at, left = left[len(records) - 1], left[len(records) :]
-                if checked >= MAX_CHECKED or size >= MAX_BYTES:
+                if checked >= most or size >= MAX_BYTES:
                     return found, looked_at
             end = batch.end
         return found, end
@@ -228,7 +235,7 @@ class _Search:
         for _ in range(MAX_ROUNDS):
             if end is None or want <= 0:
                 return
-            events, end = self.gather(min(want, _BATCH), end)
+            events, end = self.gather(min(want, _BATCH), end, most=COUNT_CHECKED)
             want -= len(events)
             yield events
         if end is not None and want > 0:
