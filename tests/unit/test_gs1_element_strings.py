@@ -4,12 +4,15 @@ from hypothesis import strategies as st
 
 from tests.support.gs1 import elements, values
 from tests.support.mutants import mutants_of_text
+from traceability.gs1 import linters
 from traceability.gs1.application_identifiers import APPLICATION_IDENTIFIERS, QUALIFIERS, associations, check
 from traceability.gs1.check_digits import check_digit
+from traceability.gs1.coupons import couponcode, couponposoffer
 from traceability.gs1.element_strings import bracketed, element_string, read_bracketed, read_element_string
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.identifiers import parse_identifier
 from traceability.gs1.links import link_of, read_link
+from traceability.gs1.linters import Linter
 from traceability.gs1.reading import read_value
 from traceability.gs1.scan_data import Symbology, read_scan, scan_data
 
@@ -19,6 +22,31 @@ from traceability.gs1.scan_data import Symbology, read_scan, scan_data
 def test_what_a_format_says_is_accepted(data: st.DataObject) -> None:
     code = data.draw(st.sampled_from(sorted(APPLICATION_IDENTIFIERS)))
     check(code, data.draw(values(code)))
+
+
+NAMES = {name for ai in APPLICATION_IDENTIFIERS.values() for part in ai.format.split() for name in part.split(":")[1:]}
+LINTERS = [vars(linters)[name.rstrip("]")] for name in sorted(NAMES) if not name.startswith("coupon")]
+
+
+@given(
+    st.sampled_from([*LINTERS, couponcode, couponposoffer]),
+    st.one_of(st.text(), st.text("0123456789", max_size=40), st.text("²٣09aA/%=-", max_size=12)),
+)
+@settings(max_examples=500)
+def test_a_linter_takes_any_text_and_points_into_it(linter: Linter, text: str) -> None:
+    fault = linter(text)
+    assert fault is None or (fault.error.isupper() and 0 <= fault.start <= fault.stop <= len(text))
+
+
+@given(st.sampled_from(sorted(APPLICATION_IDENTIFIERS)), st.text("0123456789²aA/%=-\x1d", max_size=30))
+@settings(max_examples=500)
+def test_any_value_is_right_or_our_error(code: str, value: str) -> None:
+    try:
+        check(code, value)
+    except IdentifierError as refused:
+        assert 0 <= refused.at <= len(value)  # noqa: PT017 - either outcome is right, each is checked
+    else:
+        assert read_element_string(element_string({code: value})) == {code: value}
 
 
 @given(elements())
@@ -150,6 +178,7 @@ def test_a_gln_extension_of_zero_is_not_written() -> None:
         ("]E09521234000013|]d210L", "gs1.symbology", 17),
         ("]E09521234000013|]e010", "gs1.length", 22),
         ("9521234000013|10L", "gs1.element_string", 14),
+        ("-521234000013|^10L", "gs1.character", 0),
         ("https://dairy.example/01/09521234000013/10/a%20b", "gs1.character", 44),
         ("https://dairy.example/01/09521234000013?17=271332", "gs1.date", 45),
         ("https://dairy.example/01/09521234000013?9999=1", "gs1.unknown_ai", 40),

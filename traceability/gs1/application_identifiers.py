@@ -152,14 +152,15 @@ def validated(code: str, value: str) -> str:
 
     Raises `IdentifierError` with `gs1.length`, `gs1.character` or the code of the rule that is broken.
     """
-    value = padded(code, value)
+    if code == "01":
+        value = padded(code, value)
     check(code, value)
     return value
 
 
 def padded(code: str, value: str) -> str:
     """Return a GTIN of 8, 12 or 13 digits with its leading zeros, any other value as it is."""
-    return value.zfill(14) if code == "01" and len(value) in _GTIN_LENGTHS else value
+    return value.rjust(14, "0") if code == "01" and len(value) in _GTIN_LENGTHS else value
 
 
 def check(code: str, value: str) -> None:

@@ -121,7 +121,7 @@ def gcppos1(text: str) -> Fault | None:
 def gcppos2(text: str) -> Fault | None:
     """Ask for a GS1 company prefix behind an indicator or extension digit."""
     fault = gcppos1(text[1:])
-    return None if fault is None else Fault(fault.error, 1, len(text))
+    return None if fault is None else Fault(fault.error, min(1, len(text)), len(text))
 
 
 def hasnondigit(text: str) -> Fault | None:

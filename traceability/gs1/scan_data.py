@@ -134,7 +134,7 @@ def gtin(digits: str, *, lengths: Collection[int] = (8, 12, 13, 14)) -> str:
     if len(digits) not in lengths:
         wanted = " or ".join(map(str, lengths))
         raise IdentifierError(f"{digits!r} has {len(digits)} digits, not {wanted}.", code="gs1.length")
-    whole = digits.zfill(14)
+    whole = digits.rjust(14, "0")  # zfill would take a hyphen for a sign
     try:
         check("01", whole)
     except IdentifierError as error:
