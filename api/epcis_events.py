@@ -8,13 +8,15 @@ from typing import Annotated, Final
 
 import msgspec
 
+from api.epcis_forms import Form
+from api.epcis_headers import Wish
 from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
 from traceability.gs1.epcis.conditions import Condition, IsCalled
 from traceability.gs1.epcis.query import EventQuery, NoSuchEventError, Page, Place
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.gs1.epcis.query_values import QueryParameterError, count_of, declared_names
-from traceability.gs1.epcis.writer import write_event, write_query_document
+from traceability.gs1.epcis.writer import write_query_document
 from traceability.ledger.access import Reader
 
 PER_PAGE: Final = 30
@@ -51,9 +53,10 @@ class AskedPage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A page of events as an EPCISQueryDocument, and what asks for the next one."""
+    """Events as an EPCISQueryDocument in a form, which tells of itself, and what asks for the next page."""
 
     document: bytes
+    form: Form
     next: NextPage | None
 
 
@@ -95,10 +98,10 @@ def only_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[int, 
     return size, token
 
 
-def answer(engine: Engine, reader: Reader, asked: Question) -> Answer:
+def answer(engine: Engine, reader: Reader, asked: Question, wish: Wish) -> Answer:
     """Answer a question with a page of it; raises as `ask_page` does."""
     found = ask_page(engine, reader, asked)
-    return Answer(_document(engine, found.page, asked.name), found.next)
+    return _answer(engine, found.page, Form(engine, reader, wish), asked.name, found.next)
 
 
 def ask_page(engine: Engine, reader: Reader, asked: Question, *, known_at: int | None = None) -> AskedPage:
@@ -114,8 +117,8 @@ def ask_page(engine: Engine, reader: Reader, asked: Question, *, known_at: int |
     return AskedPage(page, known_at, following)
 
 
-def event_by_id(engine: Engine, reader: Reader, event_id: str) -> bytes:
-    """Return the events of an eventID: one, and the declarations that take it back.
+def event_by_id(engine: Engine, reader: Reader, event_id: str, wish: Wish) -> Answer:
+    """Answer with the events of an eventID: one, and the declarations that take it back.
 
     Raises `NoSuchEventError` when the reader may see none of them.
     """
@@ -123,12 +126,14 @@ def event_by_id(engine: Engine, reader: Reader, event_id: str) -> bytes:
     page = engine.event_queries.page(query, reader=reader, size=MAX_PER_PAGE)
     if not page.events:
         raise NoSuchEventError("There is no such event", hint="An eventID in an address is percent-encoded.")
-    return _document(engine, page, SIMPLE)
+    return _answer(engine, page, Form(engine, reader, wish), SIMPLE)
 
 
-def _document(engine: Engine, page: Page, name: str) -> bytes:
-    events = [write_event(event.parts, event.recorded_at, called=event.called) for event in page.events]
-    return write_query_document(events, created_at=engine.clock.now_us(), query_name=name)
+def _answer(engine: Engine, page: Page, form: Form, name: str, following: NextPage | None = None) -> Answer:
+    document = write_query_document(
+        form.events(page.events), created_at=engine.clock.now_us(), query_name=name, prefixes=form.prefixes
+    )
+    return Answer(document, form, following)
 
 
 class _EventPlace(msgspec.Struct, array_like=True, forbid_unknown_fields=True):

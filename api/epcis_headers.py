@@ -105,8 +105,6 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
             raise NotAcceptableError(
                 "No media type that is accepted can be answered", hint=f"Accept: {', '.join(offered)}"
             )
-        if epc_format not in (EpcFormat.DIGITAL_LINK, EpcFormat.NO_PREFERENCE):
-            raise NotAcceptableError("Identifiers are written as Digital Links")
         return Wish(media_type, epc_format, extensions)
 
     return wish

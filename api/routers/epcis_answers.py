@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import quote, unquote, urlencode
 
@@ -10,7 +11,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from api.epcis_events import MAX_PER_PAGE, PER_PAGE, Answer
-from api.epcis_headers import LD_JSON, VARY, VERSIONS, Wish, wishing
+from api.epcis_headers import LD_JSON, VARY, VERSIONS, EpcFormat, Wish, wishing
 from api.page_tokens import HEADER, NextPage
 from api.web.negotiation import JSON
 from api.wiring import Engine
@@ -70,19 +71,29 @@ COLLECTION: Final[dict[int | str, dict[str, Any]]] = {
 
 def events_response(engine: Engine, request: Request, answer: Answer, wish: Wish) -> Response:
     """Return a page of events with its link to the next one."""
-    headers = answer_headers(wish) | link_headers(engine, request, answer.next)
+    headers = answer_headers(answer.form.told, answer.form.prefixes) | link_headers(engine, request, answer.next)
     return Response(answer.document, media_type=wish.media_type, headers=headers)
 
 
-def collection_response(values: list[str], wish: Wish, headers: dict[str, str] | None = None) -> Response:
-    """Return a Collection with these members."""
+def collection_response(
+    values: list[str],
+    wish: Wish,
+    headers: Mapping[str, str] | None = None,
+    *,
+    told: EpcFormat = EpcFormat.DIGITAL_LINK,
+) -> Response:
+    """Return a Collection with these members, whose identifiers are written as is `told`."""
     body = orjson.dumps({"@context": CONTEXT, "type": "Collection", "member": values})
-    return Response(body, media_type=wish.media_type, headers={**answer_headers(wish), **(headers or {})})
+    return Response(body, media_type=wish.media_type, headers={**answer_headers(told), **(headers or {})})
 
 
-def answer_headers(wish: Wish) -> dict[str, str]:
-    """Return the headers of every answer in the form of a wish."""
-    return {**VERSIONS, "GS1-EPC-Format": wish.epc_format, "Vary": VARY}
+def answer_headers(
+    told: EpcFormat = EpcFormat.DIGITAL_LINK, prefixes: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the headers of every answer: versions, how identifiers are written, the prefixes of names."""
+    declared = ", ".join(f"{prefix}={iri}" for prefix, iri in (prefixes or {}).items())
+    extensions = {"GS1-Extensions": declared} if declared else {}
+    return {**VERSIONS, **extensions, "GS1-EPC-Format": told, "Vary": VARY}
 
 
 def link_headers(engine: Engine, request: Request, following: NextPage | None) -> dict[str, str]:

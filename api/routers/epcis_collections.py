@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.epcis_events import answer, only_paging, question
+from api.epcis_forms import Form
 from api.epcis_lists import check_member, members
 from api.routers.epcis_answers import (
     COLLECTION,
@@ -37,13 +38,19 @@ _MEMBERS: Final = {
     Collection.DISPOSITIONS: "the dispositions of events",
 }
 
+_IDENTIFIERS: Final = frozenset({Collection.EPCS, Collection.BIZ_LOCATIONS, Collection.READ_POINTS})
+
 
 def _list(collection: Collection) -> Callable[..., Response]:
     def list_members(engine: EngineDep, reader: ReaderDep, request: Request, wish: WishDep) -> Response:
         parameters = request.query_params.multi_items()
         size, token = only_paging(parameters)
         found = members(engine, reader, collection, size=size, token=token)
-        return collection_response(found.values, wish, link_headers(engine, request, found.next))
+        headers = link_headers(engine, request, found.next)
+        if collection not in _IDENTIFIERS:
+            return collection_response(found.values, wish, headers)
+        form = Form(engine, reader, wish)
+        return collection_response(form.identifiers(found.values), wish, headers, told=form.told)
 
     return list_members
 
@@ -68,7 +75,7 @@ def _events(collection: Collection) -> Callable[..., Response]:
         asked = question(
             f"/epcis/{collection}/{value}", parameters, within=membership(collection, value), extensions=wish.extensions
         )
-        return events_response(engine, request, answer(engine, reader, asked), wish)
+        return events_response(engine, request, answer(engine, reader, asked, wish), wish)
 
     return events
 

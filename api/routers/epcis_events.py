@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from api.backlog import KeepingUp
 from api.bundles import events_bundle
 from api.epcis_events import answer, event_by_id, question
-from api.epcis_headers import LD_JSON, Wish, wishing
+from api.epcis_headers import LD_JSON, EpcFormat, NotAcceptableError, Wish, wishing
 from api.findings_models import event_problems
 from api.problems import problem_response
 from api.published import integrator_wake
@@ -58,9 +58,11 @@ def events(engine: EngineDep, reader: ReaderDep, request: Request, wish: _PageWi
     parameters = request.query_params.multi_items()
     asked = question(_EVENTS, parameters, extensions=wish.extensions)
     if wish.media_type == ZIP:
+        if wish.epc_format in (EpcFormat.URN, EpcFormat.AS_RECEIVED):
+            raise NotAcceptableError("A bundle has the form that was committed to", hint="Leave GS1-EPC-Format out.")
         bundle, following = events_bundle(engine, reader, asked, parameters, extensions=wish.extensions)
-        return zipped(bundle, headers=answer_headers(wish) | link_headers(engine, request, following))
-    return events_response(engine, request, answer(engine, reader, asked), wish)
+        return zipped(bundle, headers=answer_headers() | link_headers(engine, request, following))
+    return events_response(engine, request, answer(engine, reader, asked, wish), wish)
 
 
 @router.post(
@@ -77,7 +79,7 @@ def send_event(
     caller: CaptureDep,
     request: Request,
     _: KeepingUp,
-    wish: JsonWishDep,
+    __: JsonWishDep,
     body: BodyDep,
     key: IdempotencyKey = None,
 ) -> Response:
@@ -98,7 +100,7 @@ def send_event(
         )
     integrator_wake(request).set()
     headers = {
-        **answer_headers(wish),
+        **answer_headers(),
         "Location": f"{_EVENTS}/{quote(recorded.event_id, safe='')}",
         "Link": f'</provenance/events/{recorded.record_id}/receipt>; rel="related"',
     }
@@ -114,5 +116,5 @@ def event(
     _: Annotated[str, Path(alias="eventID", description="EPCIS's eventID, percent-encoded.")],
 ) -> Response:
     """Return the event with this eventID, and the error declarations that share it."""
-    document = event_by_id(engine, reader, in_address(request, f"{_EVENTS}/"))
-    return Response(document, media_type=wish.media_type, headers=answer_headers(wish))
+    found = event_by_id(engine, reader, in_address(request, f"{_EVENTS}/"), wish)
+    return events_response(engine, request, found, wish)

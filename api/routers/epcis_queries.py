@@ -49,10 +49,10 @@ _ONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": NamedQueryOut, "d
     responses={201: {"model": NamedQueryOut, "description": "The query; `Location` is its address"}},
     openapi_extra=_DEFINITION,
 )
-def name_query(engine: EngineDep, caller: QueryDep, wish: JsonWishDep, body: BodyDep) -> Response:
+def name_query(engine: EngineDep, caller: QueryDep, _: JsonWishDep, body: BodyDep) -> Response:
     """Keep a question under a name, for your organisation: `GET /epcis/queries/{queryName}/events` asks it."""
     query = define(engine, caller.organisation, body)
-    headers = {**answer_headers(wish), "Location": f"{PATH}/{query.name}"}
+    headers = {**answer_headers(), "Location": f"{PATH}/{query.name}"}
     return Response(dumps(described(query)), status_code=201, media_type=JSON, headers=headers)
 
 
@@ -63,22 +63,22 @@ def name_query(engine: EngineDep, caller: QueryDep, wish: JsonWishDep, body: Bod
     responses={200: {"model": list[NamedQueryOut], "description": "The queries", "headers": PAGED}},
     openapi_extra={"parameters": PAGING},
 )
-def queries(engine: EngineDep, caller: QueryDep, request: Request, wish: JsonWishDep) -> Response:
+def queries(engine: EngineDep, caller: QueryDep, request: Request, _: JsonWishDep) -> Response:
     """Return your organisation's queries in order of their names."""
     size, token = only_paging(request.query_params.multi_items())
     page = listed(engine, caller.organisation, size=size, token=token)
     body = dumps([described(query) for query in page.queries])
-    headers = answer_headers(wish) | link_headers(engine, request, page.next)
+    headers = answer_headers() | link_headers(engine, request, page.next)
     return Response(body, media_type=JSON, headers=headers)
 
 
 @router.get("/queries/{queryName}", summary="One named query", response_class=Response, responses=_ONE)
 def query(
-    engine: EngineDep, caller: QueryDep, wish: JsonWishDep, name: Annotated[str, Path(alias="queryName")]
+    engine: EngineDep, caller: QueryDep, _: JsonWishDep, name: Annotated[str, Path(alias="queryName")]
 ) -> Response:
     """Return how a query is defined."""
     found = named(engine, caller.organisation, name)
-    return Response(dumps(described(found)), media_type=JSON, headers=answer_headers(wish))
+    return Response(dumps(described(found)), media_type=JSON, headers=answer_headers())
 
 
 @router.delete("/queries/{queryName}", summary="Drop a named query", status_code=204)
@@ -105,4 +105,4 @@ def query_events(
 ) -> Response:
     """Ask a named query: the answer is that of `/epcis/events`, page after page."""
     asked = asked_again(named(engine, caller.organisation, name), request.query_params.multi_items())
-    return events_response(engine, request, answer(engine, reader, asked), wish)
+    return events_response(engine, request, answer(engine, reader, asked, wish), wish)

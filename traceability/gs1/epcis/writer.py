@@ -6,7 +6,7 @@ extensions stay full IRIs, which JSON-LD and the schema of EPCIS allow and no co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -25,10 +25,20 @@ _QUANTITIES: Final = b"uantityList"
 _BEFORE_NAME: Final = len(b'{"list":"')
 
 
-def write_query_document(events: Iterable[bytes], *, created_at: int, query_name: str = "SimpleEventQuery") -> bytes:
-    """Return an EPCISQueryDocument (EPCIS 2.0 §10.2) around events in JSON; `created_at` in microseconds UTC."""
+def write_query_document(
+    events: Iterable[bytes],
+    *,
+    created_at: int,
+    query_name: str = "SimpleEventQuery",
+    prefixes: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return an EPCISQueryDocument (EPCIS 2.0 §10.2) around events in JSON; `created_at` in microseconds UTC.
+
+    `prefixes` are namespaces that names in the events are written with.
+    """
+    context = orjson.dumps([CONTEXT, dict(prefixes)] if prefixes else [CONTEXT])
     return (
-        b'{"@context":["' + CONTEXT.encode() + b'"],"type":"EPCISQueryDocument","schemaVersion":"2.0","creationDate":"'
+        b'{"@context":' + context + b',"type":"EPCISQueryDocument","schemaVersion":"2.0","creationDate":"'
         + utc_text(created_at).encode() + b'","epcisBody":{"queryResults":{"queryName":' + orjson.dumps(query_name)
         + b',"resultsBody":{"eventList":[' + b",".join(events) + b"]}}}}"
     )  # fmt: skip

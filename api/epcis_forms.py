@@ -1,0 +1,105 @@
+"""Events in the form that their reader wishes for: how identifiers are spelled, and which prefixes names have.
+
+What an answer says of itself (GS1-EPC-Format) holds for all of it: where one identifier could not be spelled as was
+wished, it says No_Preference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from adapters.company_prefixes import company_prefixes
+from api.epcis_headers import EpcFormat, Wish
+from api.wiring import Engine
+from traceability.gs1.company_prefixes import CompanyPrefixes
+from traceability.gs1.epcis import read_letter
+from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, translate
+from traceability.gs1.epcis.prefixes import declared, shortened
+from traceability.gs1.epcis.query import FoundEvent
+from traceability.gs1.epcis.strict_json import JSON, dumps, loads, read_value
+from traceability.gs1.epcis.writer import write_event
+from traceability.gs1.epcis.xml_event import value_of
+from traceability.gs1.epcis.xml_tree import parse
+from traceability.ledger.access import Reader
+from traceability.ledger.store import Record
+
+_Change = Callable[[dict[str, JSON]], None]
+
+
+class Form:
+    """The form of one answer; `told` is what it says of itself once its events are written."""
+
+    def __init__(self, engine: Engine, reader: Reader, wish: Wish) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._wish = wish
+        self._urns = UrnSpelling(_prefixes(engine.settings.company_prefixes))
+        self._translated = False
+        self.prefixes: Mapping[str, str] = declared(wish.extensions)
+
+    @property
+    def told(self) -> EpcFormat:
+        """Return how the identifiers of the answer are written."""
+        if self._wish.epc_format not in (EpcFormat.URN, EpcFormat.AS_RECEIVED):
+            return EpcFormat.DIGITAL_LINK
+        return EpcFormat.NO_PREFERENCE if self._translated or self._urns.unknown else self._wish.epc_format
+
+    def events(self, found: Sequence[FoundEvent]) -> list[bytes]:
+        """Return events as JSON objects."""
+        if self._wish.epc_format is EpcFormat.AS_RECEIVED:
+            records = self._engine.ledger.records(sorted({event.position for event in found}))
+            sources = {record.position: record for record in records if self._may_see_source(record)}
+            return [self._as_received(event, sources.get(event.position)) for event in found]
+        changes: list[_Change] = []
+        if self._wish.epc_format is EpcFormat.URN:
+            changes.append(lambda event: translate(event, self._urns))
+        return [self._changed(_written(event), changes) for event in found]
+
+    def identifiers(self, uris: Iterable[str]) -> list[str]:
+        """Return canonical identifiers as they are wished for; what was received is not known of them."""
+        if self._wish.epc_format is EpcFormat.URN:
+            return [self._urns(uri) for uri in uris]
+        self._translated = self._wish.epc_format is EpcFormat.AS_RECEIVED
+        return list(uris)
+
+    def _may_see_source(self, record: Record) -> bool:
+        parts = record.event.parts
+        extent = self._reader.extent(self._engine.rules.indexer(parts).visibility)
+        return extent is not None and "source" in extent and parts.source != b""
+
+    def _as_received(self, event: FoundEvent, record: Record | None) -> bytes:
+        """Return the bytes that were received, or, where they would mean something else here, their identifiers."""
+        if record is None:
+            self._translated = True
+            return self._changed(_written(event), [])
+        source = record.event.parts.source
+        in_xml = source.lstrip().startswith(b"<")
+        if not in_xml and not self.prefixes and self._means_the_same(source, record):
+            return source
+        given = value_of(parse(source)) if in_xml else read_value(source)
+        return self._changed(_written(event), [lambda value: put_back_as_written(value, given)])
+
+    def _means_the_same(self, source: bytes, record: Record) -> bool:
+        """Tell whether the bytes alone say what was recorded: the @context of their document is not in the answer."""
+        read = read_letter(source, b"", captured_by=record.event.captured_by).events
+        digest = self._engine.rules.content_digest
+        return len(read) == 1 and digest(read[0].event.parts) == digest(record.event.parts)
+
+    def _changed(self, event: bytes, changes: Sequence[_Change]) -> bytes:
+        if not changes and not self.prefixes:
+            return event
+        value: dict[str, JSON] = loads(event)
+        for change in changes:
+            change(value)
+        return dumps(shortened(value, self.prefixes) if self.prefixes else value)
+
+
+def _written(event: FoundEvent) -> bytes:
+    return write_event(event.parts, event.recorded_at, called=event.called)
+
+
+@lru_cache(maxsize=4)
+def _prefixes(file: Path | None) -> CompanyPrefixes:
+    return company_prefixes(file)

@@ -1,0 +1,49 @@
+"""Names of extensions with the prefixes that a reader declares (GS1-Extensions, EPCIS 2.0 §12.5.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from traceability.gs1.epcis.context import standard_names
+from traceability.gs1.epcis.fields import is_uri
+from traceability.gs1.epcis.strict_json import JSON
+
+_PREFIX: Final = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII).fullmatch
+# What JSON-LD and XML take for the rest of a name; anything else stays a full IRI.
+_LOCAL: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII).fullmatch
+
+
+def declared(text: str | None) -> Mapping[str, str]:
+    """Return the namespaces that a header `GS1-Extensions` declares, by prefix: `prefix=IRI`, separated by commas.
+
+    What is no declaration, and a prefix that GS1's context explains itself, is left out.
+    """
+    found = {}
+    for entry in (text or "").split(","):
+        prefix, _, iri = entry.strip().partition("=")
+        if _PREFIX(prefix) is not None and is_uri(iri) and standard_names().iri(f"{prefix}:x") is None:
+            found[prefix] = iri
+    return found
+
+
+def shortened(value: JSON, prefixes: Mapping[str, str]) -> JSON:
+    """Return a value whose member names are `prefix:local` where a namespace fits, the longest of several."""
+    spaces = sorted(((iri, prefix) for prefix, iri in prefixes.items()), key=lambda one: -len(one[0]))
+    return _shortened(value, spaces)
+
+
+def _shortened(value: JSON, spaces: list[tuple[str, str]]) -> JSON:
+    if isinstance(value, list):
+        return [_shortened(one, spaces) for one in value]
+    if isinstance(value, dict):
+        return {_name(name, spaces): _shortened(one, spaces) for name, one in value.items()}
+    return value
+
+
+def _name(name: str, spaces: list[tuple[str, str]]) -> str:
+    for iri, prefix in spaces:
+        if name.startswith(iri) and _LOCAL(name[len(iri) :]) is not None:
+            return f"{prefix}:{name[len(iri) :]}"
+    return name
