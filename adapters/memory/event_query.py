@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Final
 
+from adapters.memory.vocabularies import MemoryVocabularies
 from traceability.gs1.epcis.field_order import sorted_page
+from traceability.gs1.epcis.master_data_query import resolve
 from traceability.gs1.epcis.query import (
     EventQuery,
     FoundEvent,
@@ -21,13 +26,18 @@ from traceability.ledger.access import Reader
 from traceability.ledger.index import Indexer
 from traceability.ledger.store import Record
 
+NO_GLNS: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 class MemoryEventQueries:
     """Looks at every record for every page."""
 
-    def __init__(self, records: Callable[[], Sequence[Record]], *, indexer: Indexer) -> None:
+    def __init__(
+        self, records: Callable[[], Sequence[Record]], *, indexer: Indexer, glns: Mapping[str, str] = NO_GLNS
+    ) -> None:
         self._records = records
         self._indexer = indexer
+        self._glns = glns
 
     def page(
         self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None, known_at: int | None = None
@@ -36,6 +46,11 @@ class MemoryEventQueries:
         records = self._records()
         bounds = (None if after is None else after.head, known_at)
         head = min(len(records), *(len(records) if bound is None else bound for bound in bounds))
+        vocabularies = partial(MemoryVocabularies, records, indexer=self._indexer, reader=reader, glns=self._glns)
+        resolved = resolve(query, lambda: vocabularies(known_at=head))
+        if resolved is None:
+            return Page([], None)
+        query = resolved
         found = []
         for record in records[:head]:
             extent = reader.extent(self._indexer(record.event.parts).visibility)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final
 from uuid import UUID
@@ -25,8 +26,10 @@ import psycopg
 from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.visibility import PostgresVisibility
+from adapters.postgres.vocabularies import PostgresVocabularies
 from traceability.gs1.epcis.conditions import Condition, OneOf
 from traceability.gs1.epcis.field_order import MOST_SORTED, sorted_page
+from traceability.gs1.epcis.master_data_query import resolve
 from traceability.gs1.epcis.query import (
     EventQuery,
     FoundEvent,
@@ -128,6 +131,11 @@ class PostgresEventQueries:
             head = min(head, after.head)
         if known_at is not None:
             head = min(head, known_at)
+        view = partial(PostgresVocabularies, self._ledger, self._visibility, reader=reader, known_at=head)
+        resolved = resolve(query, view)
+        if resolved is None:
+            return Page([], None)
+        query = resolved
         # Taken after the head: whatever was committed up to it has its visibility there.
         opened = self._visibility.opened(reader)
         extents = {one.id: one.extent for one in opened if query.may_find(one.visibility, one.extent)}

@@ -122,7 +122,7 @@ def test_a_token_is_for_its_query_only(client: httpx.Client, engine: Engine, min
     [
         ("MATCH_epcs=urn:x:secret", "query.unknown_parameter"),
         ("EQ_bizStep=secretly", "query.value"),
-        ("WD_readPoint=urn:x:secret", "query.unsupported"),
+        ("WD_destination=urn:x:secret", "query.unknown_parameter"),
         ("perPage=0", "query.value"),
         ("perPage=5&perPage=6", "query.repeated"),
     ],

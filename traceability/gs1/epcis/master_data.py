@@ -213,6 +213,11 @@ def attribute_name(name: str, names: Names) -> str:
     return known
 
 
+def attribute_names(text: str, names: Names) -> frozenset[str]:
+    """Return what an attribute that a question names may be called: a bare word may be one of the CBV."""
+    return frozenset({attribute_name(text, names)} if ":" in text else {text, CBV_ATTRIBUTE + text})
+
+
 def vocabulary_type(text: str) -> str:
     """Return the URI of a vocabulary from that or from its last word, `BusinessLocation`."""
     word = text.removeprefix(VOCABULARY_TYPE)

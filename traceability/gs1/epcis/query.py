@@ -24,6 +24,7 @@ from traceability.gs1.epcis.conditions import (
     OneOf,
     Span,
 )
+from traceability.gs1.epcis.master_data_conditions import IsAmong
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.view import EpcisView, view_of
 from traceability.gs1.identifiers import parse_identifier
@@ -186,7 +187,7 @@ def deciding_parts(parts: Parts, query: EventQuery) -> Parts:
     needed = {condition.part for condition in query.conditions}
     items: list[bytes] = []
     for condition in query.conditions:
-        if isinstance(condition, Amounts):
+        if isinstance(condition, Amounts | IsAmong):
             items += [item for item in parts.what if _name_and_uri(item)[0] in COUNTED]
         elif isinstance(condition, Names | Joins):
             first = next((item for item in parts.what if condition.decides(*_name_and_uri(item))), None)

@@ -33,6 +33,8 @@ from traceability.gs1.epcis.context import Names as Prefixes
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.event import TYPE_NAMES
 from traceability.gs1.epcis.field_conditions import Area, HasField
+from traceability.gs1.epcis.master_data import attribute_names
+from traceability.gs1.epcis.master_data_conditions import Below, Described, Field
 from traceability.gs1.epcis.problems import Findings, member
 from traceability.gs1.epcis.query import EventQuery, Order
 from traceability.gs1.epcis.query_values import Given, QueryParameterError, field_names
@@ -69,16 +71,13 @@ _LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "outputEPCClass": ("outputQuantityList",),
     "anyEPCClass": ("quantityList", "childQuantityList", "inputQuantityList", "outputQuantityList"),
 }
-# Parameters of the standard that are not answered yet, told apart from misspelt ones.
-_OTHERS: Final = re.compile(r"WD_(?:readPoint|bizLocation)|(?:HASATTR|EQATTR|EQ_ATTR)_\S+").fullmatch
 
 
 def read_query(parameters: Iterable[tuple[str, str]], names: Prefixes | None = None) -> EventQuery:
     """Return the query that the parameters of an address, names and texts, express; the order says nothing.
 
     `names` explain the prefixes in them, those of GS1's context if none are given. Raises `QueryParameterError`:
-    `query.unknown_parameter`, `query.unsupported` for what the standard has and is not answered here,
-    `query.unknown_prefix`, `query.repeated`, `query.too_many_values`, `query.value`.
+    `query.unknown_parameter`, `query.unknown_prefix`, `query.repeated`, `query.too_many_values`, `query.value`.
     """
     given: dict[str, list[str]] = defaultdict(list)
     for name, text in parameters:
@@ -198,17 +197,11 @@ def _condition(name: str, given: Given) -> Condition | None:
     fixed = _CONDITIONS.get(name)
     if fixed is not None:
         return fixed(given)
-    if len(name) <= MAX_NAME and _OTHERS(name) is None:
+    if len(name) <= MAX_NAME:
         for title, pattern, read in _FAMILIES:
             match = pattern(name)
             if match is not None:
                 return read(Given(title, given.values, given.names, given.typed), match)
-    elif len(name) <= MAX_NAME:
-        raise QueryParameterError(
-            "The query has a parameter that this repository does not answer yet.",
-            code="query.unsupported",
-            hint="The guide lists the parameters that it answers.",
-        )
     raise QueryParameterError(
         "The query has a parameter that EPCIS does not know.",
         code="query.unknown_parameter",
@@ -288,6 +281,17 @@ def _destinations(given: Given, match: re.Match[str]) -> Condition:
     return Moves("destinations", given.word(SOURCE_TYPE, match["type"]), given.subjects())
 
 
+def _having(given: Given, match: re.Match[str]) -> Condition:
+    texts = given.texts()
+    if not all(texts):
+        raise QueryParameterError(f"{given.title} is the name of an attribute.")
+    return Described(Field(match["field"]), frozenset().union(*(attribute_names(text, given.names) for text in texts)))
+
+
+def _equal(given: Given, match: re.Match[str]) -> Condition:
+    return Described(Field(match["field"]), attribute_names(match["attribute"], given.names), given.texts())
+
+
 def _quantities(given: Given, match: re.Match[str]) -> Condition:
     comparison = _comparison(given, match)
     return Amounts(comparison, given.numbers(), match["uom"])
@@ -318,10 +322,14 @@ def _comparison(given: Given, match: re.Match[str]) -> Comparison:
 _HOW: Final = "(?P<how>EQ|GT|GE|LT|LE)"
 _UOM: Final = "(?:_(?P<uom>[A-Z0-9]{2,4}))?"
 _MEASURES: Final = "value|minValue|maxValue|meanValue|sDev|percValue"
+_ELEMENTS: Final = "|".join(Field)
 _AREAS: Final = "|".join(filter(None, Area))
 _FAMILIES: Final[Sequence[tuple[str, Callable[[str], re.Match[str] | None], _ReadFamily]]] = tuple(
     (title, re.compile(pattern, re.ASCII).fullmatch, read)
     for title, pattern, read in (
+        ("HASATTR_<field>", f"HASATTR_(?P<field>{_ELEMENTS})", _having),
+        # GS1's OpenAPI and its query schema spell this one differently.
+        ("EQATTR_<field>_<attribute>", rf"EQ_?ATTR_(?P<field>{_ELEMENTS})_(?P<attribute>\S+)", _equal),
         ("EQ_bizTransaction_<type>", r"EQ_bizTransaction_(?P<type>\S+)", _transactions),
         ("EQ_source_<type>", r"EQ_source_(?P<type>\S+)", _sources),
         ("EQ_destination_<type>", r"EQ_destination_(?P<type>\S+)", _destinations),
@@ -344,6 +352,8 @@ _CONDITIONS: Final[Mapping[str, _Read]] = {
     "EQ_persistentDisposition_unset": lambda given: Persists("unset", given.words(DISPOSITION)),
     "EQ_readPoint": lambda given: IsAt("read_point", given.subjects()),
     "EQ_bizLocation": lambda given: IsAt("biz_location", given.subjects()),
+    "WD_readPoint": lambda given: Below(Field.READ_POINT, given.subjects()),
+    "WD_bizLocation": lambda given: Below(Field.BIZ_LOCATION, given.subjects()),
     "EQ_transformationID": lambda given: Joins(given.subjects()),
     "EQ_eventID": _event_ids,
     "EXISTS_errorDeclaration": _declared,

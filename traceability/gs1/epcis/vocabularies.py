@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol, TypeAlias
 
-from traceability.errors import TooLargeError
 from traceability.gs1.epcis.master_data import Statement, VocabularyElement, name_of
+from traceability.gs1.epcis.query import QueryTooComplexError
 from traceability.gs1.identifiers import gln_of, parse_identifier
 
 MAX_SUBJECTS: Final = 10_000
@@ -26,12 +26,6 @@ FAR: Final = 1 << 62
 
 Stated: TypeAlias = dict[str, list[Statement]]
 """Statements by who makes them."""
-
-
-class TooManySubjectsError(TooLargeError):
-    """A question about master data leads to more things than are looked at."""
-
-    code = "query.too_complex"
 
 
 class Vocabularies(Protocol):
@@ -149,7 +143,7 @@ def master_data(vocabularies: Vocabularies, subjects: Collection[str]) -> Master
 def hierarchy(vocabularies: Vocabularies, roots: Collection[str]) -> MasterData:
     """Return what is stated of these places and everything that ever was below them.
 
-    Raises `TooManySubjectsError`.
+    Raises `QueryTooComplexError`.
     """
     found: list[Statement] = []
     known: set[str] = set()
@@ -166,7 +160,7 @@ def hierarchy(vocabularies: Vocabularies, roots: Collection[str]) -> MasterData:
 def with_tags(vocabularies: Vocabularies, tags: Collection[str]) -> tuple[MasterData, set[str]]:
     """Return the subjects of which a statement has one of these tags, and what is stated of them.
 
-    Raises `TooManySubjectsError`.
+    Raises `QueryTooComplexError`.
     """
     found = vocabularies.tagged(tags, MAX_SUBJECTS + 1)
     _bounded(found)
@@ -177,7 +171,7 @@ def with_tags(vocabularies: Vocabularies, tags: Collection[str]) -> tuple[Master
 def eras(data: MasterData, subjects_at: Callable[[int], AbstractSet[str]]) -> tuple[tuple[int, frozenset[str]], ...]:
     """Return from which time on which subjects are meant: each set holds until the next begins, the first always did.
 
-    Raises `TooManySubjectsError`.
+    Raises `QueryTooComplexError`.
     """
     found: list[tuple[int, frozenset[str]]] = []
     changes = data.changes
@@ -211,7 +205,7 @@ def _bounded(subjects: Collection[object]) -> None:
         raise _too_many(f"more than {MAX_SUBJECTS} things", MAX_SUBJECTS)
 
 
-def _too_many(what: str, most: int) -> TooManySubjectsError:
-    return TooManySubjectsError(
+def _too_many(what: str, most: int) -> QueryTooComplexError:
+    return QueryTooComplexError(
         f"The question leads to {what}; at most {most} are looked at.", hint="Ask about a smaller place, or for less."
     )

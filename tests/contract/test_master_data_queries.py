@@ -1,0 +1,172 @@
+"""Questions that ask master data: PostgreSQL, the store in memory, and what the guide says, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from adapters.memory.event_query import MemoryEventQueries
+from adapters.memory.vocabularies import MemoryVocabularies
+from adapters.postgres.embedded import EmbeddedServer
+from adapters.postgres.event_query import PostgresEventQueries
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.organisations import PostgresOrganisations
+from adapters.postgres.visibility import PostgresVisibility
+from adapters.system import SystemClock, SystemEntropy
+from tests.conftest import fresh_database
+from tests.ledgers import epcis_ledger
+from tests.support.epcis_queries import MAKER, ORDERS, PARTIES, PLACES, RIVAL, captured, members
+from traceability.gs1.epcis import index_rows, view_of
+from traceability.gs1.epcis import vocabularies as module
+from traceability.gs1.epcis.master_data import CBV_ATTRIBUTE, VocabularyElement, texts_of, vocabulary_type
+from traceability.gs1.epcis.query import QueryTooComplexError
+from traceability.gs1.epcis.query_parameters import read_json_query, read_query
+from traceability.gs1.epcis.view import EPCIS_TYPES, EpcisView
+from traceability.gs1.epcis.vocabularies import master_data
+from traceability.gs1.identifiers import parse_identifier
+from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant, Reader, redact
+from traceability.ledger.event import microseconds
+
+NAME, CITY = f"{CBV_ATTRIBUTE}name", f"{CBV_ATTRIBUTE}city"
+GLNS = {"9521234000006": MAKER}
+THINGS = [*PLACES, *PARTIES, *ORDERS, "https://id.gs1.org/01/09521234000013", "https://id.gs1.org/01/09521234000020"]
+ALL = frozenset({"what", "where", "why", "how", "more", MASTER_DATA})
+READERS = [
+    Reader(MAKER),
+    Reader(RIVAL),
+    Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, None, ALL),)),
+    Reader(PUBLIC, grants=(Grant(MAKER, PUBLIC, None, ALL - {MASTER_DATA}),)),
+    Reader("a.example", grants=(Grant(MAKER, "a.example", None, frozenset({"where", MASTER_DATA})),
+                                Grant(RIVAL, "a.example", None, ALL))),
+]  # fmt: skip
+HOURS = [None, *(microseconds(f"2026-03-01T0{hour}:00:00Z") for hour in (1, 2, 3))]
+FIELDS = ["readPoint", "bizLocation", "epcClass", "bizTransaction", "source", "destination"]
+
+stated = st.tuples(
+    st.builds(
+        VocabularyElement,
+        st.sampled_from([vocabulary_type("BusinessLocation"), vocabulary_type("ReadPoint")]),
+        st.sampled_from(THINGS).map(lambda uri: parse_identifier(uri).uri),
+        st.dictionaries(st.sampled_from([NAME, CITY]), st.sampled_from(["Gate", ["Yard", "Hof"], None]), max_size=2),
+        st.lists(st.sampled_from([parse_identifier(uri).uri for uri in PLACES]), max_size=2, unique=True).map(tuple),
+        valid_from=st.sampled_from(HOURS),
+        valid_until=st.sampled_from([None, None, HOURS[3]]),
+        withdrawn=st.sampled_from([False, False, False, True]),
+    ),
+    st.sampled_from([MAKER, RIVAL]),
+    st.integers(0, 2),
+)
+parameters = st.one_of(
+    st.tuples(
+        st.sampled_from(["WD_readPoint", "WD_bizLocation"]),
+        st.lists(st.sampled_from(PLACES), min_size=1, max_size=2, unique=True).map("|".join),
+    ),
+    st.tuples(st.sampled_from([f"HASATTR_{field}" for field in FIELDS]), st.sampled_from([NAME, "city", "name|city"])),
+    st.tuples(
+        st.sampled_from([f"{how}_{field}_{NAME}" for field in FIELDS for how in ("EQATTR", "EQ_ATTR")]),
+        st.sampled_from(["Gate", "Hof", "Nowhere", "Gate|Yard"]),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def ledger(postgres: EmbeddedServer, admin: psycopg.Connection, template: str) -> Iterator[PostgresLedger]:
+    for database in fresh_database(postgres, admin, template):
+        with epcis_ledger(database.runtime_url, organisation=MAKER) as ledger:
+            organisations = PostgresOrganisations(
+                ledger.pool, ledger.ledger_id, clock=SystemClock(), entropy=SystemEntropy()
+            )
+            for name in (MAKER, RIVAL):
+                organisations.add(name, glns=[gln for gln, holder in GLNS.items() if holder == name])
+            yield ledger
+
+
+def field_of(view: EpcisView, field: str) -> list[str]:
+    fields: dict[str, list[str | None]] = {
+        "readPoint": [view.read_point],
+        "bizLocation": [view.biz_location],
+        "epcClass": [item.id for item in view.items if item.list.endswith("uantityList")],
+        "bizTransaction": [uri for _, uri in view.biz_transactions],
+        "source": [uri for _, uri in view.sources],
+        "destination": [uri for _, uri in view.destinations],
+    }
+    return [uri for uri in fields[field] if uri is not None]
+
+
+def answers(view: EpcisView, name: str, text: str, said: MemoryVocabularies) -> bool:
+    """Tell whether an event answers one parameter, by the words of the standard and of our guide."""
+    data = master_data(said, {parse_identifier(uri).subject for uri in THINGS})
+    at, values = view.occurred_at, text.split("|")
+    family, _, rest = name.replace("EQ_ATTR", "EQATTR").partition("_")
+    field, _, attribute = rest.partition("_")
+    for uri in field_of(view, field):
+        thing = parse_identifier(uri)
+        if family == "WD":
+            below: set[str] = set()
+            ahead = [parse_identifier(value).subject for value in values]
+            while ahead:
+                here = ahead.pop()
+                if here not in below:
+                    below.add(here)
+                    ahead += data.children(here, at)
+            if thing.subject in below:
+                return True
+            continue
+        names = [attribute] if family == "EQATTR" else [v if ":" in v else CBV_ATTRIBUTE + v for v in values]
+        for subject in {thing.subject, thing.lot_uri, thing.class_uri} - {None}:
+            for element in data.elements(subject or "", at):
+                found = [element.attributes[known] for known in names if element.attributes.get(known) is not None]
+                if found and (family == "HASATTR" or set(texts_of(found[0])) & set(values)):
+                    return True
+    return False
+
+
+# The ledger grows from one example to the next, so a failing one cannot be made smaller.
+@settings(max_examples=50, deadline=None, phases=[Phase.generate])
+@given(
+    st.lists(st.tuples(members(), st.sampled_from([MAKER, MAKER, RIVAL])), min_size=1, max_size=3),
+    st.lists(stated, max_size=3),
+    st.sampled_from(READERS),
+    parameters,
+)
+def test_every_way_of_asking_finds_the_same(
+    ledger: PostgresLedger,
+    events: list[tuple[dict[str, Any], str]],
+    statements: list[tuple[VocabularyElement, str, int]],
+    reader: Reader,
+    asked: tuple[str, str],
+) -> None:
+    for element, organisation, at in statements:
+        ledger.append([element.event(organisation, at)])
+    list(ledger.append_all([captured(event, captor) for event, captor in events]))
+    query = read_query([asked])
+    assert query == read_json_query({asked[0]: asked[1].split("|")})
+    records = ledger.records(range(1, ledger.head() + 1))
+    postgres = PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id))
+    memory = MemoryEventQueries(lambda: records, indexer=index_rows, glns=GLNS)
+    said = MemoryVocabularies(records, indexer=index_rows, reader=reader, glns=GLNS, known_at=ledger.head())
+    expected = []
+    for record in records:
+        extent = reader.extent(index_rows(record.event.parts).visibility)
+        if extent is None or record.event.type not in EPCIS_TYPES:
+            continue
+        if answers(view_of(redact(record.event.parts, extent, ())), *asked, said):
+            expected.append(record.position)
+    found = postgres.page(query, reader=reader, size=1_000).events
+    assert sorted(event.position for event in found) == expected
+    assert found == memory.page(query, reader=reader, size=1_000).events
+
+
+def test_a_question_that_leads_to_too_much_is_refused(ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = parse_identifier(PLACES[0]).uri
+    children = tuple(f"{place}/254/gate{n}" for n in range(20))
+    ledger.append([VocabularyElement(vocabulary_type("Location"), place, children=children).event(MAKER, 9)])
+    postgres = PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id))
+    monkeypatch.setattr(module, "MAX_SUBJECTS", 15)
+    with pytest.raises(QueryTooComplexError):
+        postgres.page(read_query([("WD_readPoint", place)]), reader=Reader(MAKER), size=1)
