@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adapters.outgoing.allowed import Allowed
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import organisation_name
 from traceability.ledger.organisations import LOCAL
@@ -27,6 +28,15 @@ def _checked_name(text: str) -> str:
         raise ValueError(error.message) from error
 
 
+def _checked_allowed(text: str) -> str:
+    try:
+        Allowed.parse(text)
+    except InvalidInputError as error:
+        raise ValueError(error.message) from error
+    return text
+
+
+_Allowed = Annotated[str, AfterValidator(_checked_allowed)]
 _LedgerName = Annotated[str, Field(pattern=LOG_NAME)]
 _OrganisationName = Annotated[str, AfterValidator(_checked_name)]
 
@@ -145,6 +155,10 @@ class Settings(BaseSettings):
     company_prefixes: Path | None = Field(
         default=None,
         description="File of company prefix lengths, asked before GS1's list; unset: that list alone.",
+    )
+    outgoing_allow: _Allowed | None = Field(
+        default=None,
+        description="Private hosts and networks that requests to others may go to, without TLS too; spaces between.",
     )
     page_token_seconds: int = Field(
         default=3600, ge=10, le=604_800, description="How long the token of a next page of EPCIS answers is good."

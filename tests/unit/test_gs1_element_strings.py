@@ -72,6 +72,7 @@ def test_scans_hold_what_was_printed(ais: dict[str, str], symbology: Symbology) 
             (Symbology.EAN_13, 13),
             (Symbology.EAN_8, 8),
             (Symbology.UPC_A, 12),
+            (Symbology.UPC_E, 12),
             (Symbology.ITF_14, 14),
         ]
     ),
@@ -131,19 +132,6 @@ def test_components_are_joined_by_one_separator_where_one_is_needed() -> None:
     for linear in ("^99A", "^99A^"):
         assert scan_data(Symbology.DATABAR_EXPANDED, f"{linear}|^98B") == "]e099A\x1d98B"
     assert scan_data(Symbology.GS1_128, "^0109521234000013|^98B") == "]e0010952123400001398B"
-
-
-@pytest.mark.parametrize("body", ["01220000123", "01230000012", "01234000001", "01234500006"])
-def test_a_upc_e_symbol_holds_what_leaves_out_zeros(body: str) -> None:
-    digits = body + check_digit(body)
-    assert scan_data(Symbology.UPC_E, digits) == f"]E00{digits}"
-
-
-@pytest.mark.parametrize("body", ["01234500000", "01234560000", "01234567890", "11234500006"])
-def test_a_upc_e_symbol_holds_nothing_else(body: str) -> None:
-    with pytest.raises(IdentifierError) as refused:
-        scan_data(Symbology.UPC_E, body + check_digit(body))
-    assert refused.value.code == "gs1.value"
 
 
 def test_a_gln_extension_of_zero_is_not_written() -> None:

@@ -68,10 +68,6 @@ _IDENTIFIER: Final = 3
 _LINK: Final = re.compile("https?://|HTTPS?://").match
 _ESCAPED: Final = re.compile(r"\\+\^").match
 _TO_ESCAPE: Final = re.compile(r"\\*\^").match
-# The four ways of General Specifications §7.9.3 to leave out zeros between company and item.
-_SUPPRESSIBLE: Final = re.compile(
-    "0[0-9]{2}(?:[012]0000[0-9]{3}|[0-9]00000[0-9]{2}|[0-9]{2}00000[0-9]|[0-9]{3}0000[5-9])[0-9]"
-).fullmatch
 # Symbols that hold a GTIN alone: the digits that the symbol shows, and those that a reader sends.
 _SHOWN: Final = {
     Symbology.EAN_13: (13, 13),
@@ -214,6 +210,4 @@ def _sent_digits(symbology: Symbology, text: str) -> str:
         whole = gtin(digits, lengths=(shown,))
     if symbology is Symbology.DATABAR_LIMITED and whole[0] > "1":
         raise IdentifierError(f"{symbology} holds GTINs that begin with 0 or 1.", code="gs1.value")
-    if symbology is Symbology.UPC_E and _SUPPRESSIBLE(whole, 2) is None:
-        raise IdentifierError(f"{symbology} cannot leave out zeros of {whole}.", code="gs1.value")
     return whole[14 - sent :]
