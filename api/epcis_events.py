@@ -16,7 +16,6 @@ from traceability.gs1.epcis.conditions import Condition, IsCalled
 from traceability.gs1.epcis.query import EventQuery, NoSuchEventError, Page, Place
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.gs1.epcis.query_values import QueryParameterError, count_of, declared_names
-from traceability.gs1.epcis.writer import write_query_document
 from traceability.ledger.access import Reader
 
 PER_PAGE: Final = 30
@@ -130,9 +129,7 @@ def event_by_id(engine: Engine, reader: Reader, event_id: str, wish: Wish) -> An
 
 
 def _answer(engine: Engine, page: Page, form: Form, name: str, following: NextPage | None = None) -> Answer:
-    document = write_query_document(
-        form.events(page.events), created_at=engine.clock.now_us(), query_name=name, prefixes=form.prefixes
-    )
+    document = form.document(page.events, created_at=engine.clock.now_us(), query_name=name)
     return Answer(document, form, following)
 
 

@@ -16,13 +16,15 @@ from api.wiring import Engine
 from traceability.gs1.company_prefixes import CompanyPrefixes
 from traceability.gs1.epcis import read_letter
 from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, translate
+from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.prefixes import declared, shortened
 from traceability.gs1.epcis.query import FoundEvent
 from traceability.gs1.epcis.strict_json import JSON, dumps, loads, read_value
-from traceability.gs1.epcis.writer import write_event
+from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.epcis.xml_event import value_of
 from traceability.gs1.epcis.xml_tree import parse
 from traceability.ledger.access import Reader
+from traceability.ledger.event import utc_text
 from traceability.ledger.store import Record
 
 _Change = Callable[[dict[str, JSON]], None]
@@ -37,7 +39,9 @@ class Form:
         self._wish = wish
         self._urns = UrnSpelling(_prefixes(engine.settings.company_prefixes))
         self._translated = False
-        self.prefixes: Mapping[str, str] = declared(wish.extensions)
+        self._in_json = wish.format is Format.JSON
+        # XML has prefixes of its own for the namespaces of an event.
+        self.prefixes: Mapping[str, str] = declared(wish.extensions) if self._in_json else {}
 
     @property
     def told(self) -> EpcFormat:
@@ -45,6 +49,14 @@ class Form:
         if self._wish.epc_format not in (EpcFormat.URN, EpcFormat.AS_RECEIVED):
             return EpcFormat.DIGITAL_LINK
         return EpcFormat.NO_PREFERENCE if self._translated or self._urns.unknown else self._wish.epc_format
+
+    def document(self, found: Sequence[FoundEvent], *, created_at: int, query_name: str) -> bytes:
+        """Return events as an EPCISQueryDocument; raises `NotInXmlError`."""
+        events = self.events(found)
+        if self._in_json:
+            return write_query_document(events, created_at=created_at, query_name=query_name, prefixes=self.prefixes)
+        around = Around(QUERY_DOCUMENT, utc_text(created_at), query_name=query_name)
+        return write_document(self._wish.format, around, map(loads, events), words=self._wish.words)
 
     def events(self, found: Sequence[FoundEvent]) -> list[bytes]:
         """Return events as JSON objects."""
@@ -76,7 +88,7 @@ class Form:
             return self._changed(_written(event), [])
         source = record.event.parts.source
         in_xml = source.lstrip().startswith(b"<")
-        if not in_xml and not self.prefixes and self._means_the_same(source, record):
+        if not in_xml and self._in_json and not self.prefixes and self._means_the_same(source, record):
             return source
         given = value_of(parse(source)) if in_xml else read_value(source)
         return self._changed(_written(event), [lambda value: put_back_as_written(value, given)])

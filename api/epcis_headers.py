@@ -16,11 +16,18 @@ from fastapi import Depends, Header, Request
 
 from api.web.negotiation import JSON, preferred
 from traceability.errors import InvalidInputError
+from traceability.gs1.epcis.document_writer import Format
+from traceability.gs1.epcis.xml_writer import Words
 
 LD_JSON: Final = "application/ld+json"
+XML: Final = "application/xml"
+TEXT_XML: Final = "text/xml"
 EPCIS_VERSION: Final = "2.0.0"
 CBV_VERSION: Final = "2.0.0"
 VERSIONS: Final = {"GS1-EPCIS-Version": EPCIS_VERSION, "GS1-CBV-Version": CBV_VERSION}
+OLD_VERSIONS: Final = {"GS1-EPCIS-Version": "1.2.0", "GS1-CBV-Version": "1.2.0"}
+"""Those of what is answered, or comes, as EPCIS 1.2, which is XML."""
+
 SUPPORTED: Final = {
     **VERSIONS,
     "GS1-EPCIS-Min": EPCIS_VERSION,
@@ -33,7 +40,7 @@ SUPPORTED: Final = {
 
 VARY: Final = (
     "Accept, Authorization, GS1-EPC-Format, GS1-Extensions, GS1-EPCIS-Version, GS1-EPCIS-Min, GS1-EPCIS-Max,"
-    " GS1-CBV-Version, GS1-CBV-Min, GS1-CBV-Max"
+    " GS1-CBV-Version, GS1-CBV-Min, GS1-CBV-Max, GS1-CBV-XML-Format"
 )
 _VERSION: Final = r"^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$"
 
@@ -42,6 +49,14 @@ class NotAcceptableError(InvalidInputError):
     """An answer cannot have the form that the request asks for (HTTP 406)."""
 
     code = "http.not_acceptable"
+
+
+class CbvFormat(StrEnum):
+    """How XML spells the Core Business Vocabulary (GS1-CBV-XML-Format)."""
+
+    NO_PREFERENCE = "No_Preference"
+    WEB = Words.WEB.value
+    URN = Words.URN.value
 
 
 class EpcFormat(StrEnum):
@@ -55,11 +70,16 @@ class EpcFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The form that an answer is to have; `extensions` is the header that declares prefixes."""
+    """The form that an answer is to have; `extensions` is the header that declares prefixes.
+
+    `format` is what a document of events is written in, `words` how XML spells those of the CBV.
+    """
 
     media_type: str = JSON
     epc_format: EpcFormat = EpcFormat.DIGITAL_LINK
     extensions: str | None = None
+    format: Format = Format.JSON
+    words: Words | None = None
 
 
 async def check_versions(
@@ -70,13 +90,21 @@ async def check_versions(
     cbv: Annotated[str | None, Header(alias="GS1-CBV-Version", pattern=_VERSION)] = None,
     cbv_min: Annotated[str | None, Header(alias="GS1-CBV-Min", pattern=_VERSION)] = None,
     cbv_max: Annotated[str | None, Header(alias="GS1-CBV-Max", pattern=_VERSION)] = None,
-) -> None:
-    """Raise `NotAcceptableError` when a request asks for, or comes in, versions that are not served."""
-    _check_version("EPCIS", EPCIS_VERSION, epcis, epcis_min, epcis_max)
-    _check_version("CBV", CBV_VERSION, cbv, cbv_min, cbv_max)
+) -> bool:
+    """Tell whether a request asks for, or comes in, EPCIS 1.2, because 2.0 is not what it wants.
+
+    Raises `NotAcceptableError` for versions that are not served.
+    """
+    asked = (("EPCIS", epcis, epcis_min, epcis_max), ("CBV", cbv, cbv_min, cbv_max))
+    for versions in (VERSIONS, OLD_VERSIONS):
+        if all(_is_served(versions[f"GS1-{name}-Version"], *wanted) for name, *wanted in asked):
+            return versions is OLD_VERSIONS
+    raise NotAcceptableError(
+        "The versions of EPCIS and CBV that are asked for are not served", hint="They are 2.0.0, in XML also 1.2.0."
+    )
 
 
-VersionsDep = Annotated[None, Depends(check_versions)]
+VersionsDep = Annotated[bool, Depends(check_versions)]
 
 
 def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
@@ -88,7 +116,7 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
     async def wish(
         *,
         request: Request,
-        _: VersionsDep,
+        is_old: VersionsDep,
         epc_format: Annotated[
             EpcFormat, Header(alias="GS1-EPC-Format", description="How identifiers are to be written.")
         ] = EpcFormat.DIGITAL_LINK,
@@ -99,26 +127,32 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
                 description="Prefixes of fields: `example=https://ns.example/epcis/`, by commas.",
             ),
         ] = None,
+        cbv_format: Annotated[
+            CbvFormat, Header(alias="GS1-CBV-XML-Format", description="How XML spells words of the CBV.")
+        ] = CbvFormat.NO_PREFERENCE,
     ) -> Wish:
         media_type = preferred(request.headers.get("accept"), offered)
         if media_type is None:
             raise NotAcceptableError(
                 "No media type that is accepted can be answered", hint=f"Accept: {', '.join(offered)}"
             )
-        return Wish(media_type, epc_format, extensions)
+        if media_type not in (XML, TEXT_XML):
+            if is_old:
+                raise NotAcceptableError("EPCIS 1.2 is XML", hint=f"Accept: {XML}, where it is answered.")
+            return Wish(media_type, epc_format, extensions)
+        words = None if cbv_format is CbvFormat.NO_PREFERENCE else Words(cbv_format.value)
+        return Wish(media_type, epc_format, extensions, Format.XML_1_2 if is_old else Format.XML, words)
 
     return wish
 
 
-def _check_version(name: str, served: str, exact: str | None, least: str | None, most: str | None) -> None:
+def _is_served(served: str, exact: str | None, least: str | None, most: str | None) -> bool:
     ours = _numbers(served)
-    wrong = (
+    return not (
         (exact is not None and _order(_numbers(exact)[:2], ours[:2]) != 0)
         or (least is not None and _order(_numbers(least), ours) > 0)
         or (most is not None and _order(_numbers(most), ours) < 0)
     )
-    if wrong:
-        raise NotAcceptableError(f"The version of {name} that is asked for is not served", hint=f"It is {served} here.")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ from traceability.errors import (
 )
 from traceability.gs1.epcis.query import QueryTooComplexError, QueryTooLargeError
 from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.xml_names import NotInXmlError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
 
@@ -44,6 +45,7 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (QueryParameterError, HTTPStatus.BAD_REQUEST),
     (QueryDefinitionError, HTTPStatus.BAD_REQUEST),
     (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
+    (NotInXmlError, HTTPStatus.NOT_ACCEPTABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

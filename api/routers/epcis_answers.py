@@ -11,13 +11,29 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from api.epcis_events import MAX_PER_PAGE, PER_PAGE, Answer
-from api.epcis_headers import LD_JSON, VARY, VERSIONS, EpcFormat, Wish, wishing
+from api.epcis_headers import (
+    LD_JSON,
+    OLD_VERSIONS,
+    TEXT_XML,
+    VARY,
+    VERSIONS,
+    XML,
+    EpcFormat,
+    NotAcceptableError,
+    Wish,
+    wishing,
+)
 from api.page_tokens import HEADER, NextPage
 from api.web.negotiation import JSON
 from api.wiring import Engine
+from traceability.gs1.epcis.document_writer import Format
 from traceability.gs1.epcis.query_parameters import PARAMETERS
 from traceability.gs1.epcis.writer import CONTEXT
 
+OF_EVENTS: Final = (JSON, LD_JSON, XML, TEXT_XML)
+"""What a document of events may be answered as."""
+
+EventsWishDep = Annotated[Wish, Depends(wishing(*OF_EVENTS))]
 WishDep = Annotated[Wish, Depends(wishing(JSON, LD_JSON))]
 JsonWishDep = Annotated[Wish, Depends(wishing(JSON))]
 
@@ -48,7 +64,7 @@ QUERY: Final[dict[str, Any]] = {
     ]
 }
 DOCUMENT: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "An EPCISQueryDocument", "content": {JSON: {}, LD_JSON: {}}, "headers": PAGED}
+    200: {"description": "An EPCISQueryDocument", "content": {kind: {} for kind in OF_EVENTS}, "headers": PAGED}
 }
 
 
@@ -72,7 +88,8 @@ COLLECTION: Final[dict[int | str, dict[str, Any]]] = {
 def events_response(engine: Engine, request: Request, answer: Answer, wish: Wish) -> Response:
     """Return a page of events with its link to the next one."""
     headers = answer_headers(answer.form.told, answer.form.prefixes) | link_headers(engine, request, answer.next)
-    return Response(answer.document, media_type=wish.media_type, headers=headers)
+    versions = OLD_VERSIONS if wish.format is Format.XML_1_2 else {}
+    return Response(answer.document, media_type=wish.media_type, headers={**headers, **versions})
 
 
 def collection_response(
@@ -82,7 +99,12 @@ def collection_response(
     *,
     told: EpcFormat = EpcFormat.DIGITAL_LINK,
 ) -> Response:
-    """Return a Collection with these members, whose identifiers are written as is `told`."""
+    """Return a Collection with these members, whose identifiers are written as is `told`.
+
+    Raises `NotAcceptableError` where XML is wished for.
+    """
+    if wish.format is not Format.JSON:
+        raise NotAcceptableError("A collection is answered in JSON", hint=f"Accept: {JSON}.")
     body = orjson.dumps({"@context": CONTEXT, "type": "Collection", "member": values})
     return Response(body, media_type=wish.media_type, headers={**answer_headers(told), **(headers or {})})
 

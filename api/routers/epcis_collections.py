@@ -16,6 +16,7 @@ from api.routers.epcis_answers import (
     DOCUMENT,
     PAGING,
     QUERY,
+    EventsWishDep,
     WishDep,
     collection_response,
     events_response,
@@ -66,7 +67,7 @@ def _member(collection: Collection) -> Callable[..., Response]:
 def _events(collection: Collection) -> Callable[..., Response]:
     below = _member(collection)
 
-    def events(engine: EngineDep, reader: ReaderDep, request: Request, wish: WishDep) -> Response:
+    def events(engine: EngineDep, reader: ReaderDep, request: Request, wish: EventsWishDep) -> Response:
         path = request.scope["raw_path"].decode("ascii", "replace")
         if not path.endswith(_EVENTS):  # the value itself ends so, encoded
             return below(engine, reader, request, wish)

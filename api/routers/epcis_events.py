@@ -19,10 +19,11 @@ from api.routers.capture import PATH as CAPTURE
 from api.routers.capture import IdempotencyKey
 from api.routers.epcis_answers import (
     DOCUMENT,
+    OF_EVENTS,
     QUERY,
     BodyDep,
+    EventsWishDep,
     JsonWishDep,
-    WishDep,
     answer_headers,
     events_response,
     in_address,
@@ -42,7 +43,7 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
 }
 _ONE_EVENT: Final = {"type": "object", "required": ["type", "eventTime", "eventTimeZoneOffset"]}
 _EVENT: Final = {"required": True, "content": {kind: {"schema": _ONE_EVENT} for kind in (JSON, LD_JSON)}}
-_PageWish = Annotated[Wish, Depends(wishing(JSON, LD_JSON, ZIP))]
+_PageWish = Annotated[Wish, Depends(wishing(*OF_EVENTS, ZIP))]
 
 
 @router.get("/events", summary="Ask for events", openapi_extra=QUERY, response_class=Response, responses=_PAGE)
@@ -112,7 +113,7 @@ def event(
     engine: EngineDep,
     reader: ReaderDep,
     request: Request,
-    wish: WishDep,
+    wish: EventsWishDep,
     _: Annotated[str, Path(alias="eventID", description="EPCIS's eventID, percent-encoded.")],
 ) -> Response:
     """Return the event with this eventID, and the error declarations that share it."""

@@ -15,8 +15,8 @@ from api.routers.epcis_answers import (
     PAGED,
     PAGING,
     BodyDep,
+    EventsWishDep,
     JsonWishDep,
-    WishDep,
     answer_headers,
     events_response,
     link_headers,
@@ -100,7 +100,7 @@ def query_events(
     caller: QueryDep,
     reader: ReaderDep,
     request: Request,
-    wish: WishDep,
+    wish: EventsWishDep,
     name: Annotated[str, Path(alias="queryName")],
 ) -> Response:
     """Ask a named query: the answer is that of `/epcis/events`, page after page."""

@@ -1,0 +1,120 @@
+"""Documents of events in XML over HTTP: the same events as in JSON, in the version that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from lxml import etree
+
+from api.wiring import Engine
+from tests.support.epcis_events import DAIRY, PACK, document, event
+from traceability.gs1.epcis import content_digest, read_document
+from traceability.ledger.organisations import Scope
+
+XML = "application/xml"
+ID = "urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001"
+GIVEN = [
+    event(eventID=ID, bizStep="shipping", **{"https://x.example/a": ["1"]}),
+    event(action="ADD", epcList=["https://x.example/events"], ilmd={"urn:epcglobal:cbv:mda:lotNumber": "A7"}),
+    event(sensorElementList=[{"sensorReport": [{"type": "Temperature", "value": 4.1, "uom": "CEL"}]}]),
+]
+
+
+@pytest.fixture
+def dairy(client: httpx.Client, engine: Engine, bearer: Callable[..., dict[str, str]]) -> httpx.Client:
+    """Give a client of an organisation that has recorded the events."""
+    client.headers = httpx.Headers(bearer(DAIRY, Scope.CAPTURE, Scope.QUERY))
+    record(engine, *GIVEN)
+    return client
+
+
+def record(engine: Engine, *events: dict[str, Any]) -> None:
+    found = read_document(document(*events), captured_by=DAIRY)
+    assert found.valid
+    list(engine.ledger_of(DAIRY).append_all([one.event for one in found.events]))
+
+
+def digests(data: bytes) -> set[bytes]:
+    found = read_document(data, captured_by=DAIRY)
+    assert found.valid, found.problems
+    return {content_digest(one.event.parts) for one in found.events}
+
+
+@pytest.mark.parametrize("accept", [XML, "text/xml", f"{XML}, application/json;q=0.5"])
+@pytest.mark.parametrize(
+    ("asked", "version"),
+    [
+        ({}, "2.0"),
+        ({"GS1-EPCIS-Version": "2.0"}, "2.0"),
+        ({"GS1-EPCIS-Max": "1.2", "GS1-CBV-Max": "1.2"}, "1.2"),
+        ({"GS1-EPCIS-Version": "1.2.0"}, "1.2"),
+    ],
+)
+def test_the_events_are_those_of_the_answer_in_json(
+    dairy: httpx.Client, accept: str, asked: dict[str, str], version: str
+) -> None:
+    answer = dairy.get("/epcis/events", headers={"Accept": accept, **asked})
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, accept.partition(",")[0])
+    assert answer.headers["GS1-EPCIS-Version"] == f"{version}.0"
+    assert digests(answer.content) == digests(dairy.get("/epcis/events").content) == digests(document(*GIVEN))
+    root = etree.fromstring(answer.content)
+    assert root.tag == f"{{urn:epcglobal:epcis-query:xsd:{version[0]}}}EPCISQueryDocument"
+    assert root.get("schemaVersion") == version
+
+
+def test_pages_and_single_events_are_answered_too(dairy: httpx.Client) -> None:
+    first = dairy.get("/epcis/events?perPage=2", headers={"Accept": XML})
+    second = dairy.get(first.links["next"]["url"], headers={"Accept": XML})
+    assert digests(first.content) | digests(second.content) == digests(document(*GIVEN))
+    one = dairy.get(f"/epcis/events/{quote(ID, safe='')}", headers={"Accept": XML})
+    assert digests(one.content) == digests(document(GIVEN[0]))
+    of_step = dairy.get("/epcis/bizSteps/shipping/events", headers={"Accept": XML})
+    assert digests(of_step.content) == digests(document(GIVEN[0]))
+
+
+def test_words_are_spelled_as_asked(dairy: httpx.Client) -> None:
+    def step(**headers: str) -> str:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = dairy.get("/epcis/events?EQ_bizStep=shipping", headers={"Accept": XML, **named})
+        return str(etree.fromstring(answer.content).findtext(".//bizStep"))
+
+    web, urn = "https://ref.gs1.org/cbv/BizStep-shipping", "urn:epcglobal:cbv:bizstep:shipping"
+    assert (step(), step(GS1_CBV_XML_Format="Always_URN")) == (web, urn)
+    assert step(GS1_EPCIS_Version="1.2") == urn
+    assert step(GS1_EPCIS_Version="1.2", GS1_CBV_XML_Format="Always_Web_URI") == web
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/epcis/events", {"GS1-EPCIS-Version": "1.2"}),
+        ("/epcis/events", {"Accept": XML, "GS1-EPCIS-Version": "1.1"}),
+        ("/epcis/events", {"Accept": XML, "GS1-EPCIS-Version": "2.0", "GS1-CBV-Version": "1.2"}),
+        ("/epcis/bizSteps", {"Accept": XML}),
+        ("/epcis/epcs/https%3A%2F%2Fx.example%2Fevents", {"Accept": XML}),
+    ],
+)
+def test_what_cannot_be_answered_as_asked_is_said(dairy: httpx.Client, path: str, headers: dict[str, str]) -> None:
+    answer = dairy.get(path, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (406, "http.not_acceptable")
+
+
+def test_an_event_that_xml_cannot_say_is_told(dairy: httpx.Client, engine: Engine) -> None:
+    record(engine, event(**{"https://x.example/a": [[1]]}))
+    answer = dairy.get("/epcis/events", headers={"Accept": XML})
+    assert (answer.status_code, answer.json()["code"]) == (406, "epcis.not_in_xml")
+
+
+def test_identifiers_are_written_as_asked(dairy: httpx.Client) -> None:
+    def epc(wish: str) -> list[str]:
+        headers = {"Accept": XML, "GS1-EPC-Format": wish}
+        answer = dairy.get("/epcis/events?EQ_bizStep=shipping", headers=headers)
+        assert answer.headers["GS1-EPC-Format"] == wish
+        return [str(element.text) for element in etree.fromstring(answer.content).iter("epc")]
+
+    assert epc("Always_EPC_URN") == ["urn:epc:id:sgtin:9521234.000001.1001"]
+    assert epc("Always_GS1_Digital_Link") == epc("Never_Translates") == [PACK]
