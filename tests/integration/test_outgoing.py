@@ -86,6 +86,8 @@ def test_a_request_arrives_as_it_was_meant(server: str) -> None:
         "[::ffff:a9fe:a9fe]",
         "[fe80::1]",
         "[fd00::1]",
+        "[fec0::1]",
+        "168.63.129.16",
         "[64:ff9b::7f00:1]",
         "[2002:7f00:1::]",
         "localhost",
