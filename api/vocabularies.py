@@ -14,7 +14,7 @@ from adapters.postgres.vocabularies import PostgresVocabularies
 from api.wiring import Engine
 from traceability.errors import ConflictError, NotFoundError
 from traceability.gs1.epcis.master_data import ELEMENT_STATED, Statement, VocabularyElement
-from traceability.gs1.epcis.vocabularies import MasterData, master_data, standing
+from traceability.gs1.epcis.vocabularies import master_data, standing
 from traceability.ledger.access import Reader
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.store import AppendConflictError
@@ -39,9 +39,11 @@ def vocabularies_of(engine: Engine, reader: Reader, known_at: int | None = None)
     return PostgresVocabularies(engine.ledger, engine.visibility, reader=reader, known_at=known_at)
 
 
-def names_for(engine: Engine, reader: Reader, subjects: Collection[str], known_at: int | None = None) -> MasterData:
-    """Return what these things are taken to be by a reader."""
-    return master_data(vocabularies_of(engine, reader, known_at), subjects)
+def names_for(engine: Engine, reader: Reader, subjects: Collection[str]) -> dict[str, str]:
+    """Return what a reader calls these things now, as far as master data says so."""
+    data = master_data(vocabularies_of(engine, reader), subjects)
+    now = engine.clock.now_us()
+    return {subject: name for subject in subjects if (name := data.name(subject, now)) is not None}
 
 
 def state(

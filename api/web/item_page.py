@@ -7,7 +7,7 @@ from typing import Final
 
 from api.web import origin_section, words
 from api.web.history_section import Logs, amount, history, latest, receipt_path, verify_path
-from api.web.names import CBV_MASTER_DATA, Names, elements_of, kind_of, master_data
+from api.web.names import CBV_MASTER_DATA, Names, Stated, elements_of, kind_of, master_data
 from api.web.page import Contents, Detail, Entry, ItemPage, Named, Origin, Proof, State, Temperature, Tone
 from api.web.temperature_section import temperature
 from traceability.gs1.digital_link import RESOLVER
@@ -47,14 +47,15 @@ def item_page(
     index: ProvenanceIndex,
     organisations: Iterable[Organisation],
     logs: Logs,
+    stated: Stated = lambda _: {},
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `index` is the reader's view of the ledger, `logs` those of the ledger.
+    `index` is the reader's view of the ledger, `logs` those of the ledger, `stated` tells names out of master data.
     """
     thing = thing_of(identifier.uri)
     item = item_history(index, thing)
-    names = Names(organisations)
+    names = Names(organisations, stated)
     names.learn(entry.event for entry in item.entries)
     return _page(identifier, item, names, logs, _origin(thing, index, names))
 

@@ -9,9 +9,11 @@ name, the kind of the key and its number have to do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Final, TypeAlias
 
+from api.codes import human_readable
 from api.web import words
 from api.web.page import Detail, Named
 from traceability.gs1.digital_link import RESOLVER, read_path
@@ -29,10 +31,16 @@ MADE: Final = frozenset({Role.OBJECT, Role.OUTPUT})
 """The roles of what an event's ILMD describes."""
 
 
-class Names:
-    """Names learnt from events; `learn` more before asking."""
+Stated: TypeAlias = Callable[[AbstractSet[str]], Mapping[str, str]]
+"""From subjects to the names that master data gives to those of them that it names, for whom the page is for."""
 
-    def __init__(self, organisations: Iterable[Organisation]) -> None:
+
+class Names:
+    """Names learnt from events, and from master data about what these mention; `learn` more before asking."""
+
+    def __init__(self, organisations: Iterable[Organisation], stated: Stated = lambda _: {}) -> None:
+        self._ask = stated
+        self._stated: dict[str, str | None] = {}
         self._descriptions: dict[str, str] = {}
         self._places: dict[str, str] = {}
         self._organisations: dict[str, str] = {}
@@ -43,8 +51,13 @@ class Names:
 
     def learn(self, events: Iterable[SeenEvent]) -> None:
         """Take in what events call things and places; a later name does not replace an earlier one."""
+        mentioned: set[str] = set()
         for event in events:
-            description = (event.view.ilmd or {}).get(_DESCRIPTION)
+            view = event.view
+            places = [place for place in (view.read_point, view.biz_location) if place is not None]
+            mentioned.update(places, (uri for _, uri in (*view.sources, *view.destinations)))
+            mentioned.update(mention.thing for mention in event.mentions)
+            description = (view.ilmd or {}).get(_DESCRIPTION)
             if isinstance(description, str):
                 for mention in event.mentions:
                     if mention.role in MADE:
@@ -55,18 +68,22 @@ class Names:
                 name = members.get(_PLACE_NAME)
                 if isinstance(name, str) and self._holder(uri) in (None, event.view.captured_by):
                     self._places.setdefault(uri, name)
+        subjects = {subject for uri in mentioned for subject in _standing_for(uri)} - self._stated.keys()
+        if subjects:
+            self._stated.update(dict.fromkeys(subjects))
+            self._stated.update(self._ask(subjects))
 
     def description(self, thing: str) -> str | None:
-        """Return what a thing is, or None when no event says so."""
-        return self._descriptions.get(thing)
+        """Return what a thing is, or None when neither an event nor master data of it, its lot or its class says so."""
+        return self._descriptions.get(thing) or self._called(thing)
 
     def title(self, thing: str) -> str:
         """Return the heading for a thing."""
-        return self._descriptions.get(thing) or kind_of(thing)
+        return self.description(thing) or kind_of(thing)
 
     def thing(self, uri: str) -> Named:
         """Return a thing in a sentence: its description, or its key, with the number that tells it from others."""
-        description = self._descriptions.get(uri)
+        description = self.description(uri)
         number = short_number(uri)
         return Named(f"{description}, {number}" if description else number, path_of(uri))
 
@@ -78,7 +95,7 @@ class Names:
 
     def known_as(self, thing: str) -> str:
         """Return a thing in a sentence, without its number: `Smoked trout fillet`, `a logistic unit`."""
-        description = self._descriptions.get(thing)
+        description = self.description(thing)
         if description:
             return description
         kind = kind_of(thing).lower()
@@ -87,11 +104,11 @@ class Names:
     def several(self, things: Iterable[str]) -> str:
         """Return things by kind and number: `24 × Smoked trout fillet and 3 logistic units`."""
         things = list(things)
-        kinds = Counter((self._descriptions.get(thing), kind_of(thing).lower()) for thing in things)
+        kinds = Counter((self.description(thing), kind_of(thing).lower()) for thing in things)
         if len(kinds) > _KINDS_TOLD:
             return f"{len(things)} things"
         return " and ".join(
-            self.known_as(next(thing for thing in things if self._descriptions.get(thing) == description))
+            self.known_as(next(thing for thing in things if self.description(thing) == description))
             if number == 1
             else f"{number} × {description}"
             if description
@@ -100,20 +117,38 @@ class Names:
         )
 
     def place(self, uri: str) -> Named:
-        """Return a place."""
-        return Named(self._places.get(uri) or self.party(uri))
+        """Return a place by its name, with its number."""
+        name = self._called(uri) or self._places.get(uri) or self.party(uri)
+        identifier = identify(uri)
+        shown = identifier is not None and identifier.key is not None and name != short_number(uri)
+        return Named(name, number=" ".join(human_readable(identifier)) if shown and identifier is not None else None)
 
     def party(self, uri: str) -> str:
         """Return a source or destination."""
         holder = self._holder(uri)
-        return self.organisation(holder) if holder else self._places.get(uri) or short_number(uri)
+        return self._called(uri) or (
+            self.organisation(holder) if holder else self._places.get(uri) or short_number(uri)
+        )
 
     def organisation(self, name: str) -> str:
         """Return who captured an event."""
         return self._organisations.get(name, name)
 
+    def _called(self, uri: str) -> str | None:
+        return next((name for subject in _standing_for(uri) if (name := self._stated.get(subject))), None)
+
     def _holder(self, uri: str) -> str | None:
         return self._holders.get(gln_of(uri) or "")
+
+
+def _standing_for(uri: str) -> tuple[str, ...]:
+    """Return what master data may be about: the thing, its lot, its class; a place inside another stands for itself."""
+    identifier = identify(uri)
+    if identifier is None:
+        return (uri,)
+    # A serial number is one of a million; nobody keeps master data of each.
+    own = identifier.subject if identifier.serial is None else None
+    return tuple(filter(None, (own, identifier.lot_uri, identifier.class_uri)))
 
 
 def master_data(entries: Iterable[HistoryEntry]) -> Iterator[Mapping[str, object]]:

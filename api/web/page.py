@@ -10,10 +10,14 @@ from markupsafe import Markup
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A thing, place, party or document by the name that people know; `href` leads to its page, if it has one."""
+    """A thing, place, party or document by the name that people know; `href` leads to its page, if it has one.
+
+    `number` is what it is called by machines, where the name does not tell it.
+    """
 
     value: str
     href: str | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The same address answers a page or JSON, by `Accept`; the JSON is that of `/prov
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -19,6 +20,7 @@ from api.codes import read_code
 from api.demo.story import Story
 from api.provenance import ask, describe_item, published_trees
 from api.security import EngineDep, ReaderDep
+from api.vocabularies import names_for
 from api.web import verify_page
 from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
@@ -113,7 +115,9 @@ def install_pages(app: FastAPI) -> None:
 def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
     trees = published_trees(engine).chain
     logs = Logs(tuple(Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey) for tree in trees))
-    return item_page(identifier, ask(engine, reader), engine.organisations.all(), logs)
+    return item_page(
+        identifier, ask(engine, reader), engine.organisations.all(), logs, partial(names_for, engine, reader)
+    )
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

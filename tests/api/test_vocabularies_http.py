@@ -10,6 +10,9 @@ import pytest
 
 from api.notary import integrate_all, published_log
 from api.wiring import Engine
+from tests.support.epcis_events import DAIRY, document
+from tests.support.epcis_events import event as an_event
+from traceability.gs1.epcis import read_document
 from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant
 from traceability.ledger.organisations import Scope
 from traceability.notary.verify import verify_receipt
@@ -124,3 +127,24 @@ def test_what_is_malformed_is_refused(client: httpx.Client, dairy: dict[str, str
     codes = [answer.json()["code"] for answer in refused]
     assert codes == ["json.syntax", *["vocabulary.malformed"] * 5, "gs1.check_digit"]
     assert engine.ledger.head() == 0
+
+
+def test_an_items_page_shows_the_names_that_its_reader_may_know(
+    client: httpx.Client, engine: Engine, dairy: dict[str, str]
+) -> None:
+    pack = "https://id.gs1.org/01/09521234000013/21/1"
+    event = an_event(epcList=[pack], readPoint={"id": PLACE})
+    list(engine.ledger.append_all([one.event for one in read_document(document(event), captured_by=DAIRY).events]))
+    client.put(HERE, json={"attributes": {"name": "Gate of the dairy"}}, headers=dairy)
+    client.put("/vocabularies/EPCClass/01/09521234000013", json={"attributes": {"name": "Cheese"}}, headers=dairy)
+
+    def page() -> str:
+        return client.get("/01/09521234000013/21/1", headers={"Accept": "text/html"}).text
+
+    parts = frozenset({"item", "where"})
+    engine.organisations.set_grant(Grant(DAIRY, PUBLIC, None, parts))
+    assert not {text for text in ("Cheese", "Gate of the dairy") if text in page()}
+    engine.organisations.set_grant(Grant(DAIRY, PUBLIC, None, parts | {MASTER_DATA}))
+    assert "<h1>Cheese</h1>" in page()
+    assert "Gate of the dairy" in page()
+    assert "(414) 9521234000006" in page()

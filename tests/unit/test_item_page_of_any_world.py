@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
+from api.web.page import Named
 from api.web.rendering import render
 from tests.support.happenings import STORE, Happening, commission, index_of, observe, pack
 from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
@@ -115,3 +117,23 @@ def test_nobody_renames_the_places_of_others() -> None:
 
     assert place("store.example") == "at The Store"
     assert place("rival.example") == "at Nowhere"
+
+
+def test_master_data_names_places_and_products_beside_their_numbers() -> None:
+    thing = pack("1")
+    made, seen = commission(1, thing), observe(2, thing)
+    seen = replace(seen, where={"readPoint": {"id": STORE}})
+    names = {STORE: "The Store", thing.rpartition("/21/")[0]: "Smoked trout"}
+    asked: list[str] = []
+
+    def stated(subjects: AbstractSet[str]) -> dict[str, str]:
+        asked.extend(subjects)
+        return {subject: name for subject, name in names.items() if subject in subjects}
+
+    page = item_page(parse_identifier(thing), index_of([made, seen]), [], LOGS, stated)
+    assert (page.title, page.state.where) == ("Smoked trout", "at The Store")
+    gln = STORE.removeprefix("https://id.gs1.org/414/")
+    assert [entry.place for entry in page.history] == [None, Named("The Store", number=f"(414) {gln}")]
+    assert f"(414) {gln}</span>" in render("item.html", page=page)
+    # Each is asked for once, and no serial number at all.
+    assert sorted(asked) == sorted(names)
