@@ -16,6 +16,7 @@ from api.capture.blocks import BlockWorkers
 from api.capture.receive import receiving
 from api.capture.run import CaptureRun
 from api.demo.story import Participant, manifest
+from api.vocabularies import state
 from api.wiring import Engine
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import read_document
@@ -38,6 +39,7 @@ class Loaded:
 def load_stories(engine: Engine) -> Iterator[Loaded]:
     """Add what is missing, participant by participant; what was loaded before is recognised and kept as it is.
 
+    What they call their places and products comes after all events.
     Raises `InvalidInputError` (`demo.altered`) when the ledger has an event of a story with other content.
     """
     present = {organisation.name for organisation in engine.organisations.all()}
@@ -48,6 +50,11 @@ def load_stories(engine: Engine) -> Iterator[Loaded]:
             )
         engine.organisations.set_grant(participant.grant())
         yield _capture(engine, participant)
+    for participant in manifest().organisations:
+        document = read_document(participant.read_document(), captured_by=participant.name)
+        assert document.created_at is not None
+        for _ in state(engine, participant.name, document.elements, stated_at=document.created_at):
+            pass
 
 
 def send_rough_feed(engine: Engine) -> tuple[Participant, str]:

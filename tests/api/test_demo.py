@@ -21,6 +21,7 @@ from api.demo.story import manifest
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from api.cli import main; main()", "demo"]
 STORY_EVENTS = 66
+STORY_ELEMENTS = 45
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -44,7 +45,8 @@ def once(folder: Path, *options: str) -> dict[str, Any]:
 
 def test_once_tells_totals_keeps_what_is_there_and_starts_over_when_told(tmp_path: Path) -> None:
     first = once(tmp_path)
-    assert (first["events"], first["log_size"], first["verified"]) == (STORY_EVENTS, STORY_EVENTS, True)
+    recorded = STORY_EVENTS + STORY_ELEMENTS
+    assert (first["events"], first["log_size"], first["verified"]) == (recorded, recorded, True)
     assert (first["recorded"], first["duplicates"]) == (STORY_EVENTS, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".traceability"]
 
@@ -55,7 +57,7 @@ def test_once_tells_totals_keeps_what_is_there_and_starts_over_when_told(tmp_pat
     }
 
     fresh = once(tmp_path, "--fresh")
-    assert (fresh["events"], fresh["recorded"]) == (STORY_EVENTS, STORY_EVENTS)
+    assert (fresh["events"], fresh["recorded"]) == (recorded, STORY_EVENTS)
     assert fresh["vkey"] != first["vkey"]
     assert fresh["root"] != first["root"]
 
