@@ -56,7 +56,7 @@ def convert(
         raise typer.BadParameter("with --json the document needs a file of its own: give --output")
     problems: list[Problem] = []
     left_out: list[str] = []
-    written = 0
+    written, failed = 0, False
     settings = settings_for()
     urns = UrnSpelling(company_prefixes(settings.company_prefixes))
     with ExitStack() as stack:
@@ -77,9 +77,10 @@ def convert(
             for event, found in _events(converter, envelope, source, advance):
                 out.write(event)
                 written += bool(event)
-                problems += found[: _SHOWN - len(problems)] if len(problems) < _SHOWN else []
+                failed = failed or not event
+                problems += found[: max(0, _SHOWN - len(problems))]
             out.write(writer.end())
-        failed = _failed(problems)
+        failed = failed or _failed(problems)
         if not failed or (proceed and written):
             _keep(out, output)
     _tell(name, left_out, urns, problems)

@@ -121,6 +121,13 @@ def test_a_bad_event_keeps_everything_out_unless_told(run: Run, tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["out.xml"]
 
 
+def test_an_error_behind_many_warnings_keeps_everything_out(run: Run) -> None:
+    doubtful = [event(bizTransactionList=[{"bizTransaction": "urn:epc:id:gdti:1"}])] * 1_001
+    ran = run("feed", "convert", "-", "--to", "xml", stdin=document(*doubtful, event(action="SELL")))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("warning gs1.") == 1_000
+
+
 def test_what_is_no_document_is_said(run: Run, tmp_path: Path) -> None:
     ran = run("feed", "convert", "-", "--to", "xml", stdin=b"<!DOCTYPE a><a/>")
     assert (ran.code, ran.out) == (1, "")

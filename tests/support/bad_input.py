@@ -69,6 +69,17 @@ BAD_XML: dict[str, tuple[bytes, str]] = {
     "an element twice in an event": (xml_document(xml_event("<action>ADD</action>")), "xml.repeated_element"),
     "text between elements": (xml_document(xml_event(f"<x:a {_EXTENDED}>a<x:b/></x:a>")), "xml.mixed_content"),
     "text between EPCs": (xml_document(xml_event().replace("</epc>", "</epc>a")), "epcis.unknown_field"),
+    "an attribute of a list": (
+        xml_document(xml_event().replace("<epcList>", '<epcList a="1">')), "epcis.unknown_field"
+    ),
+    "an attribute of a transaction": (
+        xml_document(xml_event('<bizTransactionList><bizTransaction a="1">urn:x:1</bizTransaction>'
+                               '</bizTransactionList>')), "epcis.unknown_field"
+    ),
+    "text in an empty list": (xml_document(xml_event("<quantityList>a</quantityList>")), "epcis.unknown_field"),
+    "a disposition that is neither": (
+        xml_document(xml_event("<persistentDisposition><a>urn:x:1</a></persistentDisposition>")), "epcis.unknown_field"
+    ),
     "a name beyond all bounds": (xml_document(xml_event(f'<x:a xmlns:x="urn:{"a" * 600}">1</x:a>')), "xml.name"),
     "a context in XML": (xml_document(xml_event(f'<x:a {_EXTENDED} context="a">1</x:a>')), "xml.name"),
     "an action before the time": (

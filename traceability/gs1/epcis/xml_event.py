@@ -16,8 +16,9 @@ from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.reader import event_of
 from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place
-from traceability.gs1.epcis.xml_tree import Element, attributes, name_of, parse
+from traceability.gs1.epcis.xml_tree import Element, name_of, parse
 from traceability.gs1.epcis.xml_value import (
+    SPACE,
     Reader,
     attributes_of,
     boolean,
@@ -103,14 +104,14 @@ def _business(name: str, element: Element) -> JSON:
 
 
 def _typed(name: str, element: Element) -> JSON:
-    found: dict[str, JSON] = {attribute: text for attribute, text in attributes(element) if attribute[0] != "{"}
-    found[name] = extension(element) if len(element) else (element.text or "").strip()
+    found = {attribute.removeprefix("@"): text for attribute, text in attributes_of(element).items()}
+    found[name] = extension(element) if len(element) else (element.text or "").strip(SPACE)
     return found
 
 
 def _dispositions(element: Element) -> JSON:
     found: dict[str, JSON] = {}
-    for child in element:
+    for child in children(element, "set", "unset"):
         found.setdefault(name_of(child.tag), []).append(text_of(child))
     return found
 

@@ -63,6 +63,7 @@ def outline_of_xml(document: Readable) -> Outline:
         if len(around) > MAX_VALUE_BYTES:
             raise too_long()
         if tag.kind == "start" and tag.local == _EVENT_LIST:
+            # Whether the list is where one belongs is seen when all that is around it is there (`_read_around`).
             path = _IN_DOCUMENT if open_names and open_names[0].endswith(b"EPCISDocument") else _IN_QUERY_DOCUMENT
             gathered = EventList(markup, outline, path)
             around += find_events(markup, gathered, tag.name)

@@ -116,15 +116,19 @@ def _put(name: str, value: JSON, into: dict[str, JSON]) -> None:
         before += value if isinstance(value, list) else [value]
 
 
-def children(element: Element, name: str) -> Iterator[Element]:
-    """Yield the elements inside one that holds nothing but elements `name` of EPCIS; raises `XmlTextError`."""
-    if is_text(element.text):
-        raise _mixed(element)
+def children(element: Element, *names: str) -> Iterator[Element]:
+    """Yield the elements inside one that holds nothing but elements of EPCIS of these names; raises `XmlTextError`."""
+    nothing_else = not is_text(element.text) and not (element.keys() and attributes_of(element))
     for child in element:
-        if (child.tag != name and name_of(child.tag) != name) or is_text(child.tail):
-            message = f"{name_of(element.tag)} has elements {name} and nothing else."
-            raise XmlTextError(message, code="epcis.unknown_field")
+        nothing_else = nothing_else and not is_text(child.tail)
+        if not nothing_else or (child.tag not in names and name_of(child.tag) not in names):
+            break
         yield child
+    else:
+        if nothing_else:
+            return
+    message = f"{name_of(element.tag)[:80]} has elements {' and '.join(names)} and nothing else."
+    raise XmlTextError(message, code="epcis.unknown_field")
 
 
 def attributes_of(element: Element) -> dict[str, JSON]:

@@ -79,8 +79,7 @@ _ORDER: Final[Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[str]]]] 
     ),
     "TransformationEvent": (
         ("inputEPCList", "inputQuantityList", "outputEPCList", "outputQuantityList", "transformationID", "action",
-         *_COMMON,
-         "bizTransactionList", *_PARTIES), (), (*_NEW, "ilmd"),
+         *_COMMON, "bizTransactionList", *_PARTIES), (), (*_NEW, "ilmd"),
     ),
     "AssociationEvent": (
         ("parentID", "childEPCs", "childQuantityList", "action", *_COMMON, "bizTransactionList", *_PARTIES), (), _NEW,
