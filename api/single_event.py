@@ -91,7 +91,8 @@ def _read(engine: Engine, organisation: str, body: bytes) -> tuple[CapturedEvent
         value = read_value(body)
     except JsonTextError as error:
         raise RejectedEventError([Problem(None, "$", error.code, "error", error.message)]) from error
-    if not isinstance(value, dict) or value.get("type") not in TYPE_NAMES:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in TYPE_NAMES:
         problem = Problem(None, "$.type", "epcis.event_type", "error", f"It is none of {', '.join(TYPE_NAMES)}.")
         raise RejectedEventError([problem])
     with engine.pool.connection() as connection:

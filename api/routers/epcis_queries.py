@@ -31,7 +31,7 @@ router = APIRouter(prefix="/epcis", tags=["epcis"])
 class NamedQueryOut(BaseModel):
     """A named query: the parameters of a SimpleEventQuery as members, several values as an array."""
 
-    name: str = Field(examples=["shipped"])
+    name: str = Field(examples=["shipped"], pattern=r"^[A-Za-z0-9._~-]{1,128}$")
     query: dict[str, Any] = Field(examples=[{"EQ_bizStep": ["shipping"], "eventType": ["ObjectEvent"]}])
 
 

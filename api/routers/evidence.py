@@ -64,6 +64,7 @@ class RegisteredOut(EvidenceOut):
     summary="Register evidence",
     status_code=201,
     response_model=RegisteredOut,
+    responses={200: {"model": RegisteredOut, "description": "It was registered before, at the time that it tells."}},
     openapi_extra={
         "requestBody": {
             "required": True,

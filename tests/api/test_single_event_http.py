@@ -88,6 +88,7 @@ def test_what_is_no_event_is_told(client: httpx.Client, engine: Engine, mine: di
         (b"[" + json.dumps(one()).encode() + b"]", "epcis.event_type"),
         (document(event()), "epcis.event_type"),
         (b"{}", "epcis.event_type"),
+        (b'{"type": ["ObjectEvent"]}', "epcis.event_type"),
         (b"\xff", "json.encoding"),
     ]
     for body, code in refused:
