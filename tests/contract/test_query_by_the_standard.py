@@ -120,12 +120,9 @@ def answer(ledger: list[Sent], who: int, parameters: Parameters, order: str, dir
         extent = one.extents[who]
         if extent is not None and meets(one.seen(extent, named), one.recorded_at, parameters):
             found.append(one)
+    times = {one.position: datetime.fromisoformat(one.event["eventTime"]) for one in found}
     found.sort(
-        key=lambda one: (
-            (datetime.fromisoformat(one.event["eventTime"]) if order == "eventTime" else None, one.position)
-            if order == "eventTime"
-            else (one.position,)
-        ),
+        key=lambda one: (times[one.position] if order == "eventTime" else one.recorded_at, one.position),
         reverse=direction == "DESC",
     )
     return [one.position for one in found]
