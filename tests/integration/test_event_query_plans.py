@@ -43,6 +43,7 @@ def ledger(database: Database) -> Iterator[PostgresLedger]:
         [("orderDirection", "ASC"), ("GE_eventTime", "1970-01-01T00:00:01Z")],
         [("EQ_readPoint", PLACE), ("EQ_disposition", "in_transit")],
         [("EQ_readPoint", PLACE), ("MATCH_epc", PACK), ("eventType", "ObjectEvent")],
+        [("GE_value_CEL", "1"), ("EQ_INNER_https://ns.example/x", "a"), ("EXISTS_errorDeclaration", "true")],
     ],
 )
 def test_no_statement_reads_a_table_from_end_to_end(
