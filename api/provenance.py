@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from adapters.postgres.provenance import PostgresProvenance
 from api.notary import published_logs
@@ -19,7 +19,9 @@ from api.provenance_models import (
     TreeOut,
     Trees,
 )
+from api.vocabularies import names_for
 from api.web import words
+from api.web.names import standing_for
 from api.wiring import Engine
 from traceability.errors import InvalidInputError
 from traceability.gs1.identifiers import Identifier
@@ -31,6 +33,9 @@ from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import HistoryEntry, ItemState, QuantityFact
 from traceability.supply_chain.readings import Reading
 from traceability.supply_chain.seen import SeenEvent, thing_of
+
+_NAMED: Final = 100
+"""Things of each kind in an answer whose names are told."""
 
 
 def ask(engine: Engine, reader: Reader, known_at: int | None = None) -> PostgresProvenance:
@@ -53,7 +58,24 @@ def describe_item(
     position yet to come (`provenance.known_at`).
     """
     found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
-    return describe_history(engine, found, identifier, limit)
+    answer = describe_history(engine, found, identifier, limit)
+    return answer.model_copy(update={"names": _names(engine, reader, answer, found)})
+
+
+def _names(engine: Engine, reader: Reader, answer: ItemOut, found: ItemHistory) -> dict[str, str]:
+    """Return the names of the places and things in an answer, as of its time and position."""
+    state = answer.state
+    uris = {answer.id, *state.contained_in, *state.attached_to, *state.attachments, *state.contents[:_NAMED]}
+    uris |= {*state.transformed_from[:_NAMED], *state.transformed_into[:_NAMED]}
+    uris |= {place for entry in answer.history for place in (entry.read_point, entry.biz_location) if place}
+    meant = {uri: standing_for(uri) for uri in sorted(uris)}
+    subjects = {subject for standing in meant.values() for subject in standing}
+    names = names_for(engine, reader, subjects, as_of=found.as_of, known_at=found.known_at)
+    told = (
+        (uri, next((names[subject] for subject in standing if subject in names), None))
+        for uri, standing in meant.items()
+    )
+    return {uri: name for uri, name in told if name is not None}
 
 
 def history_of(

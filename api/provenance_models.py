@@ -186,6 +186,9 @@ class ItemOut(BaseModel):
     associations: list[IntervalOut]
     members: list[str]
     readings: list[ReadingOut]
+    names: dict[str, str] = Field(
+        default={}, description="What you call these places and things by master data.", examples=[{_PACK: "Cheese"}]
+    )
     log: TreeOut | None
 
 

@@ -39,11 +39,18 @@ def vocabularies_of(engine: Engine, reader: Reader, known_at: int | None = None)
     return PostgresVocabularies(engine.ledger, engine.visibility, reader=reader, known_at=known_at)
 
 
-def names_for(engine: Engine, reader: Reader, subjects: Collection[str]) -> dict[str, str]:
-    """Return what a reader calls these things now, as far as master data says so."""
-    data = master_data(vocabularies_of(engine, reader), subjects)
-    now = engine.clock.now_us()
-    return {subject: name for subject in subjects if (name := data.name(subject, now)) is not None}
+def names_for(
+    engine: Engine,
+    reader: Reader,
+    subjects: Collection[str],
+    *,
+    as_of: int | None = None,
+    known_at: int | None = None,
+) -> dict[str, str]:
+    """Return what a reader calls these things, as far as master data says so; `as_of` in µs UTC, now where None."""
+    data = master_data(vocabularies_of(engine, reader, known_at), subjects)
+    at = engine.clock.now_us() if as_of is None else as_of
+    return {subject: name for subject in subjects if (name := data.name(subject, at)) is not None}
 
 
 def state(

@@ -68,7 +68,7 @@ class Names:
                 name = members.get(_PLACE_NAME)
                 if isinstance(name, str) and self._holder(uri) in (None, event.view.captured_by):
                     self._places.setdefault(uri, name)
-        subjects = {subject for uri in mentioned for subject in _standing_for(uri)} - self._stated.keys()
+        subjects = {subject for uri in mentioned for subject in standing_for(uri)} - self._stated.keys()
         if subjects:
             self._stated.update(dict.fromkeys(subjects))
             self._stated.update(self._ask(subjects))
@@ -135,13 +135,13 @@ class Names:
         return self._organisations.get(name, name)
 
     def _called(self, uri: str) -> str | None:
-        return next((name for subject in _standing_for(uri) if (name := self._stated.get(subject))), None)
+        return next((name for subject in standing_for(uri) if (name := self._stated.get(subject))), None)
 
     def _holder(self, uri: str) -> str | None:
         return self._holders.get(gln_of(uri) or "")
 
 
-def _standing_for(uri: str) -> tuple[str, ...]:
+def standing_for(uri: str) -> tuple[str, ...]:
     """Return what master data may be about: the thing, its lot, its class; a place inside another stands for itself."""
     identifier = identify(uri)
     if identifier is None:

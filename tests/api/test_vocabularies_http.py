@@ -148,3 +148,8 @@ def test_an_items_page_shows_the_names_that_its_reader_may_know(
     assert "<h1>Cheese</h1>" in page()
     assert "Gate of the dairy" in page()
     assert "(414) 9521234000006" in page()
+
+    item = client.get("/provenance/items/01/09521234000013/21/1")
+    assert item.json()["names"] == {pack: "Cheese", PLACE: "Gate of the dairy"}
+    before = client.get("/provenance/items/01/09521234000013/21/1", params={"known_at": 2})
+    assert before.json()["names"] == {PLACE: "Gate of the dairy"}
