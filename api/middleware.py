@@ -98,8 +98,14 @@ class SecurityHeaders:
         await self._app(scope, receive, answer)
 
 
+LONGEST_ADDRESS: Final = 32_768
+"""Bytes of the longest path and query that are looked at: about a thousand identifiers."""
+
+
 class BodyLimits:
     """Reads the body before the route does, and refuses one that is too long (413) or too deeply nested (400).
+
+    An address that is too long is refused too (414).
 
     The route at a path of `streamed` reads its body itself, piece by piece, and has limits of its own.
     """
@@ -111,6 +117,10 @@ class BodyLimits:
         self._max_depth = max_depth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - ASGI
+        if scope["type"] == "http" and len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_ADDRESS:
+            detail = f"The address is longer than {LONGEST_ADDRESS} bytes"
+            await problem_response(414, "http.address_too_long", detail, path=scope["path"])(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return

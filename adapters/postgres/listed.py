@@ -21,7 +21,7 @@ from traceability.gs1.epcis.view import read_places
 BATCH: Final = 20_000
 """Positions that are gathered in one transaction."""
 
-MOST: Final = 100
+MOST: Final = 10
 """Batches that one request gathers; who comes after goes on from there."""
 
 _VALUES: Final = """

@@ -27,8 +27,8 @@ MAX_RECORDS: Final = 2_048
 MAX_ITEMS: Final = 4_096
 """Items that one request looks up, or some more."""
 
-_CHUNK: Final = 64
-_LOOKED_UP: Final = 256
+_CHUNK: Final = 16
+_LOOKED_UP: Final = 64
 _BYTES: Final = 4_194_304
 _SEEN: Final = """
 SELECT s.position FROM ledger.sighting s
@@ -102,8 +102,8 @@ class _Walk:
             until = min(first + window, head + 1)
             while first < until:
                 positions = self._seen(first, until)
-                for position, subjects in self._subjects(positions):
-                    stop = self._take(position, subjects, start.item if position == start.position else 0)
+                for position, what in self._what(positions):
+                    stop = self._take(position, _uris(what), start.item if position == start.position else 0)
                     if stop is not None:
                         return ItemPage(self.found, stop)
                 first = positions[-1] + 1 if len(positions) == _CHUNK else until
@@ -115,11 +115,11 @@ class _Walk:
                 break
         return ItemPage(self.found, ItemPlace(first, 0))
 
-    def _take(self, position: int, subjects: Sequence[str], at: int) -> ItemPlace | None:
+    def _take(self, position: int, uris: Sequence[str], at: int) -> ItemPlace | None:
         """Take the subjects of an event from `at` on that none before it names; return where the page ends, if so."""
-        self.known.update(subjects[:at])
-        while at < len(subjects):
-            some = subjects[at : at + _LOOKED_UP]
+        self.known.update(map(_subject, uris[:at]))
+        while at < len(uris):
+            some = [_subject(uri) for uri in uris[at : at + _LOOKED_UP]]
             self.known |= self._named_before(position, set(some) - self.known)
             for number, subject in enumerate(some, at):
                 if subject in self.known:
@@ -129,7 +129,7 @@ class _Walk:
                 self.found.append(subject)
                 self.known.add(subject)
             at += len(some)
-            if self.looked_up >= MAX_ITEMS and at < len(subjects):
+            if self.looked_up >= MAX_ITEMS and at < len(uris):
                 return ItemPlace(position, at)
         return ItemPlace(position + 1, 0) if self._is_enough else None
 
@@ -147,8 +147,8 @@ class _Walk:
             tags = [self.ledger.rules.tag_hash(item_tag(parse_identifier(subject))) for subject in asked]
             scope = self._scope(tags=tags, after=list(after.values()), before=position)
             hits = {asked[n - 1]: at for n, at in self.connection.execute(_EARLIER, scope, prepare=False)}
-            for at, there in self._subjects(sorted(set(hits.values()))):
-                named.update(subject for subject in set(there) & hits.keys() if hits[subject] == at)
+            for at, what in self._what(sorted(set(hits.values()))):
+                named.update(_named_in(what, [subject for subject in hits if hits[subject] == at]))
             after = {subject: at for subject, at in hits.items() if subject not in named}
         return named
 
@@ -156,17 +156,29 @@ class _Walk:
         scope = self._scope(first=first, until=until, limit=_CHUNK)
         return [position for (position,) in self.connection.execute(_SEEN, scope, prepare=False)]
 
-    def _subjects(self, positions: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
-        """Yield the subjects that the events at these positions name, event by event, in order."""
+    def _what(self, positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield the part `what` of the events at these positions that name something, in order."""
         left = list(positions)
         while left:
             rows = self.connection.execute(_WHAT, self._scope(positions=left, bytes=_BYTES), binary=True).fetchall()
             left = left[len(rows) :]
             self.read += len(rows)
-            for position, event_type, what in rows:
-                if event_type in EPCIS_TYPES and what:
-                    items = [item for item in read_items(what) if item.list != "transformationID"]
-                    yield position, [parse_identifier(item.id).subject for item in items]
+            yield from ((position, what) for position, event_type, what in rows if event_type in EPCIS_TYPES and what)
 
     def _scope(self, **values: object) -> dict[str, object]:
         return {"ledger": self.ledger.ledger_id, "visible": self.visible, **values}
+
+
+def _uris(what: bytes) -> list[str]:
+    return [item.id for item in read_items(what) if item.list != "transformationID"]
+
+
+def _subject(uri: str) -> str:
+    return parse_identifier(uri).subject
+
+
+def _named_in(what: bytes, subjects: Collection[str]) -> set[str]:
+    """Return which of the subjects an event names; most stand in it as they are, so that it is not read."""
+    plain = {subject for subject in subjects if b'"id":"%b"' % subject.encode() in what}
+    rest = set(subjects) - plain
+    return plain | (rest & set(map(_subject, _uris(what))) if rest else rest)

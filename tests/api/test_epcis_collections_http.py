@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from adapters.postgres import listed, named_items
+from adapters.postgres import listed, named_items, page_tokens
+from adapters.system import SystemClock
+from api.page_tokens import NoSuchTokenError, end_token, next_page, place_of
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import events_of, next_of, record
 from tests.support.epcis_events import DAIRY, LOT, OTHER_PACK, PACK, PALLET, PLACE, event, typed
+from traceability.errors import BusyError
 from traceability.gs1.epcis.collections import Collection
+from traceability.gs1.epcis.query_values import QueryParameterError
 from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.organisations import Scope
 
@@ -194,6 +199,41 @@ def test_however_little_a_request_looks_at_the_list_is_whole(
                 patch.setattr(named_items, name, value)
             found = pages(client, "/epcis/epcs?perPage=2", mine)
         assert [one for page in found for one in page] == [*MEMBERS["epcs"], *packs]
+
+
+class Later(SystemClock):
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+
+    def now_us(self) -> int:
+        return super().now_us() + self._seconds * 1_000_000
+
+
+def test_a_token_ends_by_itself(engine: Engine) -> None:
+    token = next_page(engine, "question", 1).token
+    seconds = engine.settings.page_token_seconds
+    assert place_of(replace(engine, clock=Later(seconds - 60)), "question", token, int) == 1
+    # Behind its end, and so far before it that nobody here can have made it.
+    for other in (Later(seconds), Later(-60)):
+        with pytest.raises(QueryParameterError) as refused:
+            place_of(replace(engine, clock=other), "question", token, int)
+        assert refused.value.code == "query.page_token_expired"
+        with pytest.raises(NoSuchTokenError):
+            end_token(replace(engine, clock=other), DAIRY, token)
+
+
+def test_nobody_ends_any_number_of_tokens(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_tokens, "MOST", 2)
+    tokens = [next_page(engine, "question", number).token for number in range(4)]
+    for token in (*tokens[:2], tokens[0]):
+        end_token(engine, PUBLIC, token)
+    with pytest.raises(BusyError):
+        end_token(engine, PUBLIC, tokens[2])
+    end_token(engine, DAIRY, tokens[2])
+    # Those that have expired make room.
+    later = replace(engine, clock=Later(engine.settings.page_token_seconds + 1))
+    for number in (4, 5):
+        end_token(later, PUBLIC, next_page(later, "question", number).token)
 
 
 def test_a_token_that_was_ended(client: httpx.Client, mine: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from api.middleware import LONGEST_ADDRESS
 from api.settings import Settings
 from traceability.ledger.organisations import Scope
 
@@ -91,6 +92,7 @@ def test_errors_have_the_names_of_the_standard(client: httpx.Client, bearer: Cal
         (client.get("/epcis/nothing"), 404, "NoSuchResourceException"),
         (client.get("/epcis/bizSteps/shipping"), 404, "NoSuchResourceException"),
         (client.get("/epcis/bizSteps?x=y"), 400, "QueryParameterException"),
+        (client.get(f"/epcis/events?EQ_eventID=urn:x:{'y' * LONGEST_ADDRESS}"), 414, "URITooLongException"),
         (client.get("/epcis/bizSteps?perPage=0"), 400, "QueryParameterException"),
         (client.get("/epcis/bizSteps/no such/events"), 400, "QueryParameterException"),
         (client.get("/epcis/capture?perPage=x", headers=bearer("local", Scope.CAPTURE)), 400, "ValidationException"),

@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from adapters.postgres.event_requests import remove_event_requests
 from api.findings import findings_of
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import events_of
+from tests.conftest import Database
 from tests.support.epcis_events import CONTEXT, DAIRY, PACK, document, event
 from traceability.ledger.findings import FindingFilter
 from traceability.ledger.organisations import Scope
@@ -79,6 +82,15 @@ def test_a_request_with_a_key_may_be_sent_again(
     assert client.post(EVENTS, content=body + b" ", headers=store).status_code == 201
     assert client.post(EVENTS, content=body, headers={**mine, "Idempotency-Key": "other"}).status_code == 409
     assert engine.ledger.head() == 2
+
+
+def test_a_key_is_forgotten_in_time(client: httpx.Client, mine: dict[str, str], database: Database) -> None:
+    keyed = {**mine, "Idempotency-Key": "7f3a"}
+    assert [client.post(EVENTS, json=one(), headers=keyed).status_code for _ in range(2)] == [201, 201]
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        assert list(remove_event_requests(owner, 1)) == []
+        assert list(remove_event_requests(owner, 1 << 60)) == [1]
+    assert code_of(client.post(EVENTS, json=one(), headers=keyed))[:2] == (409, "capture.duplicate")
 
 
 def test_what_is_no_event_is_told(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
