@@ -86,7 +86,8 @@ class PostgresVocabularies:
             "limit": limit,
         }
         with reading(self._ledger.pool) as connection:
-            return connection.execute(_HIT, asked, binary=True).fetchall()
+            # Never prepared: a plan for any lists of tags and visibilities suits none.
+            return connection.execute(_HIT, asked, prepare=False, binary=True).fetchall()
 
     def _statement(self, row: _Row, hidden: frozenset[str] = frozenset()) -> Statement | None:
         position, recorded_at, event_id, visibility, head, more, personal = row

@@ -18,11 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from api.vocabulary_files import read_file
 from tests.support.bundles import bundle_of
 from tests.support.epcis_events import document, event
 from tests.support.logs import KEY, MadeUpLog, pallet_parts, stored_event
 from tests.support.mutants import mutants_of_bytes, mutants_of_text
 from tests.support.xml_events import xml_document, xml_event
+from traceability.errors import InvalidInputError
 from traceability.gs1.element_strings import element_string, read_element_string
 from traceability.gs1.epcis import read_document
 from traceability.gs1.epcis.writer import write_event
@@ -57,6 +59,13 @@ from traceability.notary.witness import AddCheckpoint
 
 EXAMPLES = int(os.environ.get("FUZZ_COUNT", "100"))
 CHECKPOINT = Checkpoint(KEY.name, 20_852_163, bytes(range(32)))
+PLACE = "https://id.gs1.org/414/9521234000006"
+TABLE = f"id,name,valid_from\r\n{PLACE},Dairy,2026-03-01\r\n".encode()
+HEADER_FILE = (
+    b'{"vocabularyList":[{"type":"ReadPoint","vocabularyElementList":[{"id":"'
+    + PLACE.encode()
+    + b'","attributes":[{"id":"cbvmda:name","attribute":"Dairy"}]}]}]}'
+)
 NOTE = KEY.sign(CHECKPOINT.text())
 COSIGNING = CosigningKey("witness.example/w", bytes(32))
 WITNESS = COSIGNING.verifier
@@ -186,6 +195,12 @@ def _epcis(data: bytes) -> None:
         write_event(one.event.parts, 0)
 
 
+def _master_data(data: bytes) -> None:
+    with suppress(InvalidInputError):
+        for element in read_file(data, vocabulary="ReadPoint")[0].elements:
+            element.event("dairy.example", 0)
+
+
 @dataclass(frozen=True)
 class Parser:
     """What a parser takes, and how what it accepts is spelled again: None when it has no one spelling."""
@@ -203,6 +218,7 @@ PARSERS: dict[str, Parser] = {
     "base64 hash": Parser(lambda x: base64_of(hash_of_base64(x, "it")), [base64_of(bytes(range(32)))]),
     "hexadecimal": Parser(lambda x: bytes_of_hex(x, "it").hex(), ["", "00ff", "0a"]),
     "hexadecimal hash": Parser(lambda x: hash_of_hex(x, "it").hex(), [bytes(range(32)).hex()]),
+    "master data": Parser(_master_data, [TABLE, HEADER_FILE]),
     "note": Parser(_note, [NOTE.encode(), COSIGNED.encode()]),
     "note with keys": Parser(
         partial(_opened, read=lambda x: open_note(x, [KEY.verifier, WITNESS])), [NOTE.encode(), COSIGNED.encode()]
