@@ -22,6 +22,7 @@ from api.cli import (
     evidence,
     feed,
     feed_convert,
+    feed_hash,
     finding,
     gs1,
     item,
@@ -53,6 +54,7 @@ app.command("item")(item.item)
 app.command("trace")(trace.trace)
 app.command("label")(label.label)
 feed.app.command("convert")(feed_convert.convert)
+feed.app.command("hash")(feed_hash.hash_)
 app.add_typer(feed.app)
 app.add_typer(finding.app)
 app.add_typer(gs1.app)

@@ -27,6 +27,8 @@ from tests.support.xml_events import xml_document, xml_event
 from traceability.errors import InvalidInputError
 from traceability.gs1.element_strings import element_string, read_element_string
 from traceability.gs1.epcis import read_document
+from traceability.gs1.epcis.document_hashes import HashMode, hashed_events
+from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.reading import read_value
@@ -201,6 +203,12 @@ def _master_data(data: bytes) -> None:
             element.event("dairy.example", 0)
 
 
+def _hashed(data: bytes) -> None:
+    for mode in HashMode:
+        for one in hashed_events(open_envelope(BytesIO(data)), lambda b: data[b.offset : b.offset + b.size], mode):
+            assert (one.hash is None) == (one.problem is not None)
+
+
 @dataclass(frozen=True)
 class Parser:
     """What a parser takes, and how what it accepts is spelled again: None when it has no one spelling."""
@@ -265,6 +273,9 @@ PARSERS: dict[str, Parser] = {
     "EPCIS": Parser(_epcis, [document(event()), b"[" + document(event()) + b"]"]),
     "EPCIS in XML": Parser(
         _epcis, [xml_document(xml_event(EXTENSIONS), version=version) for version in ("1.2", "2.0")]
+    ),
+    "events to be hashed": Parser(
+        partial(_opened, read=_hashed), [document(event()), xml_document(xml_event(EXTENSIONS))]
     ),
     "entry bundle": Parser(lambda x: encode_bundle(decode_bundle(x, 3)), [ENTRIES]),
 }

@@ -172,6 +172,11 @@ class Names:
         return name if prefix.lower() in SCHEMES else None
 
 
+def is_standard_context(address: str) -> bool:
+    """Tell whether an address is one of those of GS1's context."""
+    return _STANDARD(address) is not None
+
+
 def standard_names() -> Names:
     """Return the names that GS1's context declares, which a document's own then extend."""
     return Names(STANDARD_PREFIXES)

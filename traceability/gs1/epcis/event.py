@@ -44,9 +44,10 @@ _OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
 }  # fmt: skip
 _FIELDS: Final = {name: _COMMON | fields for name, fields in _OF_TYPE.items()}
 _ALL_FIELDS: Final = _COMMON.union(*_OF_TYPE.values())
-_TYPE_OF: Final = {
+EVENT_TYPES: Final[Mapping[str, str]] = {
     prefix + name: name for name in TYPE_NAMES for prefix in ("", "epcis:", *EPCIS_NAMESPACES)
 }  # fmt: skip
+"""Every spelling of a type of event."""
 _ACTIONS: Final = frozenset({"ADD", "OBSERVE", "DELETE"})
 # Members that the ledger itself writes into the head. Under such a name an extension would be taken for one of them:
 # every verifier refuses a part that holds a member of another (commitment.md).
@@ -81,7 +82,7 @@ def cut_event(
     if "@context" in event:
         names = names.within(event["@context"], findings, "")
     given = event.get("type")
-    event_type = _TYPE_OF.get(given) if type(given) is str else None
+    event_type = EVENT_TYPES.get(given) if type(given) is str else None
     if event_type is None:
         if "type" in event:
             message = f"{shown(given)} is not an event type of EPCIS: {', '.join(TYPE_NAMES)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _STAMP: Final = re.compile(
@@ -29,6 +29,18 @@ def utc(text: str) -> str | None:
     except (ValueError, OverflowError):
         return None
     return f"{seconds}.{(fraction + '00000')[:6]}Z" if fraction else f"{seconds}.000000Z"
+
+
+def milliseconds(text: str) -> str | None:
+    """Return the time in UTC with three decimals, rounded half up, and `Z` (CBV 2.0 §8.9); None like `utc`."""
+    exact = utc(text)
+    if exact is None or exact[23] < "5":
+        return None if exact is None else f"{exact[:23]}Z"
+    try:
+        rounded = datetime.fromisoformat(exact[:23] + "Z") + timedelta(milliseconds=1)
+    except OverflowError:
+        return None
+    return f"{rounded.isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def lacks_offset(text: str) -> bool:

@@ -62,7 +62,7 @@ def read_xml_event(
     except (XmlTextError, JsonTextError) as error:
         findings.error("", error.code, error.message)
         return None
-    names = _names(tuple(root.nsmap.items()))
+    names = names_of(root)
     return event_of(value, source, names, captured_by=captured_by, personal=personal, findings=findings, distinct=False)
 
 
@@ -80,9 +80,13 @@ def value_of(root: Element) -> dict[str, JSON]:
     return value
 
 
+def names_of(root: Element) -> Names:
+    """Return the names in force in an event: those of GS1's context, and the prefixes in scope for CURIEs."""
+    return _names(tuple(root.nsmap.items()))
+
+
 @lru_cache(maxsize=32)
 def _names(namespaces: tuple[tuple[str | None, str], ...]) -> Names:
-    """Return the names of GS1's context and the prefixes in scope, which values use as CURIEs."""
     known = {prefix: uri for prefix, uri in namespaces if prefix is not None and prefix.lower() not in SCHEMES}
     return standard_names().within(known, Findings(None, "$"), "")
 

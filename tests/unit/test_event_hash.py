@@ -1,0 +1,286 @@
+"""The CBV event hash by the rules: what it depends on, what it does not, and what has none."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.drawn_events import events
+from tests.support.epcis_events import LOT, PACK, PALLET, PARTY, PLACE, document, event, parts, typed
+from tests.support.xml_events import xml_document, xml_event
+from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_events
+from traceability.gs1.epcis.document_writer import DOCUMENT, Around, Format, write_document
+from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.event_hash_values import braced, number, scalar
+from traceability.gs1.epcis.strict_json import Number, loads
+from traceability.gs1.epcis.times import milliseconds
+from traceability.gs1.epcis.writer import write_event
+
+EXAMPLE = {"example": "https://ns.example.com/epcis/"}
+
+
+def hashed(data: bytes, mode: HashMode = HashMode.SPEC) -> list[HashedEvent]:
+    return list(hashed_events(open_envelope(BytesIO(data)), lambda b: data[b.offset : b.offset + b.size], mode))
+
+
+def prehash(one: Any, mode: HashMode = HashMode.SPEC) -> str:
+    (found,) = hashed(document(one, context=[*CONTEXTS, EXAMPLE]), mode)
+    assert found.problem is None, found.problem
+    return found.prehash
+
+
+def problem(one: Any, mode: HashMode = HashMode.SPEC) -> tuple[str, str]:
+    (found,) = hashed(document(one, context=[*CONTEXTS, EXAMPLE]), mode)
+    assert found.hash is None
+    assert found.problem is not None
+    return found.problem.code, found.problem.path.removeprefix("$.epcisBody.eventList[0]")
+
+
+CONTEXTS = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"]
+
+
+def shuffled(value: Any, chance: random.Random) -> Any:
+    """Return a value with the members of all objects, and all lists, in another order."""
+    if isinstance(value, dict):
+        members = [(name, shuffled(inner, chance)) for name, inner in value.items()]
+        chance.shuffle(members)
+        return dict(members)
+    if isinstance(value, list):
+        items = [shuffled(item, chance) for item in value]
+        chance.shuffle(items)
+        return items
+    return value
+
+
+@given(events(), st.integers(0, 2**32))
+def test_no_order_of_members_or_lists_matters(one: dict[str, Any], seed: int) -> None:
+    assert prehash(shuffled(one, random.Random(seed))) == prehash(one)
+
+
+@given(events())
+def test_xml_has_the_hash_of_its_json_and_so_has_what_the_ledger_writes(one: dict[str, Any]) -> None:
+    stored = loads(write_event(parts(one), None))
+    sent = hashed(document(one))
+    assert sent[0].hash is not None
+    for form in Format:
+        written = write_document(form, Around(DOCUMENT, "2026-03-01T10:00:00Z"), [stored])
+        assert [found.prehash for found in hashed(written)] == [sent[0].prehash]
+
+
+@given(st.lists(events(), min_size=2, max_size=3), st.sampled_from(HashMode))
+def test_no_other_document_or_event_matters(several: list[dict[str, Any]], mode: HashMode) -> None:
+    together = [one.hash for one in hashed(document(*several), mode)]
+    if mode is HashMode.SPEC:  # the reference looks at all events of a document for words
+        assert together == [one.hash for single in several for one in hashed(document(single), mode)]
+    assert [one.hash for one in hashed(document(*several), mode)] == together
+
+
+def test_the_string_has_every_field_in_the_order_of_the_standard() -> None:
+    everything = typed(
+        "TransactionEvent",
+        ilmd={"example:b": "B", "example:a": {"example:d": 1.50, "example:c": ["y", "x"]}},
+        sensorElementList=[
+            {
+                "sensorMetadata": {"deviceID": "urn:epc:id:giai:4000001.111", "time": "2026-03-01T08:00:00.0005Z"},
+                "sensorReport": [
+                    {"type": "gs1:Temperature", "uom": "CEL", "value": 26.0},
+                    {"type": "Angle", "component": "cbv:Comp-x", "booleanValue": True, "example:more": "m"},
+                ],
+            }
+        ],
+        destinationList=[{"destination": PARTY, "type": "owning_party"}],
+        sourceList=[{"type": "urn:epcglobal:cbv:sdt:location", "source": "urn:epc:id:sgln:9521234.00000.0"}],
+        bizTransactionList=[{"bizTransaction": "urn:x:1"}, {"type": "po", "bizTransaction": "urn:x:2"}],
+        bizLocation={"id": PLACE},
+        readPoint={"example:z": "Z", "id": f"{PLACE}?x=1"},
+        persistentDisposition={"unset": ["recalled"], "set": ["in_transit", "damaged"]},
+        disposition="urn:epcglobal:cbv:disp:in_progress",
+        bizStep="shipping",
+        quantityList=[
+            {"epcClass": "https://dairy.example/gtin/09521234000013/lot/A7", "quantity": 10.50, "uom": "KGM"}
+        ],
+        parentID=PALLET,
+        epcList=["urn:epc:id:sgtin:9521234.000001.1001", f"{PACK}2"],
+        certificationInfo="urn:x:certified",
+        eventID="urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001",
+        recordTime="2026-03-02T00:00:00Z",
+        errorDeclaration={"declarationTime": "2026-03-02T00:00:00Z"},
+        **{"example:last": True, "rdfs:comment": "no"},
+    )
+    ns = "{https://ns.example.com/epcis/}"
+    assert prehash(everything) == "".join([
+        "eventType=TransactionEvent",
+        "eventTime=2026-03-01T08:15:00.000Z",
+        "eventTimeZoneOffset=+01:00",
+        "certificationInfo=urn:x:certified",
+        f"epcListepc={PACK}epc={PACK}2",
+        f"parentID={PALLET}",
+        f"quantityListquantityElementepcClass={LOT}quantity=10.5uom=KGM",
+        "action=OBSERVE",
+        "bizStep=https://ref.gs1.org/cbv/BizStep-shipping",
+        "disposition=https://ref.gs1.org/cbv/Disp-in_progress",
+        "persistentDispositionset=https://ref.gs1.org/cbv/Disp-damagedset=https://ref.gs1.org/cbv/Disp-in_transit",
+        "unset=https://ref.gs1.org/cbv/Disp-recalled",
+        f"readPointid={PLACE}{ns}z=Z",
+        f"bizLocationid={PLACE}",
+        "bizTransactionListbizTransaction=urn:x:1type=https://ref.gs1.org/cbv/BTT-pobizTransaction=urn:x:2",
+        f"sourceListtype=https://ref.gs1.org/cbv/SDT-locationsource={PLACE}",
+        f"destinationListtype=https://ref.gs1.org/cbv/SDT-owning_partydestination={PARTY}",
+        "sensorElementListsensorElement",
+        "sensorMetadatatime=2026-03-01T08:00:00.001ZdeviceID=https://id.gs1.org/8004/4000001111",
+        f"sensorReporttype=https://gs1.org/voc/Anglecomponent=https://ref.gs1.org/cbv/Comp-xbooleanValue=true{ns}more=m",
+        "sensorReporttype=https://gs1.org/voc/Temperaturevalue=26uom=CEL",
+        f"ilmd{ns}a{ns}c=x{ns}c=y{ns}d=1.5{ns}b=B",
+        f"{ns}last=true",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("member", "one", "other"),
+    [
+        ("example:a", "007", "7"),
+        ("example:a", "1_000", "1000"),
+        ("example:a", "12345678901234567890", "12345678901234567168"),
+        ("example:a", "\u0663", "3"),
+        ("example:a", "shipping", "https://ref.gs1.org/cbv/BizStep-shipping"),
+        ("example:a", "inf", "Infinity"),
+        ("epcList", [f"{PALLET[:-1]}", PACK], [PALLET, PACK]),
+    ],
+)
+def test_what_the_reference_takes_for_the_same_is_not(member: str, one: Any, other: Any) -> None:
+    assert prehash(event(bizStep="shipping", **{member: one})) != prehash(event(bizStep="shipping", **{member: other}))
+
+
+def test_a_document_before_does_not_matter() -> None:
+    """The reference keeps the prefixes of every document that it has read."""
+    one = document(event(**{"other:a": "1"}))
+    before = hashed(one), hashed(one, HashMode.REF_COMPAT)
+    hashed(document(event(), context=[*CONTEXTS, {"other": "https://elsewhere.example/"}]), HashMode.REF_COMPAT)
+    assert (hashed(one), hashed(one, HashMode.REF_COMPAT)) == before
+
+
+def test_prefixes_do_not_matter() -> None:
+    names = [
+        ({"a": "https://ns.example.com/"}, "a:epcis/b"),
+        (EXAMPLE, "example:b"),
+        ({}, "https://ns.example.com/epcis/b"),
+    ]
+    found = {hashed(document(event(**{name: "1"}), context=[*CONTEXTS, terms]))[0].hash for terms, name in names}
+    assert len(found) == 1
+    assert None not in found
+
+
+@pytest.mark.parametrize("time", ["2026-03-01T08:15:00", "2026-03-01T08:15:00.5"])
+def test_a_time_without_an_offset_is_an_error(time: str) -> None:
+    assert problem(event(eventTime=time)) == ("epcis.naive_time", ".eventTime")
+    sensors = [{"sensorMetadata": {"time": time}, "sensorReport": []}]
+    where = ".sensorElementList[0].sensorMetadata.time"
+    assert problem(event(sensorElementList=sensors)) == ("epcis.naive_time", where)
+
+
+@pytest.mark.parametrize(
+    ("one", "code", "path"),
+    [
+        (event(eventTime="yesterday"), "epcis.time", ".eventTime"),
+        (event(eventTime=5), "epcis.time", ".eventTime"),
+        (event(eventTime=None), "epcis.missing_field", ""),
+        (event(type=None), "epcis.missing_field", ""),
+        (event(eventTime="9999-12-31T23:59:59.9996Z"), "epcis.time", ".eventTime"),
+        ('{"type": "ObjectEvent", "type": "ObjectEvent"}', "json.repeated_member", ""),
+        ("7", "epcis.type", ""),
+        ('{"type": "ObjectEvent" "a": 1}', "json.syntax", ""),
+    ],
+)
+def test_an_event_without_a_hash_says_why_and_where(one: Any, code: str, path: str) -> None:
+    good = event()
+    assert problem(one) == (code, path)
+    found = hashed(document(good, one, good))
+    assert [bad.hash is None for bad in found] == [False, True, False]
+    assert found[1].problem is not None
+    assert found[1].problem.index == 1
+    assert found[0].hash == found[2].hash
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        event(eventTime="2026-03-01T08:15:59.9995Z"),
+        event(**{"example:a": "1e400"}),
+        event(**{"example:a": "inf"}),
+        event(bizTransactionList=[{"bizTransaction": "urn:x:1"}]),
+    ],
+)
+def test_where_the_reference_drops_an_event_it_is_told(one: Any) -> None:
+    assert problem(one, HashMode.REF_COMPAT)[0] == "epcis.reference_fails"
+    assert prehash(one)
+
+
+def test_the_reference_is_followed_where_it_is_wrong() -> None:
+    found = prehash(
+        event(
+            eventTime="2026-03-01T08:15:00.1425Z",
+            bizStep="shipping",
+            ilmd={"example:a": "shipping", "example:b": "007", "cbvmda:lotNumber": "1_000"},
+            sourceList=[{"type": "owning_party", "source": PARTY}],
+            destinationList=[{"destination": PARTY, "type": "owning_party"}],
+        ),
+        HashMode.REF_COMPAT,
+    )
+    assert "eventTime=2026-03-01T08:15:00.142Z" in found
+    ns = "{https://ns.example.com/epcis/}"
+    kind = "type=https://ref.gs1.org/cbv/SDT-owning_party"
+    assert found.endswith(
+        f"destinationListdestination={PARTY}{kind}ilmdcbvmda:lotNumber=1000{ns}a=https://ref.gs1.org/cbv/BizStep-shipping"
+        f"{ns}b=7sourceList{kind}source={PARTY}"
+    )
+
+
+def test_an_event_in_xml_is_found_at_its_place() -> None:
+    bad = xml_event().replace("2026-03-01T09:15:00+01:00", "yesterday")
+    for mode in HashMode:
+        found = hashed(xml_document(xml_event(), bad, xml_event()), mode)
+        assert [one.path for one in found] == [f"$.epcisBody.eventList[{i}]" for i in range(3)]
+        assert found[0].hash == found[2].hash != found[1].hash
+        assert found[0].hash is not None
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**12), max_value=10**12),
+    st.integers(0, 5),
+)
+def test_a_number_is_its_value(value: Decimal, zeros: int) -> None:
+    plain = format(value, "f") + "0" * zeros
+    written = number(Number(plain))
+    assert Decimal(written) == value
+    assert written == number(Number(f"{value:E}")) == number(Number(written))
+    assert "e" not in written.lower()
+    assert not written.endswith(".")
+    assert "." not in written or written[-1] != "0"
+
+
+def test_values_and_names_are_written_in_one_way() -> None:
+    assert [number(Number(text)) for text in ("-0.0", "1e3", "12.5e-3", "1E+2")] == ["0", "1000", "0.0125", "100"]
+    assert [scalar(value) for value in (True, None, 7, " a ", "07.0")] == ["true", "", "7", "a", "07.0"]
+    assert braced("urn:epcglobal:cbv:mda:lotNumber") == "{urn:epcglobal:cbv:mda}lotNumber"
+    assert braced("https://x.example/ns#a") == "{https://x.example/ns#}a"
+    assert braced("urn:x:y:a") == "{urn:x:y:}a"
+    assert braced("a") == "a"
+
+
+@given(st.datetimes(), st.integers(0, 999_999_999))
+def test_times_are_rounded_half_up(moment: Any, nanoseconds: int) -> None:
+    text = f"{moment:%Y}".zfill(4) + f"{moment:-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
+    found = milliseconds(text)
+    if found is None:
+        assert text.startswith("9999-12-31T23:59:59.9")
+        return
+    seconds = Decimal(text[17:-1])
+    rounded = (seconds * 1000 + Decimal("0.5")) // 1 / 1000
+    assert Decimal(found[17:-1]) == (rounded if rounded < 60 else 0)
+    assert len(found) == 24

@@ -1,0 +1,135 @@
+"""The CBV event hashes of a document's events, in its order, none left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
+from traceability.gs1.epcis.context import Names, standard_names
+from traceability.gs1.epcis.envelope import Envelope
+from traceability.gs1.epcis.event_hash import EventHashError, event_hash, prehash_of
+from traceability.gs1.epcis.markup import XmlTextError
+from traceability.gs1.epcis.outline import spans_of
+from traceability.gs1.epcis.problems import Findings, Problem
+from traceability.gs1.epcis.reference_hash import reference_prehash
+from traceability.gs1.epcis.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError, Place, plain_value, read_value
+from traceability.gs1.epcis.xml_event import names_of, value_of, with_namespaces
+from traceability.gs1.epcis.xml_outline import spans_of_xml
+from traceability.gs1.epcis.xml_tree import parse
+
+_WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
+
+Read: TypeAlias = Callable[[Block], bytes]
+"""Returns the bytes of a block of the document."""
+_Prehash: TypeAlias = Callable[[bytes, Place, int], str]
+
+
+class HashMode(StrEnum):
+    """Whose rules: those of the standard, or those of its reference implementation."""
+
+    SPEC = "spec"
+    REF_COMPAT = "ref-compat"
+
+
+@dataclass(frozen=True, slots=True)
+class HashedEvent:
+    """One event: its JSONPath, and its pre-hash string or the problem that it has none."""
+
+    path: str
+    prehash: str
+    problem: Problem | None = None
+
+    @property
+    def hash(self) -> str | None:
+        """The event's hash as a `ni` URI."""
+        return None if self.problem is not None else event_hash(self.prehash)
+
+
+def hashed_events(envelope: Envelope, read: Read, mode: HashMode = HashMode.SPEC) -> Iterator[HashedEvent]:
+    """Yield every event of a document; `read` may be asked for a block twice. No bytes raise."""
+    if envelope.in_xml:
+        prehash = _spec_of_xml(envelope) if mode is HashMode.SPEC else _reference_of_xml(envelope)
+    elif mode is HashMode.SPEC:
+        prehash = _spec_of_json(standard_names().within(envelope.context, Findings(None, "$"), ""))
+    else:
+        prehash = _reference_of_json(envelope, read)
+    for block in envelope.blocks:
+        yield from _of_block(block, read, prehash, in_xml=envelope.in_xml)
+
+
+def _of_block(block: Block, read: Read, prehash: _Prehash, *, in_xml: bool) -> Iterator[HashedEvent]:
+    if block.too_long:
+        yield _without(block, 0, "", "epcis.event_too_long", f"An event has at most {MAX_VALUE_BYTES} bytes.")
+        return
+    data = read(block)
+    place, at = block.place, 0
+    for i, (start, end) in enumerate(spans_of_xml(data) if in_xml else spans_of(data)):
+        place, at = place.after(data[at:start]), start
+        try:
+            yield HashedEvent(block.path_of(i), prehash(data[start:end], place, block.offset + start))
+        except EventHashError as error:
+            yield _without(block, i, error.path, error.code, error.message)
+        except (JsonTextError, XmlTextError) as error:
+            yield _without(block, i, "", error.code, error.message)
+
+
+def _without(block: Block, i: int, path: str, code: str, message: str) -> HashedEvent:
+    at = block.path_of(i)
+    return HashedEvent(at, "", Problem(block.index + i, at + path, code, "error", message))
+
+
+def _value(source: bytes, place: Place, offset: int) -> JSON:
+    value = plain_value(source)
+    return read_value(source, offset, place) if value is None else value
+
+
+def _spec_of_json(names: Names) -> _Prehash:
+    return lambda source, place, offset: prehash_of(_value(source, place, offset), names)
+
+
+def _spec_of_xml(envelope: Envelope) -> _Prehash:
+    namespaces = envelope.context or {}
+
+    def prehash(source: bytes, place: Place, _offset: int) -> str:
+        root = parse(with_namespaces(source, namespaces), place)
+        return prehash_of(value_of(root), names_of(root))
+
+    return prehash
+
+
+def _reference_of_json(envelope: Envelope, read: Read) -> _Prehash:
+    trees = JsonTrees(envelope.context, envelope.members)
+    for block in envelope.blocks:
+        data = b"" if block.too_long else read(block)
+        for start, end in spans_of(data):
+            try:
+                trees.show(_value(data[start:end], block.place, block.offset + start))
+            except JsonTextError:  # told when its turn comes
+                continue
+
+    def prehash(source: bytes, place: Place, offset: int) -> str:
+        value = _value(source, place, offset)
+        if not isinstance(value, dict):
+            raise EventHashError("", "epcis.type", "An event is an object.")
+        return reference_prehash(trees.tree(value))
+
+    return prehash
+
+
+def _reference_of_xml(envelope: Envelope) -> _Prehash:
+    namespaces: dict[str, str] = envelope.context or {}
+    ignored = ignored_in_xml(envelope.members)
+    # It takes these out of the text of the document, wherever they stand.
+    prefixes = [prefix for prefix, uri in namespaces.items() if prefix and uri == REPOSITORY]
+    dropped = [*_WRAPPERS, *(f"{prefix}:".encode() for prefix in prefixes)]
+
+    def prehash(source: bytes, place: Place, _offset: int) -> str:
+        for text in dropped:
+            source = source.replace(text, b"")
+        return reference_prehash(xml_tree(parse(with_namespaces(source, namespaces), place), ignored))
+
+    return prehash
