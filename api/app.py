@@ -24,6 +24,7 @@ from api.routers import (
     health,
     logs,
     organisations,
+    partners,
     provenance,
     vocabularies,
 )
@@ -66,6 +67,7 @@ def create_app(engine: Engine) -> FastAPI:
 
     app.include_router(health.router)
     app.include_router(organisations.router)
+    app.include_router(partners.router)
     app.include_router(logs.router)
     app.include_router(provenance.router)
     app.include_router(erasures.router)

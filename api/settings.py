@@ -160,6 +160,12 @@ class Settings(BaseSettings):
         default=None,
         description="Private hosts and networks that requests to others may go to, without TLS too; spaces between.",
     )
+    partner_interval: int = Field(
+        default=60, ge=1, le=86_400, description="Seconds between two looks at a partner's repository or folder."
+    )
+    partner_timeout_seconds: int = Field(
+        default=30, ge=1, le=600, description="How long a partner's repository may take to answer with a page."
+    )
     page_token_seconds: int = Field(
         default=3600, ge=10, le=604_800, description="How long the token of a next page of EPCIS answers is good."
     )

@@ -7,7 +7,7 @@ cannot commit anything any more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -33,8 +33,8 @@ from traceability.ports import Clock
 
 _COLUMNS: Final = (
     "job_id, organisation, behaviour, documents, bytes, created_at, phase, failed, finished_at, appended, recorded,"
-    " duplicates, conflicts, malformed, elements_recorded, elements_unchanged, elements_malformed, lease,"
-    " captured IS NOT NULL"
+    " duplicates, conflicts, malformed, elements_recorded, elements_unchanged, elements_malformed, partner,"
+    " lease, captured IS NOT NULL"
 )
 _MINE: Final = "ledger_id = %(ledger)s AND job_id = %(job)s AND lease = %(lease)s AND finished_at IS NULL"
 
@@ -65,27 +65,32 @@ class PostgresCaptureJobs:
         request: tuple[str, bytes] | None = None,
         held: bool = False,
         listing: bool = False,
+        partner: str | None = None,
+        beside: Callable[[psycopg.Connection, UUID], None] | None = None,
     ) -> CaptureJob:
         """Add a job whose documents are on disk; `held`: the caller runs it itself; `listing`: keep its first events.
 
+        `partner` is the source that they came from. What `beside` does is committed together with the job, or neither.
         `request` is an Idempotency-Key and the digest of what came with it: the job of an earlier request with the same
         is returned instead. Raises `ConflictError` (`capture.request_key`) when that carried something else.
         """
         now = self._clock.now_us()
         key, digest = request or (None, None)
-        with reading(self._pool) as connection:
+        with reading(self._pool) as connection, connection.transaction():
             row = connection.execute(
                 "INSERT INTO work.capture_job (ledger_id, job_id, organisation, behaviour, documents, bytes,"
-                " created_at, lease, leased_until, request_key, request_digest, captured)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"
+                " created_at, lease, leased_until, request_key, request_digest, captured, partner)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
                 f" ON CONFLICT (ledger_id, organisation, request_key) DO NOTHING RETURNING {_COLUMNS}",
                 [
                     *(self._ledger_id, job_id, organisation, behaviour, list(documents), size, now),
                     *(int(held), now + self.lease_us if held else 0, key, digest),
-                    "[]" if listing else None,
+                    *("[]" if listing else None, partner),
                 ],
             ).fetchone()
             if row is not None:
+                if beside is not None:
+                    beside(connection, job_id)
                 return _job(row)
             earlier = connection.execute(
                 f"SELECT request_digest, {_COLUMNS} FROM work.capture_job"
@@ -125,6 +130,16 @@ class PostgresCaptureJobs:
             Captured(document, path, Outcome(outcome), position, UUID(event_id))
             for document, path, outcome, position, event_id in row[0]
         ]
+
+    def of_partner(self, name: str, *, limit: int) -> list[CaptureJob]:
+        """Return the jobs of what a partner sent, the newest first."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM work.capture_job WHERE ledger_id = %s AND partner = %s"
+                " ORDER BY job_id DESC LIMIT %s",
+                [self._ledger_id, name, limit],
+            ).fetchall()
+        return [_job(row) for row in rows]
 
     def list(self, organisation: str, *, before: UUID | None = None, limit: int) -> list[CaptureJob]:
         """Return jobs of an organisation, the newest first, from `before` on."""
@@ -270,7 +285,7 @@ class PostgresCaptureJobs:
 
 def _job(row: TupleRow) -> CaptureJob:
     job_id, organisation, behaviour, documents, size, created_at, phase, failed, finished_at, appended, *rest = row
-    *counts, lease, listing = rest
+    *counts, partner, lease, listing = rest
     return CaptureJob(
         job_id=job_id,
         organisation=organisation,
@@ -286,4 +301,5 @@ def _job(row: TupleRow) -> CaptureJob:
         elements=ElementCounts(*counts[4:]),
         lease=lease,
         listing=listing,
+        partner=partner,
     )

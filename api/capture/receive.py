@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+import psycopg
+
 from adapters.feeds.spool import Upload
 from api.wiring import Engine
 from traceability.errors import BusyError, ConflictError, NotFoundError
@@ -45,6 +47,8 @@ def receiving(
     announced: int = 0,
     job_id: UUID | None = None,
     listing: bool = False,
+    partner: str | None = None,
+    beside: Callable[[psycopg.Connection, UUID], None] | None = None,
 ) -> Iterator[tuple[Upload, Callable[[], CaptureJob]]]:
     """Give where to put documents, and a function that makes a job of them once they are all there.
 
@@ -52,6 +56,7 @@ def receiving(
     `request_key` is the Idempotency-Key of a request: the same documents sent again with it are the job that they made
     the first time. `announced` bytes are to come, 0 when nobody knows. `job_id` is a `new_job_id`, for a caller that
     has to know it before there is the job, and `listing` has it keep which events it captured, for whom waits for it.
+    `partner` and `beside` are as `PostgresCaptureJobs.create` takes them.
     Raises as `Spool.receiving`, `Upload.file` and `PostgresCaptureJobs.create` do.
     """
     job_id = job_id or new_job_id(engine)
@@ -72,6 +77,8 @@ def receiving(
                     request=None if request_key is None else (request_key, received.digest + behaviour.encode()),
                     held=held,
                     listing=listing,
+                    partner=partner,
+                    beside=beside,
                 )
             except ConflictError:
                 upload.kept = False

@@ -272,7 +272,9 @@ class CaptureRun:
             share = _Share(line, good, first, line.block.events if last else good[-1] + 1)
             telling = self._findings_of(line)
             about_malformed = partial(self._tell_malformed, telling)
-            for _, tell in sorted(_told(share, outcomes, telling, about_malformed), key=itemgetter(0)):
+            # A partner is asked for a little again each time: its duplicates are counted, and nobody is told of them.
+            quiet = self._job.partner is not None
+            for _, tell in sorted(_told(share, outcomes, telling, about_malformed, quiet=quiet), key=itemgetter(0)):
                 tell()
             found.append(telling)
             if each:
@@ -404,7 +406,12 @@ class CaptureRun:
 
 
 def _told(
-    share: _Share, outcomes: bulk.Outcomes, telling: BlockFindings, about_malformed: Callable[[Malformed], None]
+    share: _Share,
+    outcomes: bulk.Outcomes,
+    telling: BlockFindings,
+    about_malformed: Callable[[Malformed], None],
+    *,
+    quiet: bool,
 ) -> Iterator[tuple[int, Callable[[], None]]]:
     """Yield the events of which there is something to tell, and how it is told."""
     line, good, first, until = share
@@ -415,7 +422,7 @@ def _told(
         if line.told <= number < until and (i := first + bisect_left(good, number)) not in outcomes.repeats:
             yield number, partial(telling.warned, problems, outcomes.position(i))
     for i, repeat in outcomes.repeats.items():
-        if 0 <= i - first < len(good):
+        if 0 <= i - first < len(good) and not (quiet and repeat.outcome is Outcome.DUPLICATE):
             # What a duplicate says is in the recorded event.
             text = outcomes.batch.parts(i).source if repeat.outcome is Outcome.CONFLICT else b""
             yield good[i - first], partial(telling.repeated, good[i - first], repeat, text)

@@ -31,6 +31,7 @@ from api.cli import (
     ledger,
     log_chain,
     organisation,
+    partner,
     serve,
     trace,
     vocabulary,
@@ -65,6 +66,7 @@ app.add_typer(audit.app)
 app.add_typer(evidence.app)
 app.add_typer(witness.app)
 app.add_typer(organisation.app)
+app.add_typer(partner.app)
 app.add_typer(vocabulary.app)
 app.add_typer(key.app)
 

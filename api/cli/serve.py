@@ -13,6 +13,7 @@ from api.capture.runner import capturing
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
 from api.integrator import integrating
 from api.logging import configure_logging
+from api.partners.runner import reading_partners
 from api.readiness import unreadiness
 from api.timestamps import timestamping
 from api.wiring import open_engine
@@ -55,6 +56,7 @@ def serve(
         integrating(engine) as integrator,
         timestamping(engine, integrator),
         capturing(engine) as runner,
+        reading_partners(engine) as reader,
     ):
         url = address_of(listener)
         if json:
@@ -65,6 +67,7 @@ def serve(
         app = create_app(engine)
         app.state.integrator = integrator
         app.state.capture_runner = runner
+        app.state.partner_reader = reader
         run(app, listener)
 
 

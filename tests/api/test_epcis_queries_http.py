@@ -124,8 +124,6 @@ def test_what_makes_no_query(client: httpx.Client, mine: dict[str, str]) -> None
         answer = client.post(QUERIES, headers=mine, **sent)
         assert code_of(answer) == expected, body
         assert "secret" not in answer.text
-        if expected[2] == "QueryParameterException":
-            assert answer.json()["problems"][0]["path"].startswith("$")
     # Whoever has no key has no queries.
     assert code_of(client.post(QUERIES, json=SHIPPED)) == (403, "access.scope", "SecurityException")
     wrong = client.get(f"{QUERIES}/taken/events?EQ_action=ADD", headers=mine)

@@ -23,9 +23,11 @@ from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 
 SCOPES = tuple(Scope)
-CODES = {None} | {
-    f"access.{name}" for name in ("unknown_key", "scope", "other_organisation", "operator", "other_origin")
-}
+CODES = (
+    {None}
+    | {f"access.{name}" for name in ("unknown_key", "scope", "other_organisation", "operator", "other_origin")}
+    | {"signature.wrong"}
+)
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,16 @@ ROUTES = {
             ("DELETE", Scope.CAPTURE, (403, 200, 403, 200)),  # of what was put above
         )
     },
+    # An organisation's own; what belongs to others is not there.
+    "GET /partners": Expected(403, 200, 403, 200, ADMIN),
+    "POST /partners": Expected(
+        403, 403, 403, 201, ADMIN, body={"name": "d", "organisation": "dairy.example", "kind": "webhook"}
+    ),
+    "GET /partners/{name}": Expected(403, 404, 403, 200, ADMIN, "/partners/d"),
+    "POST /partners/{name}/pull": Expected(403, 404, 403, 422, ADMIN, "/partners/d/pull"),
+    # Whoever signs with the token may deliver, and nobody else, whatever the key.
+    "POST /partners/{name}/webhook": replace(FORM, path="/partners/d/webhook"),
+    "DELETE /partners/{name}": Expected(403, 404, 403, 204, ADMIN, "/partners/d"),
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),

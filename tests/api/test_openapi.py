@@ -32,6 +32,7 @@ from api.findings import findings_of
 from api.named_queries import define
 from api.notary import integrate_all
 from api.page_tokens import next_page
+from api.partners.define import define as define_partner
 from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
@@ -42,6 +43,7 @@ from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.evidence import EvidenceRegistered
 from traceability.ledger.findings import FindingFilter
 from traceability.ledger.organisations import Scope
+from traceability.ledger.partners import Kind
 
 EXAMPLES = 12
 CHECKS = [
@@ -59,6 +61,8 @@ NEED_MEANING = {
     "POST /epcis/queries",
     "POST /findings/{finding_id}/replay",
     "POST /organisations",
+    "POST /partners",
+    "POST /partners/{name}/webhook",
     "POST /provenance/traces",
 }
 # What a database or a log that is not ready answers is described, and no failure here.
@@ -96,6 +100,8 @@ def there(engine: Engine) -> dict[str, str]:
     assert take_job(engine) is None
     evidence, _ = register(engine, DAIRY, EvidenceRegistered(sha256="ab" * 32))
     define(engine, DAIRY, b'{"name": "shipped", "query": {"EQ_bizStep": ["shipping"]}}')
+    # By the name of the log, which is in paths as well.
+    define_partner(engine, "main", DAIRY, Kind.EPCIS, address="https://dairy.example/epcis/events")
     integrate_all(engine)
     (finding,) = findings_of(engine).page(DAIRY, FindingFilter(), limit=9)
     key, _ = engine.organisations.create_key(DAIRY, [Scope.QUERY])

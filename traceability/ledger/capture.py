@@ -47,6 +47,11 @@ class Counts:
     conflicts: int = 0
     malformed: int = 0
 
+    @property
+    def events(self) -> int:
+        """How many events that is."""
+        return self.recorded + self.duplicates + self.conflicts + self.malformed
+
     def plus(self, other: Counts) -> Counts:
         """Return the sum of both."""
         return Counts(
@@ -88,8 +93,9 @@ class CaptureJob:
 
     `documents` are their names, `size` their bytes together. `appended` events, in the order of the documents, are
     dealt with: recorded or found wanting, for good. `lease` is the number of the present hold on the job. `listing`
-    tells that somebody waited for it when it was sent, so that its first events are kept with it. Times are
-    microseconds since 1970 in UTC.
+    tells that somebody waited for it when it was sent, so that its first events are kept with it. `partner`
+    is the source that it came from, None for what was sent by request or file. Times are microseconds since 1970 in
+    UTC.
     """
 
     job_id: UUID
@@ -106,6 +112,7 @@ class CaptureJob:
     lease: int
     listing: bool = False
     elements: ElementCounts = ElementCounts()
+    partner: str | None = None
 
     @property
     def running(self) -> bool:

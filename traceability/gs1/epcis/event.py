@@ -43,7 +43,7 @@ _OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
     }),
 }  # fmt: skip
 _FIELDS: Final = {name: _COMMON | fields for name, fields in _OF_TYPE.items()}
-_ALL_FIELDS: Final = _COMMON.union(*_OF_TYPE.values())
+ALL_FIELDS: Final = _COMMON.union(*_OF_TYPE.values())
 EVENT_TYPES: Final[Mapping[str, str]] = {
     prefix + name: name for name in TYPE_NAMES for prefix in ("", "epcis:", *EPCIS_NAMESPACES)
 }  # fmt: skip
@@ -222,7 +222,7 @@ def _cut_extensions(
     for name, value in event.items():
         if name in fields:
             continue
-        if name in _ALL_FIELDS:
+        if name in ALL_FIELDS:
             message = f"An event of type {event_type} has no {name}."
             findings.error(f".{name}", "epcis.field_of_other_type", message)
             continue

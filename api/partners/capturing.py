@@ -1,0 +1,75 @@
+"""What a partner sent, on its way to a capture job that is committed together with how far the partner was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from adapters.feeds.csv_file import write_csv_events
+from api.capture.receive import receiving
+from api.wiring import Engine
+from traceability.errors import InvalidInputError
+from traceability.gs1.epcis.csv_mapping import CsvMapping, read_mapping
+from traceability.ledger.capture import CaptureJob, ErrorBehaviour
+from traceability.ledger.partners import Partner
+
+Beside = Callable[[psycopg.Connection, UUID | None], None]
+"""What is committed with the job whose id it is given, or by itself when there was nothing to capture."""
+CSV: Final = "text/csv"
+
+
+def as_document(engine: Engine, partner: Partner, content: bytes, media_type: str) -> bytes:
+    """Return what came as a document of EPCIS: CSV as its mapping says, anything else as it is.
+
+    Raises `InvalidInputError`: `partner.no_mapping` for CSV without one, and what `write_csv_events` raises.
+    """
+    if media_type.partition(";")[0].strip().lower() != CSV:
+        return content
+    out = BytesIO()
+    write_csv_events(BytesIO(content), mapping_of(partner), out.write, created_at=engine.clock.now_us())
+    return out.getvalue()
+
+
+def mapping_of(partner: Partner) -> CsvMapping:
+    """Return what the columns of a partner's CSV mean."""
+    if partner.mapping is None:
+        raise InvalidInputError(
+            f"{partner.name} sent CSV, and nothing says what its columns are",
+            code="partner.no_mapping",
+            hint="Add the partner with --mapping FILE.",
+        )
+    return read_mapping(partner.mapping)
+
+
+def hand_over(
+    engine: Engine,
+    partner: Partner,
+    document: bytes | None,
+    name: str,
+    beside: Beside,
+    *,
+    held: bool,
+    request_key: str | None = None,
+) -> CaptureJob | None:
+    """Make a capture job of a document and commit what is `beside` with it; without a document that alone, and None."""
+    if document is None:
+        with engine.pool.connection() as connection, connection.transaction():
+            beside(connection, None)
+        return None
+    with receiving(
+        engine,
+        partner.organisation,
+        ErrorBehaviour.PROCEED,
+        held=held,
+        partner=partner.name,
+        beside=beside,
+        request_key=request_key,
+        announced=len(document),
+    ) as (upload, make):
+        with upload.file(name) as out:
+            out.write(document)
+        return make()

@@ -1,0 +1,133 @@
+"""One reading of a partner's EPCIS repository: page after page of what was recorded there since the last time.
+
+`GET /events` with GE_recordTime and the order of recordTime (EPCIS 2.0 §12.7). The capture job of a page is committed
+together with the progress behind it, so a reading that is killed goes on with the next page, and one whose page token
+has expired meanwhile with the last recordTime that is here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from adapters.outgoing import Answer, Outgoing
+from adapters.postgres.partners import Held
+from api.partners.capturing import as_document, hand_over
+from api.partners.fresh import Fresh, fresh
+from api.partners.reading import Reading
+from traceability.errors import UnavailableError
+from traceability.ledger.event import utc_text
+from traceability.ledger.partners import Accept, Progress
+
+PER_PAGE: Final = 500
+MOST_BYTES: Final = 1 << 26
+"""Of a page, which is read into memory."""
+_OK: Final = 200
+_EXPIRED: Final = (400, 404, 410)
+"""What is answered for a page token that has ended; standing implementations do not agree on one."""
+_ACCEPT: Final = {
+    Accept.JSON: "application/ld+json, application/json;q=0.9",
+    Accept.XML: "application/xml",
+}
+_LINK: Final = re.compile(r'<([^>]*)>((?:\s*;\s*[\w*-]+(?:\s*=\s*(?:"[^"]*"|[^\s",;]+))?)*)')
+_NEXT: Final = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?![\w-]))', re.IGNORECASE).search
+
+
+def pull(reading: Reading, outgoing: Outgoing) -> None:
+    """Read a repository to its end.
+
+    Raises `UnavailableError`: what `Outgoing.send` does, `partner.refused` for an answer that is none, `partner.link`
+    for a next page that cannot be found.
+    """
+    engine, partner = reading.engine, reading.held.partner
+    restarts = 0
+    while True:
+        reading.beat()
+        progress = reading.progress.begun(engine.clock.now_us())
+        asked = progress.next or _first_query(partner.address, progress.since(partner.overlap_us))
+        answer = outgoing.send("GET", query=asked, headers=_headers(reading.held), most=MOST_BYTES)
+        if progress.next is not None and answer.status in _EXPIRED and not restarts:
+            restarts += 1
+            reading.progress = progress.restarted()
+            continue
+        if answer.status != _OK:
+            raise _refused(reading.held, answer)
+        following = _next_query(answer, asked)
+        document = as_document(engine, partner, answer.content, answer.headers.get("content-type", ""))
+        new = fresh(engine, partner.organisation, document, progress.had)
+        times = new.times or ([progress.began] if new.events and progress.began is not None else [])
+        behind = progress.after(times, new.digests, following)
+        job = hand_over(
+            engine, partner, new.document, partner.address, partial(_advance, reading, behind, new), held=True
+        )
+        reading.progress = behind
+        restarts = 0
+        if job is not None:
+            reading.run(job)
+        reading.count(new.events)
+        if following is None:
+            return
+
+
+def _advance(reading: Reading, behind: Progress, new: Fresh, connection: psycopg.Connection, _: UUID | None) -> None:
+    reading.partners.advance(connection, reading.held, behind, received=new.events, known=new.known)
+
+
+def _first_query(address: str, since: int | None) -> str:
+    asked = {"orderBy": "recordTime", "orderDirection": "ASC", "perPage": str(PER_PAGE)}
+    if since is not None:
+        asked["GE_recordTime"] = utc_text(since)
+    own = urlsplit(address).query
+    return "&".join(filter(None, (own, urlencode(asked))))
+
+
+def _headers(held: Held) -> dict[str, str]:
+    headers = {"Accept": _ACCEPT[held.partner.accept], "GS1-EPCIS-Min": "2.0.0", "GS1-EPCIS-Max": "2.0.0"}
+    if held.partner.header is not None and held.secret is not None:
+        headers[held.partner.header] = held.secret
+    return headers
+
+
+def _next_query(answer: Answer, asked: str) -> str | None:
+    """Return the query of the next page, None on the last one.
+
+    Only the query is taken from the link: what the partner is sent, its secret for one, goes to no other address.
+    """
+    text = answer.headers.get("link")
+    if not text:
+        return None
+    links = list(_LINK.finditer(text))
+    if not links:
+        raise UnavailableError(
+            f"The partner's link to the next page is none: {text[:100]!a}",
+            code="partner.link",
+            hint='EPCIS 2.0 has it as Link: <…?nextPageToken=…>; rel="next".',
+        )
+    for link in links:
+        if _NEXT(link[2]):
+            query = urlsplit(link[1]).query
+            if not query or query == asked:
+                raise UnavailableError("The partner's next page is the page before it", code="partner.link")
+            return query
+    return None
+
+
+def _refused(held: Held, answer: Answer) -> UnavailableError:
+    detail = ""
+    try:
+        problem = orjson.loads(answer.content)
+        detail = str(problem.get("detail") or problem.get("title") or "")[:300]
+    except (orjson.JSONDecodeError, AttributeError):
+        pass
+    hint = "Its key may be wrong or have been revoked." if answer.status in (401, 403) else ""
+    return UnavailableError(
+        f"{held.partner.name} answers with status {answer.status}{': ' if detail else ''}{detail!a}",
+        code="partner.refused",
+        hint=hint,
+    )
