@@ -36,9 +36,9 @@ class Disk:
         """Give a descriptor back."""
         os.close(descriptor)
 
-    def flock(self, descriptor: int) -> None:
-        """Wait for the only lock on a file; it goes with the descriptor, and so with the process."""
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    def flock(self, descriptor: int, operation: int) -> None:
+        """Take a lock on a file (`fcntl.LOCK_EX` and others); it goes with the descriptor, and so with the process."""
+        fcntl.flock(descriptor, operation)
 
     def mkdir(self, path: Path) -> None:
         """Make one folder, or leave the one that is there."""
@@ -147,7 +147,26 @@ def locked(folder: Path, disk: Disk = DISK) -> Iterator[None]:
     _sync_all(make_folders(folder, disk), disk)
     descriptor = disk.open(folder, _READ | os.O_DIRECTORY)
     try:
-        disk.flock(descriptor)
+        disk.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        disk.close(descriptor)
+
+
+@contextmanager
+def shared(folder: Path, leftovers: str, disk: Disk = DISK) -> Iterator[None]:
+    """Have a folder, which is made if it is missing, together with others that share it.
+
+    Who finds nobody in it removes what matches `leftovers`: only the dead have left something.
+    """
+    _sync_all(make_folders(folder, disk), disk)
+    descriptor = disk.open(folder, _READ | os.O_DIRECTORY)
+    try:
+        with suppress(BlockingIOError):
+            disk.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in folder.glob(leftovers):
+                disk.unlink(path)
+        disk.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         disk.close(descriptor)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -160,6 +160,7 @@ def settle(settings: Settings, names: list[str] | None = None) -> Iterator[Resto
 
 def verify(settings: Settings, folder: Path) -> Iterator[Restored]:
     """Restore a backup into a folder beside it, check it as `restore` does, and remove that again."""
+    folder = folder.resolve()  # `.` has no name
     scratch = folder.with_name(f"{folder.name}.verifying")
     shutil.rmtree(scratch, ignore_errors=True)
     server = None if read_backup(folder).server is None else scratch / "server"
@@ -255,6 +256,9 @@ def _checked(engine: Engine, erased: list[int]) -> Restored:
 
 
 def _copy_evidence(source: Path, target: Path) -> None:
-    if (source / _EVIDENCE).is_dir():
-        shutil.copytree(source / _EVIDENCE, target / _EVIDENCE, dirs_exist_ok=True)
-        os.sync()
+    # One by one: a file that is being written has another name, and one that was registered before goes again.
+    for file in (source / _EVIDENCE).glob("*.age"):
+        (target / _EVIDENCE).mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileNotFoundError):
+            shutil.copy2(file, target / _EVIDENCE)
+    os.sync()

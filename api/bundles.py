@@ -121,15 +121,18 @@ def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
 
 def events_bundle(
     engine: Engine, reader: Reader, asked: Question, parameters: Parameters, *, extensions: str | None = None
-) -> tuple[BinaryIO, NextPage | None]:
+) -> tuple[BinaryIO | None, NextPage | None]:
     """Return, as a file to be read and closed, the bundle of a page of events, and what asks for the next page.
 
+    None is the bundle of a page that is empty and not the only one.
     The document in it is written from what the bundle shows, so it has no personal members, and an event that says no
     eventID gets none. The question is told as it was asked: its `parameters`, and `extensions`, the header that
     declares prefixes. Raises what `ask_page` raises, `NotPublishedError`, and `NotFoundError` (`bundle.no_events`).
     """
     published = _published(engine)
     found = ask_page(engine, reader, asked, known_at=published[-1].last)
+    if not found.page.events and (found.next is not None or asked.token is not None):
+        return None, found.next
     shown = {event.position: set(event.parts.what) for event in found.page.events}
 
     def items_of(record: Record) -> Sequence[int]:
@@ -216,7 +219,7 @@ def _bundle(
         raise NotFoundError(
             "This answer rests on no event, so there is nothing to prove",
             code="bundle.no_events",
-            hint="Ask for it as JSON; of a page, `Link` may lead on.",
+            hint="Ask for it as JSON.",
         )
     if len(positions) > MAX_EVENTS:
         raise InvalidInputError(

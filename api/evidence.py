@@ -96,15 +96,17 @@ def store(engine: Engine, organisation: str, file: Iterable[bytes], statement: s
             yield piece
 
     files.put(pieces(), key, engine.entropy)
-    new = False
     try:
         evidence = EvidenceRegistered(
             sha256=digest.hexdigest(), size=size, statement=statement, stored=True, file_key=key
         )
         record, new = register(engine, organisation, evidence)
-    finally:
-        if not new:
-            files.remove(key)
+    except (InvalidInputError, ConflictError):
+        files.remove(key)
+        raise
+    # Any other error leaves the file: its event may be recorded, and without that nobody can read it.
+    if not new:
+        files.remove(key)
     return record, new
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from adapters.durable import DISK, Disk, replace_file
+from adapters.durable import DISK, Disk, replace_file, shared
 from traceability.errors import NotFoundError, UnavailableError
 from traceability.notary.age import Decrypted, encrypt
 from traceability.ports import Entropy
@@ -27,11 +27,13 @@ class EncryptedFiles:
     def put(self, plain: Iterable[bytes], key: str, entropy: Entropy) -> None:
         """Keep a file under a key of 256 random bits; durable on return, and nothing of it is there if this fails.
 
+        What writers left that were killed is removed by the next one that is alone.
         Raises `UnavailableError` (`evidence.storage`), and what `plain` raises.
         """
         path = self._path(key)
         try:
-            replace_file(path, encrypt(plain, key, entropy, work=_WORK), self._disk, mode=0o600)
+            with shared(self._folder, ".*.age.new", self._disk):
+                replace_file(path, encrypt(plain, key, entropy, work=_WORK), self._disk, mode=0o600)
         except OSError as error:
             self.remove(key)
             raise UnavailableError(

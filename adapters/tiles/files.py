@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -117,7 +118,7 @@ class FileTileStore:
             self._lasting |= {self.folder, staging}
             lock = disk.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                disk.flock(lock)
+                disk.flock(lock, fcntl.LOCK_EX)
                 # Under the lock, what is staged can only be left over from a writer that died.
                 for leftover in staging.iterdir():
                     disk.unlink(leftover)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,7 @@ class FileWitnessStore:
                 sync_folder(changed, self._disk)
             lock = self._disk.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                self._disk.flock(lock)
+                self._disk.flock(lock, fcntl.LOCK_EX)
                 yield _Files(folder, self._disk)
             finally:
                 self._disk.close(lock)

@@ -120,7 +120,9 @@ def main() -> NoReturn:
             UnavailableError(
                 f"Cannot use {error.filename or 'a file'}: {error.strerror or error}",
                 code="system.file",
-                hint="The files in TRACEABILITY_DATA belong to the account that made them: run as that account.",
+                hint="The files in TRACEABILITY_DATA belong to the account that made them: run as that account."
+                if isinstance(error, PermissionError)
+                else "",
             )
         )
     except KeyboardInterrupt:

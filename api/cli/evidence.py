@@ -16,10 +16,11 @@ import typer
 from api.bundles import evidence_bundle
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
 from api.cli.item import save_bundle
+from api.cli.output import OutputFile, writing
 from api.evidence import certificate as certify
 from api.evidence import check_file, describe, find, in_words, register, store, stored_file
 from api.wiring import Engine
-from traceability.errors import InvalidInputError, UnavailableError
+from traceability.errors import InvalidInputError
 from traceability.ledger.evidence import EvidenceRegistered, read_sha256
 from traceability.ledger.store import Record
 from traceability.notary.bundle import Kind
@@ -34,6 +35,7 @@ app = group("evidence", "Evidence: register, certify, check.")
 
 _LOCAL: Final = "http://127.0.0.1:8000"
 _CHUNK: Final = 1 << 20
+_OUTPUT: Final = "evidence.output"
 
 
 @app.command("register")
@@ -75,7 +77,7 @@ def register_file(
 def certificate(
     event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Write the PDF here.")],
+    output: OutputFile,
     base: Annotated[
         str | None,
         typer.Option(metavar="URL", help="The server that the code leads to.", show_default="TRACEABILITY_PUBLIC_URL"),
@@ -89,12 +91,8 @@ def certificate(
     """
     with opened(ledger, as_) as engine:
         pdf = certify(engine, _own(engine, event), base or engine.settings.public_url or _LOCAL)
-    try:
-        output.write_bytes(pdf)
-    except OSError as error:
-        raise UnavailableError(
-            f"Cannot write {output}: {error.strerror or error}", code="evidence.output", hint="Choose another --output."
-        ) from error
+    with writing(output, code=_OUTPUT) as out:
+        out.file.write(pdf)
     note(f"{output}: {len(pdf)} bytes")
 
 
@@ -102,7 +100,7 @@ def certificate(
 def bundle(
     event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Write the zip here.")],
+    output: OutputFile,
     as_: As = None,
     ledger: LedgerName = None,
 ) -> None:
@@ -113,14 +111,14 @@ def bundle(
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         made = evidence_bundle(engine, reader, _own(engine, event), engine.settings.public_url or _LOCAL)
-        save_bundle(engine, made, output, "--output")
+        save_bundle(engine, made, output)
 
 
 @app.command("file")
 def kept_file(
     event: Annotated[UUID, typer.Argument(metavar="EVENT", help="The event id that `register` printed.")],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Write it here.")],
+    output: OutputFile,
     as_: As = None,
     ledger: LedgerName = None,
 ) -> None:
@@ -130,13 +128,8 @@ def kept_file(
     """
     with opened(ledger, as_) as engine:
         plain, stored = stored_file(engine, _own(engine, event), engine.settings.organisation)
-        try:
-            with stored, output.open("xb") as out:
-                out.writelines(plain)
-        except OSError as error:
-            raise UnavailableError(
-                f"Cannot write {output}: {error.strerror or error}", code="evidence.output", hint="Choose another."
-            ) from error
+        with stored, writing(output, code=_OUTPUT, new=True) as out:
+            out.file.writelines(plain)
     note(f"{output}: {plain.size} bytes")
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Annotated, Final
 
@@ -16,7 +13,7 @@ from adapters.company_prefixes import company_prefixes
 from adapters.system import SystemClock
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, progress_bar, settings_for
 from api.cli.feed import documents_of
-from traceability.errors import UnavailableError
+from api.cli.output import STDOUT, writing
 from traceability.gs1.epcis.convert import EpcFormat, EventConverter, UrnSpelling, around_of
 from traceability.gs1.epcis.document_writer import DocumentWriter, Format
 from traceability.gs1.epcis.envelope import Envelope, open_envelope
@@ -25,7 +22,6 @@ from traceability.gs1.epcis.xml_names import NotInXmlError
 from traceability.ledger.event import utc_text
 
 _SHOWN: Final = 1_000
-_COPIED: Final = 1 << 20
 
 
 def convert(
@@ -34,7 +30,9 @@ def convert(
     ],
     *,
     to: Annotated[Format, typer.Option("--to", help="EPCIS 2.0 JSON-LD, EPCIS 2.0 XML, or EPCIS 1.2 XML.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Write here.", show_default="- for standard output")
+    ] = STDOUT,
     epc_format: Annotated[
         EpcFormat,
         typer.Option("--epc-format", help="Identifiers as written, as GS1 Digital Links, or as URNs."),
@@ -52,7 +50,7 @@ def convert(
     - `traceability feed convert shipment.xml --to json -o shipment.jsonld`
     - `traceability feed convert shipment.jsonld --to xml-1.2 | less`
     """
-    if json and output is None:
+    if json and output == STDOUT:
         raise typer.BadParameter("with --json the document needs a file of its own: give --output")
     problems: list[Problem] = []
     left_out: list[str] = []
@@ -67,7 +65,8 @@ def convert(
         source = stack.enter_context(path.open("rb"))
         envelope = open_envelope(source)
         problems += envelope.problems
-        out = stack.enter_context(_writing(output))
+        written_to = stack.enter_context(writing(output, code="feed.output"))
+        out = written_to.file
         if not _failed(problems):
             advance = stack.enter_context(progress_bar("Converting events"))
             around, left_out = around_of(envelope, created=utc_text(SystemClock().now_us()))
@@ -81,8 +80,7 @@ def convert(
                 problems += found[: max(0, _SHOWN - len(problems))]
             out.write(writer.end())
         failed = failed or _failed(problems)
-        if not failed or (proceed and written):
-            _keep(out, output)
+        written_to.kept = not failed or (proceed and written > 0)
     _tell(name, left_out, urns, problems)
     if json:
         print_json({"file": name, "to": to, "events": written, "not_carried_over": left_out, "problems": problems})
@@ -123,32 +121,3 @@ def _events(
 
 def _failed(problems: list[Problem]) -> bool:
     return any(problem.severity == "error" for problem in problems)
-
-
-@contextmanager
-def _writing(output: Path | None) -> Iterator[IO[bytes]]:
-    """Give a file to write to: it becomes the output when it is whole and kept, and else goes."""
-    if output is None:
-        with tempfile.TemporaryFile() as out:
-            yield out
-        return
-    part = output.with_name(f".{output.name}.part")
-    try:
-        with part.open("wb") as out:
-            yield out
-    except OSError as error:
-        raise UnavailableError(
-            f"Cannot write {output}: {error.strerror or error}", code="feed.output", hint="Choose another --output."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _keep(out: IO[bytes], output: Path | None) -> None:
-    out.flush()
-    if output is not None:
-        Path(out.name).replace(output)
-        return
-    out.seek(0)
-    shutil.copyfileobj(out, sys.stdout.buffer, _COPIED)
-    sys.stdout.buffer.flush()

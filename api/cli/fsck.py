@@ -51,12 +51,23 @@ def fsck(
     ] = False,
     copy: Annotated[
         list[Path] | None,
-        typer.Option("--copy", metavar="FOLDER", help="Compare a second copy of a log's files; may be repeated."),
+        typer.Option(
+            "--copy",
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Compare a second copy of a log's files; may be repeated.",
+        ),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(
-            "--checkpoint", metavar="FILE", help="A checkpoint that somebody kept must be in its log; may be repeated."
+            "--checkpoint",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="A checkpoint that somebody kept must be in its log; may be repeated.",
         ),
     ] = None,
     ledger: LedgerName = None,
@@ -76,9 +87,6 @@ def fsck(
     - `traceability log fsck --since last` checks what is new since the last check
     - `traceability log fsck --scope files --copy /mnt/mirror/logs/main --checkpoint kept.txt`
     """
-    for path in (*(copy or ()), *(checkpoint or ())):
-        if not path.exists():
-            raise typer.BadParameter(f"{path} does not exist", param_hint="--copy / --checkpoint")
     asked = checks.Asked(
         scopes=frozenset(one.value for one in scope) if scope else frozenset(checks.SCOPES),
         since=_since(since),

@@ -11,6 +11,7 @@ import typer
 
 from api.bundles import item_bundle, pieces
 from api.cli.context import JSON, As, LedgerName, note, opened, print_json, print_table
+from api.cli.output import writing
 from api.codes import human_readable, read_code
 from api.notary import published_logs
 from api.provenance import describe_item
@@ -45,20 +46,19 @@ KnownAt = Annotated[
 Bundle = Annotated[
     Path | None,
     typer.Option(
-        "--bundle", metavar="FILE", help="Write the answer and its proof into this zip instead of printing it."
+        "--bundle",
+        metavar="FILE",
+        help="Write the answer and its proof into this zip, do not print it; - is stdout.",
     ),
 ]
 
 
-def save_bundle(engine: Engine, bundle: BinaryIO, file: Path, option: str = "--bundle") -> None:
-    """Write a bundle to a file and say how it is checked."""
-    try:
-        with bundle, file.open("wb") as out:
-            out.writelines(pieces(bundle))
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint=option) from error
+def save_bundle(engine: Engine, bundle: BinaryIO, file: Path) -> None:
+    """Write a bundle to a file, or standard output, and say how it is checked."""
+    with bundle, writing(file, code="bundle.output") as out:
+        out.file.writelines(pieces(bundle))
     keys = " ".join(f"--key '{log.key.text}'" for log in published_logs(engine))
-    note(f"Wrote {file}. Anyone checks it with: python -m traceability.notary.verify {file} {keys}")
+    note(f"Wrote the bundle to {file}. Anyone checks it with: python -m traceability.notary.verify {file} {keys}")
 
 
 def item(

@@ -11,8 +11,8 @@ import typer
 
 from adapters.barcode import qr
 from api.cli.context import note, settings_for
+from api.cli.output import STDOUT, writing
 from api.codes import human_readable, link_on, read_code
-from traceability.errors import UnavailableError
 from traceability.gs1.digital_link import RESOLVER
 
 _ONE_LINE = 44
@@ -32,7 +32,9 @@ def label(
     format_: Annotated[
         Format | None, typer.Option("--format", help="Of the drawing.", show_default="by the file's name, else svg")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Write here.", show_default="- for standard output")
+    ] = STDOUT,
     base: Annotated[
         str | None,
         typer.Option(
@@ -53,22 +55,14 @@ def label(
     thing = read_code(identifier)
     link = link_on(thing, base or settings_for().public_url or RESOLVER)
     drawn = qr.Label(link, _lines(human_readable(thing)), f"Label of {' '.join(human_readable(thing))}")
-    kind = format_ or (Format.PNG if output is not None and output.suffix.lower() == ".png" else Format.SVG)
+    kind = format_ or (Format.PNG if output.suffix.lower() == ".png" else Format.SVG)
     data = qr.png(drawn) if kind is Format.PNG else qr.svg(drawn).encode()
-    if output is None:
-        if kind is Format.PNG and sys.stdout.isatty():
-            raise typer.BadParameter(
-                "a PNG is no text for a terminal: give a file with --output", param_hint="--format"
-            )
-        sys.stdout.buffer.write(data)
-        return
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise UnavailableError(
-            f"Cannot write {output}: {error.strerror or error}", code="label.output", hint="Choose another --output."
-        ) from error
-    note(f"{output}: {link}")
+    if output == STDOUT and kind is Format.PNG and sys.stdout.isatty():
+        raise typer.BadParameter("a PNG is no text for a terminal: give a file with --output", param_hint="--format")
+    with writing(output, code="label.output") as out:
+        out.file.write(data)
+    if output != STDOUT:
+        note(f"{output}: {link}")
 
 
 def _lines(elements: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from api.cli.context import (
 from api.cli.fsck import fsck
 from api.cli.monitor import monitor
 from api.cli.other_proofs import CoseFile, CoseKeyFile, RootsFile, TimestampFile, other_proofs, print_cose
+from api.cli.output import STDOUT, writing
 from api.cli.timestamp import timestamp, timestamps
 from api.cose import cose_key as public_cose_key
 from api.cose import cose_receipt
@@ -137,6 +138,8 @@ def prove(
     """
     if cose and (stamp is not None or item):
         raise typer.BadParameter("--cose goes with neither --item nor --timestamp", param_hint="--cose")
+    if stamp == STDOUT:
+        raise typer.BadParameter("the receipt is on standard output: give a file", param_hint="--timestamp")
     with opened(ledger, as_) as engine:
         event_id = _event_id(engine.ledger, event)
         reader = engine.organisations.reader(engine.settings.organisation)
@@ -147,7 +150,8 @@ def prove(
             proof = receipt(engine, event_id, reader, item or ())
         else:
             proof, stored = stamped_receipt(engine, event_id, reader, item or ())
-            stamp.write_bytes(stored.response)
+            with writing(stamp, code="log.output") as out:
+                out.file.write(stored.response)
     if json:
         print_json({"event_id": event_id, "index": proof.index, "receipt": proof.text()})
     else:

@@ -20,6 +20,7 @@ from api.routers.capture import IdempotencyKey
 from api.routers.epcis_answers import (
     DOCUMENT,
     OF_EVENTS,
+    PAGED,
     QUERY,
     BodyDep,
     EventsWishDep,
@@ -39,7 +40,11 @@ router = APIRouter(prefix="/epcis", tags=["epcis"])
 
 _EVENTS: Final = "/epcis/events"
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {**DOCUMENT[200], "content": {**DOCUMENT[200]["content"], **ZIP_CONTENT}}
+    200: {**DOCUMENT[200], "content": {**DOCUMENT[200]["content"], **ZIP_CONTENT}},
+    204: {
+        "description": "Asked for as a bundle, and not the only page: no event is on it",
+        "headers": PAGED,
+    },
 }
 _ONE_EVENT: Final = {"type": "object", "required": ["type", "eventTime", "eventTimeZoneOffset"]}
 _EVENT: Final = {"required": True, "content": {kind: {"schema": _ONE_EVENT} for kind in (JSON, LD_JSON)}}
@@ -62,7 +67,8 @@ def events(engine: EngineDep, reader: ReaderDep, request: Request, wish: _PageWi
         if wish.epc_format in (EpcFormat.URN, EpcFormat.AS_RECEIVED):
             raise NotAcceptableError("A bundle has the form that was committed to", hint="Leave GS1-EPC-Format out.")
         bundle, following = events_bundle(engine, reader, asked, parameters, extensions=wish.extensions)
-        return zipped(bundle, headers=answer_headers() | link_headers(engine, request, following))
+        headers = answer_headers() | link_headers(engine, request, following)
+        return Response(status_code=204, headers=headers) if bundle is None else zipped(bundle, headers=headers)
     return events_response(engine, request, answer(engine, reader, asked, wish), wish)
 
 

@@ -82,6 +82,10 @@ def test_a_backup_made_while_events_come_in_is_restored_elsewhere(run: Run, tmp_
     assert run("log", "integrate").code == 0
     recorded(run, 301, 20)
     before = history(run, 310)
+    evidence = tmp_path / "data" / "evidence"
+    evidence.mkdir()
+    for name in ("kept.age", ".being-written.age.new"):
+        (evidence / name).write_bytes(b"x")
     with subprocess.Popen(
         [sys.executable, "-c", "from api.cli import main; main()", "feed", "import", "-"],
         cwd=tmp_path,
@@ -102,6 +106,7 @@ def test_a_backup_made_while_events_come_in_is_restored_elsewhere(run: Run, tmp_
     assert (checked["erased"], checked["ahead"], checked["findings"]) == ([], None, [])
     assert not (tmp_path / "backup.verifying").exists()
     assert not list((tmp_path / "backup").rglob("*.key"))
+    assert [path.name for path in (tmp_path / "backup" / "evidence").iterdir()] == ["kept.age"]
 
     elsewhere = tmp_path / "elsewhere"
     restored = run("db", "restore", "backup", data=elsewhere)

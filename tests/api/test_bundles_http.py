@@ -243,6 +243,19 @@ def test_a_page_in_two_logs_and_one_without_events(engine: Engine, packed: httpx
     assert (wrong.status_code, wrong.json()["code"]) == (400, "query.page_token")
 
 
+def test_a_page_that_is_empty_leads_on(engine: Engine, packed: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(engine, *(observe(3 + n / 8, PALLET, place=PLANT, step="storing", by=DAIRY) for n in range(1, 4)))
+    integrate_all(engine)
+    monkeypatch.setattr("adapters.postgres.event_query.MAX_CHECKED", 1)
+    monkeypatch.setattr("adapters.postgres.event_query._LEAST_CHUNK", 1)
+    pages = [packed.get("/epcis/events", params={"MATCH_parentID": PALLET, "perPage": 1}, headers=ZIP)]
+    while pages[-1].links:
+        pages.append(packed.get(pages[-1].links["next"]["url"], headers=ZIP))
+    assert [page.status_code for page in pages] == [200, 204, 200, 204]
+    assert pages[1].content == b""
+    assert "GS1-Next-Page-Token-Expires" in pages[1].headers
+
+
 def _bytes(parts: Any) -> list[bytes]:
     return [parts.head, *parts.what, parts.where, parts.why, parts.how, parts.more, parts.personal, parts.source]
 

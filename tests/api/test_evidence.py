@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +16,8 @@ import pytest
 from pypdf import PdfReader
 
 from adapters.postgres.erasure import erase
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.outcome import outcome_unknown
 from api.notary import integrate_all, published_log
 from api.wiring import Engine
 from tests.conformance.bundle_verifier import verify_bundle as independent
@@ -132,6 +135,25 @@ def test_nothing_is_kept_of_a_file_that_is_refused(
     monkeypatch.setattr("api.evidence.register", refuse)
     assert client.post("/notary/evidence?keep=true", content=b"x", headers={**dairy, **FILE}).status_code == 409
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+def test_a_file_stays_whose_event_may_have_been_recorded(
+    client: httpx.Client, engine: Engine, dairy: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = PostgresLedger.append
+
+    def broken(*given: Any, **named: Any) -> int:
+        append(*given, **named)
+        raise outcome_unknown()
+
+    monkeypatch.setattr(PostgresLedger, "append", broken)
+    posted = client.post("/notary/evidence?keep=true", content=CONTRACT, headers={**dairy, **FILE})
+    assert (posted.status_code, posted.json()["code"]) == (503, "ledger.outcome_unknown")
+    monkeypatch.undo()
+    again = client.post("/notary/evidence?keep=true", content=CONTRACT, headers={**dairy, **FILE})
+    assert again.status_code == 200
+    integrate_all(engine)
+    assert client.get(f"{again.headers['location']}/file", headers=dairy).content == CONTRACT
 
 
 def refuse(*_: object) -> None:
@@ -253,4 +275,4 @@ def test_the_command_line_registers_certifies_and_compares(
     assert (checked.returncode, checked.stdout.startswith("proven: this is the file")) == (0, True)
     refused = run("check", str(other), str(zipped), "--key", key)
     assert (refused.returncode, "evidence.other_file" in refused.stderr) == (1, True)
-    assert run("bundle", event_id, "-o", str(tmp_path / "no" / "x.zip"), "--as", "dairy.example").returncode == 2
+    assert run("bundle", event_id, "-o", str(tmp_path / "no" / "x.zip"), "--as", "dairy.example").returncode == 3

@@ -114,7 +114,8 @@ def test_fsck_of_what_others_kept(imported: Run, tmp_path: Path) -> None:
     assert bad.code == 1
     assert f"leaf 0: tile/0/000.p/5 of {mirror} is not ours (log.copy)" in bad.err
     assert f"the checkpoint of {kept} does not verify" in bad.err
-    assert imported("log", "fsck", "--checkpoint", str(tmp_path / "absent")).code == 2
+    for option, path in (("--checkpoint", "absent"), ("--checkpoint", "."), ("--copy", kept.name)):
+        assert imported("log", "fsck", option, str(tmp_path / path)).code == 2
 
 
 def test_fsck_builds_on_the_last_good_one(imported: Run) -> None:

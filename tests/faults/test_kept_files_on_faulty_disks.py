@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters.exports.files import read_file, write_file
 from adapters.objects import EncryptedFiles
 from adapters.system import SystemEntropy
 from api.erasures import erasures_of, write_erasures
@@ -19,6 +21,7 @@ from traceability.errors import UnavailableError
 from traceability.notary.export import Erasure
 
 PIECES = [b"contract " * 9_000, b"and the rest"]
+PASSPHRASE = "six words that nobody guesses"
 KEYS = ["first key", "second key"]
 ERASURES = [Erasure(n, UUID(int=n), "asked for", "officer", n + 10) for n in range(1, 5)]
 BATCHES = [ERASURES[:1], ERASURES[:3], ERASURES]
@@ -65,6 +68,64 @@ def test_a_kept_file_is_kept_wholly_or_not_at_all(tmp_path: Path, fault: Fault) 
         keep(root, after, again)
         platter.cut(None)
         assert [content_of(root, after, key) for key in again] == [b"".join(PIECES)] * 2
+
+
+@pytest.mark.parametrize("fault", [Fault.DIE, Fault.CUT], ids=lambda fault: fault.name)
+def test_what_a_killed_writer_left_goes_with_the_next_one(tmp_path: Path, fault: Fault) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = FaultyDisk(Platter(tmp_path / "whole"))
+    keep(tmp_path / "whole", whole, [])
+    left = 0
+    for at in range(1, len(whole.calls) + 1):
+        root = tmp_path / str(at)
+        root.mkdir()
+        platter, evidence = Platter(root), root / "data" / "evidence"
+        with suppress(Crash):
+            keep(root, FaultyDisk(platter, fault, at), [])
+        left += len(list(evidence.glob(".*")))
+        EncryptedFiles(evidence, FaultyDisk(platter)).put(PIECES, "another key", SystemEntropy())
+        assert list(evidence.glob(".*")) == []
+    assert left
+
+
+def test_what_another_is_writing_stays(tmp_path: Path) -> None:
+    files, other = EncryptedFiles(tmp_path), EncryptedFiles(tmp_path)
+
+    def pieces() -> Iterator[bytes]:
+        yield PIECES[0]
+        other.put(PIECES, KEYS[1], SystemEntropy())
+        yield PIECES[1]
+
+    files.put(pieces(), KEYS[0], SystemEntropy())
+    for key in KEYS:
+        plain, file = files.open(key)
+        with file:
+            assert b"".join(plain) == b"".join(PIECES)
+
+
+@pytest.mark.parametrize("fault", INJECTED, ids=lambda fault: fault.name)
+def test_an_export_is_there_wholly_or_not_at_all(tmp_path: Path, fault: Fault) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = FaultyDisk(Platter(tmp_path / "whole"))
+    export(tmp_path / "whole" / "a.age", whole)
+    for at in range(1, len(whole.calls) + 1):
+        root = tmp_path / str(at)
+        root.mkdir()
+        platter, told, file = Platter(root), False, root / "a.age"
+        with suppress(Crash, UnavailableError):
+            export(file, FaultyDisk(platter, fault, at))
+            told = True
+        platter.cut(Random(f"{SEED} {at}") if fault is Fault.CUT else None)
+        assert file.exists() or not told
+        if not file.exists():
+            export(file, FaultyDisk(platter))
+        with read_file(file, PASSPHRASE) as plain:
+            assert b"".join(plain) == b"".join(PIECES)
+        assert list(root.iterdir()) == [file]
+
+
+def export(file: Path, disk: FaultyDisk) -> None:
+    write_file(file, iter(PIECES), PASSPHRASE, SystemEntropy(), work=1, disk=disk)
 
 
 @pytest.mark.parametrize("fault", INJECTED, ids=lambda fault: fault.name)
