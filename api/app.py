@@ -14,10 +14,12 @@ from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
 from api.routers import (
     capture,
+    dead_letters,
     epcis_collections,
     epcis_discovery,
     epcis_events,
     epcis_queries,
+    epcis_subscriptions,
     erasures,
     evidence,
     findings,
@@ -76,10 +78,17 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(evidence_page.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
-    epcis = (epcis_discovery.router, epcis_events.router, epcis_collections.router, epcis_queries.router)
+    epcis = (
+        epcis_discovery.router,
+        epcis_events.router,
+        epcis_collections.router,
+        epcis_queries.router,
+        epcis_subscriptions.router,
+    )
     for router in epcis:
         app.include_router(router)
     app.include_router(epcis_discovery.discovery(capture.router, *epcis))
+    app.include_router(dead_letters.router)
     app.include_router(vocabularies.router)
     app.include_router(reference.router)
     install_pages(app)

@@ -34,6 +34,8 @@ from traceability.errors import (
 )
 from traceability.gs1.epcis.query import QueryTooComplexError, QueryTooLargeError
 from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.schedule import ScheduleError
+from traceability.gs1.epcis.subscription import SubscriptionError
 from traceability.gs1.epcis.xml_names import NotInXmlError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
@@ -44,6 +46,8 @@ _STATUS_OF: Final[tuple[tuple[type[TraceabilityError], HTTPStatus], ...]] = (
     (UnknownKeyError, HTTPStatus.UNAUTHORIZED),
     (QueryParameterError, HTTPStatus.BAD_REQUEST),
     (QueryDefinitionError, HTTPStatus.BAD_REQUEST),
+    (SubscriptionError, HTTPStatus.BAD_REQUEST),
+    (ScheduleError, HTTPStatus.BAD_REQUEST),
     (NotAcceptableError, HTTPStatus.NOT_ACCEPTABLE),
     (NotInXmlError, HTTPStatus.NOT_ACCEPTABLE),
     (NotFoundError, HTTPStatus.NOT_FOUND),
@@ -62,6 +66,8 @@ _TYPE_OF: Final[tuple[tuple[type[TraceabilityError], str], ...]] = (
     (QueryTooLargeError, "epcisException:QueryTooLargeException"),
     (QueryTooComplexError, "epcisException:QueryTooComplexException"),
     (NoSuchQueryError, "epcisException:NoSuchNameException"),
+    (SubscriptionError, "epcisException:SubscriptionControlsException"),
+    (ScheduleError, "epcisException:SubscriptionControlsException"),
 )
 _EPCIS: Final = "/epcis"
 _TYPE_UNDER_EPCIS: Final[Mapping[int, str]] = {

@@ -166,6 +166,18 @@ class Settings(BaseSettings):
     partner_timeout_seconds: int = Field(
         default=30, ge=1, le=600, description="How long a partner's repository may take to answer with a page."
     )
+    subscription_timeout_seconds: int = Field(
+        default=10, ge=1, le=60, description="How long a subscriber may take to answer a delivery."
+    )
+    subscription_retry_seconds: int = Field(
+        default=300, ge=1, le=86_400, description="Longest pause between attempts at a delivery; the first is a second."
+    )
+    subscription_give_up_hours: int = Field(
+        default=72,
+        ge=1,
+        le=8_760,
+        description="Hours of failures after which a delivery is given up, and kept as dead.",
+    )
     page_token_seconds: int = Field(
         default=3600, ge=10, le=604_800, description="How long the token of a next page of EPCIS answers is good."
     )

@@ -18,6 +18,7 @@ from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
+from adapters.postgres.subscriptions import PostgresSubscriptions
 from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from api.policy import witnesses_of
@@ -55,6 +56,11 @@ class Engine:
     def event_queries(self) -> PostgresEventQueries:
         """Return what answers EPCIS queries."""
         return PostgresEventQueries(self.ledger, self.visibility)
+
+    @property
+    def subscriptions(self) -> PostgresSubscriptions:
+        """Return who subscribed to which named query."""
+        return PostgresSubscriptions(self.pool, self.ledger.ledger_id)
 
     def ledger_of(self, organisation: str) -> PostgresLedger:
         """Return the ledger as `organisation` appends to it; raises `NotFoundError` when there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -22,10 +23,14 @@ _Options = Iterable[tuple[int, int, int] | tuple[int, int, bytes | bytearray] | 
 
 
 class Poster:
-    """Posts, each within `seconds`, over at most so many `connections` at a time. To be closed."""
+    """Posts, each within `seconds`, over at most so many `connections` at a time, few of them to one host.
 
-    def __init__(self, allowed: Allowed, *, seconds: float, connections: int = 256) -> None:
+    So a host that never answers keeps those who post to it waiting, and nobody else. To be closed.
+    """
+
+    def __init__(self, allowed: Allowed, *, seconds: float, connections: int = 256, to_one_host: int = 32) -> None:
         self._seconds = seconds
+        self._turns: dict[bytes, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(to_one_host))
         self._pools = {
             scheme: httpcore.AsyncConnectionPool(
                 ssl_context=_tls(),
@@ -49,6 +54,7 @@ class Poster:
         target = httpcore.URL(scheme=read.raw_scheme, host=read.raw_host, port=read.port, target=read.raw_path)
         try:
             async with (
+                self._turns[read.netloc],
                 asyncio.timeout(self._seconds),
                 self._pools[read.scheme].stream("POST", target, headers=pairs, content=content) as answer,
             ):

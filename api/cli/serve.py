@@ -15,6 +15,7 @@ from api.integrator import integrating
 from api.logging import configure_logging
 from api.partners.runner import reading_partners
 from api.readiness import unreadiness
+from api.subscriptions.deliverer import delivering
 from api.timestamps import timestamping
 from api.wiring import open_engine
 from traceability.errors import UnavailableError
@@ -57,6 +58,7 @@ def serve(
         timestamping(engine, integrator),
         capturing(engine) as runner,
         reading_partners(engine) as reader,
+        delivering(engine) as tail,
     ):
         url = address_of(listener)
         if json:
@@ -68,6 +70,7 @@ def serve(
         app.state.integrator = integrator
         app.state.capture_runner = runner
         app.state.partner_reader = reader
+        app.state.tail = tail
         run(app, listener)
 
 

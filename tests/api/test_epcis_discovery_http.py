@@ -12,12 +12,14 @@ from api.middleware import LONGEST_ADDRESS
 from api.settings import Settings
 from traceability.ledger.organisations import Scope
 
-# GS1's OpenAPI document of EPCIS 2.0, but for what belongs to subscriptions.
+# GS1's OpenAPI document of EPCIS 2.0.
 PATHS = {
     "/epcis": "GET", "/epcis/capture": "GET, POST", "/epcis/capture/{captureID}": "GET",
     "/epcis/events": "GET, POST", "/epcis/events/{eventID:path}": "GET",
     "/epcis/queries": "GET, POST", "/epcis/queries/{queryName}": "GET, DELETE",
     "/epcis/queries/{queryName}/events": "GET",
+    "/epcis/queries/{queryName}/subscriptions": "GET, POST",
+    "/epcis/queries/{queryName}/subscriptions/{subscriptionID}": "GET, DELETE",
     "/epcis/nextPageToken/{token}": "DELETE",
     **{
         path: "GET"

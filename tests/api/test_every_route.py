@@ -48,6 +48,7 @@ FORM = Expected(403, 403, 403, 403)
 ADMIN = Scope.ADMIN
 DAIRY = "/organisations/dairy.example"
 FINDING = "/findings/019ca877-0c1b-7000-8000-000000000001"
+DEAD_LETTER = "/dead-letters/019ca877-0c1b-7000-8000-000000000001"
 OPTIONS = Expected(204, 204, 204, 204)
 BRACES = str.maketrans("", "", "{}")
 # A type of event that is none is a parameter that is none.
@@ -62,6 +63,8 @@ EPCIS_PATHS = [
     "/epcis/queries",
     "/epcis/queries/{queryName}",
     "/epcis/queries/{queryName}/events",
+    "/epcis/queries/{queryName}/subscriptions",
+    "/epcis/queries/{queryName}/subscriptions/{subscriptionID}",
     *(f"/epcis/{name}s" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}/events" for name in COLLECTIONS),
@@ -140,6 +143,27 @@ ROUTES = {
     "GET /epcis/queries/{queryName}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y"),
     "DELETE /epcis/queries/{queryName}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y"),
     "GET /epcis/queries/{queryName}/events": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y/events"),
+    "GET /epcis/queries/{queryName}/subscriptions": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y/subscriptions"
+    ),
+    "POST /epcis/queries/{queryName}/subscriptions": Expected(
+        404,
+        404,
+        403,
+        404,
+        Scope.QUERY,
+        "/epcis/queries/y/subscriptions",
+        {"dest": "https://r.example/", "stream": True},
+    ),
+    **{
+        f"{method} /epcis/queries/{{queryName}}/subscriptions/{{subscriptionID}}": Expected(
+            404, 404, 403, 404, Scope.QUERY, "/epcis/queries/y/subscriptions/z"
+        )
+        for method in ("GET", "DELETE")
+    },
+    "GET /dead-letters": Expected(200, 200, 403, 200, Scope.QUERY),
+    "POST /dead-letters/{dead_letter_id}/replay": Expected(404, 404, 403, 404, Scope.QUERY, f"{DEAD_LETTER}/replay"),
+    "DELETE /dead-letters/{dead_letter_id}": Expected(404, 404, 403, 404, Scope.QUERY, DEAD_LETTER),
     "DELETE /epcis/nextPageToken/{token}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/nextPageToken/x"),
     # What a resource can do is no secret.
     **{f"OPTIONS {path}": replace(OPTIONS, path=path.replace(":path", "").translate(BRACES)) for path in EPCIS_PATHS},

@@ -31,16 +31,18 @@ def write_query_document(
     created_at: int,
     query_name: str = "SimpleEventQuery",
     prefixes: Mapping[str, str] | None = None,
+    subscription_id: str | None = None,
 ) -> bytes:
     """Return an EPCISQueryDocument (EPCIS 2.0 §10.2) around events in JSON; `created_at` in microseconds UTC.
 
-    `prefixes` are namespaces that names in the events are written with.
+    `prefixes` are namespaces that names in the events are written with; `subscription_id` is whom the answer is for.
     """
+    subscribed = b"" if subscription_id is None else b'"subscriptionID":' + orjson.dumps(subscription_id) + b","
     context = orjson.dumps([CONTEXT, dict(prefixes)] if prefixes else [CONTEXT])
     return (
         b'{"@context":' + context + b',"type":"EPCISQueryDocument","schemaVersion":"2.0","creationDate":"'
-        + utc_text(created_at).encode() + b'","epcisBody":{"queryResults":{"queryName":' + orjson.dumps(query_name)
-        + b',"resultsBody":{"eventList":[' + b",".join(events) + b"]}}}}"
+        + utc_text(created_at).encode() + b'","epcisBody":{"queryResults":{' + subscribed + b'"queryName":'
+        + orjson.dumps(query_name) + b',"resultsBody":{"eventList":[' + b",".join(events) + b"]}}}}"
     )  # fmt: skip
 
 

@@ -1,0 +1,301 @@
+"""Subscriptions to named queries in PostgreSQL (schema `work`): who is told what, and how far that came.
+
+A cursor is moved only from where its mover believes it to be. So one that was believed dead and is not, a second leader
+or a subscription that ended cannot make another skip an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from adapters.postgres.connection import connect
+from adapters.postgres.event_query_sql import LAST_BEFORE
+from adapters.postgres.ledger import Pool
+from adapters.postgres.outcome import reading
+from traceability.errors import NotFoundError
+
+_LEADER: Final = 0x53554253  # "SUBS"
+_COLUMNS: Final = (
+    "s.subscription_id, s.organisation, s.query_name, s.dest, s.signature_token, s.schedule, s.report_if_empty,"
+    " s.initial_record_time, s.created_at, s.position, s.due_at, s.last_notified_at, s.failures, s.failing_since,"
+    " s.last_error"
+)
+_DEAD_COLUMNS: Final = (
+    "d.delivery_id, d.subscription_id, d.after_position, d.up_to, d.events, d.attempts, d.failing_since, d.died_at,"
+    " d.reason"
+)
+
+
+class NoSuchSubscriptionError(NotFoundError):
+    """The organisation's query has no such subscription."""
+
+    code = "subscription.unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A row: times in microseconds UTC, `schedule` as JSON, `position` the last one that is dealt with."""
+
+    subscription_id: UUID
+    organisation: str
+    query_name: str
+    dest: str
+    token: str | None
+    schedule: str | None
+    report_if_empty: bool
+    since: int | None
+    created_at: int
+    position: int
+    due_at: int = 0
+    last_notified_at: int | None = None
+    failures: int = 0
+    failing_since: int | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadDelivery:
+    """What was given up: `events` events that met the query behind `after`, up to a position."""
+
+    delivery_id: UUID
+    subscription_id: UUID
+    after: int
+    up_to: int
+    events: int
+    attempts: int
+    failing_since: int
+    died_at: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A cursor's move from where it stood; `notified_at` when something was delivered."""
+
+    subscription_id: UUID
+    after: int
+    up_to: int
+    due_at: int
+    notified_at: int | None = None
+
+
+class PostgresSubscriptions:
+    """The subscriptions of one ledger; safe to share between threads."""
+
+    def __init__(self, pool: Pool, ledger_id: int) -> None:
+        self._pool = pool
+        self._ledger_id = ledger_id
+
+    @contextmanager
+    def leadership(self, url: str) -> Iterator[psycopg.Connection | None]:
+        """Give a connection of its own to one caller of all processes, None to the others.
+
+        It leads for as long as the connection lives, which it learns by using it: `ids_on`.
+        """
+        key = [_LEADER, self._ledger_id]
+        with connect(url) as connection:
+            row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", key).fetchone()
+            yield connection if row is not None and row[0] else None
+
+    def ids_on(self, connection: psycopg.Connection) -> set[UUID]:
+        """Return the ids of all subscriptions."""
+        rows = connection.execute(
+            "SELECT subscription_id FROM work.subscription WHERE ledger_id = %s", [self._ledger_id], binary=True
+        )
+        return {subscription_id for (subscription_id,) in rows}
+
+    def load(self, ids: Sequence[UUID]) -> list[tuple[Subscription, str]]:
+        """Return those that there are of these, each with the definition of its query."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                f"SELECT q.definition, {_COLUMNS} FROM work.subscription s JOIN work.named_query q"
+                " ON q.ledger_id = s.ledger_id AND q.organisation = s.organisation AND q.name = s.query_name"
+                " WHERE s.ledger_id = %s AND s.subscription_id = ANY(%s)",
+                [self._ledger_id, list(ids)],
+            ).fetchall()
+        return [(Subscription(*row), definition) for definition, *row in rows]
+
+    def count(self, organisation: str) -> int:
+        """Return how many an organisation has."""
+        with reading(self._pool) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM work.subscription WHERE ledger_id = %s AND organisation = %s",
+                [self._ledger_id, organisation],
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def start_of(self, since: int | None) -> int:
+        """Return the last position before a time of recording, the ledger's last one for None."""
+        with reading(self._pool) as connection:
+            head = connection.execute(
+                "SELECT position FROM ledger.head WHERE ledger_id = %s", [self._ledger_id]
+            ).fetchone()
+            assert head is not None
+            if since is None:
+                return int(head[0])
+            asked = {"ledger": self._ledger_id, "head": head[0], "time": since}
+            row = connection.execute(LAST_BEFORE, asked).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    def add(self, one: Subscription) -> None:
+        """Keep a subscription; raises `NoSuchSubscriptionError` when its query was dropped meanwhile."""
+        try:
+            with reading(self._pool) as connection:
+                connection.execute(
+                    "INSERT INTO work.subscription (ledger_id, subscription_id, organisation, query_name, dest,"
+                    " signature_token, schedule, report_if_empty, initial_record_time, created_at, position, due_at)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    [
+                        *(self._ledger_id, one.subscription_id, one.organisation, one.query_name, one.dest, one.token),
+                        *(one.schedule, one.report_if_empty, one.since, one.created_at, one.position, one.due_at),
+                    ],
+                )
+        except psycopg.errors.ForeignKeyViolation as error:
+            raise NoSuchSubscriptionError("The query was dropped meanwhile") from error
+
+    def get(self, organisation: str, query_name: str, subscription_id: UUID) -> Subscription:
+        """Return one; raises `NoSuchSubscriptionError`."""
+        found = self._rows(
+            "AND s.query_name = %s AND s.subscription_id = %s", organisation, query_name, subscription_id
+        )
+        if not found:
+            raise _unknown()
+        return found[0]
+
+    def find(self, organisation: str, subscription_id: UUID) -> Subscription:
+        """Return one, whatever its query; raises `NoSuchSubscriptionError`."""
+        found = self._rows("AND s.subscription_id = %s", organisation, subscription_id)
+        if not found:
+            raise _unknown()
+        return found[0]
+
+    def page(
+        self, organisation: str, query_name: str | None = None, *, after: UUID | None = None, limit: int
+    ) -> list[Subscription]:
+        """Return an organisation's subscriptions, of one query or of all, the oldest first, from behind `after`."""
+        return self._rows(
+            "AND (%s::text IS NULL OR s.query_name = %s) AND (%s::uuid IS NULL OR s.subscription_id > %s)"
+            " ORDER BY s.subscription_id LIMIT %s",
+            *(organisation, query_name, query_name, after, after, limit),
+        )
+
+    def drop(self, organisation: str, query_name: str, subscription_id: UUID) -> None:
+        """End one, and forget what it could not deliver; raises `NoSuchSubscriptionError`."""
+        with reading(self._pool) as connection:
+            dropped = connection.execute(
+                "DELETE FROM work.subscription WHERE ledger_id = %s AND organisation = %s AND query_name = %s"
+                " AND subscription_id = %s",
+                [self._ledger_id, organisation, query_name, subscription_id],
+            )
+        if not dropped.rowcount:
+            raise _unknown()
+
+    def advance(self, steps: Sequence[Step]) -> set[UUID]:
+        """Move cursors, all in one commit, and return whose: the others ended, or stand elsewhere."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                "UPDATE work.subscription s SET position = m.up_to, due_at = m.due_at, failures = 0,"
+                " failing_since = NULL, last_error = NULL,"
+                " last_notified_at = coalesce(m.notified_at, s.last_notified_at)"
+                " FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
+                " m(id, after, up_to, due_at, notified_at)"
+                " WHERE s.ledger_id = %s AND s.subscription_id = m.id AND s.position = m.after"
+                " RETURNING s.subscription_id",
+                [
+                    [step.subscription_id for step in steps],
+                    [step.after for step in steps],
+                    [step.up_to for step in steps],
+                    [step.due_at for step in steps],
+                    [step.notified_at for step in steps],
+                    self._ledger_id,
+                ],
+            ).fetchall()
+        return {subscription_id for (subscription_id,) in rows}
+
+    def fail(self, one: Subscription, *, due_at: int, failures: int, failing_since: int, reason: str) -> bool:
+        """Note that a delivery failed and when it is tried again; False when the cursor stands elsewhere by now."""
+        with reading(self._pool) as connection:
+            changed = connection.execute(
+                "UPDATE work.subscription SET due_at = %s, failures = %s, failing_since = %s, last_error = %s"
+                " WHERE ledger_id = %s AND subscription_id = %s AND position = %s",
+                [due_at, failures, failing_since, reason, self._ledger_id, one.subscription_id, one.position],
+            )
+        return changed.rowcount == 1
+
+    def give_up(self, dead: DeadDelivery, *, due_at: int) -> bool:
+        """Keep a delivery that failed for good and move the cursor behind it; False when it stands elsewhere by now."""
+        with reading(self._pool) as connection, connection.transaction():
+            moved = connection.execute(
+                "UPDATE work.subscription SET position = %s, due_at = %s, failures = 0, failing_since = NULL,"
+                " last_error = %s WHERE ledger_id = %s AND subscription_id = %s AND position = %s",
+                [dead.up_to, due_at, dead.reason, self._ledger_id, dead.subscription_id, dead.after],
+            )
+            if moved.rowcount:
+                connection.execute(
+                    "INSERT INTO work.dead_delivery (ledger_id, delivery_id, subscription_id, after_position, up_to,"
+                    " events, attempts, failing_since, died_at, reason)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    [
+                        *(self._ledger_id, dead.delivery_id, dead.subscription_id, dead.after, dead.up_to, dead.events),
+                        *(dead.attempts, dead.failing_since, dead.died_at, dead.reason),
+                    ],
+                )
+        return moved.rowcount == 1
+
+    def dead(
+        self,
+        organisation: str,
+        *,
+        subscription_id: UUID | None = None,
+        delivery_id: UUID | None = None,
+        after: UUID | None = None,
+        limit: int,
+    ) -> list[DeadDelivery]:
+        """Return what an organisation's subscriptions gave up, the oldest first: of one of them, one, or behind one."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                f"SELECT {_DEAD_COLUMNS} FROM work.dead_delivery d JOIN work.subscription s USING (ledger_id,"
+                " subscription_id) WHERE ledger_id = %(ledger)s AND s.organisation = %(organisation)s"
+                " AND (%(subscription)s::uuid IS NULL OR subscription_id = %(subscription)s)"
+                " AND (%(delivery)s::uuid IS NULL OR d.delivery_id = %(delivery)s)"
+                " AND (%(after)s::uuid IS NULL OR d.delivery_id > %(after)s) ORDER BY d.delivery_id LIMIT %(limit)s",
+                {
+                    "ledger": self._ledger_id,
+                    "organisation": organisation,
+                    "subscription": subscription_id,
+                    "delivery": delivery_id,
+                    "after": after,
+                    "limit": limit,
+                },
+            ).fetchall()
+        return [DeadDelivery(*row) for row in rows]
+
+    def bury(self, delivery_id: UUID) -> None:
+        """Forget a dead delivery, which was delivered or is not wanted any more."""
+        with reading(self._pool) as connection:
+            connection.execute(
+                "DELETE FROM work.dead_delivery WHERE ledger_id = %s AND delivery_id = %s",
+                [self._ledger_id, delivery_id],
+            )
+
+    def _rows(self, condition: str, organisation: str, *values: object) -> list[Subscription]:
+        with reading(self._pool) as connection:
+            rows: list[TupleRow] = connection.execute(
+                f"SELECT {_COLUMNS} FROM work.subscription s WHERE s.ledger_id = %s AND s.organisation = %s"
+                f" {condition}".encode(),
+                [self._ledger_id, organisation, *values],
+            ).fetchall()
+        return [Subscription(*row) for row in rows]
+
+
+def _unknown() -> NoSuchSubscriptionError:
+    return NoSuchSubscriptionError("There is no such subscription", hint="A query's are at …/subscriptions of it.")

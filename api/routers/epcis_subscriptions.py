@@ -1,0 +1,127 @@
+"""Subscriptions to named queries (EPCIS 2.0 §12.8): an organisation's events, posted to where it says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from api.epcis_events import only_paging
+from api.named_queries import PATH
+from api.routers.epcis_answers import PAGED, PAGING, BodyDep, JsonWishDep, answer_headers, link_headers
+from api.security import EngineDep, QueryDep
+from api.subscriptions.manage import described, listed, subscribe, subscription_of, unsubscribe
+from api.web.negotiation import JSON
+from traceability.gs1.epcis.strict_json import dumps
+
+router = APIRouter(prefix="/epcis", tags=["epcis"])
+
+QueryName = Annotated[str, Path(alias="queryName")]
+SubscriptionId = Annotated[str, Path(alias="subscriptionID")]
+_ONE: Final = "/queries/{queryName}/subscriptions/{subscriptionID}"
+
+
+class SubscriptionIn(BaseModel):
+    """What is asked for: `stream` or `schedule`, and where to."""
+
+    dest: str = Field(examples=["https://client.example/events"])
+    signatureToken: str | None = Field(default=None, description="Signs what is posted; no answer shows it.")  # noqa: N815
+    stream: bool | None = Field(default=None, examples=[True])
+    schedule: dict[str, str] | None = Field(default=None, examples=[None])
+    reportIfEmpty: bool = False  # noqa: N815
+    initialRecordTime: str | None = Field(default=None, examples=[None])  # noqa: N815
+
+
+class FailingOut(BaseModel):
+    """Why nothing arrives at the moment."""
+
+    since: str
+    attempts: int
+    reason: str
+    nextAttemptAt: str  # noqa: N815
+
+
+class SubscriptionOut(BaseModel):
+    """A subscription; its signatureToken is never shown."""
+
+    subscriptionID: str  # noqa: N815
+    queryName: str  # noqa: N815
+    dest: str
+    createdAt: str  # noqa: N815
+    stream: bool | None = None
+    schedule: dict[str, str] | None = None
+    reportIfEmpty: bool  # noqa: N815
+    initialRecordTime: str | None = None  # noqa: N815
+    lastNotifiedAt: str | None = None  # noqa: N815
+    nextReportAt: str | None = None  # noqa: N815
+    failing: FailingOut | None = None
+
+
+_WANTED: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {JSON: {"schema": SubscriptionIn.model_json_schema()}}}
+}
+
+
+@router.post(
+    "/queries/{queryName}/subscriptions",
+    summary="Subscribe to a named query",
+    status_code=201,
+    response_class=Response,
+    responses={201: {"model": SubscriptionOut, "description": "The subscription; `Location` is its address"}},
+    openapi_extra=_WANTED,
+)
+def subscribe_to(
+    engine: EngineDep,
+    caller: QueryDep,
+    wish: JsonWishDep,
+    body: BodyDep,
+    name: Annotated[str, Path(alias="queryName")],
+) -> Response:
+    """Have the events of a query posted: each as it is recorded, or all new ones at the times of a schedule."""
+    made = subscribe(engine, caller.organisation, name, body)
+    headers = {**answer_headers(), "Location": f"{PATH}/{made.query_name}/subscriptions/{made.subscription_id}"}
+    return Response(dumps(described(made)), status_code=201, media_type=wish.media_type, headers=headers)
+
+
+@router.get(
+    "/queries/{queryName}/subscriptions",
+    summary="The subscriptions to a named query",
+    response_class=Response,
+    responses={200: {"model": list[SubscriptionOut], "description": "The subscriptions", "headers": PAGED}},
+    openapi_extra={"parameters": PAGING},
+)
+def subscriptions(
+    engine: EngineDep,
+    caller: QueryDep,
+    request: Request,
+    wish: JsonWishDep,
+    name: Annotated[str, Path(alias="queryName")],
+) -> Response:
+    """Return a query's subscriptions, the oldest first."""
+    size, token = only_paging(request.query_params.multi_items())
+    page = listed(engine, caller.organisation, name, size=size, token=token)
+    headers = answer_headers() | link_headers(engine, request, page.next)
+    body = dumps([described(one) for one in page.subscriptions])
+    return Response(body, media_type=wish.media_type, headers=headers)
+
+
+@router.get(
+    _ONE,
+    summary="One subscription",
+    response_class=Response,
+    responses={200: {"model": SubscriptionOut, "description": "The subscription"}},
+)
+def subscription(
+    engine: EngineDep, caller: QueryDep, wish: JsonWishDep, name: QueryName, subscription_id: SubscriptionId
+) -> Response:
+    """Return a subscription: when it was last delivered, and why not since."""
+    found = subscription_of(engine, caller.organisation, name, subscription_id)
+    return Response(dumps(described(found)), media_type=wish.media_type, headers=answer_headers())
+
+
+@router.delete(_ONE, summary="Unsubscribe", status_code=204)
+def end_subscription(engine: EngineDep, caller: QueryDep, name: QueryName, subscription_id: SubscriptionId) -> None:
+    """End a subscription, and forget what it could not deliver. What is under way may still arrive."""
+    unsubscribe(engine, caller.organisation, name, subscription_id)

@@ -1,0 +1,1 @@
+"""Subscriptions to named queries: webhooks that outlive their receiver and this server, and websockets."""

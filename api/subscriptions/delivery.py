@@ -1,0 +1,243 @@
+"""One webhook: its events are posted in order, each delivery until it is taken or given up, and then the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+import orjson
+
+from adapters.outgoing.poster import Poster
+from adapters.postgres.subscriptions import DeadDelivery, Step, Subscription
+from api.epcis_headers import VERSIONS
+from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
+from api.subscriptions.tail import Feed, Tail
+from api.wiring import Engine
+from traceability.errors import TraceabilityError
+from traceability.gs1.epcis.schedule import Schedule, read_schedule
+from traceability.gs1.epcis.signature import HEADER, sign
+from traceability.ledger.identifiers import event_id
+
+_SECOND: Final = 1_000_000
+_HOUR: Final = 3_600 * _SECOND
+_OK: Final = range(200, 300)
+
+
+class MovedError(Exception):
+    """The subscription ended, or another server moved its cursor: whoever delivered it stops."""
+
+
+class Cursors:
+    """Moves cursors; those that are to be moved while a commit is under way share the next one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._store = engine.subscriptions
+        self._waiting: list[tuple[Step, asyncio.Future[bool]]] = []
+        self._wanted = asyncio.Event()
+
+    async def move(self, step: Step) -> None:
+        """Return when the cursor was moved; raises `MovedError`, and what the database raises."""
+        moved: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((step, moved))
+        self._wanted.set()
+        if not await moved:
+            raise MovedError
+
+    async def run(self) -> None:
+        """Move cursors for ever."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            group, self._waiting = self._waiting, []
+            try:
+                moved = await asyncio.to_thread(self._store.advance, [step for step, _ in group])
+            except Exception as error:  # noqa: BLE001 - each of those who wait learns of it
+                _settle(group, error)
+            else:
+                _settle(group, moved)
+
+
+def _settle(group: list[tuple[Step, asyncio.Future[bool]]], outcome: object) -> None:
+    for step, future in group:
+        if future.done():  # whoever waited was cancelled
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        elif isinstance(outcome, set):
+            future.set_result(step.subscription_id in outcome)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all deliveries of a server share; `turns` bounds how many read the ledger at a time."""
+
+    engine: Engine
+    tail: Tail
+    poster: Poster
+    cursors: Cursors
+    turns: asyncio.Semaphore
+
+
+class Delivery:
+    """The delivery of one subscription, by the one server that leads.
+
+    `due_at` is when there is something to do again, in microseconds UTC; `awake` is set when that may be now.
+    """
+
+    def __init__(self, means: Means, row: Subscription, definition: str) -> None:
+        engine, tail = means.engine, means.tail
+        self._means = means
+        self._engine = engine
+        self._tail = tail
+        self._row = row
+        self.awake = asyncio.Event()
+        self.notes_where_it_stands = False
+        asked = asked_of(row.organisation, row.query_name, definition, str(row.subscription_id), row.since)
+        self._feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
+        self._schedule = None if row.schedule is None else schedule_of(row.schedule, row.created_at)
+
+    @property
+    def due_at(self) -> int:
+        """When there is something to do again."""
+        return self._row.due_at
+
+    async def run(self) -> None:
+        """Deliver until the subscription ends; raises what the database raises."""
+        if self._schedule is None:
+            self._tail.add(self._feed)
+        with suppress(MovedError):
+            try:
+                while True:
+                    self.awake.clear()
+                    if self.due_at > self._engine.clock.now_us() or not await self._go_on():
+                        await self.awake.wait()
+            finally:
+                self._tail.remove(self._feed)
+
+    async def _go_on(self) -> bool:
+        """Do what is to be done next; False when it has to be waited for."""
+        if self._schedule is not None:
+            await self._report(self._schedule)
+            return True
+        feed = self._feed
+        if feed.at_hand:
+            batch = feed.take()
+        else:
+            async with self._means.turns:
+                batch = await asyncio.to_thread(feed.take)
+        if batch is None:
+            if self.notes_where_it_stands:
+                await self._note()
+            return False
+        if not batch.events:
+            feed.move(batch.up_to)
+        elif await self._deliver(batch):
+            await self._move(batch.up_to, due_at=0, notified=True)
+        return True
+
+    async def _note(self) -> None:
+        """Move the cursor over what the query does not find, so that a restart need not look through it again."""
+        self.notes_where_it_stands = False
+        up_to = self._feed.told()
+        if up_to > self._row.position:
+            await self._move(up_to, due_at=0, notified=False)
+
+    async def _report(self, schedule: Schedule) -> None:
+        """Deliver what was recorded since the last time."""
+        until = await asyncio.to_thread(self._engine.ledger.head)
+        told = False
+        while self._feed.cursor < until:
+            async with self._means.turns:
+                batch = await asyncio.to_thread(read_batch, self._engine, self._feed.asked, self._feed.cursor, until)
+            if not batch.events:
+                self._feed.move(batch.up_to)
+            elif not await self._deliver(batch):
+                return
+            else:
+                told = True
+                await self._move(batch.up_to, due_at=self.due_at, notified=True)
+        empty = self._row.report_if_empty and not told
+        if empty and not await self._deliver(Batch([], until)):
+            return
+        await self._move(until, due_at=schedule.next_after(self._engine.clock.now_us()), notified=empty)
+
+    async def _deliver(self, batch: Batch) -> bool:
+        """Post a batch, and tell whether it was taken; if not, it is due again later, or given up."""
+        row = self._row
+        body = document_of(self._engine, self._feed.asked, batch)
+        try:
+            status = await self._means.poster.post(row.dest, body, headers_of(self._engine, body, row.token))
+        except TraceabilityError as error:
+            reason = error.message
+        else:
+            if status in _OK:
+                return True
+            reason = f"It answered {status}"
+        await self._failed(batch, reason)
+        return False
+
+    async def _failed(self, batch: Batch, reason: str) -> None:
+        row, settings = self._row, self._engine.settings
+        now = self._engine.clock.now_us()
+        failures, since = row.failures + 1, row.failing_since or now
+        self._feed.leave()
+        if now - since >= settings.subscription_give_up_hours * _HOUR:
+            await self._give_up(batch, reason, failures, since)
+            return
+        pause = min(2 ** min(failures - 1, 30), settings.subscription_retry_seconds)
+        due_at = now + pause * _SECOND
+        noted = await asyncio.to_thread(
+            self._engine.subscriptions.fail,
+            row, due_at=due_at, failures=failures, failing_since=since, reason=reason,
+        )  # fmt: skip
+        if not noted:
+            raise MovedError
+        self._row = replace(row, due_at=due_at, failures=failures, failing_since=since, last_error=reason)
+
+    async def _give_up(self, batch: Batch, reason: str, failures: int, since: int) -> None:
+        """Keep the delivery as dead and go on with the next one; what reports nothing is not kept."""
+        row = self._row
+        if not batch.events:
+            due_at = 0 if self._schedule is None else self._schedule.next_after(self._engine.clock.now_us())
+            await self._move(batch.up_to, due_at=due_at, notified=False)
+            return
+        dead = DeadDelivery(
+            event_id(self._engine.clock.now_us(), self._engine.entropy.token(10)),
+            row.subscription_id, row.position, batch.up_to, len(batch.events), failures, since,
+            self._engine.clock.now_us(), reason,
+        )  # fmt: skip
+        if not await asyncio.to_thread(self._engine.subscriptions.give_up, dead, due_at=0):
+            raise MovedError
+        self._feed.move(batch.up_to)
+        self._row = replace(row, position=batch.up_to, due_at=0, failures=0, failing_since=None)
+
+    async def _move(self, up_to: int, *, due_at: int, notified: bool) -> None:
+        row = self._row
+        notified_at = self._engine.clock.now_us() if notified else None
+        await self._means.cursors.move(Step(row.subscription_id, row.position, up_to, due_at, notified_at))
+        self._feed.move(up_to)
+        self._row = replace(row, position=up_to, due_at=due_at, failures=0, failing_since=None)
+
+
+def headers_of(engine: Engine, body: bytes, token: str | None) -> Mapping[str, str]:
+    """Return what is sent with a document: its form, and its signature if the subscriber gave a token."""
+    headers = {"Content-Type": "application/json", "User-Agent": "traceability", **VERSIONS}
+    return headers if token is None else {**headers, HEADER: sign(body, token, now_us=engine.clock.now_us())}
+
+
+def schedule_of(fields: str, now_us: int) -> Schedule:
+    """Return the schedule that a row holds."""
+    return read_schedule(orjson.loads(fields), now_us=now_us)
+
+
+def _setting(event: asyncio.Event) -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(event.set)
+
+    return wake

@@ -1,0 +1,202 @@
+"""Subscriptions as their owners meet them: made, listed, ended, and what could not be delivered sent once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+
+from adapters.outgoing import Allowed, Outgoing
+from adapters.outgoing.guard import PORTS, addresses_of, check_url
+from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionError, Subscription
+from api.named_queries import named
+from api.page_tokens import NextPage, next_page, place_of
+from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
+from api.subscriptions.delivery import headers_of
+from api.wiring import Engine
+from traceability.errors import BusyError, InvalidInputError, NotFoundError, UnavailableError
+from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.strict_json import JsonTextError, read_value
+from traceability.gs1.epcis.subscription import SubscriptionError, check_subscribable, read_webhook
+from traceability.ledger.event import utc_text
+from traceability.ledger.identifiers import event_id
+
+MOST: Final = 1_000
+"""Subscriptions of one organisation."""
+
+
+class NoSuchDeliveryError(NotFoundError):
+    """The organisation has no such dead letter."""
+
+    code = "subscription.unknown_dead_letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Subscriptions, the oldest first, and what asks for more."""
+
+    subscriptions: list[Subscription]
+    next: NextPage | None
+
+
+def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes) -> Subscription:
+    """Keep the subscription that the JSON of `body` asks for.
+
+    Raises `NoSuchQueryError`, `SubscriptionError` (`outgoing.…` for a dest that is not called), `ScheduleError` and
+    `BusyError` (`subscription.too_many`).
+    """
+    query = named(engine, organisation, query_name)
+    try:
+        value = read_value(body)
+    except JsonTextError as error:
+        raise SubscriptionError("The body is not JSON", hint=error.message) from error
+    now = engine.clock.now_us()
+    webhook = read_webhook(value, now_us=now)
+    controls = webhook.controls
+    _check_dest(engine, webhook.dest)
+    check_subscribable(asked_of(organisation, query_name, query.definition, "", None).query)
+    store = engine.subscriptions
+    if store.count(organisation) >= MOST:
+        raise BusyError(
+            f"An organisation has at most {MOST} subscriptions", code="subscription.too_many", hint="End some first."
+        )
+    subscription = Subscription(
+        event_id(now, engine.entropy.token(10)),
+        organisation,
+        query.name,
+        webhook.dest,
+        webhook.token,
+        None if controls.fields is None else orjson.dumps(controls.fields).decode(),
+        controls.report_if_empty,
+        controls.since,
+        now,
+        store.start_of(controls.since),
+        due_at=0 if controls.schedule is None else controls.schedule.next_after(now),
+    )
+    store.add(subscription)
+    return subscription
+
+
+def subscription_of(engine: Engine, organisation: str, query_name: str, subscription_id: str) -> Subscription:
+    """Return a subscription of a query; raises `NoSuchQueryError` and `NoSuchSubscriptionError`."""
+    query = named(engine, organisation, query_name)
+    return engine.subscriptions.get(organisation, query.name, id_of(subscription_id))
+
+
+def unsubscribe(engine: Engine, organisation: str, query_name: str, subscription_id: str) -> None:
+    """End a subscription; raises `NoSuchQueryError` and `NoSuchSubscriptionError`."""
+    query = named(engine, organisation, query_name)
+    engine.subscriptions.drop(organisation, query.name, id_of(subscription_id))
+
+
+def listed(engine: Engine, organisation: str, query_name: str, *, size: int, token: str | None) -> Page:
+    """Return a page of a query's subscriptions; raises `NoSuchQueryError` and `QueryParameterError`."""
+    query = named(engine, organisation, query_name)
+    path = f"/epcis/queries/{query.name}/subscriptions"
+    after = None if token is None else _uuid(place_of(engine, path, token, str))
+    if token is not None and after is None:
+        raise QueryParameterError("This nextPageToken is none.", code="query.page_token")
+    found = engine.subscriptions.page(organisation, query.name, after=after, limit=size + 1)
+    if len(found) <= size:
+        return Page(found, None)
+    return Page(found[:size], next_page(engine, path, str(found[size - 1].subscription_id)))
+
+
+def dead_delivery(engine: Engine, organisation: str, delivery_id: UUID) -> DeadDelivery:
+    """Return what one of an organisation's subscriptions gave up; raises `NoSuchDeliveryError`."""
+    found = engine.subscriptions.dead(organisation, delivery_id=delivery_id, limit=1)
+    if not found:
+        raise NoSuchDeliveryError("There is no such dead letter", hint="It may have been replayed.")
+    return found[0]
+
+
+def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
+    """Deliver once more what was given up, now; return how many events it was.
+
+    They are what meets the query by now, as the organisation may see it by now. Raises `NoSuchDeliveryError`, and
+    `UnavailableError` (`subscription.not_taken`, `outgoing.…`) when it is not taken: it stays, and some of it may have
+    arrived.
+    """
+    dead = dead_delivery(engine, organisation, delivery_id)
+    subscription = engine.subscriptions.find(organisation, dead.subscription_id)
+    query = named(engine, subscription.organisation, subscription.query_name)
+    asked = asked_of(
+        subscription.organisation, query.name, query.definition, str(subscription.subscription_id), subscription.since
+    )
+    settings = engine.settings
+    allowed, seconds = Allowed.parse(settings.outgoing_allow or ""), settings.subscription_timeout_seconds
+    position, count = dead.after, 0
+    with Outgoing(subscription.dest, allowed, seconds=seconds) as outgoing:
+        while position < dead.up_to:
+            batch = read_batch(engine, asked, position, dead.up_to)
+            if batch.events:
+                _post(engine, outgoing, subscription, document_of(engine, asked, Batch(batch.events, batch.up_to)))
+            position, count = batch.up_to, count + len(batch.events)
+    engine.subscriptions.bury(dead.delivery_id)
+    return count
+
+
+def described(subscription: Subscription) -> dict[str, Any]:
+    """Return a subscription as JSON tells it, without its secret."""
+    told: dict[str, Any] = {
+        "subscriptionID": str(subscription.subscription_id),
+        "queryName": subscription.query_name,
+        "dest": subscription.dest,
+        "createdAt": utc_text(subscription.created_at),
+        "reportIfEmpty": subscription.report_if_empty,
+    }
+    if subscription.schedule is None:
+        told["stream"] = True
+    else:
+        told["schedule"] = orjson.loads(subscription.schedule)
+        told["nextReportAt"] = utc_text(subscription.due_at)
+    if subscription.since is not None:
+        told["initialRecordTime"] = utc_text(subscription.since)
+    if subscription.last_notified_at is not None:
+        told["lastNotifiedAt"] = utc_text(subscription.last_notified_at)
+    if subscription.failing_since is not None:
+        told["failing"] = {
+            "since": utc_text(subscription.failing_since),
+            "attempts": subscription.failures,
+            "reason": subscription.last_error,
+            "nextAttemptAt": utc_text(subscription.due_at),
+        }
+    return told
+
+
+def id_of(text: str) -> UUID:
+    """Return the id of a subscription; raises `NoSuchSubscriptionError` for what cannot be one."""
+    found = _uuid(text)
+    if found is None:
+        raise NoSuchSubscriptionError("There is no such subscription", hint="A query's are at …/subscriptions of it.")
+    return found
+
+
+def _check_dest(engine: Engine, dest: str) -> None:
+    """Refuse at once what would never be called; that a host has no address now may be otherwise later."""
+    try:
+        check_url(dest)
+        parts = urlsplit(dest)
+        port = parts.port or PORTS[parts.scheme]
+        addresses_of(parts.scheme, parts.hostname or "", port, Allowed.parse(engine.settings.outgoing_allow or ""))
+    except (InvalidInputError, UnavailableError) as error:
+        if error.code != "outgoing.unreachable":
+            raise SubscriptionError(error.message, code=error.code, hint=error.hint) from error
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _post(engine: Engine, outgoing: Outgoing, subscription: Subscription, body: bytes) -> None:
+    answer = outgoing.send("POST", headers=headers_of(engine, body, subscription.token), content=body)
+    if not 200 <= answer.status < 300:  # noqa: PLR2004
+        raise UnavailableError(
+            f"The subscriber answered {answer.status}", code="subscription.not_taken", hint="It stays; try again later."
+        )
