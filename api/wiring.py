@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import psycopg
@@ -52,7 +53,7 @@ class Engine:
     spool: Spool
     witnesses: Witnesses | None = None
 
-    @property
+    @cached_property
     def event_queries(self) -> PostgresEventQueries:
         """Return what answers EPCIS queries."""
         return PostgresEventQueries(self.ledger, self.visibility)

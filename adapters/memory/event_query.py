@@ -9,7 +9,7 @@ from typing import Final
 
 from adapters.memory.vocabularies import MemoryVocabularies
 from traceability.gs1.epcis.field_order import sorted_page
-from traceability.gs1.epcis.master_data_query import resolve
+from traceability.gs1.epcis.master_data_query import meant, resolve
 from traceability.gs1.epcis.query import (
     EventQuery,
     FoundEvent,
@@ -46,8 +46,8 @@ class MemoryEventQueries:
         records = self._records()
         bounds = (None if after is None else after.head, known_at)
         head = min(len(records), *(len(records) if bound is None else bound for bound in bounds))
-        vocabularies = partial(MemoryVocabularies, records, indexer=self._indexer, reader=reader, glns=self._glns)
-        resolved = resolve(query, lambda: vocabularies(known_at=head))
+        said = partial(MemoryVocabularies, records, indexer=self._indexer, reader=reader, glns=self._glns)
+        resolved = resolve(query, lambda condition: meant(condition, said(known_at=head, personal=False)))
         if resolved is None:
             return Page([], None)
         query = resolved

@@ -14,7 +14,14 @@ class MemoryVocabularies:
     """Looks at every record for every question; `glns` are who holds which."""
 
     def __init__(
-        self, records: Sequence[Record], *, indexer: Indexer, reader: Reader, glns: Mapping[str, str], known_at: int
+        self,
+        records: Sequence[Record],
+        *,
+        indexer: Indexer,
+        reader: Reader,
+        glns: Mapping[str, str],
+        known_at: int,
+        personal: bool = True,
     ) -> None:
         self._glns = glns
         self.reader = reader.organisation
@@ -26,7 +33,7 @@ class MemoryVocabularies:
             extent = reader.extent(indexer(record.event.parts).visibility)
             if extent is None or record.event.event_id is None or record.event.recorded_at is None:
                 continue
-            parts = redact(record.event.parts, extent, ())
+            parts = redact(record.event.parts, extent if personal else extent - {"personal"}, ())
             statement = statement_of(parts, record.position, record.event.event_id, record.event.recorded_at)
             if statement is not None:
                 self._found.append((statement, record.event.tags))

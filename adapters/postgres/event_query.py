@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final
 from uuid import UUID
@@ -23,13 +22,13 @@ from uuid import UUID
 import orjson
 import psycopg
 
+from adapters.postgres.arrays import Bigints, bigints
 from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.resolved import Meant, ResolvedConditions
 from adapters.postgres.visibility import PostgresVisibility
-from adapters.postgres.vocabularies import PostgresVocabularies
 from traceability.gs1.epcis.conditions import Condition, OneOf
 from traceability.gs1.epcis.field_order import MOST_SORTED, sorted_page
-from traceability.gs1.epcis.master_data_query import resolve
 from traceability.gs1.epcis.query import (
     EventQuery,
     FoundEvent,
@@ -85,6 +84,9 @@ MAX_BYTES: Final = 8_388_608
 MAX_SORTED_BYTES: Final = 33_554_432
 """Bytes of an answer that is sorted in memory."""
 
+WIDE: Final = 48
+"""Tags beyond which a candidate is not looked up under each of them: to read its record costs less."""
+
 _CHUNK: Final = 64
 _LEAST_CHUNK: Final = 16
 _BATCH: Final = 1_024
@@ -121,6 +123,7 @@ class PostgresEventQueries:
     def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility) -> None:
         self._ledger = ledger
         self._visibility = visibility
+        self._resolved = ResolvedConditions(ledger, visibility)
 
     def page(
         self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None, known_at: int | None = None
@@ -131,13 +134,12 @@ class PostgresEventQueries:
             head = min(head, after.head)
         if known_at is not None:
             head = min(head, known_at)
-        view = partial(PostgresVocabularies, self._ledger, self._visibility, reader=reader, known_at=head)
-        resolved = resolve(query, view)
+        # Taken after the head: whatever was committed up to it has its visibility there.
+        opened = self._visibility.opened(reader)
+        resolved = self._resolved.resolve(query, reader=reader, opened=opened, known_at=head)
         if resolved is None:
             return Page([], None)
         query = resolved
-        # Taken after the head: whatever was committed up to it has its visibility there.
-        opened = self._visibility.opened(reader)
         extents = {one.id: one.extent for one in opened if query.may_find(one.visibility, one.extent)}
         given = 0 if after is None else after.given
         want = size if query.limit is None else min(size, query.limit - given)
@@ -175,10 +177,11 @@ class _Search:
         self._connection = connection
         self._query = query
         self._extents = extents
-        groups = [[ledger.rules.tag_hash(tag) for tag in c.tags] for c in query.conditions if c.tags]
+        groups = [hashes for c in query.conditions if len(hashes := _hashes(c, ledger)) > 0]
+        wide = frozenset(i for i, hashes in enumerate(groups) if len(hashes) > WIDE)
         self._groups = len(groups)
-        self._sql = Statements(query, len(groups))
-        self._reads = self._sql.reads is not None
+        self._sql = Statements(query, len(groups), wide)
+        self._reads = self._sql.reads is not None or bool(wide)
         self._ledger_id = ledger.ledger_id
         span, times = query.record_time, query.event_time
         self._scope: dict[str, Any] = {
@@ -355,6 +358,12 @@ class _Search:
         row = self._connection.execute(LAST_BEFORE, {"ledger": self._ledger_id, "head": head, "time": time}).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def _hashes(condition: Condition, ledger: PostgresLedger) -> Bigints:
+    if isinstance(condition, Meant):
+        return condition.hashes
+    return bigints(map(ledger.rules.tag_hash, condition.tags))
 
 
 def _too_complex() -> QueryTooComplexError:

@@ -43,7 +43,7 @@ SELECT position, event_id, recorded_at, visibility, head, what, "where", why, ho
 """
 
 _COUNT = """
-(SELECT count(*) FROM (SELECT FROM ledger.posting WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags{i})s::bigint[])
+(SELECT count(*) FROM (SELECT FROM ledger.posting WHERE ledger_id = %(ledger)s AND tag = ANY({tags})
                         LIMIT %(limit)s + 1) counted)
 """
 
@@ -93,7 +93,7 @@ SELECT s.occurred_at, s.position, {hit} AND {read} FROM walked s ORDER BY {sorte
 _POSTED = """
 WITH posted AS MATERIALIZED (
     SELECT DISTINCT position FROM ledger.posting
-     WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags{driver})s::bigint[]) AND position > %(low)s
+     WHERE ledger_id = %(ledger)s AND tag = ANY({tags}) AND position > %(low)s
        AND position <= %(high)s AND visibility = ANY(%(visible)s::bigint[])
 ), placed AS MATERIALIZED (
     SELECT s.* FROM posted
@@ -103,7 +103,7 @@ WITH posted AS MATERIALIZED (
 SELECT s.occurred_at, s.position, {read} FROM first s ORDER BY {sorted}
 """
 _HAS_TAG = (
-    "EXISTS (SELECT FROM ledger.posting p WHERE p.ledger_id = %(ledger)s AND p.tag = ANY(%(tags{i})s::bigint[])"
+    "EXISTS (SELECT FROM ledger.posting p WHERE p.ledger_id = %(ledger)s AND p.tag = ANY({tags})"
     " AND p.position = s.position OFFSET 0)"
 )
 # What no index knows is looked up in the record, for as few candidates as are wanted.
@@ -117,10 +117,14 @@ _HAS_TEXT = 'EXISTS (SELECT FROM unnest(%(texts{i})s::bytea[]) t(x) WHERE positi
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements for one query whose conditions have `groups` sets of tags."""
+    """The statements for one query whose conditions have `groups` sets of tags.
+
+    Candidates are not asked for the tags of a `wide` set: that is one probe for each.
+    """
 
     query: EventQuery
     groups: int
+    wide: frozenset[int] = frozenset()
     parameters: Mapping[str, Any] = field(init=False)
     reads: str | None = field(init=False)
 
@@ -146,7 +150,7 @@ class Statements:
     @property
     def sizes(self) -> str:
         """Return how many postings each set of tags has, up to `limit` and one more."""
-        return "SELECT " + ", ".join(_COUNT.format(i=i) for i in range(self.groups))
+        return "SELECT " + ", ".join(_COUNT.format(tags=self._tags(i)) for i in range(self.groups))
 
     @property
     def merged(self) -> str:
@@ -172,7 +176,7 @@ class Statements:
             "last": "%(since)s::bigint" if descending else "%(until)s::bigint",
         }
         columns = "s.occurred_at, s.position"
-        hits = [_HAS_TAG.format(i=i) for i in range(self.groups) if i != driver]
+        hits = [_HAS_TAG.format(tags=self._tags(i)) for i in range(self.groups) if i != driver and i not in self.wide]
         if "dispositions" in self.parameters:
             columns += ", s.disposition"
             hits.append("s.disposition = ANY(%(dispositions)s::text[])")
@@ -187,5 +191,9 @@ class Statements:
             columns=columns,
             hit=f"coalesce({' AND '.join(hits)}, false)" if hits else "true",
             read=self.reads or "true",
-            driver=driver,
+            tags="" if driver is None else self._tags(driver),
         )
+
+    def _tags(self, group: int) -> str:
+        # The planner compares a list that it knows with the most common tags, each with each: keep a long one from it.
+        return f"(SELECT %(tags{group})s::bigint[])::bigint[]" if group in self.wide else f"%(tags{group})s::bigint[]"

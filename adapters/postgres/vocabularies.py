@@ -30,18 +30,28 @@ _Row = tuple[int, int, UUID, int, bytes, bytes, bytes]
 
 
 class PostgresVocabularies:
-    """The statements that one reader may see up to `known_at`, the head where None."""
+    """The statements that one reader may see up to `known_at`, the head where None.
+
+    Without `personal` they lack those attributes, by which no question finds anything.
+    """
 
     def __init__(
-        self, ledger: PostgresLedger, visibility: PostgresVisibility, *, reader: Reader, known_at: int | None = None
+        self,
+        ledger: PostgresLedger,
+        visibility: PostgresVisibility,
+        *,
+        reader: Reader,
+        known_at: int | None = None,
+        personal: bool = True,
     ) -> None:
         self._ledger = ledger
         head = ledger.head()
         self.known_at = head if known_at is None else min(known_at, head)
         self.reader = reader.organisation
         # Taken after the head: whatever was committed up to it has its visibility there.
+        hidden = frozenset() if personal else _PERSONAL
         self._extents = {
-            one.id: one.extent for one in visibility.opened(reader) if one.visibility.biz_step == MASTER_DATA
+            one.id: one.extent - hidden for one in visibility.opened(reader) if one.visibility.biz_step == MASTER_DATA
         }
 
     def of(self, subjects: Collection[str]) -> list[Statement]:

@@ -8,6 +8,9 @@ sees, so that a question finds something, and each kind is asked for a while bef
 loaded ledger and uses it again. Sensors are asked for by a carrier and error declarations by a packer, who see them;
 `of none` and `of few` are questions that nothing, or little, of a frequent field meets. Targets, at a million events:
 p95 20 ms (aim 10); with a company prefix, one of a fifth of all events and one of few, 50 ms (aim 20).
+
+Master data: every organisation states its places and products and opens them to who asks, 5,000 of each. What a
+question means is resolved once; `cold_ms` is the first request of a process that has to.
 """
 
 from __future__ import annotations
@@ -24,16 +27,20 @@ from itertools import count
 from pathlib import Path
 
 from adapters.postgres.event_query import PostgresEventQueries
+from api.vocabularies import state
 from api.wiring import Engine
 from tests.benchmarks import generate
 from tests.benchmarks._loaded import Feed, loaded
 from tests.benchmarks._machine import machine
+from tests.benchmarks._partners import Partner
+from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis import EpcisView, view_of
+from traceability.gs1.epcis.master_data import CBV_ATTRIBUTE, VocabularyElement, vocabulary_type
 from traceability.gs1.epcis.query import Page, Place, QueryTooLargeError
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.identifiers import parse_identifier
-from traceability.ledger.access import Reader
+from traceability.ledger.access import MASTER_DATA, Grant, Reader
 from traceability.ledger.event import utc_text
 
 READER = 40
@@ -44,6 +51,11 @@ CARRIER, PACKER = 31, 22
 
 PAGE = 30
 EXT = "https://ns.example/epcis/"
+NAME, CITY = f"{CBV_ATTRIBUTE}name", f"{CBV_ATTRIBUTE}city"
+REGION, DESERT = "https://id.example/regions/all", "https://id.example/regions/desert"
+"""A place above all others, and one above 5,000 where nothing happens."""
+
+_GATES, _PRODUCTS = 32, 100
 _CHUNK = 4_000
 _WARM_UP = 60
 _SAMPLE = 400
@@ -72,13 +84,18 @@ class Asking:
     def __init__(self, engine: Engine, organisation: int) -> None:
         partner = generate.organisations()[organisation]
         self.reader: Reader = engine.organisations.reader(partner.name)
-        self.queries = PostgresEventQueries(engine.ledger, engine.visibility)
+        self.engine = engine
+        self.forget()
         self.head = engine.ledger.head()
         self.visibilities = len(engine.visibility.allowed(self.reader))
         self.chance = random.Random(1)
         first, last = (self.page([("orderDirection", way)]).events[0] for way in ("ASC", "DESC"))
         self.span = view_of(first.parts).occurred_at, view_of(last.parts).occurred_at
         self.views = [view for view in map(self._sample, range(_SAMPLE)) if view is not None]
+
+    def forget(self) -> None:
+        """Ask as a process that has answered nothing yet."""
+        self.queries = PostgresEventQueries(self.engine.ledger, self.engine.visibility)
 
     def page(self, parameters: Parameters, place: Place | None = None, size: int = PAGE) -> Page:
         return self.queries.page(read_query(parameters), reader=self.reader, size=size, after=place)
@@ -224,8 +241,63 @@ def _of_fields() -> dict[str, Draw]:
     }  # fmt: skip
 
 
+def _places(partner: Partner) -> list[tuple[str, list[str]]]:
+    """Return the places of an organisation, itself, its sites and their gates, with what is below each: a hundred."""
+    sites = [f"{RESOLVER}/414/{gln}" for gln in partner.glns]
+    gates = {site: [f"{site}/254/gate{n}" for n in range(_GATES)] for site in sites[1:]}
+    return [(sites[0], sites[1:]), *gates.items(), *((gate, []) for below in gates.values() for gate in below)]
+
+
+def state_master_data(engine: Engine, reader: str) -> None:
+    """Have every organisation state its places and products; a ledger that is used again has them already."""
+    place, product = vocabulary_type("Location"), vocabulary_type("EPCClass")
+    partners = generate.organisations()
+    regions = [
+        VocabularyElement(place, REGION, children=tuple(f"{RESOLVER}/414/{partner.glns[0]}" for partner in partners)),
+        VocabularyElement(place, DESERT, children=tuple(f"{DESERT}/{n}" for n in range(5_000))),
+    ]
+    for partner in partners:
+        elements = [
+            VocabularyElement(place, uri, {NAME: f"{partner.display_name}, {n}"}, tuple(below))
+            for n, (uri, below) in enumerate(_places(partner))
+        ]
+        links = [f"{RESOLVER}{one.path}" for one in partner.products]
+        links += [f"https://id.{partner.name}/products/{n}" for n in range(_PRODUCTS - len(links))]
+        elements += [
+            VocabularyElement(product, uri, {NAME: f"Product {n}", CITY: "Chur" if n == 0 else "Thusis"})
+            for n, uri in enumerate(links)
+        ]
+        elements += regions if partner.name == reader else []
+        for _ in state(engine, partner.name, elements, stated_at=0):
+            pass
+        if partner.name != reader:
+            engine.organisations.set_grant(Grant(partner.name, reader, None, frozenset({MASTER_DATA})))
+
+
+def of_master_data() -> dict[str, Draw]:
+    own = generate.organisations()[READER].glns[1]
+    return {
+        "WD_bizLocation of 5,000": lambda _: [("WD_bizLocation", REGION)],
+        "WD_readPoint of 5,000": lambda _: [("WD_readPoint", REGION)],
+        "WD_readPoint of 5,000 of none": lambda _: [("WD_readPoint", DESERT)],
+        "WD_readPoint of a site": lambda _: [("WD_readPoint", f"{RESOLVER}/414/{own}")],
+        "HASATTR_epcClass of 5,000": lambda _: [("HASATTR_epcClass", "name")],
+        "HASATTR_readPoint of 5,000 EQ_bizStep": lambda v: (
+            v.biz_step and [("HASATTR_readPoint", "name"), ("EQ_bizStep", v.biz_step)]
+        ),
+        "EQATTR_epcClass of 50": lambda _: [(f"EQATTR_epcClass_{CITY}", "Chur")],
+        "HASATTR_epcClass of none": lambda _: [("HASATTR_epcClass", "weight")],
+    }
+
+
 def measure(engine: Engine, organisation: int, requests: int, only: str) -> None:
-    asked = ((organisation, families()), (CARRIER, of_sensors()), (PACKER, of_declarations()))
+    state_master_data(engine, generate.organisations()[organisation].name)
+    asked = (
+        (organisation, families()),
+        (organisation, of_master_data()),
+        (CARRIER, of_sensors()),
+        (PACKER, of_declarations()),
+    )
     for who, some in asked:
         wanted = {name: draw for name, draw in some.items() if only in name}
         asking = Asking(engine, who) if wanted else None
@@ -233,17 +305,19 @@ def measure(engine: Engine, organisation: int, requests: int, only: str) -> None
             assert asking is not None
             drawn = [parameters for view in asking.views if (parameters := draw(view)) is not None]
             for depth in ("first page", "random depth") if drawn else ():
+                asking.forget()
                 places = (None if depth == "first page" else asking.anywhere() for _ in count())
                 answers = [asking.answer(drawn[n % len(drawn)], next(places)) for n in range(_WARM_UP + requests)]
-                report(name, depth, answers[_WARM_UP:], asking)
+                report(name, depth, answers[_WARM_UP:], asking, cold=answers[0][0])
 
 
-def report(name: str, depth: str, answers: list[tuple[float, int, bool]], asking: Asking) -> None:
+def report(name: str, depth: str, answers: list[tuple[float, int, bool]], asking: Asking, *, cold: float) -> None:
     ordered = sorted(elapsed for elapsed, _, _ in answers)
     figures = {
         "p50_ms": round(statistics.median(ordered), 2),
         "p95_ms": round(ordered[int(len(ordered) * 0.95)], 2),
         "max_ms": round(ordered[-1], 2),
+        "cold_ms": round(cold, 2),
         "requests": len(ordered),
         "mean_events": round(statistics.mean(count for _, count, _ in answers), 1),
         "short_pages": sum(short for _, _, short in answers),

@@ -16,28 +16,30 @@ from traceability.gs1.epcis.query import EventQuery
 from traceability.gs1.epcis.vocabularies import MasterData, Vocabularies, eras, hierarchy, with_tags
 
 
-def resolve(query: EventQuery, vocabularies: Callable[[], Vocabularies]) -> EventQuery | None:
-    """Return the query with the things that it means, None when one of its conditions means none.
-
-    Raises `QueryTooComplexError` when they are more than are looked at.
-    """
+def resolve(query: EventQuery, meaning: Callable[[Below | Described], IsAmong]) -> EventQuery | None:
+    """Return the query with the things that it means, None when one of its conditions means none."""
     if not any(isinstance(condition, Below | Described) for condition in query.conditions):
         return query
-    view = vocabularies()
     resolved: list[Condition] = []
     for condition in query.conditions:
-        match condition:
-            case Below():
-                among = below(condition, hierarchy(view, condition.subjects))
-            case Described():
-                among = described(condition, *with_tags(view, _tags(condition)))
-            case _:
-                resolved.append(condition)
-                continue
-        if not among.subjects:
+        if not isinstance(condition, Below | Described):
+            resolved.append(condition)
+            continue
+        among = meaning(condition)
+        if not any(subjects for _, subjects in among.eras):
             return None
         resolved.append(among)
     return replace(query, conditions=tuple(resolved))
+
+
+def meant(condition: Below | Described, view: Vocabularies) -> IsAmong:
+    """Return the things that a condition means to a reader, and when.
+
+    Raises `QueryTooComplexError` when they are more than are looked at.
+    """
+    if isinstance(condition, Below):
+        return below(condition, hierarchy(view, condition.subjects))
+    return described(condition, *with_tags(view, _tags(condition)))
 
 
 def below(condition: Below, data: MasterData) -> IsAmong:

@@ -1,0 +1,135 @@
+"""What questions to master data come to, kept from page to page: `WD_`, `HASATTR_` and `EQATTR_`.
+
+A condition means the same things to one reader for as long as nothing more is stated that the reader may see, and
+nobody registers a GLN. Both are asked for with each page; to fold thousands of statements again would take a second.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import Final, NamedTuple
+
+from adapters.postgres.arrays import Bigints, bigints
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.outcome import reading
+from adapters.postgres.visibility import Opened, PostgresVisibility
+from adapters.postgres.vocabularies import PostgresVocabularies
+from traceability.gs1.epcis.master_data_conditions import Below, Described, IsAmong
+from traceability.gs1.epcis.master_data_query import meant, resolve
+from traceability.gs1.epcis.query import EventQuery
+from traceability.ledger.access import MASTER_DATA, Reader
+
+MOST_KEPT: Final = 100_000
+"""Things in all the sets that a process keeps: some 20 MB."""
+
+_READERS: Final = 256
+
+# Every statement has the tag of its organisation. GLNs are only ever added, so that their number says which they are.
+_NEWEST: Final = """
+SELECT coalesce(max(p.position), 0),
+       (SELECT count(*) FROM access.identifier WHERE ledger_id = %(ledger)s AND scheme = 'gln')
+  FROM unnest(%(tags)s::bigint[], %(visible)s::bigint[]) v(tag, visibility)
+ CROSS JOIN LATERAL (SELECT position FROM ledger.posting p
+                      WHERE p.ledger_id = %(ledger)s AND p.tag = v.tag AND p.visibility = v.visibility
+                        AND p.position > %(after)s AND p.position <= %(known_at)s
+                      ORDER BY position DESC LIMIT 1) p
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant(IsAmong):
+    """A condition with the hashes of its tags, sorted as the index is."""
+
+    hashes: Bigints = field(compare=False)
+
+    @property
+    def size(self) -> int:
+        """Return how many things are kept."""
+        return 1 + len(self.hashes) + sum(len(subjects) for _, subjects in self.eras)
+
+
+class _Basis(NamedTuple):
+    """All that an answer follows from: who asks, the last statement that it may see, and how many GLNs are known."""
+
+    reader: Reader
+    newest: int
+    glns: int
+
+
+class _Looked(NamedTuple):
+    """No statement is between `newest` and `upto`."""
+
+    newest: int
+    upto: int
+
+
+class ResolvedConditions:
+    """Resolves queries over one ledger; safe to share between threads."""
+
+    def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility) -> None:
+        self._ledger = ledger
+        self._visibility = visibility
+        self._lock = Lock()
+        self._looked: OrderedDict[Reader, _Looked] = OrderedDict()
+        self._kept: OrderedDict[tuple[_Basis, Below | Described], Meant] = OrderedDict()
+        self._size = 0
+
+    def resolve(
+        self, query: EventQuery, *, reader: Reader, opened: Sequence[Opened], known_at: int
+    ) -> EventQuery | None:
+        """Return the query with the things that it means, None when a condition means none.
+
+        `opened` is what the reader may see, taken after the ledger was at `known_at`. Raises `QueryTooComplexError`.
+        """
+        if not any(isinstance(condition, Below | Described) for condition in query.conditions):
+            return query
+        basis = self._basis(reader, opened, known_at)
+        return resolve(query, partial(self._meant, basis, known_at))
+
+    def _meant(self, basis: _Basis, known_at: int, condition: Below | Described) -> Meant:
+        key = basis, condition
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return kept
+        view = PostgresVocabularies(
+            self._ledger, self._visibility, reader=basis.reader, known_at=known_at, personal=False
+        )
+        among = meant(condition, view)
+        found = Meant(among.field, among.eras, bigints(sorted(map(self._ledger.rules.tag_hash, among.tags))))
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = found
+                self._size += found.size
+            while self._size > MOST_KEPT:
+                self._size -= self._kept.popitem(last=False)[1].size
+        return found
+
+    def _basis(self, reader: Reader, opened: Sequence[Opened], known_at: int) -> _Basis:
+        stating = [one for one in opened if one.visibility.biz_step == MASTER_DATA]
+        with self._lock:
+            looked = self._looked.get(reader, _Looked(0, 0))
+        if looked.newest > known_at:  # a page of an answer that began before
+            looked = _Looked(0, 0)
+        asked = {
+            "ledger": self._ledger.ledger_id,
+            "tags": bigints(self._ledger.rules.tag_hash(f"org:{one.visibility.captured_by}") for one in stating),
+            "visible": bigints(one.id for one in stating),
+            "after": looked.upto,
+            "known_at": known_at,
+        }
+        with reading(self._ledger.pool) as connection:
+            row = connection.execute(_NEWEST, asked, prepare=True).fetchone()
+        assert row is not None
+        newest = max(looked.newest, int(row[0]))
+        with self._lock:
+            if known_at >= self._looked.get(reader, looked).upto:
+                self._looked[reader] = _Looked(newest, known_at)
+                self._looked.move_to_end(reader)
+                if len(self._looked) > _READERS:
+                    self._looked.popitem(last=False)
+        return _Basis(reader, newest, row[1])
