@@ -203,7 +203,7 @@ def read_question(data: bytes) -> Question:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)[0]
         raise InvalidInputError(
-            f"The question cannot be read: {'.'.join(map(str, found['loc']))}: {found['msg']}",
+            f"The question cannot be read: {': '.join(filter(None, ('.'.join(map(str, found['loc'])), found['msg'])))}",
             code="audit.question",
             hint='Ask {"item": "…"} or {"trace": {"roots": ["…"]}}, with the members that the HTTP interface takes.',
         ) from error

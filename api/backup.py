@@ -116,8 +116,9 @@ def read_backup(folder: Path) -> Backup:
     try:
         backup = msgspec.json.decode((folder / _SAID).read_bytes(), type=Backup)
     except (OSError, msgspec.DecodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise InvalidInputError(
-            f"{folder} is no backup, or one that was not finished: {error}",
+            f"{folder} is no backup, or one that was not finished: {_SAID}: {reason}",
             code="backup.damaged",
             hint=f"A backup that is whole has a file {_SAID}.",
         ) from error
