@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import IO, Annotated, Any, Final
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
 from api.cli.feed import Files, documents_of
 from traceability.gs1.epcis.blocks import Block
-from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, Read, hashed_events
+from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_document, hashed_events
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.problems import Problem
 
+_IN_MEMORY: Final = 4 << 20
 _NONE: Final = "none"
 """Begins the line of an event that has no hash; its code follows, so that lines and events stay one to one."""
 
@@ -42,25 +45,22 @@ def hash_(
     events = failed = 0
     with ExitStack() as stack:
         for name, path in documents_of(files, settings_for(), stack):
-            source = stack.enter_context(path.open("rb"))
-            envelope = open_envelope(source)
-            document: dict[str, Any] = {"file": name, "events": [], "problems": []}
-            if not envelope.blocks:
+            with _hashed(path, mode) as (problems, found):
                 # What else is wrong around the events is for `feed check` to say: it changes no hash.
-                document["problems"] += envelope.problems
-                failed += any(problem.severity == "error" for problem in envelope.problems)
-                _tell(name, envelope.problems)
-            for one in hashed_events(envelope, _reader(source), mode):
-                events += 1
-                if one.problem is not None:
-                    failed += 1
-                    document["problems"].append(one.problem)
-                    _tell(name, [one.problem])
-                if json:
-                    document["events"].append(_document_of(one, with_prehash=prehash))
-                else:
-                    typer.echo(_line_of(one, with_prehash=prehash))
-            documents.append(document)
+                document: dict[str, Any] = {"file": name, "events": [], "problems": [*problems]}
+                failed += any(problem.severity == "error" for problem in problems)
+                _tell(name, problems)
+                for one in found:
+                    events += 1
+                    if one.problem is not None:
+                        failed += 1
+                        document["problems"].append(one.problem)
+                        _tell(name, [one.problem])
+                    if json:
+                        document["events"].append(_document_of(one, with_prehash=prehash))
+                    else:
+                        typer.echo(_line_of(one, with_prehash=prehash))
+                documents.append(document)
     if json:
         print_json({"mode": mode, "files": documents})
     if failed:
@@ -68,12 +68,20 @@ def hash_(
         raise typer.Exit(EXIT_FALSE)
 
 
-def _reader(source: IO[bytes]) -> Read:
-    def read(block: Block) -> bytes:
-        source.seek(block.offset)
-        return source.read(block.size)
+@contextmanager
+def _hashed(path: Path, mode: HashMode) -> Iterator[tuple[list[Problem], Iterator[HashedEvent]]]:
+    """Give why no event of a document can be read, and its events; a long document is never in memory whole."""
+    if path.stat().st_size <= _IN_MEMORY:
+        yield hashed_document(path.read_bytes(), mode)
+        return
+    with path.open("rb") as source:
 
-    return read
+        def read(block: Block) -> bytes:
+            source.seek(block.offset)
+            return source.read(block.size)
+
+        envelope = open_envelope(source)
+        yield [] if envelope.blocks else envelope.problems, hashed_events(envelope, read, mode)
 
 
 def _tell(name: str, problems: list[Problem]) -> None:

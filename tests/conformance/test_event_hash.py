@@ -11,9 +11,9 @@ import pytest
 from tests.conformance.golden.epcis import EPCIS, documents, xml_documents
 from tests.conformance.test_xml_fixtures import OTHER_THAN_THEIR_TWINS, TWICE, events_of, twin_of
 from traceability.gs1.epcis.context import standard_names
-from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_events
+from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_document, hashed_events
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.event_hash import event_hash, prehash_of
+from traceability.gs1.epcis.event_hash import Keys, event_hash, prehash_of
 from traceability.gs1.epcis.event_hash_values import text
 from traceability.gs1.epcis.reference_links import normalised
 from traceability.gs1.epcis.strict_json import loads
@@ -121,7 +121,7 @@ def test_an_event_keeps_its_hash_in_the_ledger() -> None:
     for path in [*documents(), *xml_documents()]:
         found = {one.path: one for one in hashed(path, HashMode.SPEC)}
         for event in events_of(path):
-            again = prehash_of(loads(write_event(event.event.parts, None)), standard_names())
+            again = prehash_of(loads(write_event(event.event.parts, None)), Keys(standard_names()))
             sent = found[event.path].prehash
             assert (again == sent) or path.stem == TWICE or "https://gs1.org/voc/MT-" in sent, path.name
             equal += again == sent
@@ -138,6 +138,16 @@ def test_no_event_of_any_document_is_dropped() -> None:
             found = hashed(path, mode)
             assert len(found) == events
             assert all((one.hash is None) == (one.problem is not None) for one in found)
+
+
+@needs_fixtures
+@pytest.mark.parametrize("mode", HashMode)
+def test_short_documents_are_read_as_long_ones(mode: HashMode) -> None:
+    for path in [*documents(), *xml_documents()]:
+        problems, found = hashed_document(path.read_bytes(), mode)
+        events = hashed(path, mode)
+        assert list(found) == events
+        assert not (problems and events)
 
 
 @needs_fixtures

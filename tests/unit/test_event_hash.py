@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from tests.support.drawn_events import events
 from tests.support.epcis_events import LOT, PACK, PALLET, PARTY, PLACE, document, event, parts, typed
 from tests.support.xml_events import xml_document, xml_event
-from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_events
+from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_document, hashed_events
 from traceability.gs1.epcis.document_writer import DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.event_hash_values import braced, number, scalar
+from traceability.gs1.epcis.event_hash_values import braced, number, scalar, text
 from traceability.gs1.epcis.strict_json import Number, loads
 from traceability.gs1.epcis.times import milliseconds
 from traceability.gs1.epcis.writer import write_event
+from traceability.gs1.identifiers import IdentifierError, parse_identifier
 
 EXAMPLE = {"example": "https://ns.example.com/epcis/"}
 
@@ -157,6 +158,50 @@ def test_what_the_reference_takes_for_the_same_is_not(member: str, one: Any, oth
     assert prehash(event(bizStep="shipping", **{member: one})) != prehash(event(bizStep="shipping", **{member: other}))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        document(event()).replace(b'"epcisBody"', b'"epcisBody": {"eventList": [{}]}, "epcisBody"'),
+        document(event()).replace(b'"eventList"', b'"eventList": [{}], "eventList"'),
+        document(event(), context=[7]),
+        document(event(), schemaVersion="1.2"),
+        document(event(), type="EPCISQueryDocument"),
+        document(),
+        document(event()) + b"x",
+        b"\xef\xbb\xbf" + document(event()),
+        document(event(), '{"type": "ObjectEvent", "type": ""}', b'{"type":"\xff"}', event()),
+        document(event(**{"https://x.example/a": "[" * 70}), "[" * 70 + "]" * 70),
+        document(event(), more=[event()]),
+    ],
+)
+def test_a_short_document_is_read_as_strictly_as_a_long_one(data: bytes) -> None:
+    problems, found = hashed_document(data)
+    envelope = open_envelope(BytesIO(data))
+    assert list(found) == hashed(data)
+    assert problems == ([] if envelope.blocks else envelope.problems)
+
+
+@given(
+    st.sampled_from(
+        [
+            "https://id.gs1.org/01/09521234000013/21/", "https://id.gs1.org/01/09521234000013/10/", "urn:x:",
+            "https://dairy.example/gtin/09521234000013/10/A/21/", "https://dairy.example/01/", "https://x.example/a/",
+            "urn:epc:id:sgtin:9521234.000001.", "urn:epc:class:lgtin:9521234.000001.", "urn:epc:id:sscc:9521234.",
+            "https://id.gs1.org/00/", "https://id.gs1.org/414/", "urn:epc:id:sgln:9521234.00000.", "https://x/?a/",
+            "https://id.gs1.org/8006/095212340000130102/21/", "https://id.gs1.org/8004/", "http:", "tag:x.",
+        ]
+    ),
+    st.text("0123456789AZaz-%.?#/", max_size=22) | st.just("09521234000013") | st.just("095212340000000013"),
+)  # fmt: skip
+def test_an_identifier_is_its_subject_whatever_is_remembered(stem: str, tail: str) -> None:
+    value = stem + tail
+    try:
+        subject = parse_identifier(value).subject
+    except IdentifierError:
+        subject = value
+    assert text(value) == subject
+
+
 def test_a_document_before_does_not_matter() -> None:
     """The reference keeps the prefixes of every document that it has read."""
     one = document(event(**{"other:a": "1"}))
@@ -200,6 +245,8 @@ def test_a_time_without_an_offset_is_an_error(time: str) -> None:
 def test_an_event_without_a_hash_says_why_and_where(one: Any, code: str, path: str) -> None:
     good = event()
     assert problem(one) == (code, path)
+    data = document(good, one, good, context=CONTEXTS)
+    assert list(hashed_document(data)[1]) == hashed(data)
     found = hashed(document(good, one, good))
     assert [bad.hash is None for bad in found] == [False, True, False]
     assert found[1].problem is not None

@@ -5,22 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from io import BytesIO
+from itertools import islice
 from typing import Final, TypeAlias
+
+from msgspec import MsgspecError, Raw, Struct, field
+from msgspec.json import Decoder
 
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
 from traceability.gs1.epcis.context import Names, standard_names
-from traceability.gs1.epcis.envelope import Envelope
-from traceability.gs1.epcis.event_hash import EventHashError, event_hash, prehash_of
+from traceability.gs1.epcis.envelope import MAX_CONTEXT_BYTES, Envelope, open_envelope
+from traceability.gs1.epcis.event_hash import EventHashError, Keys, event_hash, prehash_of
 from traceability.gs1.epcis.markup import XmlTextError
 from traceability.gs1.epcis.outline import spans_of
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.reference_hash import reference_prehash
 from traceability.gs1.epcis.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
-from traceability.gs1.epcis.strict_json import JSON, JsonTextError, Place, plain_value, read_value
+from traceability.gs1.epcis.strict_json import (
+    JSON,
+    PLAIN_BYTES,
+    START,
+    JsonTextError,
+    Place,
+    dumps,
+    loads,
+    plain_value,
+    read_value,
+)
 from traceability.gs1.epcis.xml_event import names_of, value_of, with_namespaces
 from traceability.gs1.epcis.xml_outline import spans_of_xml
 from traceability.gs1.epcis.xml_tree import parse
 
+_EVENT_LIST: Final = "$.epcisBody.eventList"
 _WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
 
 Read: TypeAlias = Callable[[Block], bytes]
@@ -49,12 +66,81 @@ class HashedEvent:
         return None if self.problem is not None else event_hash(self.prehash)
 
 
+class _Body(Struct):
+    events: Raw = field(name="eventList")
+
+
+class _Document(Struct):
+    body: _Body = field(name="epcisBody")
+
+
+_decode_document: Final = Decoder(_Document).decode
+_decode_list: Final = Decoder(list[Raw]).decode
+
+
+def hashed_document(data: bytes, mode: HashMode = HashMode.SPEC) -> tuple[list[Problem], Iterator[HashedEvent]]:
+    """Return why no event of a document can be read, and the hashes of its events; no bytes raise."""
+    plain = _plain_document(data) if mode is HashMode.SPEC and len(data) <= PLAIN_BYTES else None
+    if plain is not None:
+        return [], _of_plain(data, *plain)
+    envelope = open_envelope(BytesIO(data))
+    return [] if envelope.blocks else envelope.problems, hashed_events(envelope, _slice_of(data), mode)
+
+
+def _plain_document(data: bytes) -> tuple[JSON, list[Raw]] | None:
+    """Return the context and the events of a document in JSON that is plainly written, None: it has to be outlined.
+
+    To find where the events lie takes longest with a short document, and a faster decoder finds it. What is left around
+    them is then read as strictly as ever, and so is each event.
+    """
+    try:
+        listed = bytes(_decode_document(data).body.events)
+        events = _decode_list(listed)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    start = data.find(listed)
+    around = data[:start] + b"[]" + data[start + len(listed) :]
+    members = plain_value(around) if len(around) <= MAX_CONTEXT_BYTES else None
+    if not events or not isinstance(members, dict) or members.get("epcisBody") != {"eventList": []}:
+        return None
+    if members.get("type") != "EPCISDocument" or members.get("schemaVersion") != "2.0":
+        return None
+    return members.get("@context"), events
+
+
+def _of_plain(data: bytes, context: JSON, events: list[Raw]) -> Iterator[HashedEvent]:
+    keys = _keys_in(context)
+    for i, event in enumerate(events):
+        path = f"{_EVENT_LIST}[{i}]"
+        try:
+            yield HashedEvent(path, prehash_of(_value(bytes(event), START, 0), keys))
+        except EventHashError as error:
+            yield HashedEvent(path, "", Problem(i, path + error.path, error.code, "error", error.message))
+        except JsonTextError:  # to say where, the document is outlined after all
+            yield from islice(hashed_events(open_envelope(BytesIO(data)), _slice_of(data)), i, None)
+            return
+
+
+def _slice_of(data: bytes) -> Read:
+    return lambda block: data[block.offset : block.offset + block.size]
+
+
+def _keys_in(context: JSON) -> Keys:
+    return _keys_in_text(dumps(context))
+
+
+@lru_cache(maxsize=32)
+def _keys_in_text(context: bytes) -> Keys:
+    # What is wrong with the context is told of the document, by whoever checks it.
+    return Keys(standard_names().within(loads(context), Findings(None, "$"), ""))
+
+
 def hashed_events(envelope: Envelope, read: Read, mode: HashMode = HashMode.SPEC) -> Iterator[HashedEvent]:
     """Yield every event of a document; `read` may be asked for a block twice. No bytes raise."""
     if envelope.in_xml:
         prehash = _spec_of_xml(envelope) if mode is HashMode.SPEC else _reference_of_xml(envelope)
     elif mode is HashMode.SPEC:
-        prehash = _spec_of_json(standard_names().within(envelope.context, Findings(None, "$"), ""))
+        prehash = _spec_of_json(_keys_in(envelope.context))
     else:
         prehash = _reference_of_json(envelope, read)
     for block in envelope.blocks:
@@ -87,8 +173,8 @@ def _value(source: bytes, place: Place, offset: int) -> JSON:
     return read_value(source, offset, place) if value is None else value
 
 
-def _spec_of_json(names: Names) -> _Prehash:
-    return lambda source, place, offset: prehash_of(_value(source, place, offset), names)
+def _spec_of_json(keys: Keys) -> _Prehash:
+    return lambda source, place, offset: prehash_of(_value(source, place, offset), keys)
 
 
 def _spec_of_xml(envelope: Envelope) -> _Prehash:
@@ -96,9 +182,14 @@ def _spec_of_xml(envelope: Envelope) -> _Prehash:
 
     def prehash(source: bytes, place: Place, _offset: int) -> str:
         root = parse(with_namespaces(source, namespaces), place)
-        return prehash_of(value_of(root), names_of(root))
+        return prehash_of(value_of(root), _keys_of(names_of(root)))
 
     return prehash
+
+
+@lru_cache(maxsize=32)
+def _keys_of(names: Names) -> Keys:
+    return Keys(names)
 
 
 def _reference_of_json(envelope: Envelope, read: Read) -> _Prehash:

@@ -9,6 +9,7 @@ honest ones and commits to nothing. docs/guide/event-hash.md has the choices whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, TypeAlias
 
@@ -35,11 +36,10 @@ from traceability.gs1.epcis.times import lacks_offset, milliseconds
 _RDFS_COMMENT: Final = "http://www.w3.org/2000/01/rdf-schema#comment"
 _TEXT_MEMBERS: Final = frozenset({"@value", "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"})
 _REFERENCES: Final = {"@id": "id", "id": "id", "@type": "type", "type": "type"}
-
-_Write: TypeAlias = Callable[[str, JSON, Names, str], str]
-"""Writes a field: its name, its value, the names in force and the path of its value → its piece of the string."""
-_WriteObject: TypeAlias = Callable[[dict[str, JSON], Names, str], str]
-"""Writes what is inside an object."""
+_NOT_WRITTEN: Final = frozenset({"@context", "comment"})
+_CACHED: Final = 4096
+# Only texts this short are remembered, so that a hostile feed cannot turn a cache into a memory leak.
+_CACHED_LENGTH: Final = 256
 
 
 class EventHashError(InvalidInputError):
@@ -49,14 +49,49 @@ class EventHashError(InvalidInputError):
         super().__init__(message, code=code, hint="Correct the event; the others have their hashes.")
         self.path = path
 
+    def inside(self, step: str) -> EventHashError:
+        """Return the error as one of what is around."""
+        self.path = step + self.path
+        return self
+
+
+class Keys(dict[str, str]):
+    """How the names of extensions are written that stand under `names`; those that are not hashed are empty."""
+
+    def __init__(self, names: Names) -> None:
+        super().__init__()
+        self.names = names
+
+    def __missing__(self, name: str) -> str:
+        """Return the name with its namespace in braces."""
+        iri = self.names.iri(name) or name
+        key = "" if name in _NOT_WRITTEN or iri == _RDFS_COMMENT else _REFERENCES.get(name) or braced(iri)
+        if len(self) < _CACHED and len(name) <= _CACHED_LENGTH:
+            self[name] = key
+        return key
+
+    def within(self, context: JSON) -> Keys:
+        """Return the keys under a context that is added."""
+        findings = Findings(None, "")
+        inner = self.names.within(context, findings, "")
+        if findings.failed:
+            raise EventHashError("['@context']", "epcis.context", findings.problems[0].message)
+        return Keys(inner)
+
+
+_Write: TypeAlias = Callable[[str, JSON, Keys], str]
+"""Writes a field: name and value, under the names in force → its piece of the string; raises `EventHashError`."""
+_WriteObject: TypeAlias = Callable[[dict[str, JSON], Keys], str]
+"""Writes what is inside an object."""
+
 
 def event_hash(prehash: str) -> str:
     """Return the `ni` URI of a pre-hash string."""
     return f"ni:///sha-256;{sha256(prehash.encode()).hexdigest()}?ver=CBV2.0"
 
 
-def prehash_of(event: JSON, names: Names) -> str:
-    """Return the pre-hash string of an event in JSON, or of the JSON twin of one in XML; `names` are those around it.
+def prehash_of(event: JSON, keys: Keys) -> str:
+    """Return the pre-hash string of an event in JSON, or of the JSON twin of one in XML; `keys` are those around it.
 
     Fields and values that EPCIS does not know are kept as they are; an event needs no more than a type, and times that
     are points in time. Raises `EventHashError`.
@@ -64,72 +99,67 @@ def prehash_of(event: JSON, names: Names) -> str:
     if not isinstance(event, dict):
         raise EventHashError("", "epcis.type", f"An event is an object, not {shown(event)}.")
     if "@context" in event:
-        names = _within(names, event["@context"])
+        keys = keys.within(event["@context"])
     kind = event.get("type", event.get("@type"))
     if type(kind) is not str:
         raise EventHashError("", "epcis.missing_field", "An event needs a type.")
     if "eventTime" not in event:
         raise EventHashError("", "epcis.missing_field", "An event needs an eventTime.")
-    pieces = ["eventType=", EVENT_TYPES.get(kind) or names.iri(kind) or kind]
-    known = 0
-    for name, write in _FIELDS:
-        if name in event:
-            pieces.append(write(name, event[name], names, f".{name}"))
-            known += 1
-    # Nearly always every member was a known one by now.
-    if known + len(_NOT_HASHED & event.keys()) < len(event):
-        rest = [(name, value) for name, value in event.items() if name not in _KNOWN and name not in _NOT_HASHED]
-        pieces.append(_members(rest, names))
-    return "".join(pieces)
-
-
-def _within(names: Names, context: JSON) -> Names:
-    findings = Findings(None, "")
-    inner = names.within(context, findings, "")
-    if findings.failed:
-        raise EventHashError("['@context']", "epcis.context", findings.problems[0].message)
-    return inner
+    return f"eventType={EVENT_TYPES.get(kind) or keys.names.iri(kind) or kind}{_EVENT(event, keys)}"
 
 
 # What is written the same wherever it stands
 
 
-def _text(name: str, value: JSON, names: Names, path: str) -> str:
+def _text(name: str, value: JSON, keys: Keys) -> str:
     if type(value) is str:
         written = text(value)
         return f"{name}={written}" if written else ""
-    return _any(name, value, names, path)
+    return _any(name, value, keys)
 
 
-def _any(name: str, value: JSON, names: Names, _path: str) -> str:
+def _few(name: str, value: JSON, keys: Keys) -> str:
+    """Write a text that comes again and again: a place, a party, a unit."""
+    if type(value) is str and len(value) <= _CACHED_LENGTH:
+        return _remembered(name, value)
+    return _text(name, value, keys)
+
+
+@lru_cache(maxsize=_CACHED)
+def _remembered(name: str, value: str) -> str:
+    written = text(value)
+    return f"{name}={written}" if written else ""
+
+
+def _any(name: str, value: JSON, keys: Keys) -> str:
     """Write a value of unexpected shape as an extension's would be; nothing for an empty one."""
-    return "" if value in ("", [], {}, None) else "".join(sorted(_extension(name, value, names)))
+    return "" if value in ("", [], {}, None) else "".join(sorted(_extension(name, value, keys)))
 
 
-def _time(name: str, value: JSON, _names: Names, path: str) -> str:
+def _time(name: str, value: JSON, _keys: Keys) -> str:
     written = milliseconds(value.strip()) if type(value) is str else None
     if written is None:
         if type(value) is str and lacks_offset(value.strip()):
             message = f"The time {shown(value)} has no offset from UTC, so nobody knows when it was."
-            raise EventHashError(path, "epcis.naive_time", message)
+            raise EventHashError("", "epcis.naive_time", message)
         message = f"A time has a date, a time of day and an offset from UTC; {shown(value)} has not."
-        raise EventHashError(path, "epcis.time", message)
+        raise EventHashError("", "epcis.time", message)
     return f"{name}={written}"
 
 
-def _number(name: str, value: JSON, names: Names, path: str) -> str:
+def _number(name: str, value: JSON, keys: Keys) -> str:
     """Write a number; in such a field a text that is one means it, as every number does in XML."""
     if isinstance(value, (str, int)) and type(value) is not bool:
         written = number(value)
         return f"{name}={written}" if written else ""
-    return _any(name, value, names, path)
+    return _any(name, value, keys)
 
 
 def _word(words: Mapping[str, str]) -> _Write:
-    def write(name: str, value: JSON, names: Names, path: str) -> str:
+    def write(name: str, value: JSON, keys: Keys) -> str:
         if type(value) is not str:
-            return _any(name, value, names, path)
-        written = words.get(value) or _unusual_word(value, words, names)
+            return _any(name, value, keys)
+        written = words.get(value) or _unusual_word(value, words, keys.names)
         return f"{name}={written}" if written else ""
 
     return write
@@ -145,17 +175,17 @@ def _listed(inner: str) -> _Write:
     """Write a list of texts, `inner` being the name of one."""
     before = f"{inner}="
 
-    def write(name: str, value: JSON, names: Names, path: str) -> str:
+    def write(name: str, value: JSON, keys: Keys) -> str:
         if isinstance(value, str):
             value = [value]
         if not isinstance(value, list):
-            return _any(name, value, names, path)
-        if len(value) == 1 and type(value[0]) is str:
-            one = text(value[0])
-            return f"{name}{before}{one}" if one else ""
-        pieces = sorted([_text(inner, item, names, path) for item in value])
-        written = "".join(pieces)
-        return name + written if written else ""
+            return _any(name, value, keys)
+        try:
+            written = before.join(sorted(filter(None, map(text, value))))
+        except AttributeError:  # what is no text has none of its methods
+            pieces = "".join(sorted([_text(inner, item, keys) for item in value]))
+            return name + pieces if pieces else ""
+        return f"{name}{before}{written}" if written else ""
 
     return write
 
@@ -163,35 +193,48 @@ def _listed(inner: str) -> _Write:
 def _each(write: _Write) -> _Write:
     """Write a field that may be there several times, each time by its name."""
 
-    def write_all(name: str, value: JSON, names: Names, path: str) -> str:
+    def write_all(name: str, value: JSON, keys: Keys) -> str:
         if not isinstance(value, list):
-            return write(name, value, names, path)
-        return "".join(sorted([write(name, item, names, f"{path}[{i}]") for i, item in enumerate(value)]))
+            return write(name, value, keys)
+        return "".join(sorted([write(name, item, keys) for item in value]))
 
     return write_all
 
 
-def _fields(pairs: Iterable[tuple[str, _Write]]) -> _WriteObject:
+def _fields(pairs: Iterable[tuple[str, _Write]], *not_hashed: str) -> _WriteObject:
     """Return the writer of an object: its known fields in order, then what else it has, sorted."""
     order = tuple(pairs)
-    known = frozenset(name for name, _ in order)
+    places: dict[str, tuple[int, _Write | None]] = {name: (i, write) for i, (name, write) in enumerate(order)}
+    places.update(dict.fromkeys((*not_hashed, "@context"), (0, None)))
+    fields = len(order)
 
-    def write_fields(value: dict[str, JSON], names: Names, path: str) -> str:
+    def write_fields(value: dict[str, JSON], keys: Keys) -> str:
         if "@context" in value:
-            names = _within(names, value["@context"])
-        pieces = [write(name, value[name], names, f"{path}.{name}") for name, write in order if name in value]
-        if not value.keys() <= known:
-            pieces.append(_members([(name, inner) for name, inner in value.items() if name not in known], names))
+            keys = keys.within(value["@context"])
+        pieces = [""] * fields
+        rest: dict[str, JSON] = {}
+        name = ""
+        try:
+            for name, inner in value.items():
+                place = places.get(name)
+                if place is None:
+                    rest[name] = inner
+                elif place[1] is not None:
+                    pieces[place[0]] = place[1](name, inner, keys)
+        except EventHashError as error:
+            raise error.inside(f".{name}") from None
+        if rest:
+            pieces.append(_members(rest, keys))
         return "".join(pieces)
 
     return write_fields
 
 
 def _object(write_fields: _WriteObject) -> _Write:
-    def write(name: str, value: JSON, names: Names, path: str) -> str:
+    def write(name: str, value: JSON, keys: Keys) -> str:
         if not isinstance(value, dict):
-            return _any(name, value, names, path)
-        written = write_fields(value, names, path)
+            return _any(name, value, keys)
+        written = write_fields(value, keys)
         return name + written if written else ""
 
     return write
@@ -200,116 +243,137 @@ def _object(write_fields: _WriteObject) -> _Write:
 def _objects(inner: str, write_fields: _WriteObject, outer: str | None = None) -> _Write:
     """Write a list of objects, each behind the name `inner`, and all behind that of the field, or `outer`."""
 
-    def write(name: str, value: JSON, names: Names, path: str) -> str:
+    def write(name: str, value: JSON, keys: Keys) -> str:
         if isinstance(value, dict):
             value = [value]
         if not isinstance(value, list):
-            return _any(name, value, names, path)
+            return _any(name, value, keys)
         pieces = []
         for i, item in enumerate(value):
             if isinstance(item, dict):
-                written = write_fields(item, names, f"{path}[{i}]")
+                try:
+                    written = write_fields(item, keys)
+                except EventHashError as error:
+                    raise error.inside(f"[{i}]") from None
                 pieces.append(inner + written if written else "")
             else:
-                pieces.append(_any(inner or name, item, names, path))
+                pieces.append(_any(inner or name, item, keys))
         written = "".join(sorted(pieces))
         return (name if outer is None else outer) + written if written else ""
 
     return write
 
 
+def _place(name: str, value: JSON, keys: Keys) -> str:
+    if type(value) is dict and len(value) == 1:  # as nearly always
+        written = _few("id", value.get("id"), keys) if "id" in value else _PLACE(value, keys)
+    elif isinstance(value, dict):
+        written = _PLACE(value, keys)
+    else:
+        return _any(name, value, keys)
+    return name + written if written else ""
+
+
 # Extensions
 
 
-def _members(members: Iterable[tuple[str, JSON]], names: Names) -> str:
+def _members(members: Mapping[str, JSON], keys: Keys) -> str:
     """Write members that EPCIS does not define, sorted."""
     pieces: list[str] = []
-    for name, value in members:
-        if name in ("@context", "comment"):
+    for name, value in members.items():
+        key = keys[name]
+        if not key:
             continue
-        iri = names.iri(name) or name
-        if iri == _RDFS_COMMENT:
+        if isinstance(value, (dict, list)):
+            pieces += _extension(key, value, keys)
             continue
-        if name in _REFERENCES:
-            meant = names.reference(value) if type(value) is str else value
-            pieces += _extension(_REFERENCES[name], meant, names)
-        else:
-            pieces += _extension(braced(iri), value, names)
-    return "".join(sorted(pieces))
+        written = scalar(keys.names.reference(value) if name in _REFERENCES and type(value) is str else value)
+        pieces.append(f"{key}={written}" if written else key)
+    pieces.sort()
+    return "".join(pieces)
 
 
-def _extension(name: str, value: JSON, names: Names) -> list[str]:
+def _extension(key: str, value: JSON, keys: Keys) -> list[str]:
     """Write a member that EPCIS does not define: an array is its elements, as in XML."""
     if isinstance(value, list):
-        return [piece for item in value for piece in _extension(name, item, names)]
-    if isinstance(value, dict):
-        if "@context" in value:
-            names = _within(names, value["@context"])
-        own = next((scalar(value[key]) for key in value if key in _TEXT_MEMBERS), "")
-        inside = _members([(key, inner) for key, inner in value.items() if key not in _TEXT_MEMBERS], names)
-        return [f"{name}={own}{inside}" if own else name + inside]
-    written = scalar(value)
-    return [f"{name}={written}" if written else name]
-
-
-def _ilmd(name: str, value: JSON, names: Names, path: str) -> str:
+        return [piece for item in value for piece in _extension(key, item, keys)]
     if not isinstance(value, dict):
-        return _any(name, value, names, path)
+        written = scalar(value)
+        return [f"{key}={written}" if written else key]
     if "@context" in value:
-        names = _within(names, value["@context"])
-    written = _members(value.items(), names)
+        keys = keys.within(value["@context"])
+    texts = _TEXT_MEMBERS & value.keys()
+    if not texts:
+        return [key + _members(value, keys)]
+    own = next(scalar(value[name]) for name in sorted(texts))
+    inside = _members({name: inner for name, inner in value.items() if name not in texts}, keys)
+    return [f"{key}={own}{inside}" if own else key + inside]
+
+
+def _ilmd(name: str, value: JSON, keys: Keys) -> str:
+    if not isinstance(value, dict):
+        return _any(name, value, keys)
+    if "@context" in value:
+        keys = keys.within(value["@context"])
+    written = _members(value, keys)
     return name + written if written else ""
 
 
 # The fields in the standard's order (CBV 2.0 §8.9, canonical property order)
 
 _EPCS: Final = _listed("epc")
-_QUANTITY: Final = _fields((("epcClass", _text), ("quantity", _number), ("uom", _text)))
+_QUANTITY: Final = _fields((("epcClass", _text), ("quantity", _number), ("uom", _few)))
 _QUANTITIES: Final = _objects("quantityElement", _QUANTITY)
 _DISPOSITION: Final = _word(DISPOSITIONS)
-_PLACE: Final = _object(_fields((("id", _text),)))
+_PLACE: Final = _fields((("id", _few),))
 _PARTY: Final = _word(PARTY_TYPES)
 _METADATA: Final = _fields((
-    ("time", _time), ("startTime", _time), ("endTime", _time), ("deviceID", _text), ("deviceMetadata", _text),
-    ("rawData", _text), ("dataProcessingMethod", _text), ("bizRules", _text),
+    ("time", _time), ("startTime", _time), ("endTime", _time), ("deviceID", _few), ("deviceMetadata", _few),
+    ("rawData", _few), ("dataProcessingMethod", _few), ("bizRules", _few),
 ))  # fmt: skip
 _REPORT: Final = _fields((
-    ("type", _word(MEASUREMENTS)), ("exception", _word(ALERTS)), ("deviceID", _text), ("deviceMetadata", _text),
-    ("rawData", _text), ("dataProcessingMethod", _text), ("time", _time), ("microorganism", _text),
-    ("chemicalSubstance", _text), ("value", _number), ("component", _word(COMPONENTS)), ("stringValue", _text),
+    ("type", _word(MEASUREMENTS)), ("exception", _word(ALERTS)), ("deviceID", _few), ("deviceMetadata", _few),
+    ("rawData", _few), ("dataProcessingMethod", _few), ("time", _time), ("microorganism", _few),
+    ("chemicalSubstance", _few), ("value", _number), ("component", _word(COMPONENTS)), ("stringValue", _text),
     ("booleanValue", _any), ("hexBinaryValue", _text), ("uriValue", _text), ("minValue", _number),
     ("maxValue", _number), ("meanValue", _number), ("sDev", _number), ("percRank", _number), ("percValue", _number),
-    ("uom", _text), ("coordinateReferenceSystem", _text),
+    ("uom", _few), ("coordinateReferenceSystem", _few),
 ))  # fmt: skip
 _SENSOR_ELEMENT: Final = _fields((
     ("sensorMetadata", _object(_METADATA)), ("sensorReport", _objects("sensorReport", _REPORT, outer="")),
 ))  # fmt: skip
 
-_FIELDS: Final[tuple[tuple[str, _Write], ...]] = (
-    ("eventTime", _time),
-    ("eventTimeZoneOffset", _text),
-    ("certificationInfo", _each(_text)),
-    ("epcList", _EPCS),
-    ("parentID", _text),
-    ("inputEPCList", _EPCS),
-    ("childEPCs", _EPCS),
-    ("quantityList", _QUANTITIES),
-    ("childQuantityList", _QUANTITIES),
-    ("inputQuantityList", _QUANTITIES),
-    ("outputEPCList", _EPCS),
-    ("outputQuantityList", _QUANTITIES),
-    ("action", _text),
-    ("transformationID", _text),
-    ("bizStep", _word(BIZ_STEPS)),
-    ("disposition", _DISPOSITION),
-    ("persistentDisposition", _object(_fields((("set", _each(_DISPOSITION)), ("unset", _each(_DISPOSITION)))))),
-    ("readPoint", _PLACE),
-    ("bizLocation", _PLACE),
-    ("bizTransactionList", _objects("", _fields((("type", _word(TRANSACTION_TYPES)), ("bizTransaction", _text))))),
-    ("sourceList", _objects("", _fields((("type", _PARTY), ("source", _text))))),
-    ("destinationList", _objects("", _fields((("type", _PARTY), ("destination", _text))))),
-    ("sensorElementList", _objects("sensorElement", _SENSOR_ELEMENT)),
-    ("ilmd", _ilmd),
+_EVENT: Final = _fields(
+    (
+        ("eventTime", _time),
+        ("eventTimeZoneOffset", _few),
+        ("certificationInfo", _each(_text)),
+        ("epcList", _EPCS),
+        ("parentID", _text),
+        ("inputEPCList", _EPCS),
+        ("childEPCs", _EPCS),
+        ("quantityList", _QUANTITIES),
+        ("childQuantityList", _QUANTITIES),
+        ("inputQuantityList", _QUANTITIES),
+        ("outputEPCList", _EPCS),
+        ("outputQuantityList", _QUANTITIES),
+        ("action", _few),
+        ("transformationID", _text),
+        ("bizStep", _word(BIZ_STEPS)),
+        ("disposition", _DISPOSITION),
+        ("persistentDisposition", _object(_fields((("set", _each(_DISPOSITION)), ("unset", _each(_DISPOSITION)))))),
+        ("readPoint", _place),
+        ("bizLocation", _place),
+        ("bizTransactionList", _objects("", _fields((("type", _word(TRANSACTION_TYPES)), ("bizTransaction", _text))))),
+        ("sourceList", _objects("", _fields((("type", _PARTY), ("source", _few))))),
+        ("destinationList", _objects("", _fields((("type", _PARTY), ("destination", _few))))),
+        ("sensorElementList", _objects("sensorElement", _SENSOR_ELEMENT)),
+        ("ilmd", _ilmd),
+    ),
+    "type",
+    "@type",
+    "@context",
+    "eventID",
+    "recordTime",
+    "errorDeclaration",
 )
-_KNOWN: Final = frozenset(name for name, _ in _FIELDS)
-_NOT_HASHED: Final = frozenset({"type", "@type", "@context", "eventID", "recordTime", "errorDeclaration"})

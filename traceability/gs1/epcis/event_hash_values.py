@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from traceability.gs1.application_identifiers import AI_OF_WORD
 from traceability.gs1.epcis.context import STANDARD_PREFIXES
 from traceability.gs1.epcis.strict_json import JSON, MAX_EXPONENT, Number
 from traceability.gs1.epcis.vocabulary import (
@@ -37,6 +38,12 @@ _VOCABULARIES: Final = {
 }
 _NUMBER: Final = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?", re.ASCII).fullmatch
 _CACHED: Final = 4096
+_CACHED_STEMS: Final = 32_768
+_CACHED_LENGTH: Final = 256
+_LONGEST_TAIL: Final = 20
+_ANY_TAIL: Final = "Z9"
+# A link has a key of digits, or its short name, as a part of its path; what has neither is nobody's but its owner's.
+_MAY_BE_LINK: Final = re.compile(rf"[?#]|/(?:\d+|{'|'.join(AI_OF_WORD)})/").search
 _MASTER_DATA: Final = "urn:epcglobal:cbv:mda"
 _WITHOUT_SEPARATOR: Final = (
     "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeader",
@@ -70,6 +77,37 @@ def text(value: str) -> str:
     GS1's rules stays as it is.
     """
     value = value.strip()
+    if ":" not in value:
+        return value
+    # Serial and lot numbers are new in nearly every event: what is remembered is what stands before them.
+    at = value.rfind("/") + 1 or value.rfind(".") + 1
+    if 0 < at <= _CACHED_LENGTH:
+        before = _before(value[:at])
+        if before is not None:
+            tail = value[at:]
+            if len(tail) <= _LONGEST_TAIL and tail.isascii() and (tail.isalnum() or tail.replace("-", "").isalnum()):
+                return before + tail
+    return _text_of_any(value)
+
+
+@lru_cache(maxsize=_CACHED_STEMS)
+def _before(stem: str) -> str | None:
+    """Return what `stem` becomes before every tail of letters, digits and hyphens, None when each has to be looked at.
+
+    No rule looks at the letters of a serial or lot number but for their count, so one tail stands for all.
+    """
+    if stem.startswith("http") and not _MAY_BE_LINK(stem):
+        return stem
+    if not stem.startswith(_IDENTIFIERS) or "?" in stem or "#" in stem:
+        return None
+    try:
+        one = parse_identifier(stem + _ANY_TAIL)
+    except IdentifierError:
+        return None
+    return one.subject.removesuffix(_ANY_TAIL) if _ANY_TAIL in (one.serial, one.lot) else None
+
+
+def _text_of_any(value: str) -> str:
     if value.startswith(_IDENTIFIERS):
         try:
             return parse_identifier(value).subject
