@@ -70,8 +70,15 @@ def question(
     query = read_query(asked, declared_names(extensions))
     if within is not None:
         query = replace(query, conditions=(*query.conditions, within))
-    text = "\x00".join((path, *(f"{name}\x00{value}" for name, value in sorted(asked))))
+    text = "\x00".join((path, *_meant(asked, extensions), *(f"{name}\x00{value}" for name, value in sorted(asked))))
     return Question(query, text, size=size, token=token)
+
+
+def _meant(asked: Parameters, extensions: str | None) -> list[str]:
+    """Return the declarations of prefixes that the names of fields in the parameters have."""
+    texts = [f"_{text}" for pair in asked for text in pair]
+    entries = {entry.strip() for entry in (extensions or "").split(",")}
+    return sorted(entry for entry in entries if any(f"_{entry.partition('=')[0]}:" in text for text in texts))
 
 
 def split_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[list[tuple[str, str]], int, str | None]:

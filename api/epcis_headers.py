@@ -121,7 +121,7 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
             EpcFormat, Header(alias="GS1-EPC-Format", description="How identifiers are to be written.")
         ] = EpcFormat.DIGITAL_LINK,
         extensions: Annotated[
-            str | None,
+            list[str] | None,
             Header(
                 alias="GS1-Extensions",
                 description="Prefixes of fields: `example=https://ns.example/epcis/`, by commas.",
@@ -131,7 +131,9 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
             CbvFormat, Header(alias="GS1-CBV-XML-Format", description="How XML spells words of the CBV.")
         ] = CbvFormat.NO_PREFERENCE,
     ) -> Wish:
-        media_type = preferred(request.headers.get("accept"), offered)
+        # A header that is a list may come in several lines (RFC 9110 §5.3).
+        declared = None if extensions is None else ", ".join(extensions)
+        media_type = preferred(", ".join(request.headers.getlist("accept")) or None, offered)
         if media_type is None:
             raise NotAcceptableError(
                 "No media type that is accepted can be answered", hint=f"Accept: {', '.join(offered)}"
@@ -139,9 +141,9 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
         if media_type not in (XML, TEXT_XML):
             if is_old:
                 raise NotAcceptableError("EPCIS 1.2 is XML", hint=f"Accept: {XML}, where it is answered.")
-            return Wish(media_type, epc_format, extensions)
+            return Wish(media_type, epc_format, declared)
         words = None if cbv_format is CbvFormat.NO_PREFERENCE else Words(cbv_format.value)
-        return Wish(media_type, epc_format, extensions, Format.XML_1_2 if is_old else Format.XML, words)
+        return Wish(media_type, epc_format, declared, Format.XML_1_2 if is_old else Format.XML, words)
 
     return wish
 

@@ -1,15 +1,16 @@
-"""Files of master data: a JSON document with a header, or a table of comma-separated values."""
+"""Files of master data: a document with a header, in JSON or XML, or a table of comma-separated values."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Final
 
 from traceability.errors import InvalidInputError
-from traceability.gs1.epcis.master_data import ReadElements, element_from, read_master_data
+from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.master_data import ReadElements, element_from, read_header, read_master_data
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.strict_json import JSON, read_value, text_of
 
@@ -22,16 +23,18 @@ _COLUMNS: Final = frozenset({_ID, _TYPE, _CHILDREN, _FROM, _UNTIL})
 def read_file(data: bytes, *, vocabulary: str | None = None) -> tuple[ReadElements, JSON]:
     """Read a file; return what is in it and the creationDate of a document, None where there is none.
 
-    JSON is an EPCIS document, its header, or what a header holds. Anything else is a table whose first line names the
-    columns: `id`, `type` (or `vocabulary` for all lines), `children` with spaces between, `valid_from`, `valid_until`
-    and attributes, those of the CBV by their bare names. Raises `InvalidInputError`: `json.…`, `vocabulary.too_long`,
-    `vocabulary.columns`.
+    JSON is an EPCIS document, its header, or what a header holds; XML is an EPCIS document. Anything else is a table
+    whose first line names the columns: `id`, `type` (or `vocabulary` for all lines), `children` with spaces between,
+    `valid_from`, `valid_until` and attributes, those of the CBV by their bare names. Raises `InvalidInputError`:
+    `json.…`, `xml.…`, `epcis.…`, `vocabulary.too_long`, `vocabulary.columns`.
     """
     if len(data) > MAX_BYTES:
         raise InvalidInputError(f"A file of master data has at most {MAX_BYTES} bytes", code="vocabulary.too_long")
     data = data.removeprefix(_BYTE_ORDER_MARK)
     if data.lstrip()[:1] in (b"{", b"["):
         return _read_json(read_value(data))
+    if data.lstrip()[:1] == b"<":
+        return _read_xml(data)
     return _read_table(text_of(data), vocabulary), None
 
 
@@ -45,6 +48,14 @@ def _read_json(value: JSON) -> tuple[ReadElements, JSON]:
                 if not isinstance(value, dict):
                     break
     return read_master_data(value, context, path), created
+
+
+def _read_xml(data: bytes) -> tuple[ReadElements, JSON]:
+    envelope = open_envelope(BytesIO(data))
+    for problem in envelope.problems:
+        if problem.severity == "error":
+            raise InvalidInputError(problem.message, code=problem.code, hint="An EPCIS document belongs here.")
+    return read_header(envelope.master_data, envelope.header_context), envelope.members.get("creationDate")
 
 
 def _read_table(text: str, vocabulary: str | None) -> ReadElements:
@@ -93,7 +104,8 @@ def _columns(row: list[str], vocabulary: str | None) -> list[str]:
     missing = [name for name in (_ID, *(() if vocabulary else (_TYPE,))) if name not in columns]
     if missing or len(set(columns)) != len(columns) or not all(columns):
         raise InvalidInputError(
-            f"The first line names the columns, each once; {' and '.join(missing) or 'a name'} is missing",
+            "The first line of a table names its columns, each once"
+            + (f"; missing: {', '.join(missing)}" if missing else ""),
             code="vocabulary.columns",
             hint="Such as: type,id,name,city,children,valid_from,valid_until",
         )

@@ -47,7 +47,7 @@ From = Annotated[
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON or CSV; - is stdin.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON, XML or CSV; - is stdin.")],
     *,
     type_: Annotated[
         str | None, typer.Option("--type", metavar="TYPE", help="Of every line of a table without a column of types.")
@@ -58,8 +58,9 @@ def import_(
 ) -> None:
     """State what a file says of places, products and parties. What is said already adds nothing.
 
-    A file is an EPCIS document in JSON with master data in its header, or a table whose first line names the columns:
-    `type`, `id`, `children`, `valid_from`, `valid_until` and attributes. A bad element is left out and told of; exit 1.
+    A file is an EPCIS document in JSON or XML with master data in its header, or a table whose first line names the
+    columns: `type`, `id`, `children`, `valid_from`, `valid_until` and attributes. A bad element is left out and told
+    of; exit 1.
 
     For example:
 

@@ -200,6 +200,20 @@ def test_a_header_explains_the_prefix_of_a_field(client: httpx.Client, engine: E
     assert (answer.status_code, answer.json()["code"]) == (400, "query.unknown_prefix")
 
 
+def test_a_token_belongs_to_what_the_prefixes_meant(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
+    record(engine, *(event(eventID=f"urn:uuid:{n}", **{"https://ns.example/a_b": n}) for n in range(3)))
+
+    def ask(extensions: str, **more: str) -> httpx.Response:
+        parameters = {"GE_my_ex:a_b": "0", "orderBy": "recordTime", "perPage": "1", **more}
+        return client.get("/epcis/events", params=parameters, headers={**mine, "GS1-Extensions": extensions})
+
+    address = next_of(ask("my_ex=https://ns.example/"))
+    assert address is not None
+    token = httpx.URL(address).params["nextPageToken"]
+    assert ask("my_ex=https://other.example/", nextPageToken=token).json()["code"] == "query.page_token"
+    assert len(events_of(ask("other=https://ns.example/, my_ex=https://ns.example/", nextPageToken=token))) == 1
+
+
 def test_more_events_than_the_maximum_are_no_answer(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
     record(engine, *(event(eventID=f"urn:uuid:{n}") for n in range(4)))
     assert len(events_of(client.get("/epcis/events?maxEventCount=4", headers=mine))) == 4

@@ -105,8 +105,8 @@ def test_a_name_that_the_document_explained_is_explained_in_the_answer(
 def test_names_have_the_prefixes_that_are_declared(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
     inside = {"https://ns.example/deep/b": {"https://ns.example/c": "d"}}
     record(engine, event(**{"https://ns.example/a": 4.10, **inside, "urn:other:x": 1}))
-    extensions = "ex=https://ns.example/, deep=https://ns.example/deep/, epcis=https://ns.example/, sensors"
-    answer = client.get(EVENTS, headers={**mine, "GS1-Extensions": extensions})
+    lines = ("ex=https://ns.example/, deep=https://ns.example/deep/", "epcis=https://ns.example/, sensors")
+    answer = client.get(EVENTS, headers=[*mine.items(), *(("GS1-Extensions", line) for line in lines)])
     (found,) = events_of(answer)
     assert b'"ex:a":4.1' in answer.content
     assert (found["deep:b"], found["urn:other:x"]) == ({"ex:c": "d"}, 1)
@@ -139,4 +139,6 @@ def test_shortened_names_mean_what_they_meant(members: dict[str, Any], prefixes:
 
 def test_what_declares_no_prefix_is_left_out() -> None:
     assert declared(None) == declared("") == declared("sensors, a=, =urn:x:, b=nothing, gs1=urn:x:, 1=urn:x:") == {}
+    # In an answer these are terms of EPCIS: a prefix of the name would give them another meaning.
+    assert declared("type=urn:x:, epcList=urn:x:, sensorReport=urn:x:, eventList=urn:x:, ObjectEvent=urn:x:") == {}
     assert declared(" a=urn:x: ,b=https://x.example/") == {"a": "urn:x:", "b": "https://x.example/"}

@@ -10,7 +10,9 @@ import pytest
 
 from api.vocabulary_files import read_file
 from tests.api.test_cli import Run, dairy, run
+from tests.support.xml_events import xml_document
 from traceability.errors import InvalidInputError
+from traceability.gs1.epcis import read_document
 from traceability.gs1.epcis.master_data import CBV_ATTRIBUTE
 
 __all__ = ["dairy", "run"]  # fixtures
@@ -61,6 +63,24 @@ def test_json_is_a_document_its_header_or_what_a_header_holds(wrap: Any) -> None
     assert ([element.id for element in read.elements], read.problems, created) == ([PLACE], [], None)
 
 
+def test_xml_is_a_document_with_a_header_or_one_of_master_data_alone() -> None:
+    listed = (
+        '<VocabularyList><Vocabulary type="urn:epcglobal:epcis:vtype:BusinessLocation"><VocabularyElementList>'
+        '<VocabularyElement id="urn:epc:id:sgln:9521234.00000.0"><attribute id="urn:epcglobal:cbv:mda:name">A &amp; B'
+        "</attribute></VocabularyElement></VocabularyElementList></Vocabulary></VocabularyList>"
+    )
+    alone = (
+        '<m:EPCISMasterDataDocument xmlns:m="urn:epcglobal:epcis-masterdata:xsd:1" schemaVersion="1.2" '
+        f'creationDate="2026-03-01T10:00:00Z"><EPCISBody>{listed}</EPCISBody></m:EPCISMasterDataDocument>'
+    )
+    for data in (xml_document(header=f"<EPCISMasterData>{listed}</EPCISMasterData>"), alone.encode()):
+        read, created = read_file(data)
+        assert [(one.id, one.attributes) for one in read.elements] == [(PLACE, {f"{CBV_ATTRIBUTE}name": "A & B"})]
+        assert (read.problems, created) == ([], "2026-03-01T10:00:00Z")
+        document = read_document(data, captured_by="dairy.example")
+        assert (document.valid, document.events, len(document.elements)) == (True, [], 1)
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -70,6 +90,9 @@ def test_json_is_a_document_its_header_or_what_a_header_holds(wrap: Any) -> None
         (b'type,id\n"', "vocabulary.columns"),
         (b"type,id\n\xff", "json.encoding"),
         (b"{", "json.syntax"),
+        (b"<a", "xml.syntax"),
+        (b"<a/>", "epcis.no_event_list"),
+        (b"<!DOCTYPE a><a/>", "xml.doctype"),
     ],
 )
 def test_a_file_that_is_none_is_refused(data: bytes, code: str | None) -> None:

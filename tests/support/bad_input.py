@@ -37,6 +37,9 @@ BAD_XML: dict[str, tuple[bytes, str]] = {
     "XML cut behind an event": (_GOOD_XML[:-30], "xml.syntax"),
     "XML cut inside an event": (_GOOD_XML[: _GOOD_XML.index(b"<action>")], "xml.syntax"),
     "XML cut inside a tag": (_GOOD_XML[: _GOOD_XML.index(b"ObjectEvent>") + 4], "xml.syntax"),
+    "XML with a text that is too long": (
+        xml_document(xml_event(f'<x:a xmlns:x="urn:x:">{"a" * 10_000_001}</x:a>')), "xml.text_too_long"
+    ),
     "XML cut inside a comment": (b"<EPCISDocument><!-- ", "xml.syntax"),
     "something behind XML": (_GOOD_XML + b"<a/>", "xml.syntax"),
     "text behind XML": (_GOOD_XML + b"a", "xml.syntax"),
@@ -58,7 +61,7 @@ BAD_XML: dict[str, tuple[bytes, str]] = {
     "quadratic blow-up": (_BLOW_UP.encode() + _GOOD_XML.replace(b"OBSERVE", b"&a;" * 1_000), "xml.doctype"),
     "a DOCTYPE behind a comment": (b"<!-- --><?a?><!DOCTYPE a>" + _GOOD_XML, "xml.doctype"),
     "XML a thousand deep in an event": (
-        xml_document(xml_event(f"<x:a {_EXTENDED}>{'<x:a>' * 1_000}{'</x:a>' * 1_000}</x:a>")), "xml.syntax"
+        xml_document(xml_event(f"<x:a {_EXTENDED}>{'<x:a>' * 1_000}{'</x:a>' * 1_000}</x:a>")), "xml.depth"
     ),
     "XML a hundred deep in an event": (
         xml_document(xml_event(f"<x:a {_EXTENDED}>{'<x:a>' * 100}{'</x:a>' * 100}</x:a>")), "xml.depth"

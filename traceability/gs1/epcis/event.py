@@ -44,6 +44,7 @@ _OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
 }  # fmt: skip
 _FIELDS: Final = {name: _COMMON | fields for name, fields in _OF_TYPE.items()}
 ALL_FIELDS: Final = _COMMON.union(*_OF_TYPE.values())
+"""The members of an event, of whatever type."""
 EVENT_TYPES: Final[Mapping[str, str]] = {
     prefix + name: name for name in TYPE_NAMES for prefix in ("", "epcis:", *EPCIS_NAMESPACES)
 }  # fmt: skip

@@ -28,7 +28,7 @@ _ENCODINGS: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
 class XmlTextError(InvalidInputError):
     """A document that is not the XML that is read here.
 
-    `code` is `xml.syntax`, `xml.encoding`, `xml.doctype`, `xml.depth` or `epcis.member_too_long`.
+    `code` is `xml.syntax`, `xml.encoding`, `xml.doctype`, `xml.depth`, `xml.text_too_long` or `epcis.member_too_long`.
     """
 
     code = "xml.syntax"

@@ -7,10 +7,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from traceability.gs1.epcis.context import standard_names
+from traceability.gs1.epcis.event import ALL_FIELDS, TYPE_NAMES
 from traceability.gs1.epcis.fields import is_uri
+from traceability.gs1.epcis.query_tags import DECLARATION_FIELDS, ELEMENT_FIELDS, PLACE_FIELDS
+from traceability.gs1.epcis.sensor import READING_FIELDS
 from traceability.gs1.epcis.strict_json import JSON
 
 _PREFIX: Final = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII).fullmatch
+# The terms of GS1's context that an answer is made of.
+_TERMS: Final = ALL_FIELDS.union(
+    TYPE_NAMES, DECLARATION_FIELDS, PLACE_FIELDS, ELEMENT_FIELDS, READING_FIELDS,
+    ("EPCISQueryDocument", "schemaVersion", "creationDate", "epcisBody", "queryResults", "queryName", "resultsBody"),
+    ("eventList", "epcClass", "quantity", "bizTransaction", "source", "destination", "set", "unset"),
+)  # fmt: skip
 # What JSON-LD and XML take for the rest of a name; anything else stays a full IRI.
 _LOCAL: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII).fullmatch
 
@@ -18,12 +27,14 @@ _LOCAL: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII).fullmatch
 def declared(text: str | None) -> Mapping[str, str]:
     """Return the namespaces that a header `GS1-Extensions` declares, by prefix: `prefix=IRI`, separated by commas.
 
-    What is no declaration, and a prefix that GS1's context explains itself, is left out.
+    What is no declaration, and a prefix that GS1's context explains itself, is left out; so is a term of
+    that context, which would mean something else to whoever reads the answer as JSON-LD.
     """
     found = {}
     for entry in (text or "").split(","):
         prefix, _, iri = entry.strip().partition("=")
-        if _PREFIX(prefix) is not None and is_uri(iri) and standard_names().iri(f"{prefix}:x") is None:
+        known = prefix in _TERMS or standard_names().iri(f"{prefix}:x") is not None
+        if _PREFIX(prefix) is not None and is_uri(iri) and not known:
             found[prefix] = iri
     return found
 

@@ -28,7 +28,8 @@ def header_of(element: Element) -> dict[str, JSON]:
     return header
 
 
-def _master_data(element: Element) -> JSON:
+def master_data_of(element: Element) -> JSON:
+    """Return what is in an element as `epcisMasterData` has it; raises `XmlTextError`."""
     found: dict[str, JSON] = {}
     gather(element, found, {"VocabularyList": _vocabularies}, wrapped=True)
     if "VocabularyList" in found:
@@ -77,7 +78,7 @@ _ELEMENT: Final[dict[str, Reader]] = {
     "attribute": _attribute,
     "children": lambda element: [text_of(child) for child in children(element, "id")],
 }
-_HEADER: Final[dict[str, Reader]] = {"EPCISMasterData": _master_data}
+_HEADER: Final[dict[str, Reader]] = {"EPCISMasterData": master_data_of}
 
 
 def write_header(header: Mapping[str, JSON]) -> str:

@@ -1,7 +1,8 @@
 """The outline of an XML document: what is around its events, as JSON would say it, and where the events lie.
 
 Events lie in the EventList of an EPCISDocument or of an EPCISQueryDocument, plain or in a SOAP envelope, or the
-document is one event. EPCIS 1.2 wraps some of them in `extension` elements, which are passed over.
+document is one event. EPCIS 1.2 wraps some of them in `extension` elements, which are passed over. A document of
+master data alone, an EPCISMasterDataDocument, is a document without events.
 
 A document of any length is outlined in constant memory, as JSON is (`outline`): its events are not parsed, only
 measured by their tags. What is around them is then parsed by itself, with an empty EventList, and each event under
@@ -16,7 +17,7 @@ from typing import Final, Protocol
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block, EventList, Outline, Readable
 from traceability.gs1.epcis.markup import SPACE, Markup, Tag, XmlTextError, too_long
 from traceability.gs1.epcis.strict_json import JSON
-from traceability.gs1.epcis.xml_header import header_of
+from traceability.gs1.epcis.xml_header import header_of, master_data_of
 from traceability.gs1.epcis.xml_tree import DEFAULT, Element, local_name, name_of, parse
 from traceability.gs1.epcis.xml_value import extension
 
@@ -24,6 +25,7 @@ _EVENT_LIST: Final = b"EventList"
 _WRAPPER: Final = b"extension"
 _DOCUMENT: Final = "EPCISDocument"
 _QUERY_DOCUMENT: Final = "EPCISQueryDocument"
+_MASTER_DATA_DOCUMENT: Final = "EPCISMasterDataDocument"
 _IN_DOCUMENT: Final = "$.epcisBody.eventList"
 _IN_QUERY_DOCUMENT: Final = "$.epcisBody.queryResults.resultsBody.eventList"
 _MOST_OPEN: Final = 256
@@ -172,7 +174,10 @@ def _read_around(around: bytes, outline: Outline) -> None:
         outline.lists = [_IN_DOCUMENT for _ in lists]
         members["@context"] = {prefix or DEFAULT: uri for prefix, uri in lists[0].nsmap.items()}
     kind = _WAYS.get(way)
-    if kind is None or len(lists) > 1:
+    if local_name(root) == _MASTER_DATA_DOCUMENT and not lists:
+        members |= {"type": _DOCUMENT, "epcisBody": {"eventList": True}}
+        outline.lists = [_IN_DOCUMENT]
+    elif kind is None or len(lists) > 1:
         outline.blocks.clear()
         outline.lists.clear()
         members["type"] = local_name(root)
@@ -188,6 +193,9 @@ def _read_around(around: bytes, outline: Outline) -> None:
         name = name_of(element.tag)
         if name == "EPCISHeader":
             members["epcisHeader"] = header_of(element)
+        elif name == "EPCISBody" and document.tag.endswith(_MASTER_DATA_DOCUMENT):
+            # JSON has no such document: there master data lies in the header (EPCIS 2.0 §10.1).
+            members["epcisHeader"] = {**members.get("epcisHeader", {}), "epcisMasterData": master_data_of(element)}
         elif ":" in name:
             members[name] = extension(element)
     outline.members = members

@@ -34,6 +34,12 @@ VALUE: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"
 """The member that holds the text of an element which has attributes too."""
 
 _WHERE: Final = re.compile(r",? ?line \d+, column \d+$")
+# What the parser says of more than it takes, which may be well-formed.
+_BOUNDS: Final = {
+    "Name too long": ("xml.name", "A name is too long"),
+    "Excessive depth": ("xml.depth", "Elements are nested too deeply"),
+    "XML_PARSE_HUGE": ("xml.text_too_long", "A text or an attribute has more than 10,000,000 bytes"),
+}
 _PARSER: Final = etree.XMLParser(
     resolve_entities=False,
     no_network=True,
@@ -54,6 +60,9 @@ def parse(data: bytes, place: Place = START) -> Element:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         where = f"at line {place.line + line - 1}" if line > 1 or place != START else f"at line {line}, column {column}"
+        for bound, (code, sentence) in _BOUNDS.items():
+            if bound in (error.msg or ""):
+                raise XmlTextError(f"{sentence}, {where}.", code=code) from error
         reason = " ".join(_WHERE.sub("", (error.msg or "it cannot be read")[:200]).split())
         raise XmlTextError(f"Not well-formed XML: {where}: {reason}.") from error
 
