@@ -117,6 +117,16 @@ class PostgresCaptureJobs:
             raise NotFoundError(f"There is no capture job {job_id}", code="capture.unknown_job")
         return _job(row)
 
+    def requested(self, organisation: str, key: str) -> CaptureJob | None:
+        """Return the job that a request with this key made, None when there was none."""
+        with reading(self._pool) as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM work.capture_job"
+                " WHERE ledger_id = %s AND organisation = %s AND request_key = %s",
+                [self._ledger_id, organisation, key],
+            ).fetchone()
+        return None if row is None else _job(row)
+
     def captured(self, job: CaptureJob) -> list[Captured] | None:
         """Return the first recorded events of a job in order, at most `LISTED`; None when they are not kept."""
         with reading(self._pool) as connection:

@@ -83,13 +83,13 @@ class PostgresPartners:
             removed = connection.execute("DELETE FROM work.partner WHERE ledger_id = %s AND name = %s", names)
             connection.execute("DELETE FROM work.partner_file WHERE ledger_id = %s AND partner = %s", names)
         if not removed.rowcount:
-            raise _unknown(name)
+            raise no_such_partner(name)
 
     def get(self, name: str) -> tuple[Partner, Standing]:
         """Return a partner and how it stands; raises `NotFoundError` (`partner.unknown`)."""
         found = self._list("name = %(which)s", partner_name(name))
         if not found:
-            raise _unknown(name)
+            raise no_such_partner(name)
         return found[0]
 
     def all(self, organisation: str | None = None) -> list[tuple[Partner, Standing]]:
@@ -104,7 +104,7 @@ class PostgresPartners:
                 [self._ledger_id, partner_name(name)],
             ).fetchone()
         if row is None:
-            raise _unknown(name)
+            raise no_such_partner(name)
         secret: str | None = row[0]
         return secret
 
@@ -291,7 +291,8 @@ def _shown(message: str) -> str:
     return message.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:_LONGEST_ERROR]
 
 
-def _unknown(name: str) -> NotFoundError:
+def no_such_partner(name: str) -> NotFoundError:
+    """Return the error for a name that is no partner's, or whose partner the caller may not know of."""
     return NotFoundError(
         f"There is no partner {name}", code="partner.unknown", hint="List them with: traceability partner list"
     )

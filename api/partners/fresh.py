@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from io import BytesIO
@@ -56,6 +56,7 @@ class _Came(NamedTuple):
     end: int
     read: ReadEvent
     event_id: str | None
+    content: bytes
     digest: str
 
 
@@ -71,7 +72,7 @@ def fresh(engine: Engine, organisation: str, document: bytes, had: Collection[st
     came = list(_events(engine, organisation, envelope, document))
     seen = _seen(engine, organisation, {one.event_id for one in came if one.event_id is not None})
     before = set(had)
-    known = [one for one in came if one.digest in before or _is_seen(one, seen)]
+    known = [one for one in came if one.digest in before or one.content in seen.get(one.event_id or "", ())]
     new = {one.digest: one for one in came}
     for one in known:
         new.pop(one.digest, None)
@@ -94,12 +95,15 @@ def _events(engine: Engine, organisation: str, envelope: Envelope, document: byt
         if block.too_long:
             spans = [(0, block.size)]
         for (start, end), read in zip(spans, reader.read(block, data), strict=True):
-            event_id = None if read.event is None else read_event_id(read.event.parts.more)
-            digest = blake2b(data[start:end], digest_size=8).hexdigest()
-            yield _Came(block, block.offset + start, block.offset + end, read, event_id, digest)
+            event_id, content = None, data[start:end]
+            if read.event is not None:
+                # Nothing that is derived from personal members is remembered.
+                event_id, content = read_event_id(read.event.parts.more), _content(read.event.parts)
+            digest = blake2b(content, key=(event_id or "").encode()[:64], digest_size=8).hexdigest()
+            yield _Came(block, block.offset + start, block.offset + end, read, event_id, content, digest)
 
 
-def _seen(engine: Engine, organisation: str, event_ids: Collection[str]) -> dict[str, set[bytes]]:
+def _seen(engine: Engine, organisation: str, event_ids: Collection[str]) -> Mapping[str, set[bytes]]:
     """Return by eventID what the organisation sees of the events that the ledger has, as digests of their content."""
     found: defaultdict[str, set[bytes]] = defaultdict(set)
     reader = engine.organisations.reader(organisation)
@@ -116,11 +120,6 @@ def _seen(engine: Engine, organisation: str, event_ids: Collection[str]) -> dict
             if (after := page.next) is None:
                 break
     return found
-
-
-def _is_seen(one: _Came, seen: dict[str, set[bytes]]) -> bool:
-    said = seen.get(one.event_id or "")
-    return bool(said) and one.read.event is not None and _content(one.read.event.parts) in (said or ())
 
 
 def _content(parts: Parts) -> bytes:

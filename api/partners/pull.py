@@ -46,19 +46,25 @@ def pull(reading: Reading, outgoing: Outgoing) -> None:
     for a next page that cannot be found.
     """
     engine, partner = reading.engine, reading.held.partner
-    restarts = 0
+    restarted: set[int | None] = set()
+    seen: set[str] = set()
     while True:
         reading.beat()
         progress = reading.progress.begun(engine.clock.now_us())
         asked = progress.next or _first_query(partner.address, progress.since(partner.overlap_us))
         answer = outgoing.send("GET", query=asked, headers=_headers(reading.held), most=MOST_BYTES)
-        if progress.next is not None and answer.status in _EXPIRED and not restarts:
-            restarts += 1
+        # Once at each cursor: a partner whose tokens never hold would be asked the same for ever.
+        if progress.next is not None and answer.status in _EXPIRED and progress.cursor not in restarted:
+            restarted.add(progress.cursor)
+            seen.clear()
             reading.progress = progress.restarted()
             continue
         if answer.status != _OK:
             raise _refused(reading.held, answer)
-        following = _next_query(answer, asked)
+        seen.add(asked)
+        following = _next_query(answer)
+        if following in seen:
+            raise UnavailableError("The partner's next page is one that came before it", code="partner.link")
         document = as_document(engine, partner, answer.content, answer.headers.get("content-type", ""))
         new = fresh(engine, partner.organisation, document, progress.had)
         times = new.times or ([progress.began] if new.events and progress.began is not None else [])
@@ -67,7 +73,6 @@ def pull(reading: Reading, outgoing: Outgoing) -> None:
             engine, partner, new.document, partner.address, partial(_advance, reading, behind, new), held=True
         )
         reading.progress = behind
-        restarts = 0
         if job is not None:
             reading.run(job)
         reading.count(new.events)
@@ -94,7 +99,7 @@ def _headers(held: Held) -> dict[str, str]:
     return headers
 
 
-def _next_query(answer: Answer, asked: str) -> str | None:
+def _next_query(answer: Answer) -> str | None:
     """Return the query of the next page, None on the last one.
 
     Only the query is taken from the link: what the partner is sent, its secret for one, goes to no other address.
@@ -112,8 +117,8 @@ def _next_query(answer: Answer, asked: str) -> str | None:
     for link in links:
         if _NEXT(link[2]):
             query = urlsplit(link[1]).query
-            if not query or query == asked:
-                raise UnavailableError("The partner's next page is the page before it", code="partner.link")
+            if not query:
+                raise UnavailableError("The partner's link to the next page has no query", code="partner.link")
             return query
     return None
 

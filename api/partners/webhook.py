@@ -31,9 +31,11 @@ def receive(engine: Engine, name: str, body: bytes, *, signature: str, media_typ
     """
     partners = partners_of(engine)
     partner = _verified(engine, partners, name, body, signature)
+    request_key = f"partner {partner.name} {sha256(body).hexdigest()}"
+    if (earlier := engine.jobs.requested(partner.organisation, request_key)) is not None:
+        return earlier
     admit(engine, partner.organisation)
     new = fresh(engine, partner.organisation, as_document(engine, partner, body, media_type))
-    request_key = f"partner {partner.name} {sha256(body).hexdigest()}"
     count = partial(_count, partners, partner, new)
     return hand_over(engine, partner, new.document, _NAME, count, held=False, request_key=request_key)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.postgres.partners import no_such_partner
 from api.backlog import KeepingUp
 from api.capture.runner import CaptureRunner
 from api.partners.define import MAX_MAPPING, define
@@ -21,7 +22,7 @@ from api.partners.webhook import receive
 from api.routers.capture import PATH as CAPTURE
 from api.routers.epcis_answers import BodyDep
 from api.security import AdminDep, EngineDep
-from traceability.errors import ForbiddenError, NotFoundError
+from traceability.errors import ForbiddenError
 from traceability.gs1.epcis.signature import HEADER
 from traceability.ledger.partners import OVERLAP_US, Accept, Kind, partner_name
 
@@ -79,7 +80,7 @@ def administered(caller: AdminDep, engine: EngineDep, name: Annotated[str, Path(
     """Return the name in the path when the caller may administer the partner."""
     partner, _ = partners_of(engine).get(partner_name(name))
     if caller.organisation not in (partner.organisation, engine.settings.operator):
-        raise NotFoundError(f"There is no partner {name}", code="partner.unknown")
+        raise no_such_partner(name)
     return partner.name
 
 

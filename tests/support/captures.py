@@ -152,6 +152,8 @@ class Site:
             "TRACEABILITY_ORGANISATION": SENDER,
             "TRACEABILITY_CAPTURE_LEASE_SECONDS": str(self.lease_seconds),
             "TRACEABILITY_CAPTURE_WORKERS": "2",
+            "TRACEABILITY_OUTGOING_ALLOW": "127.0.0.1",
+            "TRACEABILITY_PARTNER_TIMEOUT_SECONDS": "1",
             "TRACEABILITY_CAPTURE_MAX_MALFORMED": str(TOLD),
         }
         with (

@@ -62,14 +62,15 @@ class Progress:
     """How far a repository has been read.
 
     Everything recorded there before `cursor` is here, in its microseconds UTC. `next` is the query of the page that
-    comes now, None when the next request begins anew at the cursor. Of the pages since it began there, at `began` by
-    our clock: `seen` is the latest recordTime, `ordered` whether they came in its order. `had` are digests of the
-    last events, whatever became of them.
+    comes now, None when the next request begins anew at the cursor. Of the pages since it did so, at `began` by our
+    clock, with the cursor at `start`: `seen` is the latest recordTime, `ordered` whether they came in its order. `had`
+    are digests of the last events, whatever became of them.
     """
 
     cursor: int | None = None
     next: str | None = None
     began: int | None = None
+    start: int | None = None
     seen: int | None = None
     ordered: bool = True
     had: tuple[str, ...] = ()
@@ -80,7 +81,7 @@ class Progress:
 
     def begun(self, now: int) -> Progress:
         """Note when the pages began."""
-        return self if self.began is not None else replace(self, began=now)
+        return self if self.began is not None else replace(self, began=now, start=self.cursor)
 
     def restarted(self) -> Progress:
         """Return where to go on when a page's token has expired: at the cursor."""
@@ -89,8 +90,8 @@ class Progress:
     def after(self, times: list[int], digests: list[str], following: str | None) -> Progress:
         """Return the progress behind a page: its recordTimes as they came, its events' digests, the next page's query.
 
-        While pages are sorted by recordTime, the cursor follows each of them, so that little is read again after an
-        interruption; a partner that does not sort is read to its end first.
+        While pages are sorted by recordTime, as was asked for, the cursor follows each of them, so that little is read
+        again when a token expires. As soon as one is not, it goes back, and moves at the end.
         """
         sorted_here = times == sorted(times) and (self.seen is None or not times or times[0] >= self.seen)
         seen = max([*times, *([] if self.seen is None else [self.seen])], default=None)
@@ -100,7 +101,8 @@ class Progress:
         if following is None:
             return Progress(cursor=reached, had=had)
         ordered = self.ordered and sorted_here
-        return Progress(reached if ordered else self.cursor, following, self.began, seen, ordered, had)
+        cursor = reached if ordered else self.start
+        return Progress(cursor, following, self.began, self.start, seen, ordered, had)
 
 
 @dataclass(frozen=True, slots=True)
