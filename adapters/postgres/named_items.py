@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, NamedTuple
 
 from psycopg import Connection
@@ -102,8 +103,8 @@ class _Walk:
             until = min(first + window, head + 1)
             while first < until:
                 positions = self._seen(first, until)
-                for position, what in self._what(positions):
-                    stop = self._take(position, _uris(what), start.item if position == start.position else 0)
+                for events in self._what(positions):
+                    stop = self._take(events, start)
                     if stop is not None:
                         return ItemPage(self.found, stop)
                 first = positions[-1] + 1 if len(positions) == _CHUNK else until
@@ -115,23 +116,46 @@ class _Walk:
                 break
         return ItemPage(self.found, ItemPlace(first, 0))
 
-    def _take(self, position: int, uris: Sequence[str], at: int) -> ItemPlace | None:
-        """Take the subjects of an event from `at` on that none before it names; return where the page ends, if so."""
-        self.known.update(map(_subject, uris[:at]))
-        while at < len(uris):
-            some = [_subject(uri) for uri in uris[at : at + _LOOKED_UP]]
-            self.known |= self._named_before(position, set(some) - self.known)
-            for number, subject in enumerate(some, at):
+    def _take(self, events: Sequence[tuple[int, bytes]], start: ItemPlace) -> ItemPlace | None:
+        """Take the subjects from `start` on that no event before names; return where the page ends, if so.
+
+        What one of these events names before another is known by then, so that all are looked up below the first.
+        """
+        mentions = self._mentions(events, start)
+        while True:
+            some, new = self._some(mentions)
+            if not some:
+                return None
+            self.known |= self._named_before(events[0][0], new)
+            for place, subject in some:
                 if subject in self.known:
                     continue
                 if len(self.found) == self.limit:
-                    return ItemPlace(position, number)
+                    return place
                 self.found.append(subject)
                 self.known.add(subject)
-            at += len(some)
-            if self.looked_up >= MAX_ITEMS and at < len(uris):
-                return ItemPlace(position, at)
-        return ItemPlace(position + 1, 0) if self._is_enough else None
+            if self._is_enough:
+                return ItemPlace(place.position, place.item + 1)
+
+    def _mentions(self, events: Sequence[tuple[int, bytes]], start: ItemPlace) -> Iterator[tuple[ItemPlace, str]]:
+        """Yield what events name from `start` on, and where."""
+        for position, what in events:
+            uris = _uris(what)
+            at = start.item if position == start.position else 0
+            self.known.update(map(_subject, uris[:at]))
+            for item in range(at, len(uris)):
+                yield ItemPlace(position, item), _subject(uris[item])
+
+    def _some(self, mentions: Iterator[tuple[ItemPlace, str]]) -> tuple[list[tuple[ItemPlace, str]], set[str]]:
+        """Return the next mentions, and the subjects among them that have to be looked up."""
+        some, new = [], set[str]()
+        for place, subject in mentions:
+            some.append((place, subject))
+            if subject not in self.known:
+                new.add(subject)
+                if len(new) == _LOOKED_UP:
+                    break
+        return some, new
 
     @property
     def _is_enough(self) -> bool:
@@ -147,7 +171,7 @@ class _Walk:
             tags = [self.ledger.rules.tag_hash(item_tag(parse_identifier(subject))) for subject in asked]
             scope = self._scope(tags=tags, after=list(after.values()), before=position)
             hits = {asked[n - 1]: at for n, at in self.connection.execute(_EARLIER, scope, prepare=False)}
-            for at, what in self._what(sorted(set(hits.values()))):
+            for at, what in chain.from_iterable(self._what(sorted(set(hits.values())))):
                 named.update(_named_in(what, [subject for subject in hits if hits[subject] == at]))
             after = {subject: at for subject, at in hits.items() if subject not in named}
         return named
@@ -156,14 +180,14 @@ class _Walk:
         scope = self._scope(first=first, until=until, limit=_CHUNK)
         return [position for (position,) in self.connection.execute(_SEEN, scope, prepare=False)]
 
-    def _what(self, positions: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        """Yield the part `what` of the events at these positions that name something, in order."""
+    def _what(self, positions: Sequence[int]) -> Iterator[list[tuple[int, bytes]]]:
+        """Yield the part `what` of the events at these positions that name something, in order, some at a time."""
         left = list(positions)
         while left:
             rows = self.connection.execute(_WHAT, self._scope(positions=left, bytes=_BYTES), binary=True).fetchall()
             left = left[len(rows) :]
             self.read += len(rows)
-            yield from ((position, what) for position, event_type, what in rows if event_type in EPCIS_TYPES and what)
+            yield [(position, what) for position, event_type, what in rows if event_type in EPCIS_TYPES and what]
 
     def _scope(self, **values: object) -> dict[str, object]:
         return {"ledger": self.ledger.ledger_id, "visible": self.visible, **values}
