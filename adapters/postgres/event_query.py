@@ -66,6 +66,9 @@ READING_WALK: Final = (256, 768)
 MANY_MERGED: Final = 128
 """Visibilities beyond which a batch costs more than what is in it, so that such a walk is one batch."""
 
+LEAST_STRIDE: Final = 4
+"""Sightings of each visibility that tell how far a walk reaches: of fewer it would reach too far."""
+
 WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 """Positions that one request walks, batch after batch, in the order of record time."""
 
@@ -284,7 +287,7 @@ class _Search:
         """Walk in the order of event time: over the visibilities, merged."""
         count = len(self._extents)
         for size in self._walk_sizes(want):
-            stride = max(1, 2 * size // count)
+            stride = max(LEAST_STRIDE, 2 * size // count)
             rank = -(-size // stride)
             rows = self._ask(self._sql.merged, key, size=size, stride=stride, rank=rank)
             batch = _batch(rows, size)

@@ -59,26 +59,30 @@ _SORTED = {
     Order.EVENT_TIME: "occurred_at {way}, position {way}",
     Order.RECORD_TIME: "position {way}",
 }
-# Of each visibility the `stride`-th event tells how far it reaches; `edge` is as far as `size` events reach at least.
-# Nothing behind it has to be merged.
+# The first `stride` events of each visibility; the last of them tells how far they reach. `edge` is as far as `size`
+# events reach at least, so nothing behind it has to be merged, and more is taken only from who reaches it with all.
 _MERGED = """
-WITH reach AS MATERIALIZED (
-    SELECT v.id, s.occurred_at
+WITH near AS MATERIALIZED (
+    SELECT v.id, s.*
       FROM unnest(%(visible)s::bigint[]) v(id)
-      LEFT JOIN LATERAL (SELECT s.occurred_at FROM ledger.sighting s
+     CROSS JOIN LATERAL (SELECT {columns} FROM ledger.sighting s
                           WHERE {scope} AND {behind} AND s.visibility = v.id
-                          ORDER BY {sorted} OFFSET %(stride)s - 1 LIMIT 1) s ON true
+                          ORDER BY {sorted} LIMIT %(stride)s) s
+), reach AS MATERIALIZED (
+    SELECT id, {furthest}(occurred_at) AS occurred_at FROM near GROUP BY id HAVING count(*) = %(stride)s
 ), edge AS MATERIALIZED (
     SELECT CASE WHEN count(*) < %(rank)s THEN {last} ELSE {furthest}(occurred_at) END AS occurred_at
-      FROM (SELECT occurred_at FROM reach WHERE occurred_at IS NOT NULL ORDER BY 1 {way} LIMIT %(rank)s) r
+      FROM (SELECT occurred_at FROM reach ORDER BY 1 {way} LIMIT %(rank)s) r
 ), merged AS MATERIALIZED (
+    SELECT {columns} FROM near s CROSS JOIN edge WHERE s.occurred_at {within} edge.occurred_at
+     UNION ALL
     SELECT s.*
       FROM reach CROSS JOIN edge
      CROSS JOIN LATERAL (SELECT {columns} FROM ledger.sighting s
                           WHERE {scope} AND {behind} AND s.visibility = reach.id
                             AND s.occurred_at {within} edge.occurred_at
-                          ORDER BY {sorted} LIMIT %(size)s) s
-     WHERE %(stride)s > 1 OR reach.occurred_at {within} edge.occurred_at
+                          ORDER BY {sorted} OFFSET %(stride)s LIMIT %(size)s) s
+     WHERE reach.occurred_at {within} edge.occurred_at
      ORDER BY {sorted} LIMIT %(size)s)
 SELECT s.occurred_at, s.position, {hit} AND {read} FROM merged s ORDER BY {sorted}
 """
