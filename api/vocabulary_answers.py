@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api.published import Proof
 from api.vocabularies import vocabularies_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -67,6 +68,7 @@ class PutOut(BaseModel):
     vocabulary: str
     recorded: bool
     position: int
+    proof: Proof = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,35 +117,37 @@ def describe_element(
 def list_elements(
     engine: Engine,
     reader: Reader,
-    vocabulary: str,
+    vocabulary: str | None,
     *,
     as_of: int | None = None,
     known_at: int | None = None,
     after: int = 0,
     size: int,
 ) -> ElementPage:
-    """Return the elements of a vocabulary at a time, in the order in which each was first stated.
+    """Return the elements of a vocabulary, or of all, at a time, in the order in which each was first stated.
 
     A page looks at `size` statements and so may have fewer elements, or none, before the last.
     """
     at = engine.clock.now_us() if as_of is None else as_of
     view = vocabularies_of(engine, reader, known_at)
-    batch = view.tagged({f"vocabulary:{vocabulary}"}, size, after)
-    first = _first_of(view, batch, vocabulary)
-    subjects = [one.element.subject for one in batch if first[one.element.subject] == one.position]
-    data = master_data(view, subjects)
-    believed = [
-        one for subject in subjects for one in data.believed(subject, at) if one.element.vocabulary == vocabulary
-    ]
+    every = {f"org:{organisation}" for organisation in view.organisations}
+    batch = view.tagged(every if vocabulary is None else {f"vocabulary:{vocabulary}"}, size, after)
+    first = _first_of(view, batch)
+    things = [place for one in batch if first[place := _place_of(one)] == one.position]
+    data = master_data(view, {subject for _, subject in things})
+    believed = [one for kind, subject in things for one in data.believed(subject, at) if one.element.vocabulary == kind]
     return ElementPage([_statement(one) for one in believed], batch[-1].position if len(batch) == size else None)
 
 
-def _first_of(view: Vocabularies, batch: list[Statement], vocabulary: str) -> dict[str, int]:
-    first: dict[str, int] = {}
+def _first_of(view: Vocabularies, batch: list[Statement]) -> dict[tuple[str, str], int]:
+    first: dict[tuple[str, str], int] = {}
     for one in view.of({one.element.subject for one in batch}):
-        if one.element.vocabulary == vocabulary:
-            first.setdefault(one.element.subject, one.position)
+        first.setdefault(_place_of(one), one.position)
     return first
+
+
+def _place_of(one: Statement) -> tuple[str, str]:
+    return one.element.vocabulary, one.element.subject
 
 
 def _statement(one: Statement) -> dict[str, JSON]:

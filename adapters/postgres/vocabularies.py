@@ -50,9 +50,9 @@ class PostgresVocabularies:
         self.reader = reader.organisation
         # Taken after the head: whatever was committed up to it has its visibility there.
         hidden = frozenset() if personal else _PERSONAL
-        self._extents = {
-            one.id: one.extent - hidden for one in visibility.opened(reader) if one.visibility.biz_step == MASTER_DATA
-        }
+        opened = [one for one in visibility.opened(reader) if one.visibility.biz_step == MASTER_DATA]
+        self._extents = {one.id: one.extent - hidden for one in opened}
+        self.organisations = frozenset(one.visibility.captured_by for one in opened)
 
     def of(self, subjects: Collection[str]) -> list[Statement]:
         """Return every statement about these subjects."""

@@ -89,7 +89,9 @@ def import_(
 
 @app.command("list")
 def list_(
-    type_: Type,
+    type_: Annotated[
+        str | None, typer.Argument(metavar="TYPE", help="BusinessLocation, EPCClass …, or a whole URI; all without it.")
+    ] = None,
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -97,10 +99,11 @@ def list_(
     ledger: LedgerName = None,
     json: JSON = False,
 ) -> None:
-    """List the elements of a vocabulary, as the organisation of `--as` believes them.
+    """List the elements of a vocabulary, or of all, as the organisation of `--as` believes them.
 
     For example:
 
+    - `traceability vocabulary list`
     - `traceability vocabulary list BusinessLocation`
     - `traceability vocabulary list EPCClass --json`
     """
@@ -110,15 +113,15 @@ def list_(
         at = None if as_of is None else microseconds_of(as_of)
         after: int | None = 0
         while after is not None:
-            page = list_elements(
-                engine, reader, vocabulary_type(type_), as_of=at, known_at=known_at, after=after, size=_PAGE
-            )
+            kind = None if type_ is None else vocabulary_type(type_)
+            page = list_elements(engine, reader, kind, as_of=at, known_at=known_at, after=after, size=_PAGE)
             found += page.elements
             after = page.next
     if json:
         _print(found)
     else:
-        print_table(("id", "name", "stated by"), [(one["id"], one["name"] or "", one["stated_by"]) for one in found])
+        rows = [(one["id"], one["name"] or "", one["stated_by"], one["vocabulary"]) for one in found]
+        print_table(("id", "name", "stated by", "type"), rows)
 
 
 @app.command()

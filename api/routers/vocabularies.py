@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import unquote, urlencode
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.backlog import KeepingUp
 from api.codes import identifier_in_path
 from api.provenance import microseconds_of
+from api.published import Wait, own_receipt, proof_of
 from api.security import CaptureDep, EngineDep, ReaderDep
-from api.vocabularies import state, withdraw
+from api.vocabularies import StatedElement, state, withdraw
 from api.vocabulary_answers import ElementOut, PutOut, StatementOut, describe_element, list_elements
 from api.web.negotiation import JSON
+from api.wiring import Engine
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.master_data import VocabularyElement, element_from, vocabulary_type
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.strict_json import dumps, read_value
 from traceability.gs1.identifiers import Identifier
+from traceability.ledger.access import Reader
 
 router = APIRouter(prefix="/vocabularies", tags=["master data"])
 
@@ -64,6 +69,29 @@ async def _body(request: Request) -> bytes:
     return await request.body()
 
 
+PerPage = Annotated[int, Query(alias="perPage", ge=1, le=_MOST_A_PAGE)]
+NextPage = Annotated[int, Query(alias="nextPageToken", ge=0, le=1 << 53, description="From the Link before.")]
+
+
+@router.get("", summary="List the elements of all vocabularies, or of one", response_model=list[StatementOut])
+def list_all(
+    *,
+    engine: EngineDep,
+    reader: ReaderDep,
+    vocabulary: Annotated[str | None, Query(alias="type", max_length=512, description=_TYPE)] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    per_page: PerPage = 100,
+    after: NextPage = 0,
+) -> Response:
+    """Give what you believe of each thing, each type of its own; a type with slashes is asked for here.
+
+    `Link` with `rel="next"` leads to the next page; a page without it is the last, and one before may be short.
+    """
+    kind = None if vocabulary is None else vocabulary_type(vocabulary)
+    return _listed(engine, reader, kind, as_of, known_at, per_page=per_page, after=after)
+
+
 @router.get("/{vocabulary}", summary="List the elements of a vocabulary", response_model=list[StatementOut])
 def list_vocabulary(
     *,
@@ -72,22 +100,35 @@ def list_vocabulary(
     vocabulary: Annotated[str, Path(max_length=512, description=_TYPE)],
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    per_page: Annotated[int, Query(alias="perPage", ge=1, le=_MOST_A_PAGE)] = 100,
-    after: Annotated[int, Query(alias="nextPageToken", ge=0, le=1 << 53, description="From the Link before.")] = 0,
+    per_page: PerPage = 100,
+    after: NextPage = 0,
 ) -> Response:
     """Give what you believe of each thing: the holder of its key, else you, else the others that you may see.
 
     `Link` with `rel="next"` leads to the next page; a page without it is the last, and one before may be short.
     """
+    return _listed(engine, reader, vocabulary_type(vocabulary), as_of, known_at, per_page=per_page, after=after)
+
+
+def _listed(
+    engine: Engine,
+    reader: Reader,
+    vocabulary: str | None,
+    as_of: AwareDatetime | None,
+    known_at: int | None,
+    *,
+    per_page: int,
+    after: int,
+) -> Response:
     at = None if as_of is None else microseconds_of(as_of)
-    kind = vocabulary_type(vocabulary)
-    page = list_elements(engine, reader, kind, as_of=at, known_at=known_at, after=after, size=per_page)
+    page = list_elements(engine, reader, vocabulary, as_of=at, known_at=known_at, after=after, size=per_page)
     headers = {}
     if page.next is not None:
-        asked: list[tuple[str, object]] = [("perPage", per_page), ("nextPageToken", page.next)]
+        asked: list[tuple[str, object]] = [] if vocabulary is None else [("type", vocabulary)]
+        asked += [("perPage", per_page), ("nextPageToken", page.next)]
         asked += [] if as_of is None else [("as_of", as_of.isoformat())]
         asked += [] if known_at is None else [("known_at", known_at)]
-        headers["Link"] = f'<{PATH}/{kind}?{urlencode(asked)}>; rel="next"'
+        headers["Link"] = f'<{PATH}?{urlencode(asked)}>; rel="next"'
     return Response(dumps(page.elements), media_type=JSON, headers=headers)
 
 
@@ -114,22 +155,26 @@ def show_element(
     responses={200: {"model": PutOut, "description": "Your organisation said so before."}},
     openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": ElementIn.model_json_schema()}}}},
 )
-def put_element(
+async def put_element(
+    *,
+    request: Request,
     engine: EngineDep,
     caller: CaptureDep,
     named: Annotated[Named, Depends(named_in)],
     body: Annotated[bytes, Depends(_body)],
     _: KeepingUp,
+    wait: Wait = None,
 ) -> Response:
     """State an element as your organisation; it replaces what that said before of the time from the same beginning."""
-    element = _element(*named, body)
-    stated = next(state(engine, caller.organisation, [element], stated_at=engine.clock.now_us()))[0]
-    said = PutOut(id=element.id, vocabulary=element.vocabulary, recorded=stated.new, position=stated.position)
+    stated = await run_in_threadpool(_put, engine, caller.organisation, named, body)
+    said = await _told(engine, request, wait, caller.organisation, stated)
     return Response(said.model_dump_json(), status_code=201 if stated.new else 200, media_type=JSON)
 
 
-@router.delete("/{vocabulary}/{id:path}", summary="Withdraw what you said of a thing", response_model=PutOut)
-def withdraw_element(
+@router.delete("/{vocabulary}/{id:path}", summary="Withdraw what you said of a thing")
+async def withdraw_element(
+    *,
+    request: Request,
     engine: EngineDep,
     caller: CaptureDep,
     named: Annotated[Named, Depends(named_in)],
@@ -137,13 +182,30 @@ def withdraw_element(
     valid_from: Annotated[
         AwareDatetime | None, Query(description="What began then; else what has no beginning.")
     ] = None,
+    wait: Wait = None,
 ) -> PutOut:
     """Say that your organisation's statement with this beginning holds no more; it stays in the history."""
     vocabulary, identifier = named
     since = None if valid_from is None else microseconds_of(valid_from)
     gone = VocabularyElement(vocabulary, identifier.uri, valid_from=since, withdrawn=True)
-    stated = withdraw(engine, caller.organisation, gone)
-    return PutOut(id=gone.id, vocabulary=vocabulary, recorded=stated.new, position=stated.position)
+    stated = await run_in_threadpool(withdraw, engine, caller.organisation, gone)
+    return await _told(engine, request, wait, caller.organisation, stated)
+
+
+def _put(engine: Engine, organisation: str, named: Named, body: bytes) -> StatedElement:
+    element = _element(*named, body)
+    return next(state(engine, organisation, [element], stated_at=engine.clock.now_us()))[0]
+
+
+async def _told(engine: Engine, request: Request, wait: str | None, organisation: str, stated: StatedElement) -> PutOut:
+    prove = partial(own_receipt, engine, stated.position, organisation)
+    return PutOut(
+        id=stated.element.id,
+        vocabulary=stated.element.vocabulary,
+        recorded=stated.new,
+        position=stated.position,
+        proof=await proof_of(engine, request, wait, stated.position, prove),
+    )
 
 
 def _element(vocabulary: str, identifier: Identifier, body: bytes) -> VocabularyElement:

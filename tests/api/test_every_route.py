@@ -182,6 +182,7 @@ ROUTES = {
             *(("/notary", rest) for rest in ("", "/file", "/receipt", "/bundle", "/certificate")),
         )
     },
+    "GET /vocabularies": Expected(200, 200, 403, 200, Scope.QUERY, "/vocabularies"),
     "GET /vocabularies/{vocabulary}": Expected(200, 200, 403, 200, Scope.QUERY, "/vocabularies/ReadPoint"),
     **{
         f"{method} /vocabularies/{{vocabulary}}/{{id:path}}": Expected(
@@ -270,7 +271,7 @@ def test_every_route_as_every_caller(client: httpx.Client, bearer: Callable[...,
 
 
 def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
-    """Ours talk to the database, so they run in threads; two read their bodies piece by piece, and then do as well."""
+    """Ours talk to the database, so they run in threads; some read a body piece by piece or wait, then do too."""
     names = [name for name, route in routes_of(app) if inspect.iscoroutinefunction(route.endpoint)]
     without_body = [name for name in names if not name.startswith("OPTIONS ")]
     assert without_body == [
@@ -279,4 +280,6 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
         "POST /epcis/capture",
         "POST /notary/evidence",
         "POST /findings/{finding_id}/replay",
+        "PUT /vocabularies/{vocabulary}/{id:path}",
+        "DELETE /vocabularies/{vocabulary}/{id:path}",
     ]

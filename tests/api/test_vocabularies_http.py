@@ -113,6 +113,37 @@ def test_a_vocabulary_is_listed_page_by_page(client: httpx.Client, dairy: dict[s
     assert found == [*zip(places, ["0b", "1", "2", "3", "4"], strict=True)]
 
 
+def test_all_vocabularies_are_listed_and_types_may_have_slashes(
+    client: httpx.Client, engine: Engine, dairy: dict[str, str], bearer: Bearer
+) -> None:
+    kind, gate = "https://dairy.example/types/gate", "https://dairy.example/gate/1"
+    at_gate = f"/vocabularies/{quote(kind, safe='')}/{quote(gate, safe='')}"
+    for path, name in ((HERE, "Dairy"), (HERE.replace("BusinessLocation", "Location"), "Site"), (at_gate, "Gate")):
+        assert client.put(path, json={"attributes": {"name": name}}, headers=dairy).status_code == 201
+    assert client.get(at_gate, headers=dairy).json()["believed"][0]["vocabulary"] == kind
+    assert _listed(client, "/vocabularies?perPage=1", dairy) == ["Dairy", "Site", "Gate"]
+    assert _listed(client, f"/vocabularies?type={quote(kind, safe='')}", dairy) == ["Gate"]
+    assert _listed(client, "/vocabularies?type=Location", dairy) == ["Site"]
+    assert _listed(client, "/vocabularies", {}) == []
+    engine.organisations.add("shop.example")
+    shop = bearer("shop.example", *Scope)
+    client.put("/vocabularies/ReadPoint/414/9521234000013", json={"attributes": {"name": "Till"}}, headers=shop)
+    assert _listed(client, "/vocabularies", shop) == ["Till"]
+    engine.organisations.set_grant(Grant(DAIRY, "shop.example", None, frozenset({MASTER_DATA})))
+    assert _listed(client, "/vocabularies?perPage=2", shop) == ["Dairy", "Site", "Gate", "Till"]
+    assert client.delete(at_gate, headers=dairy).status_code == 200
+    assert _listed(client, "/vocabularies", dairy) == ["Dairy", "Site"]
+
+
+def _listed(client: httpx.Client, path: str | None, headers: dict[str, str]) -> list[str]:
+    names: list[str] = []
+    while path is not None:
+        answer = client.get(path, headers=headers)
+        names += [one["name"] for one in answer.json()]
+        path = answer.links["next"]["url"] if "next" in answer.links else None
+    return names
+
+
 def test_what_is_malformed_is_refused(client: httpx.Client, dairy: dict[str, str], engine: Engine) -> None:
     refused = [
         client.put(HERE, content=b"{", headers=dairy),

@@ -36,6 +36,7 @@ def test_a_table_is_imported_listed_shown_and_withdrawn(dairy: Run, tmp_path: Pa
     assert [line.split("\t")[:2] for line in listed.splitlines()] == [
         [PLACE, "Alpine Dairy"], [f"{PLACE}/254/gate1", "Gate 1, north"],
     ]  # fmt: skip
+    assert len(dairy("vocabulary", "list").out.splitlines()) == 3
     assert dairy("vocabulary", "show", "(01)09521234000013").out.startswith("Cheese\n")
     shown = dairy("vocabulary", "show", PLACE, "--json").json
     assert shown["believed"][0]["attributes"][f"{CBV_ATTRIBUTE}city"] == "Chur"

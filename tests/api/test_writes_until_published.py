@@ -21,6 +21,7 @@ from traceability.notary.verify import verify_receipt
 
 Bearer = Callable[..., dict[str, str]]
 CONTRACT = b"A contract."
+HERE = "/vocabularies/BusinessLocation/414/9521234000006"
 WANTED = {"reason": "request of 1 March", "authority": "data protection officer"}
 Write = Callable[[httpx.Client, dict[str, str], str], httpx.Response]
 
@@ -51,6 +52,10 @@ def erasure(client: httpx.Client, key: dict[str, str], query: str) -> httpx.Resp
     return client.post(f"/provenance/events/{event_id}/erasure-requests{query}", json=WANTED, headers=key)
 
 
+def statement(client: httpx.Client, key: dict[str, str], query: str) -> httpx.Response:
+    return client.put(f"{HERE}{query}", json={"attributes": {"name": "Dairy"}}, headers=key)
+
+
 def _json(key: dict[str, str]) -> dict[str, str]:
     return {**key, "Content-Type": "application/json"}
 
@@ -60,6 +65,7 @@ WRITES: list[tuple[Write, str]] = [
     (file, "position"),
     (replay, "position"),
     (erasure, "requested_by"),
+    (statement, "position"),
 ]
 
 
@@ -97,6 +103,14 @@ def test_after_the_time_limit_the_answer_has_no_receipt(
     assert write(client, key, "?wait=recorded").status_code == 422
 
 
+def test_a_withdrawal_is_answered_with_its_receipt(engine: Engine, running: httpx.Client, key: dict[str, str]) -> None:
+    statement(running, key, "")
+    told = running.delete(HERE, params={"wait": "published"}, headers=key).json()
+    verified = verify_receipt(told["proof"].encode(), published_log(engine).key)
+    assert published_log(engine).database.identity.first_position + verified.index == told["position"]
+    assert b'"withdrawn":true' in verified.opening.shown().more
+
+
 def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> None:
     waiting = {
         f"{method.upper()} {path}"
@@ -109,4 +123,6 @@ def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> Non
         "POST /notary/evidence",
         "POST /findings/{finding_id}/replay",
         "POST /provenance/events/{event_id}/erasure-requests",
+        "PUT /vocabularies/{vocabulary}/{id}",
+        "DELETE /vocabularies/{vocabulary}/{id}",
     }
