@@ -251,7 +251,7 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
 def _answered(index: ExportProvenance, question: Question, trees: Trees) -> bytes:
     if isinstance(question, TraceQuestion):
         query = query_of(question.trace)
-        return written_trace(question.trace, query, trace(index, query), trees)
+        return written_trace(question.trace, query, trace(index, query), trees, {})
     identifier = read_code(question.item)
     as_of = None if question.as_of is None else microseconds_of(question.as_of)
     found = item_history(index, thing_of(identifier.uri), as_of)

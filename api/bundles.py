@@ -20,7 +20,7 @@ from api.notary import PublishedLog, open_record, published_log, published_logs
 from api.page_tokens import NextPage
 from api.policy import verifiers_policy
 from api.provenance import ask, describe_history, history_of
-from api.provenance_models import TraceIn
+from api.provenance_models import Include, TraceIn
 from api.traces import trace_json
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
@@ -108,7 +108,8 @@ def trace_bundle(engine: Engine, reader: Reader, question: TraceIn) -> BinaryIO:
     """
     published = _published(engine)
     known_at = _known_at(engine, reader, published, question.known_at)
-    question = question.model_copy(update={"known_at": known_at})
+    # Names are statements of others than the events behind the answer, and nothing in a bundle would prove them.
+    question = question.model_copy(update={"known_at": known_at, "include": question.include - {Include.NAMES}})
     answer = trace_json(engine, reader, question)
     asked = question.model_dump(mode="json")
     for name in ("edge_kinds", "include"):  # sets, which have no order of their own

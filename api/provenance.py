@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -68,9 +68,16 @@ def _names(engine: Engine, reader: Reader, answer: ItemOut, found: ItemHistory) 
     uris = {answer.id, *state.contained_in, *state.attached_to, *state.attachments, *state.contents[:_NAMED]}
     uris |= {*state.transformed_from[:_NAMED], *state.transformed_into[:_NAMED]}
     uris |= {place for entry in answer.history for place in (entry.read_point, entry.biz_location) if place}
+    return names_of(engine, reader, uris, as_of=found.as_of, known_at=found.known_at)
+
+
+def names_of(
+    engine: Engine, reader: Reader, uris: Collection[str], *, as_of: int | None, known_at: int
+) -> dict[str, str]:
+    """Return what a reader calls places and things by master data: by the name of a thing, its lot or its class."""
     meant = {uri: standing_for(uri) for uri in sorted(uris)}
     subjects = {subject for standing in meant.values() for subject in standing}
-    names = names_for(engine, reader, subjects, as_of=found.as_of, known_at=found.known_at)
+    names = names_for(engine, reader, subjects, as_of=as_of, known_at=known_at)
     told = (
         (uri, next((names[subject] for subject in standing if subject in names), None))
         for uri, standing in meant.items()

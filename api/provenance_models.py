@@ -196,6 +196,10 @@ class Include(StrEnum):
     """What a trace may hold beside nodes, edges and frontier."""
 
     EVENTS = "events"
+    NAMES = "names"
+
+
+_INCLUDED: Final = "`events`: each event and not only its name; `names`: what you call the things."
 
 
 class TraceIn(BaseModel):
@@ -211,7 +215,7 @@ class TraceIn(BaseModel):
     max_depth: int = Field(default=100, ge=0, le=MAX_NODES, description="Steps from thing to thing.")
     max_nodes: int = Field(default=10_000, ge=1, le=MAX_NODES)
     edge_kinds: frozenset[EdgeKind] = Field(default=PROPAGATING, description="Association is shown, never followed.")
-    include: frozenset[Include] = Field(default=frozenset(), description="`events`: each event and not only its name.")
+    include: frozenset[Include] = Field(default=frozenset(), description=_INCLUDED)
 
 
 class NodeOut(BaseModel):
@@ -266,6 +270,9 @@ class TraceOut(BaseModel):
     edges: list[EdgeOut]
     frontier: list[FrontierOut]
     events: list[EventOut] | list[EventName]
+    names: dict[str, str] = Field(
+        default={}, description="With `names`, what you call the first 1,000 things.", examples=[{_PACK: "Cheese"}]
+    )
     log: TreeOut | None
 
 
@@ -287,6 +294,7 @@ class EndOut(BaseModel):
     edges: int
     frontier: int
     events: int
+    names: dict[str, str] = {}
     log: TreeOut | None
 
 

@@ -6,8 +6,8 @@ A trace may have two hundred thousand nodes, so its JSON is made of plain object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,7 @@ import numpy as np
 
 from api import collector
 from api.codes import read_code
-from api.provenance import ask, event_members, microseconds_of, published_trees
+from api.provenance import ask, event_members, microseconds_of, names_of, published_trees
 from api.provenance_models import Include, TraceIn, TraceOut, Trees
 from api.wiring import Engine
 from traceability.ledger.access import Reader
@@ -41,6 +41,9 @@ from traceability.supply_chain.things import kind_of
 from traceability.supply_chain.traced import EdgeColumns
 
 NDJSON: Final = "application/x-ndjson"
+NAMED: Final = 1_000
+"""Things of a trace whose names are told, those found first."""
+
 _LINES_AT_ONCE: Final = 1_000
 """Lines that are handed on together: enough that handing on costs nothing, and few enough to come soon."""
 
@@ -79,11 +82,19 @@ def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
 def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
     query = query_of(question)
     found = trace(ask(engine, reader, question.known_at), query)
-    return written_trace(question, query, found, published_trees(engine))
+    names = _names(engine, reader, question, found.known_at, found.nodes)
+    return written_trace(question, query, found, published_trees(engine), names)
 
 
-def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Trees) -> bytes:
-    """Return the JSON of the answer that a trace is, wherever it was found."""
+def _names(engine: Engine, reader: Reader, question: TraceIn, known_at: int, nodes: Iterable[str]) -> dict[str, str]:
+    if Include.NAMES not in question.include:
+        return {}
+    as_of = None if question.as_of is None else microseconds_of(question.as_of)
+    return names_of(engine, reader, list(islice(nodes, NAMED)), as_of=as_of, known_at=known_at)
+
+
+def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Trees, names: Mapping[str, str]) -> bytes:
+    """Return the JSON of the answer that a trace is, wherever it was found; `names` are those of its nodes."""
     time_of, event_of = _Times(), _event_of(question, trees)
     return _encoder.encode(
         {
@@ -96,6 +107,7 @@ def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Tre
             "edges": _edges(found.columns),
             "frontier": [_frontier(node) for node in found.frontier],
             "events": [event_of(event) for event in found.events.values()],
+            "names": dict(names),
             "log": trees.newest and trees.newest.model_dump(),
         }
     )
@@ -107,18 +119,25 @@ def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[b
     Raises as `describe_trace` does, before the iterator is returned.
     """
     query, index = query_of(question), ask(engine, reader, question.known_at)
-    return _lines(walk(index, query), query, index, published_trees(engine), question)
+    names_for = partial(_names, engine, reader, question, index.known_at)
+    return _lines(walk(index, query), query, index, published_trees(engine), question, names_for=names_for)
 
 
 def _lines(
-    walked: Iterable[Progress], query: TraceQuery, index: ProvenanceIndex, trees: Trees, question: TraceIn
+    walked: Iterable[Progress],
+    query: TraceQuery,
+    index: ProvenanceIndex,
+    trees: Trees,
+    question: TraceIn,
+    *,
+    names_for: Callable[[Iterable[str]], Mapping[str, str]],
 ) -> Iterator[bytes]:
     time_of, event_of = _Times(), _event_of(question, trees)
-    names: set[str] = set()
+    nodes: dict[str, None] = {}  # in the order in which they were found
     edges = frontier = events = 0
     complete = True
     for found in walked:
-        names.update(node.id for node in found.nodes)
+        nodes.update((node.id, None) for node in found.nodes)
         events += len(found.events)
         edges += len(found.edges)
         frontier += len(found.frontier)
@@ -133,10 +152,11 @@ def _lines(
         "as_of": time_of(query.as_of),
         "known_at": index.known_at,
         "complete": complete,
-        "nodes": len(names),
+        "nodes": len(nodes),
         "edges": edges,
         "frontier": frontier,
         "events": events,
+        "names": names_for(nodes),
         "log": trees.newest and trees.newest.model_dump(),
     }
     yield from _written("end", [end])

@@ -42,6 +42,7 @@ def trace(
     events: Annotated[
         bool, typer.Option("--events", help="With --json or --ndjson: each event, not only its name.")
     ] = False,
+    names: Annotated[bool, typer.Option("--names", help="With --json or --ndjson: what you call the things.")] = False,
     bundle: Bundle = None,
     json: JSON = False,
     ndjson: Annotated[bool, typer.Option("--ndjson", help="Print lines of JSON while the trace is found.")] = False,
@@ -68,7 +69,7 @@ def trace(
         max_depth=max_depth,
         max_nodes=max_nodes,
         edge_kinds=frozenset(edge_kinds or PROPAGATING),
-        include=frozenset({Include.EVENTS} if events else ()),
+        include=frozenset(one for one, wanted in ((Include.EVENTS, events), (Include.NAMES, names)) if wanted),
     )
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)

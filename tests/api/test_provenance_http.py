@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -189,6 +191,33 @@ def test_a_trace_in_lines_tells_what_it_tells_in_one_piece(
     assert nodes == expected["nodes"]
     for kind, name in (("edge", "edges"), ("frontier", "frontier"), ("event", "events")):
         assert sorted(map(str, found[kind])) == sorted(map(str, expected[name]))
+
+
+def test_a_trace_tells_names_when_it_is_asked_to(engine: Engine, client: httpx.Client, bearer: Bearer) -> None:
+    record(engine, commission(1, A, B, number="L1", by=DAIRY), put(2, PALLET, A, by=DAIRY))
+    key = bearer(DAIRY, Scope.QUERY, Scope.CAPTURE)
+    gtin = A.removeprefix("https://id.gs1.org").partition("/21/")[0]
+    said = {"attributes": {"name": "Cheese"}, "valid_from": "2026-04-01"}
+    assert client.put(f"/vocabularies/EPCClass{gtin}", json=said, headers=key).status_code == 201
+    known_at = engine.ledger.head()
+    client.put(f"/vocabularies/EPCClass{gtin}", json={**said, "attributes": {"name": "Other"}}, headers=key)
+    integrate_all(engine)
+
+    def ask(accept: str = "application/json", **more: Any) -> httpx.Response:
+        question = {"roots": [A], "known_at": known_at, **more}
+        return client.post("/provenance/traces", json=question, headers={**key, "Accept": accept})
+
+    named = ask(include=["names"]).json()["names"]
+    assert named[A] == "Cheese"
+    assert set(named.values()) == {"Cheese"}
+    assert PALLET not in named
+    assert ask().json()["names"] == {}
+    assert ask(include=["names"], as_of="2026-03-15T00:00:00Z").json()["names"] == {}
+    assert json.loads(ask("application/x-ndjson", include=["names"]).text.splitlines()[-1])["end"]["names"] == named
+    bundle = ZipFile(BytesIO(ask("application/zip", include=["names"]).content))
+    assert json.loads(bundle.read("answer.json"))["names"] == {}
+    engine.organisations.set_grant(Grant(DAIRY, PUBLIC, None, frozenset({"what"})))
+    assert client.post("/provenance/traces", json={"roots": [A], "include": ["names"]}).json()["names"] == {}
 
 
 def test_what_is_wrong_with_a_question_is_told_before_the_first_line(dairy: httpx.Client) -> None:
