@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -15,7 +16,7 @@ from adapters.postgres.ledgers import personal_members
 from api.capture.found import finding_of
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError
-from traceability.gs1.epcis import TYPE_NAMES, CapturedEvent, Problem, read_document
+from traceability.gs1.epcis import TYPE_NAMES, CapturedEvent, Problem, read_document, read_letter
 from traceability.gs1.epcis.query import called
 from traceability.gs1.epcis.strict_json import JsonTextError, read_value
 from traceability.gs1.epcis.view import read_event_id
@@ -48,7 +49,9 @@ class Recorded:
 
 
 def capture_event(engine: Engine, organisation: str, body: bytes, *, key: str | None) -> Recorded:
-    """Record the one event that `body` is, in JSON with its @context inside; with a `key` the request may be repeated.
+    """Record the one event that `body` is, in XML, or in JSON with its @context inside.
+
+    With a `key` the request may be repeated.
 
     Raises `RejectedEventError`, `ConflictError` (`capture.duplicate` for an event that is recorded already,
     `capture.conflict` for one whose eventID another has, `capture.request_key`).
@@ -87,6 +90,22 @@ def capture_event(engine: Engine, organisation: str, body: bytes, *, key: str | 
 
 
 def _read(engine: Engine, organisation: str, body: bytes) -> tuple[CapturedEvent, list[Problem]]:
+    in_xml = body.removeprefix(BOM_UTF8).lstrip().startswith(b"<")
+    if not in_xml:
+        _check_type(body)
+    with engine.pool.connection() as connection:
+        personal = personal_members(connection, engine.ledger.ledger_id)
+    if in_xml:
+        read = read_letter(body, b"", captured_by=organisation, personal=personal)
+    else:
+        read = read_document(body, captured_by=organisation, personal=personal)
+    if not read.valid or len(read.events) != 1:
+        raise RejectedEventError(read.problems)
+    return read.events[0], [replace(one, index=0) for one in read.problems]
+
+
+def _check_type(body: bytes) -> None:
+    """Refuse what is a document, or no JSON, which only the whole value tells."""
     try:
         value = read_value(body)
     except JsonTextError as error:
@@ -95,12 +114,6 @@ def _read(engine: Engine, organisation: str, body: bytes) -> tuple[CapturedEvent
     if not isinstance(kind, str) or kind not in TYPE_NAMES:
         problem = Problem(None, "$.type", "epcis.event_type", "error", f"It is none of {', '.join(TYPE_NAMES)}.")
         raise RejectedEventError([problem])
-    with engine.pool.connection() as connection:
-        personal = personal_members(connection, engine.ledger.ledger_id)
-    read = read_document(body, captured_by=organisation, personal=personal)
-    if not read.valid or len(read.events) != 1:
-        raise RejectedEventError(read.problems)
-    return read.events[0], [replace(one, index=0) for one in read.problems]
 
 
 def _append(engine: Engine, organisation: str, captured: CapturedEvent, settle: bulk.Settle) -> Appended:

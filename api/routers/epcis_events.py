@@ -11,11 +11,10 @@ from fastapi.responses import Response
 from api.backlog import KeepingUp
 from api.bundles import events_bundle
 from api.epcis_events import answer, event_by_id, question
-from api.epcis_headers import LD_JSON, EpcFormat, NotAcceptableError, Wish, wishing
+from api.epcis_headers import LD_JSON, TEXT_XML, XML, EpcFormat, NotAcceptableError, Wish, wishing
 from api.findings_models import event_problems
 from api.problems import problem_response
 from api.published import integrator_wake
-from api.routers.capture import PATH as CAPTURE
 from api.routers.capture import IdempotencyKey
 from api.routers.epcis_answers import (
     DOCUMENT,
@@ -34,7 +33,6 @@ from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import CaptureDep, EngineDep, ReaderDep
 from api.single_event import RejectedEventError, capture_event
 from api.web.negotiation import JSON
-from traceability.errors import UnsupportedError
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
@@ -47,7 +45,10 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     },
 }
 _ONE_EVENT: Final = {"type": "object", "required": ["type", "eventTime", "eventTimeZoneOffset"]}
-_EVENT: Final = {"required": True, "content": {kind: {"schema": _ONE_EVENT} for kind in (JSON, LD_JSON)}}
+_EVENT: Final = {
+    "required": True,
+    "content": {**{kind: {"schema": _ONE_EVENT} for kind in (JSON, LD_JSON)}, XML: {}, TEXT_XML: {}},
+}
 _PageWish = Annotated[Wish, Depends(wishing(*OF_EVENTS, ZIP))]
 
 
@@ -90,14 +91,10 @@ def send_event(
     body: BodyDep,
     key: IdempotencyKey = None,
 ) -> Response:
-    """Record one event of EPCIS 2.0 in JSON, with its `@context` inside, before this answers.
+    """Record one event of EPCIS, in JSON with its `@context` inside or in XML, before this answers.
 
     409 when your organisation has recorded it before, or has recorded another with its eventID.
     """
-    if "xml" in request.headers.get("content-type", "").partition(";")[0].lower():
-        raise UnsupportedError(
-            "One event is sent as JSON", code="capture.media_type", hint=f"XML is read by {CAPTURE}."
-        )
     try:
         recorded = capture_event(engine, caller.organisation, body, key=key)
     except RejectedEventError as error:

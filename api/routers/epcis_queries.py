@@ -23,6 +23,7 @@ from api.routers.epcis_answers import (
 )
 from api.security import EngineDep, QueryDep, ReaderDep
 from api.web.negotiation import JSON
+from traceability.errors import UnsupportedError
 from traceability.gs1.epcis.strict_json import dumps
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
@@ -49,8 +50,10 @@ _ONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": NamedQueryOut, "d
     responses={201: {"model": NamedQueryOut, "description": "The query; `Location` is its address"}},
     openapi_extra=_DEFINITION,
 )
-def name_query(engine: EngineDep, caller: QueryDep, _: JsonWishDep, body: BodyDep) -> Response:
+def name_query(engine: EngineDep, caller: QueryDep, request: Request, _: JsonWishDep, body: BodyDep) -> Response:
     """Keep a question under a name, for your organisation: `GET /epcis/queries/{queryName}/events` asks it."""
+    if "xml" in request.headers.get("content-type", "").partition(";")[0].lower():
+        raise UnsupportedError("A query is defined in JSON", code="query.media_type", hint=f"Content-Type: {JSON}.")
     query = define(engine, caller.organisation, body)
     headers = {**answer_headers(), "Location": f"{PATH}/{query.name}"}
     return Response(dumps(described(query)), status_code=201, media_type=JSON, headers=headers)

@@ -124,6 +124,8 @@ def test_what_makes_no_query(client: httpx.Client, mine: dict[str, str]) -> None
         answer = client.post(QUERIES, headers=mine, **sent)
         assert code_of(answer) == expected, body
         assert "secret" not in answer.text
+    xml = client.post(QUERIES, content=b"<a/>", headers={**mine, "Content-Type": "application/xml"})
+    assert code_of(xml) == (415, "query.media_type", "UnsupportedMediaTypeException")
     # Whoever has no key has no queries.
     assert code_of(client.post(QUERIES, json=SHIPPED)) == (403, "access.scope", "SecurityException")
     wrong = client.get(f"{QUERIES}/taken/events?EQ_action=ADD", headers=mine)
