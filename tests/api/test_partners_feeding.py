@@ -6,15 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from adapters.postgres.embedded import EmbeddedServer
+from api.capture.runner import capturing
+from api.partners.define import define
+from api.subscriptions.deliverer import delivering
 from tests.conftest import Database, fresh_database
 from tests.support.capture_runs import packs, run, send
+from tests.support.captures import wait_until
 from tests.support.epcis_events import document, event
 from tests.support.partners import NORTH, SOUTH, Instance, instance, pulled
 from traceability.ledger.access import Grant
+from traceability.ledger.organisations import Scope
+from traceability.ledger.partners import Kind
 
 
 @pytest.fixture
@@ -99,3 +106,24 @@ def test_pages_are_followed_and_captured_one_by_one(pair: tuple[Instance, Instan
     assert was_read.captures > 1
     assert [who for each in south.said().values() for who in each] == [NORTH] * 499
     assert pulled(south.engine, NORTH).captures == 0
+
+
+def test_a_subscription_at_one_feeds_the_webhook_of_the_other(pair: tuple[Instance, Instance]) -> None:
+    north, south = pair
+    _, token = define(north.engine, SOUTH, SOUTH, Kind.WEBHOOK)
+    headers = {"Authorization": f"Bearer {south.key(NORTH, Scope.QUERY)}"}
+    body = {"dest": f"{north.url}/partners/{SOUTH}/webhook", "signatureToken": token, "stream": True}
+    with (
+        httpx.Client(base_url=south.url, headers=headers) as client,
+        capturing(north.engine),
+        delivering(south.engine),
+    ):
+        named = client.post("/epcis/queries", json={"name": "all", "query": {}})
+        assert named.status_code == 201, named.text
+        subscribed = client.post("/epcis/queries/all/subscriptions", json=body)
+        assert subscribed.status_code == 201, subscribed.text
+        feed(north, NORTH, packs(7))
+        feed(south, SOUTH, packs(*range(10, 15)))
+        wait_until(lambda: len(north.said()) == 6)
+    assert set(south.said()) < set(north.said())
+    assert [who for each in north.said().values() for who in each] == [NORTH] + [SOUTH] * 5
