@@ -37,12 +37,13 @@ class _ChangedError(Exception):
 def look_into(reading: Reading) -> None:
     """Capture the new files of a folder, in order of their names.
 
-    A file that cannot be read is noted, and the others are captured. Raises `UnavailableError` (`partner.folder`) when
-    the folder cannot be read.
+    A file that is no document is noted, and the others are captured. Raises `UnavailableError`: `partner.folder` when
+    the folder cannot be read, and `partner.file`, after all the others, when a file cannot.
     """
     engine, partner = reading.engine, reading.held.partner
     files = PostgresPartnerFiles(engine.pool, engine.ledger.ledger_id)
     seen = {(one.name, one.size, one.modified_ns) for one in files.all(partner.name)}
+    unreadable: list[str] = []
     for path in _files(Path(partner.address)):
         reading.beat()
         try:
@@ -58,8 +59,17 @@ def look_into(reading: Reading) -> None:
             job = _capture(reading, files, path, file)
         except (_ChangedError, FileNotFoundError):
             continue
+        except OSError as error:
+            unreadable.append(f"{path.name} ({error.strerror})")
+            continue
         if job is not None:
             reading.captured(job)
+    if unreadable:
+        raise UnavailableError(
+            f"{len(unreadable)} files cannot be read, such as {unreadable[0]}",
+            code="partner.file",
+            hint="Open them to the account that the server runs as.",
+        )
 
 
 def _files(folder: Path) -> list[Path]:

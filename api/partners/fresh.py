@@ -99,7 +99,7 @@ def _events(engine: Engine, organisation: str, envelope: Envelope, document: byt
             if read.event is not None:
                 # Nothing that is derived from personal members is remembered.
                 event_id, content = read_event_id(read.event.parts.more), _content(read.event.parts)
-            digest = blake2b(content, key=(event_id or "").encode()[:64], digest_size=8).hexdigest()
+            digest = blake2b((event_id or "").encode() + b"\0" + content, digest_size=12).hexdigest()
             yield _Came(block, block.offset + start, block.offset + end, read, event_id, content, digest)
 
 

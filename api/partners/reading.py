@@ -59,7 +59,7 @@ class Reading:
         """Bring a capture to its end; should this be interrupted, whoever runs captures does."""
         try:
             ended = CaptureRun(self.engine, self._workers, job, progress=self._capturing).run()
-        except StoppedError:
+        except (StoppedError, KeyboardInterrupt):
             self.engine.jobs.release(job)
             raise
         self.captures += 1

@@ -58,7 +58,7 @@ def read(
                 seconds = engine.settings.partner_timeout_seconds
                 with Outgoing(held.partner.address, allowed, seconds=seconds) as outgoing:
                     pull(reading, outgoing)
-    except StoppedError:
+    except (StoppedError, KeyboardInterrupt):
         partners.release(held)
         raise
     except LostPartnerError:

@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,8 @@ def inbox(engine: Engine, tmp_path: Path) -> Path:
 
 def put(path: Path, content: bytes) -> Path:
     """Write a file that has been left alone for a while."""
-    path.write_bytes(content)
+    with open(path, "wb") as stream:  # noqa: PTH123 - one test lets the other way fail
+        stream.write(content)
     os.utime(path, (1_772_352_900, 1_772_352_900))
     return path
 
@@ -114,6 +116,25 @@ def test_a_file_that_cannot_be_read_is_told_of_and_keeps_no_other_out(engine: En
     assert told.failures == 0
     assert pulled(engine, SOUTH).captures == 0
     assert engine.spool.jobs() == set()
+
+
+def test_a_file_that_is_closed_to_us_keeps_no_other_out(
+    engine: Engine, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = Path.open
+
+    def closed(path: Path, *arguments: Any) -> Any:
+        if path.name == "a.json":  # to the superuser, who runs tests now and then, no file is closed
+            raise PermissionError(13, "Permission denied")
+        return genuine(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", closed)
+    put(inbox / "a.json", document(*packs(1)))
+    put(inbox / "b.json", document(*packs(2)))
+    with pytest.raises(UnavailableError) as caught:
+        pulled(engine, SOUTH)
+    assert caught.value.code == "partner.file"
+    assert engine.ledger.head() == 1
 
 
 def test_a_folder_that_is_gone_is_a_failure(engine: Engine, inbox: Path) -> None:
