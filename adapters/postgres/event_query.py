@@ -280,8 +280,12 @@ class _Search:
             return None, 0
         row = self._connection.execute(self._sql.sizes, {**self._scope, "limit": limit}).fetchone()
         assert row is not None
-        least = min(row)
-        return row.index(least), least
+        counts = [len(told) if isinstance(told, list) else told for told in row]
+        for i, told in enumerate(row):
+            if isinstance(told, list) and len(told) <= limit:
+                self._scope[f"tags{i}"] = bigints(set(told))  # the others lead nowhere
+        least = min(counts)
+        return counts.index(least), least
 
     def _merges(self, want: int, key: Key) -> Iterator[_Batch]:
         """Walk in the order of event time: over the visibilities, merged."""

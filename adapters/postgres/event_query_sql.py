@@ -47,6 +47,13 @@ _COUNT = """
                         LIMIT %(limit)s + 1) counted)
 """
 
+# Of thousands of tags few may occur: which they are is worth as much as how often.
+_OCCURRING = """
+(SELECT coalesce(array_agg(tag), '{{}}')
+   FROM (SELECT tag FROM ledger.posting WHERE ledger_id = %(ledger)s AND tag = ANY({tags})
+          LIMIT %(limit)s + 1) occurring)
+"""
+
 _IN_SCOPE = (
     "s.ledger_id = %(ledger)s AND s.position > %(low)s AND s.position <= %(high)s"
     " AND s.occurred_at >= %(since)s AND s.occurred_at < %(until)s"
@@ -153,8 +160,9 @@ class Statements:
 
     @property
     def sizes(self) -> str:
-        """Return how many postings each set of tags has, up to `limit` and one more."""
-        return "SELECT " + ", ".join(_COUNT.format(tags=self._tags(i)) for i in range(self.groups))
+        """Return how many postings each set of tags has, of a wide one their tags, up to `limit` and one more."""
+        parts = (_OCCURRING if i in self.wide else _COUNT for i in range(self.groups))
+        return "SELECT " + ", ".join(part.format(tags=self._tags(i)) for i, part in enumerate(parts))
 
     @property
     def merged(self) -> str:

@@ -49,6 +49,8 @@ READERS = [
 HOURS = [None, *(microseconds(f"2026-03-01T0{hour}:00:00Z") for hour in (1, 2, 3))]
 FIELDS = ["readPoint", "bizLocation", "epcClass", "bizTransaction", "source", "destination"]
 
+SORTED = [[], [("orderBy", "recordTime")], [("orderDirection", "ASC")]]
+
 stated = st.tuples(
     st.builds(
         VocabularyElement,
@@ -148,21 +150,21 @@ def answers(view: EpcisView, name: str, text: str, said: MemoryVocabularies) -> 
         st.lists(stated, max_size=3),
     ),
     st.sampled_from(READERS),
-    st.tuples(parameters, st.floats(0, 1)),
+    st.tuples(parameters, st.sampled_from(SORTED), st.floats(0, 1)),
 )
 def test_every_way_of_asking_finds_the_same(
     ledger: PostgresLedger,
     postgres_queries: PostgresEventQueries,
     recorded: tuple[list[tuple[dict[str, Any], str]], list[tuple[VocabularyElement, str, int]]],
     reader: Reader,
-    asking: tuple[tuple[str, str], float],
+    asking: tuple[tuple[str, str], list[tuple[str, str]], float],
 ) -> None:
-    (events, statements), (asked, share) = recorded, asking
+    (events, statements), (asked, order, share) = recorded, asking
     for element, organisation, at in statements:
         ledger.append([element.event(organisation, at)])
     list(ledger.append_all([captured(event, captor) for event, captor in events]))
-    query = read_query([asked])
-    assert query == read_json_query({asked[0]: asked[1].split("|")})
+    assert read_query([asked]) == read_json_query({asked[0]: asked[1].split("|")})
+    query = read_query([asked, *order])
     records = ledger.records(range(1, ledger.head() + 1))
     postgres = postgres_queries
     memory = MemoryEventQueries(lambda: records, indexer=index_rows, glns=GLNS)
