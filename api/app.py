@@ -19,6 +19,7 @@ from api.routers import (
     epcis_discovery,
     epcis_events,
     epcis_queries,
+    epcis_socket,
     epcis_subscriptions,
     erasures,
     evidence,
@@ -55,6 +56,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.state.engine = engine
     app.state.backlog = Backlog(engine)
     app.state.log_names = LogNames(engine)
+    app.state.sockets = epcis_socket.Sockets()
     install_problems(app)
     # The last one added is the outermost.
     settings = engine.settings
@@ -88,6 +90,7 @@ def create_app(engine: Engine) -> FastAPI:
     for router in epcis:
         app.include_router(router)
     app.include_router(epcis_discovery.discovery(capture.router, *epcis))
+    app.include_router(epcis_socket.router)
     app.include_router(dead_letters.router)
     app.include_router(vocabularies.router)
     app.include_router(reference.router)

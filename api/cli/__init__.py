@@ -33,6 +33,7 @@ from api.cli import (
     organisation,
     partner,
     serve,
+    subscription,
     trace,
     vocabulary,
     witness,
@@ -58,6 +59,7 @@ feed.app.command("convert")(feed_convert.convert)
 feed.app.command("hash")(feed_hash.hash_)
 app.add_typer(feed.app)
 app.add_typer(finding.app)
+app.add_typer(subscription.app)
 app.add_typer(gs1.app)
 app.add_typer(db.app)
 app.add_typer(ledger.app)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS = 10
 _BACKLOG = 2048
+_LONGEST_MESSAGE = 4096  # of a websocket's client, which has nothing to say
 
 
 def serve(
@@ -87,6 +88,8 @@ def run(app: Starlette, listener: socket.socket) -> None:
             server_header=False,
             date_header=True,
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            ws="websockets-sansio",
+            ws_max_size=_LONGEST_MESSAGE,
         )
     )
     try:

@@ -9,10 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from adapters.postgres.subscriptions import DeadDelivery
 from api.security import EngineDep, QueryDep
-from api.subscriptions.manage import dead_delivery, replay
-from traceability.ledger.event import utc_text
+from api.subscriptions.manage import dead_delivery, described_dead, replay
 
 router = APIRouter(prefix="/dead-letters", tags=["subscriptions"])
 
@@ -47,7 +45,7 @@ def dead_letters(
 ) -> list[DeadLetterOut]:
     """Return what your organisation's subscriptions, or one of them, gave up, the oldest first."""
     found = engine.subscriptions.dead(caller.organisation, subscription_id=subscription_id, after=after, limit=limit)
-    return list(map(_told, found))
+    return [DeadLetterOut.model_validate(described_dead(one)) for one in found]
 
 
 @router.post("/{dead_letter_id}/replay", summary="Deliver it once more")
@@ -60,17 +58,3 @@ def replay_dead_letter(engine: EngineDep, caller: QueryDep, dead_letter_id: UUID
 def forget_dead_letter(engine: EngineDep, caller: QueryDep, dead_letter_id: UUID) -> None:
     """Forget that something was not delivered."""
     engine.subscriptions.bury(dead_delivery(engine, caller.organisation, dead_letter_id).delivery_id)
-
-
-def _told(dead: DeadDelivery) -> DeadLetterOut:
-    return DeadLetterOut(
-        id=dead.delivery_id,
-        subscription_id=dead.subscription_id,
-        events=dead.events,
-        after_position=dead.after,
-        up_to_position=dead.up_to,
-        failing_since=datetime.fromisoformat(utc_text(dead.failing_since)),
-        attempts=dead.attempts,
-        given_up_at=datetime.fromisoformat(utc_text(dead.died_at)),
-        reason=dead.reason,
-    )

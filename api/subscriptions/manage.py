@@ -167,6 +167,21 @@ def described(subscription: Subscription) -> dict[str, Any]:
     return told
 
 
+def described_dead(dead: DeadDelivery) -> dict[str, Any]:
+    """Return a dead letter as JSON tells it."""
+    return {
+        "id": str(dead.delivery_id),
+        "subscription_id": str(dead.subscription_id),
+        "events": dead.events,
+        "after_position": dead.after,
+        "up_to_position": dead.up_to,
+        "failing_since": utc_text(dead.failing_since),
+        "attempts": dead.attempts,
+        "given_up_at": utc_text(dead.died_at),
+        "reason": dead.reason,
+    }
+
+
 def id_of(text: str) -> UUID:
     """Return the id of a subscription; raises `NoSuchSubscriptionError` for what cannot be one."""
     found = _uuid(text)

@@ -61,7 +61,7 @@ def app(engine: Engine) -> FastAPI:
 def serving(app: Starlette) -> Iterator[httpx.Client]:
     """Serve the application on a free port, from a thread, and give a client of it."""
     with closing(listen("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="websockets-sansio"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -50,6 +50,8 @@ DAIRY = "/organisations/dairy.example"
 FINDING = "/findings/019ca877-0c1b-7000-8000-000000000001"
 DEAD_LETTER = "/dead-letters/019ca877-0c1b-7000-8000-000000000001"
 OPTIONS = Expected(204, 204, 204, 204)
+SOCKETS = {"/epcis/queries/{queryName}/events"}
+"""Addresses of websockets, whose callers are tried in test_subscription_sockets.py."""
 BRACES = str.maketrans("", "", "{}")
 # A type of event that is none is a parameter that is none.
 COLLECTIONS = dict.fromkeys(("epc", "bizStep", "bizLocation", "readPoint", "disposition"), 200) | {"eventType": 400}
@@ -226,6 +228,8 @@ ROUTES = {
 def routes_of(app: FastAPI) -> Iterator[tuple[str, RouteContext]]:
     """Yield `METHOD path` of every route; what has no methods (a mounted application) is a `MOUNT`."""
     for route in iter_route_contexts(app.routes):
+        if route.path in SOCKETS and not route.methods:
+            continue
         methods = route.methods or {"MOUNT"}
         for method in sorted(methods - ({"HEAD"} if "GET" in methods else set())):
             yield f"{method} {route.path}", route

@@ -8,9 +8,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,7 @@ class Site:
     folder: Path
     spool: Path | None = None
     lease_seconds: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> Settings:
         return Settings(
@@ -155,6 +156,7 @@ class Site:
             "TRACEABILITY_OUTGOING_ALLOW": "127.0.0.1",
             "TRACEABILITY_PARTNER_TIMEOUT_SECONDS": "1",
             "TRACEABILITY_CAPTURE_MAX_MALFORMED": str(TOLD),
+            **self.environment,
         }
         with (
             (self.folder / log).open("a") as talk,

@@ -1,0 +1,203 @@
+"""Receivers that fail for hours, for good, or for one delivery: nothing is skipped, and what is given up is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from adapters.system import SystemClock
+from api.cli import app as commands
+from api.named_queries import define
+from api.settings import Settings
+from api.subscriptions.deliverer import delivering
+from api.subscriptions.manage import subscribe
+from api.wiring import Engine
+from tests.api.test_epcis_events_http import record
+from tests.conftest import Database
+from tests.support.captures import wait_until
+from tests.support.epcis_events import DAIRY, event
+from tests.support.receivers import Post, Receiver, receiving
+from traceability.gs1.epcis.strict_json import dumps
+from traceability.ledger.organisations import Scope
+
+HOUR = 3_600 * 1_000_000
+
+
+@dataclass
+class Shifted:
+    """The machine's clock, and what a test adds to it."""
+
+    by: int = 0
+
+    def now_us(self) -> int:
+        return SystemClock().now_us() + self.by
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"outgoing_allow": "127.0.0.1"})
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def shifted(engine: Engine) -> Engine:
+    """Give the engine with a clock that a test moves."""
+    define(engine, DAIRY, dumps({"name": "all", "query": {}}))
+    return replace(engine, clock=Shifted())
+
+
+def follow(engine: Engine, url: str, **members: Any) -> str:
+    return str(subscribe(engine, DAIRY, "all", dumps({"dest": url, "stream": True, **members})).subscription_id)
+
+
+def later(engine: Engine, time: int) -> None:
+    assert isinstance(engine.clock, Shifted)
+    engine.clock.by += time
+
+
+def happen(engine: Engine, *numbers: int) -> None:
+    for number in numbers:
+        record(engine, event(eventID=f"urn:uuid:{number}"))
+
+
+def ids(*numbers: int) -> list[str]:
+    return [f"urn:uuid:{number}" for number in numbers]
+
+
+def test_a_receiver_that_fails_for_an_hour_misses_nothing_and_keeps_nobody_waiting(
+    shifted: Engine, receiver: Receiver
+) -> None:
+    began = shifted.clock.now_us()
+    attempts: list[int] = []
+
+    def status(post: Post) -> int:
+        if post.path != "/ill":
+            return 204
+        attempts.append(shifted.clock.now_us())
+        return 200 if shifted.clock.now_us() - began > HOUR else 503
+
+    receiver.status = status
+    ill, well = follow(shifted, f"{receiver.url}/ill"), follow(shifted, f"{receiver.url}/well")
+    with delivering(shifted):
+        happen(shifted, *range(4))
+        wait_until(lambda: receiver.ids("/well") == ids(*range(4)))
+        wait_until(lambda: later(shifted, 1_000_000) or len(attempts) > 5)
+        failing = shifted.subscriptions.find(DAIRY, shifted.subscriptions.page(DAIRY, limit=1)[0].subscription_id)
+        assert str(failing.subscription_id) == ill
+        assert (failing.last_error, failing.failing_since is None) == ("It answered 503", False)
+        happen(shifted, *range(4, 8))
+        wait_until(lambda: later(shifted, 1_000_000) or receiver.ids("/ill") == ids(*range(8)))
+        assert receiver.ids("/well") == ids(*range(8))
+    assert shifted.clock.now_us() - began > HOUR
+    assert len(attempts) < 40  # the pauses grow
+    assert shifted.subscriptions.dead(DAIRY, limit=9) == []
+    assert {str(one.subscription_id) for one in shifted.subscriptions.page(DAIRY, limit=9)} == {ill, well}
+    assert {one.failures for one in shifted.subscriptions.page(DAIRY, limit=9)} == {0}
+
+
+@pytest.fixture
+def given_up(shifted: Engine, receiver: Receiver) -> Iterator[Engine]:
+    """Give an engine whose receiver refused one event for three days, and takes everything now."""
+    refusing = True
+
+    def status(post: Post) -> int:
+        return 400 if refusing and any(one["eventID"] == "urn:uuid:1" for one in post.events) else 204
+
+    receiver.status = status
+    follow(shifted, receiver.url)
+    with delivering(shifted):
+        happen(shifted, 0)
+        wait_until(lambda: receiver.ids() == ids(0))
+        happen(shifted, 1)
+        wait_until(lambda: later(shifted, 60_000_000) or shifted.subscriptions.dead(DAIRY, limit=9))
+        happen(shifted, 2, 3)
+        wait_until(lambda: receiver.ids() == ids(0, 2, 3))
+        yield shifted
+    refusing = False
+
+
+@pytest.mark.usefixtures("given_up")
+def test_what_is_given_up_is_a_dead_letter_and_the_rest_goes_on(
+    receiver: Receiver, client: httpx.Client, bearer: Callable[..., dict[str, str]]
+) -> None:
+    mine, theirs = bearer(DAIRY, Scope.QUERY), bearer("store.example", Scope.QUERY)
+    (dead,) = client.get("/dead-letters", headers=mine).json()
+    assert (dead["events"], dead["after_position"], dead["up_to_position"]) == (1, 1, 2)
+    assert (dead["reason"], dead["attempts"] > 2) == ("It answered 400", True)
+    address = f"/dead-letters/{dead['id']}"
+    assert client.get("/dead-letters", headers=theirs).json() == []
+    assert client.post(f"{address}/replay", headers=theirs).status_code == 404
+    # Still refused, it stays.
+    refused = client.post(f"{address}/replay", headers=mine)
+    assert (refused.status_code, refused.json()["code"]) == (503, "subscription.not_taken")
+    receiver.status = lambda _: 204
+    assert client.post(f"{address}/replay", headers=mine).json() == {"events": 1}
+    assert receiver.ids() == ids(0, 2, 3, 1)
+    assert client.get("/dead-letters", headers=mine).json() == []
+    assert client.post(f"{address}/replay", headers=mine).status_code == 404
+
+
+def test_a_dead_letter_is_forgotten_when_it_is_not_wanted(
+    given_up: Engine, client: httpx.Client, bearer: Callable[..., dict[str, str]]
+) -> None:
+    mine = bearer(DAIRY, Scope.QUERY)
+    (dead,) = client.get("/dead-letters", headers=mine).json()
+    assert client.get(f"/dead-letters?subscription_id={dead['subscription_id']}", headers=mine).json() == [dead]
+    assert client.get(f"/dead-letters?after={dead['id']}", headers=mine).json() == []
+    assert client.delete(f"/dead-letters/{dead['id']}", headers=mine).status_code == 204
+    assert given_up.subscriptions.dead(DAIRY, limit=9) == []
+
+
+def test_the_commands_list_and_replay(
+    given_up: Engine, receiver: Receiver, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEABILITY_DATABASE_URL", database.runtime_url)
+    monkeypatch.setenv("TRACEABILITY_OUTGOING_ALLOW", "127.0.0.1")
+    monkeypatch.setenv("TRACEABILITY_ORGANISATION", DAIRY)
+    monkeypatch.setenv("COLUMNS", "400")
+    (dead,) = given_up.subscriptions.dead(DAIRY, limit=9)
+    runner = CliRunner()
+    for options in ([], ["--json"]):
+        listed = runner.invoke(commands, ["subscription", "list", *options])
+        assert (listed.exit_code, str(dead.subscription_id) in listed.output) == (0, True)
+        told = runner.invoke(commands, ["subscription", "dead-letters", *options])
+        assert (told.exit_code, str(dead.delivery_id) in told.output) == (0, True)
+    receiver.status = lambda _: 204
+    replayed = runner.invoke(commands, ["subscription", "replay", str(dead.delivery_id)])
+    assert replayed.exit_code == 0, replayed.output
+    assert receiver.ids()[-1:] == ids(1)
+    assert given_up.subscriptions.dead(DAIRY, limit=9) == []
+
+
+def test_a_slow_receiver_reads_from_the_ledger_what_memory_does_not_keep(
+    shifted: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.subscriptions.tail.MOST_WAITING", 3)
+    follow(shifted, receiver.url)
+    with delivering(shifted):
+        happen(shifted, 0)
+        wait_until(lambda: receiver.ids() == ids(0))
+        record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(1, 300)))
+        wait_until(lambda: len(receiver.ids()) == 300)
+    assert receiver.ids() == ids(*range(300))
+
+
+def test_a_question_of_master_data_is_asked_again_and_again(shifted: Engine, receiver: Receiver) -> None:
+    define(
+        shifted, DAIRY, dumps({"name": "below", "query": {"WD_readPoint": ["https://id.gs1.org/414/9521234000006"]}})
+    )
+    subscribe(shifted, DAIRY, "below", dumps({"dest": receiver.url, "stream": True}))
+    with delivering(shifted):
+        for number, place in enumerate(("9521234000013", "9521234000006", "9521234000006")):
+            record(shifted, event(eventID=f"urn:uuid:{number}", readPoint={"id": f"https://id.gs1.org/414/{place}"}))
+        wait_until(lambda: receiver.ids() == ids(1, 2))
