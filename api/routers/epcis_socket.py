@@ -113,7 +113,7 @@ async def _tell(engine: Engine, tail: Tail, sockets: Sockets, socket: WebSocket,
             loop.call_soon_threadsafe(awake.set)
 
     feed = Feed(engine, tail, asked, subscriber.cursor, wake)
-    tail.add(feed)
+    await asyncio.to_thread(tail.add, [feed])
     try:
         while True:
             awake.clear()

@@ -122,14 +122,15 @@ class Deliverer:
         fresh = ids - self._tasks.keys() - set(done)
         if not fresh:
             return
+        begun: dict[UUID, Delivery] = {}
         for row, definition in await asyncio.to_thread(self._engine.subscriptions.load, list(fresh)):
             try:
-                delivery = Delivery(means, row, definition)
+                begun[row.subscription_id] = Delivery(means, row, definition)
             except TraceabilityError as error:
                 # A query that an earlier version accepted: it stays as it is, for a person to see.
                 _log.warning("subscription not understood", subscription=str(row.subscription_id), code=error.code)
-                continue
-            self._tasks[row.subscription_id] = (delivery, asyncio.create_task(delivery.run()))
+        self._tail.add([delivery.feed for delivery in begun.values() if delivery.streams])
+        self._tasks |= {key: (delivery, asyncio.create_task(delivery.run())) for key, delivery in begun.items()}
 
     async def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds

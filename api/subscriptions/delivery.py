@@ -96,8 +96,13 @@ class Delivery:
         self.awake = asyncio.Event()
         self.notes_where_it_stands = False
         asked = asked_of(row.organisation, row.query_name, definition, str(row.subscription_id), row.since)
-        self._feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
+        self.feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
         self._schedule = None if row.schedule is None else schedule_of(row.schedule, row.created_at)
+
+    @property
+    def streams(self) -> bool:
+        """Tell whether events are told of one by one, and not by a schedule."""
+        return self._schedule is None
 
     @property
     def due_at(self) -> int:
@@ -105,9 +110,7 @@ class Delivery:
         return self._row.due_at
 
     async def run(self) -> None:
-        """Deliver until the subscription ends; raises what the database raises."""
-        if self._schedule is None:
-            self._tail.add(self._feed)
+        """Deliver until the subscription ends, a stream whose feed the tail knows; raises what the database raises."""
         with suppress(MovedError):
             try:
                 while True:
@@ -115,14 +118,14 @@ class Delivery:
                     if self.due_at > self._engine.clock.now_us() or not await self._go_on():
                         await self.awake.wait()
             finally:
-                self._tail.remove(self._feed)
+                self._tail.remove(self.feed)
 
     async def _go_on(self) -> bool:
         """Do what is to be done next; False when it has to be waited for."""
         if self._schedule is not None:
             await self._report(self._schedule)
             return True
-        feed = self._feed
+        feed = self.feed
         if feed.at_hand:
             batch = feed.take()
         else:
@@ -141,7 +144,7 @@ class Delivery:
     async def _note(self) -> None:
         """Move the cursor over what the query does not find, so that a restart need not look through it again."""
         self.notes_where_it_stands = False
-        up_to = self._feed.told()
+        up_to = self.feed.told()
         if up_to > self._row.position:
             await self._move(up_to, due_at=0, notified=False)
 
@@ -149,11 +152,11 @@ class Delivery:
         """Deliver what was recorded since the last time."""
         until = await asyncio.to_thread(self._engine.ledger.head)
         told = False
-        while self._feed.cursor < until:
+        while self.feed.cursor < until:
             async with self._means.turns:
-                batch = await asyncio.to_thread(read_batch, self._engine, self._feed.asked, self._feed.cursor, until)
+                batch = await asyncio.to_thread(read_batch, self._engine, self.feed.asked, self.feed.cursor, until)
             if not batch.events:
-                self._feed.move(batch.up_to)
+                self.feed.move(batch.up_to)
             elif not await self._deliver(batch):
                 return
             else:
@@ -167,7 +170,7 @@ class Delivery:
     async def _deliver(self, batch: Batch) -> bool:
         """Post a batch, and tell whether it was taken; if not, it is due again later, or given up."""
         row = self._row
-        body = document_of(self._engine, self._feed.asked, batch)
+        body = document_of(self._engine, self.feed.asked, batch)
         try:
             status = await self._means.poster.post(row.dest, body, headers_of(self._engine, body, row.token))
         except TraceabilityError as error:
@@ -183,7 +186,7 @@ class Delivery:
         row, settings = self._row, self._engine.settings
         now = self._engine.clock.now_us()
         failures, since = row.failures + 1, row.failing_since or now
-        self._feed.leave()
+        self.feed.leave()
         if now - since >= settings.subscription_give_up_hours * _HOUR:
             await self._give_up(batch, reason, failures, since)
             return
@@ -211,14 +214,14 @@ class Delivery:
         )  # fmt: skip
         if not await asyncio.to_thread(self._engine.subscriptions.give_up, dead, due_at=0):
             raise MovedError
-        self._feed.move(batch.up_to)
+        self.feed.move(batch.up_to)
         self._row = replace(row, position=batch.up_to, due_at=0, failures=0, failing_since=None)
 
     async def _move(self, up_to: int, *, due_at: int, notified: bool) -> None:
         row = self._row
         notified_at = self._engine.clock.now_us() if notified else None
         await self._means.cursors.move(Step(row.subscription_id, row.position, up_to, due_at, notified_at))
-        self._feed.move(up_to)
+        self.feed.move(up_to)
         self._row = replace(row, position=up_to, due_at=due_at, failures=0, failing_since=None)
 
 

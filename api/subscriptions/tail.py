@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import psycopg
@@ -30,6 +30,8 @@ ASK_SECONDS: Final = 1.0
 """How often at most a query is asked anew that master data decides, and how long the rights of a reader are kept."""
 RETRY_SECONDS: Final = 1.0
 _CHUNK: Final = 500
+RECENT: Final = 10_000
+"""Events before the head from which the tail may begin."""
 MOST_WAITING: Final = 1_000
 MOST_BYTES: Final = 1_048_576
 """Events, and bytes of them, that wait for one subscriber in memory; who is slower reads them from the ledger again."""
@@ -75,6 +77,11 @@ class Feed:
             if self.cursor >= since:
                 return self._queued()
         return read_batch(self._engine, self.asked, self.cursor, since)
+
+    def join(self, since: int) -> None:
+        """Note that the tail brings everything behind a position."""
+        with self._lock:
+            self._since = self._last = since
 
     def move(self, position: int) -> None:
         """Move the cursor: everything up to a position was told."""
@@ -147,13 +154,22 @@ class Tail:
         self._awake.set()
         self._thread.join()
 
-    def add(self, feed: Feed) -> None:
-        """Bring events to a feed once it joins."""
+    def add(self, feeds: Sequence[Feed]) -> None:
+        """Bring events to feeds.
+
+        The first ones say where to begin: after a restart, not far behind, all of them are served by one reading.
+        """
         with self._lock:
-            if feed.standing:
-                self._queries.add(feed, feed.asked.query)
-            else:
-                self._asking[feed] = None
+            if self._target is None and feeds:
+                head = self._engine.ledger.head()
+                first = min(feed.cursor for feed in feeds)
+                self._target = self.position = max(min(first, head), head - RECENT)
+            for feed in feeds:
+                if feed.standing:
+                    self._queries.add(feed, feed.asked.query)
+                    feed.join(self._target or 0)
+                else:
+                    self._asking[feed] = None
         self._awake.set()
 
     def remove(self, feed: Feed) -> None:

@@ -60,9 +60,11 @@ def follow(engine: Engine, url: str, **members: Any) -> str:
     return str(subscribe(engine, DAIRY, "all", dumps({"dest": url, "stream": True, **members})).subscription_id)
 
 
-def later(engine: Engine, time: int) -> None:
+def later(engine: Engine, time: int) -> bool:
+    """Move the clock; False, to stand before what is waited for meanwhile."""
     assert isinstance(engine.clock, Shifted)
     engine.clock.by += time
+    return False
 
 
 def happen(engine: Engine, *numbers: int) -> None:

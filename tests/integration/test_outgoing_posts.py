@@ -76,6 +76,21 @@ def test_a_redirect_is_an_answer() -> None:
         assert len(receiver.seen) == 1
 
 
+def test_a_connection_is_kept_and_replaced_when_the_other_side_closed_it() -> None:
+    async def all_() -> None:
+        with receiving() as receiver:
+            poster = Poster(LOOPBACK, seconds=5)
+            for _ in range(3):
+                assert await poster.post(receiver.url, b"{}", {}) == 204
+            assert len({one.client for one in receiver.seen}) == 1
+            port = receiver.port
+        with receiving(port) as again:
+            assert await poster.post(again.url, b"{}", {}) == 204
+            await poster.close()
+
+    asyncio.run(all_())
+
+
 @contextmanager
 def answering(serve: Callable[[socket.socket], None]) -> Iterator[str]:
     """Answer the first connection with `serve`."""

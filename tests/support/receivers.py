@@ -19,6 +19,7 @@ class Post:
     path: str
     headers: dict[str, str]
     body: bytes
+    client: tuple[str, int] = ("", 0)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            post = Post(self.path, dict(self.headers.items()), body)
+            post = Post(self.path, dict(self.headers.items()), body, self.client_address[:2])
             with receiver.lock:
                 receiver.seen.append(post)
             status = receiver.status(post)
