@@ -16,7 +16,7 @@ from api.epcis_headers import VERSIONS
 from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
 from api.subscriptions.tail import Feed, Tail
 from api.wiring import Engine
-from traceability.errors import TraceabilityError
+from traceability.errors import TraceabilityError, UnavailableError
 from traceability.gs1.epcis.schedule import Schedule, read_schedule
 from traceability.gs1.epcis.signature import HEADER, sign
 from traceability.ledger.identifiers import event_id
@@ -115,10 +115,20 @@ class Delivery:
             try:
                 while True:
                     self.awake.clear()
-                    if self.due_at > self._engine.clock.now_us() or not await self._go_on():
+                    if self.due_at > self._engine.clock.now_us() or not await self._try():
                         await self.awake.wait()
             finally:
                 self._tail.remove(self.feed)
+
+    async def _try(self) -> bool:
+        """Go on; what a query cannot find is a failure like one of the receiver's, seen by who asks and tried again."""
+        try:
+            return await self._go_on()
+        except UnavailableError:
+            raise
+        except TraceabilityError as error:
+            await self._failed(Batch((), self.feed.cursor), error.message)
+            return True
 
     async def _go_on(self) -> bool:
         """Do what is to be done next; False when it has to be waited for."""

@@ -22,6 +22,7 @@ from tests.conftest import Database
 from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, event
 from tests.support.receivers import Post, Receiver, receiving
+from traceability.gs1.epcis.query import QueryTooComplexError
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.organisations import Scope
 
@@ -203,3 +204,22 @@ def test_a_question_of_master_data_is_asked_again_and_again(shifted: Engine, rec
         for number, place in enumerate(("9521234000013", "9521234000006", "9521234000006")):
             record(shifted, event(eventID=f"urn:uuid:{number}", readPoint={"id": f"https://id.gs1.org/414/{place}"}))
         wait_until(lambda: receiver.ids() == ids(1, 2))
+
+
+def test_a_query_that_cannot_be_answered_is_told_of_and_tried_again(
+    shifted: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "https://id.gs1.org/414/9521234000006"
+    define(shifted, DAIRY, dumps({"name": "below", "query": {"WD_readPoint": [place]}}))
+    subscribe(shifted, DAIRY, "below", dumps({"dest": receiver.url, "stream": True}))
+    complex_ = QueryTooComplexError("Too much is meant")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise complex_
+
+    with monkeypatch.context() as patched, delivering(shifted):
+        patched.setattr("adapters.postgres.resolved.ResolvedConditions.resolve", refuse)
+        record(shifted, event(eventID="urn:uuid:1", readPoint={"id": place}))
+        wait_until(lambda: shifted.subscriptions.page(DAIRY, limit=1)[0].last_error == "Too much is meant")
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 1_000_000) or receiver.ids() == ids(1))
