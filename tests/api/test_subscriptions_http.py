@@ -103,7 +103,7 @@ def test_what_was_recorded_before_comes_first_from_the_time_that_is_asked_for(
         wait_until(lambda: len(receiver.ids("/hook")) == 252)
     assert receiver.ids("/hook") == [f"urn:uuid:{number}" for number in range(252)]
     assert receiver.ids("/later") == []
-    assert max(len(post.events) for post in receiver.taken) == 100
+    assert max(len(post.events) for post in receiver.taken) <= 100
 
 
 def test_a_schedule_reports_what_is_new_and_nothing_if_it_is_asked_to(
