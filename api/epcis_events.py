@@ -13,6 +13,7 @@ from api.epcis_headers import Wish
 from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
 from traceability.gs1.epcis.conditions import Condition, IsCalled
+from traceability.gs1.epcis.prefixes import declarations
 from traceability.gs1.epcis.query import EventQuery, NoSuchEventError, Page, Place
 from traceability.gs1.epcis.query_parameters import read_query
 from traceability.gs1.epcis.query_values import QueryParameterError, count_of, declared_names
@@ -77,8 +78,8 @@ def question(
 def _meant(asked: Parameters, extensions: str | None) -> list[str]:
     """Return the declarations of prefixes that the names of fields in the parameters have."""
     texts = [f"_{text}" for pair in asked for text in pair]
-    entries = {entry.strip() for entry in (extensions or "").split(",")}
-    return sorted(entry for entry in entries if any(f"_{entry.partition('=')[0]}:" in text for text in texts))
+    declared = set(declarations(extensions))
+    return sorted(f"{prefix}={iri}" for prefix, iri in declared if any(f"_{prefix}:" in text for text in texts))
 
 
 def split_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[list[tuple[str, str]], int, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from traceability.gs1.epcis.context import standard_names
@@ -24,17 +24,27 @@ _TERMS: Final = ALL_FIELDS.union(
 _LOCAL: Final = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII).fullmatch
 
 
-def declared(text: str | None) -> Mapping[str, str]:
-    """Return the namespaces that a header `GS1-Extensions` declares, by prefix: `prefix=IRI`, separated by commas.
+def declarations(text: str | None) -> Iterator[tuple[str, str]]:
+    """Yield what a header `GS1-Extensions` declares, `prefix=IRI` separated by commas; the right sides may be anything.
 
-    What is no declaration, and a prefix that GS1's context explains itself, is left out; so is a term of
+    What has no prefix before it, such as the name of a capability, is left to others.
+    """
+    for entry in (text or "").split(","):
+        prefix, _, iri = entry.strip().partition("=")
+        if _PREFIX(prefix) is not None:
+            yield prefix, iri
+
+
+def declared(text: str | None) -> Mapping[str, str]:
+    """Return the namespaces that a header `GS1-Extensions` declares for an answer, by prefix.
+
+    What is no IRI, and a prefix that GS1's context explains itself, is left out; so is a term of
     that context, which would mean something else to whoever reads the answer as JSON-LD.
     """
     found = {}
-    for entry in (text or "").split(","):
-        prefix, _, iri = entry.strip().partition("=")
+    for prefix, iri in declarations(text):
         known = prefix in _TERMS or standard_names().iri(f"{prefix}:x") is not None
-        if _PREFIX(prefix) is not None and is_uri(iri) and not known:
+        if is_uri(iri) and not known:
             found[prefix] = iri
     return found
 

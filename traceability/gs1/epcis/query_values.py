@@ -13,6 +13,7 @@ from traceability.gs1.epcis.context import Names, standard_names
 from traceability.gs1.epcis.field_conditions import Asked
 from traceability.gs1.epcis.field_values import number_of
 from traceability.gs1.epcis.fields import is_uri
+from traceability.gs1.epcis.prefixes import declarations
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.strict_json import Number
 from traceability.gs1.epcis.times import utc
@@ -22,7 +23,6 @@ from traceability.gs1.patterns import Pattern, parse_pattern
 from traceability.ledger.event import microseconds
 
 _COUNT: Final = re.compile(r"[1-9]\d{0,8}", re.ASCII).fullmatch
-_PREFIX: Final = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII).fullmatch
 # The standard writes a field's name as namespace, # and local name, whatever the namespace ends in.
 _POUND: Final = "#"
 
@@ -201,13 +201,9 @@ def field_names(text: str, names: Names, *, inner: bool) -> frozenset[str]:
 
 
 def declared_names(text: str | None) -> Names:
-    """Return the names that GS1's context and a header `GS1-Extensions` declare: `prefix=IRI`, separated by commas.
+    """Return the names that GS1's context and a header `GS1-Extensions` declare.
 
-    A prefix may stand for itself, `ex=ex:`, as in a name that nobody explained and that was kept as written. What is no
-    declaration, such as the name of a capability, is left to others.
+    A prefix may stand for itself, `ex=ex:`, as in a name that nobody explained and that was kept as written.
     """
-    pairs = (entry.strip().partition("=") for entry in (text or "").split(","))
-    prefixes = {
-        prefix: iri for prefix, _, iri in pairs if _PREFIX(prefix) is not None and (is_uri(iri) or iri == f"{prefix}:")
-    }
+    prefixes = {prefix: iri for prefix, iri in declarations(text) if is_uri(iri) or iri == f"{prefix}:"}
     return standard_names().within(prefixes, Findings(None, ""), "")
