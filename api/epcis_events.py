@@ -82,22 +82,22 @@ def _meant(asked: Parameters, extensions: str | None) -> list[str]:
     return sorted(f"{prefix}={iri}" for prefix, iri in declared if any(f"_{prefix}:" in text for text in texts))
 
 
-def split_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[list[tuple[str, str]], int, str | None]:
+def split_paging(parameters: Parameters) -> tuple[list[tuple[str, str]], int, str | None]:
     """Return the parameters but those of paging, how many are wanted, and the token; raises `QueryParameterError`."""
     paging = {name: value for name, value in parameters if name in _PAGING}
     asked = [(name, value) for name, value in parameters if name not in paging]
     if len(asked) + len(paging) != len(parameters):
         raise QueryParameterError("perPage and nextPageToken are given once.", code="query.repeated")
-    size = min(most, count_of("perPage", paging["perPage"])) if "perPage" in paging else PER_PAGE
+    size = min(MAX_PER_PAGE, count_of("perPage", paging["perPage"])) if "perPage" in paging else PER_PAGE
     return asked, size, paging.get("nextPageToken")
 
 
-def only_paging(parameters: Parameters, most: int = MAX_PER_PAGE) -> tuple[int, str | None]:
+def only_paging(parameters: Parameters) -> tuple[int, str | None]:
     """Return how many are wanted and the token of a request that takes no other parameters.
 
     Raises `QueryParameterError`.
     """
-    asked, size, token = split_paging(parameters, most)
+    asked, size, token = split_paging(parameters)
     if asked:
         raise QueryParameterError(
             "This takes no parameters but perPage and nextPageToken.", code="query.unknown_parameter"

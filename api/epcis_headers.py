@@ -30,9 +30,9 @@ OLD_VERSIONS: Final = {"GS1-EPCIS-Version": "1.2.0", "GS1-CBV-Version": "1.2.0"}
 
 SUPPORTED: Final = {
     **VERSIONS,
-    "GS1-EPCIS-Min": EPCIS_VERSION,
+    "GS1-EPCIS-Min": OLD_VERSIONS["GS1-EPCIS-Version"],
     "GS1-EPCIS-Max": EPCIS_VERSION,
-    "GS1-CBV-Min": CBV_VERSION,
+    "GS1-CBV-Min": OLD_VERSIONS["GS1-CBV-Version"],
     "GS1-CBV-Max": CBV_VERSION,
     "GS1-Vendor-Version": f"traceability {version('traceability')}",
 }

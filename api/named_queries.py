@@ -48,7 +48,7 @@ def define(engine: Engine, organisation: str, body: bytes) -> NamedQuery:
     try:
         value = read_value(body)
     except JsonTextError as error:
-        raise QueryDefinitionError("The body is not JSON", code=error.code, hint=f"{error.message}") from error
+        raise QueryDefinitionError("The body is not JSON as it is read here", code=error.code) from error
     if not isinstance(value, dict) or value.keys() != {"name", "query"} or not isinstance(value["name"], str):
         raise QueryDefinitionError(
             "A named query has a name and a query",

@@ -1,7 +1,7 @@
 """Every error as RFC 9457 problem details with a stable `code`.
 
 Nothing of what the client sent is repeated: a message that quotes an identifier or a personal field would carry it into
-logs and other people's screens. Only `problems` quote the event that they are about, to whoever sent it.
+logs and other people's screens. Only `problems` quote the event or the query that they are about, to whoever sent it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class InvalidField(BaseModel):
 
 
 class EventProblem(BaseModel):
-    """A broken rule in an event that was sent; `path` is a JSONPath (RFC 9535) from the event."""
+    """A broken rule in an event or a query that was sent; `path` is a JSONPath (RFC 9535) from it."""
 
     path: str = Field(examples=["$.eventTime"])
     code: str = Field(examples=["epcis.time"])
@@ -156,7 +156,12 @@ def problem_of(error: TraceabilityError, path: str = "") -> JSONResponse:
     elif status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = _RETRY_SECONDS
     name = next((name for kind, name in _TYPE_OF if isinstance(error, kind)), None)
-    return problem_response(status, error.code, error.message, hint=error.hint, headers=headers, path=path, kind=name)
+    problems: list[EventProblem] = []
+    if isinstance(error, QueryParameterError) and error.path:
+        problems.append(EventProblem(path=error.path, code=error.code, severity="error", message=error.message))
+    return problem_response(
+        status, error.code, error.message, hint=error.hint, headers=headers, problems=problems, path=path, kind=name
+    )
 
 
 def _is_epcis(path: str) -> bool:

@@ -123,16 +123,20 @@ def _beginning(statement: Statement) -> int:
 
 def standing(statements: Iterable[Statement]) -> list[Statement]:
     """Return the statements that no later one of the same organisation about the same beginning replaces."""
-    last: dict[tuple[str, str, str, int | None], tuple[tuple[int, bytes], Statement]] = {}
+    last: dict[tuple[str, str, str, int | None], Statement] = {}
     for statement in statements:
         element = statement.element
         key = (statement.stated_by, element.vocabulary, element.subject, element.valid_from)
-        # One moment: the content decides, so that no order of arrival does.
-        rank = (statement.stated_at, element.digest())
-        known = last.get(key)
-        if known is None or known[0] < rank:
-            last[key] = (rank, statement)
-    return [statement for _, statement in last.values()]
+        if key not in last or _is_later(statement, last[key]):
+            last[key] = statement
+    return list(last.values())
+
+
+def _is_later(one: Statement, other: Statement) -> bool:
+    if one.stated_at != other.stated_at:
+        return one.stated_at > other.stated_at
+    # Of one moment: the content decides, so that no order of arrival does.
+    return one.element.digest() > other.element.digest()
 
 
 def master_data(vocabularies: Vocabularies, subjects: Collection[str]) -> MasterData:
