@@ -82,6 +82,9 @@ def add(
 
     A mapping of CSV is shown by `traceability partner preview --help`, which also tries it.
     """
+    for option, given, of in (("--url", url, Kind.EPCIS), ("--path", path, Kind.FOLDER)):
+        if (given is not None) != (kind is of):
+            raise typer.BadParameter(f"it is what a partner of kind {of} has", param_hint=option)
     secret = None if secret_file is None else _text(secret_file)
     with opened(ledger, as_) as engine:
         partner, token = define(

@@ -50,6 +50,11 @@ def test_a_repository_from_add_to_remove(dairy: Run, tmp_path: Path, monkeypatch
     assert dairy("item", "--help").code == 0
 
 
+def test_every_kind_has_its_own_address(dairy: Run) -> None:
+    for options in ([], ["--path", "x"], ["--url", "https://x.example", "--kind", "folder"], ["--kind", "folder"]):
+        assert dairy("partner", "add", "own", *options).code == 2, options
+
+
 def test_a_webhook_prints_its_token_this_once(dairy: Run) -> None:
     added = dairy("partner", "add", "hook", "--kind", "webhook")
     token = added.out.strip()

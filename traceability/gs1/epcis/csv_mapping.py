@@ -289,4 +289,4 @@ def _plain(value: JSON) -> object:
 
 
 def _wrong(message: str) -> InvalidInputError:
-    return InvalidInputError(message, code="csv.mapping", hint="See: traceability partner add --help")
+    return InvalidInputError(message, code="csv.mapping", hint="See: traceability partner preview --help")
