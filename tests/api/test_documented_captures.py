@@ -105,9 +105,9 @@ def test_the_codes_that_are_told_are_the_codes() -> None:
     ]
     raised = {code for path in sources for code in re.findall(r'"(capture\.[a-z_]+)"', path.read_text())}
     told = set(re.findall(r"`(capture\.[a-z_]+)`", PAGE))
-    # Those of the findings page, of one run to another, and of what nobody sends again.
+    # Those of the findings page, of one run to another, of what nobody sends again, and of an event without a document.
     assert raised - told == {
-        "capture.broken_off", "capture.conflict", "capture.duplicate", "capture.failed", "capture.lost_lease",
-        "capture.unknown_job", "capture.workers", "capture.workers_ended",
+        "capture.broken_off", "capture.conflict", "capture.duplicate", "capture.event", "capture.failed",
+        "capture.lost_lease", "capture.unknown_job", "capture.workers", "capture.workers_ended",
     }  # fmt: skip
     assert told <= raised

@@ -80,6 +80,7 @@ def test_what_json_tells_of_an_import(dairy: Run, tmp_path: Path) -> None:
     assert ran.code == 1
     assert told.keys() == {
         "job_id", "success", "recorded", "duplicates", "conflicts", "malformed", "files", "events", "events_not_listed",
+        "master_data",
     }  # fmt: skip
     counts = {name: told[name] for name in ("success", "recorded", "duplicates", "conflicts", "malformed")}
     assert counts == {"success": False, "recorded": 1, "duplicates": 1, "conflicts": 1, "malformed": 1}
