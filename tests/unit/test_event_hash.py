@@ -189,9 +189,11 @@ def test_a_short_document_is_read_as_strictly_as_a_long_one(data: bytes) -> None
             "urn:epc:id:sgtin:9521234.000001.", "urn:epc:class:lgtin:9521234.000001.", "urn:epc:id:sscc:9521234.",
             "https://id.gs1.org/00/", "https://id.gs1.org/414/", "urn:epc:id:sgln:9521234.00000.", "https://x/?a/",
             "https://id.gs1.org/8006/095212340000130102/21/", "https://id.gs1.org/8004/", "http:", "tag:x.",
+            "https://id.gs1.org/414/9521234000006/254/", "https://dairy.example/414/9521234000006/254/",
+            "https://dairy.example/254/", "https://id.gs1.org/414/9521234000007/254/",
         ]
     ),
-    st.text("0123456789AZaz-%.?#/", max_size=22) | st.just("09521234000013") | st.just("095212340000000013"),
+    st.text("0123456789AZaz-%.?#/", max_size=22) | st.sampled_from(["09521234000013", "095212340000000013", "0"]),
 )  # fmt: skip
 def test_an_identifier_is_its_subject_whatever_is_remembered(stem: str, tail: str) -> None:
     value = stem + tail
@@ -318,6 +320,17 @@ def test_values_and_names_are_written_in_one_way() -> None:
     assert braced("https://x.example/ns#a") == "{https://x.example/ns#}a"
     assert braced("urn:x:y:a") == "{urn:x:y:}a"
     assert braced("a") == "a"
+
+
+@pytest.mark.parametrize("time", ["2026-02-30T08:15:00.000Z", "0000-01-01T00:00:00.000Z", "2026-01-01T24:00:00.000Z"])
+def test_a_time_in_the_usual_form_has_to_be_one(time: str) -> None:
+    assert milliseconds(time) is None
+
+
+def test_the_first_wrong_field_of_the_document_is_told_whatever_the_order_of_the_standard() -> None:
+    sensors = [{"sensorReport": [{"time": "then", "type": "Angle"}]}]
+    one = {"sensorElementList": sensors, "type": "ObjectEvent", "eventTime": "yesterday"}
+    assert problem(one) == ("epcis.time", ".sensorElementList[0].sensorReport[0].time")
 
 
 @given(st.datetimes(), st.integers(0, 999_999_999))

@@ -38,6 +38,8 @@ from traceability.gs1.epcis.xml_outline import spans_of_xml
 from traceability.gs1.epcis.xml_tree import parse
 
 _EVENT_LIST: Final = "$.epcisBody.eventList"
+_WHOLE_BYTES: Final = 4096
+"""A document so short is read in one step; of a longer one, events are read one after the other."""
 _WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
 
 Read: TypeAlias = Callable[[Block], bytes]
@@ -80,11 +82,26 @@ _decode_list: Final = Decoder(list[Raw]).decode
 
 def hashed_document(data: bytes, mode: HashMode = HashMode.SPEC) -> tuple[list[Problem], Iterator[HashedEvent]]:
     """Return why no event of a document can be read, and the hashes of its events; no bytes raise."""
-    plain = _plain_document(data) if mode is HashMode.SPEC and len(data) <= PLAIN_BYTES else None
-    if plain is not None:
-        return [], _of_plain(data, *plain)
+    if mode is HashMode.SPEC and len(data) <= PLAIN_BYTES:
+        plain = _plain_whole(data) or _plain_document(data)
+        if plain is not None:
+            return [], _of_plain(data, *plain)
     envelope = open_envelope(BytesIO(data))
     return [] if envelope.blocks else envelope.problems, hashed_events(envelope, _slice_of(data), mode)
+
+
+def _plain_whole(data: bytes) -> tuple[JSON, list[JSON]] | None:
+    """Return the context and the events of a document of a few events, all of it plainly written; else None."""
+    members = plain_value(data) if len(data) <= _WHOLE_BYTES else None
+    if not isinstance(members, dict) or not _is_readable(members):
+        return None
+    body = members.get("epcisBody")
+    events = body.get("eventList") if isinstance(body, dict) and len(body) == 1 else None
+    return (members.get("@context"), events) if events and isinstance(events, list) else None
+
+
+def _is_readable(members: dict[str, JSON]) -> bool:
+    return members.get("type") == "EPCISDocument" and members.get("schemaVersion") == "2.0"
 
 
 def _plain_document(data: bytes) -> tuple[JSON, list[Raw]] | None:
@@ -103,17 +120,16 @@ def _plain_document(data: bytes) -> tuple[JSON, list[Raw]] | None:
     members = plain_value(around) if len(around) <= MAX_CONTEXT_BYTES else None
     if not events or not isinstance(members, dict) or members.get("epcisBody") != {"eventList": []}:
         return None
-    if members.get("type") != "EPCISDocument" or members.get("schemaVersion") != "2.0":
-        return None
-    return members.get("@context"), events
+    return (members.get("@context"), events) if _is_readable(members) else None
 
 
-def _of_plain(data: bytes, context: JSON, events: list[Raw]) -> Iterator[HashedEvent]:
+def _of_plain(data: bytes, context: JSON, events: list[JSON] | list[Raw]) -> Iterator[HashedEvent]:
     keys = _keys_in(context)
     for i, event in enumerate(events):
         path = f"{_EVENT_LIST}[{i}]"
         try:
-            yield HashedEvent(path, prehash_of(_value(bytes(event), START, 0), keys))
+            value = _value(bytes(event), START, 0) if isinstance(event, Raw) else event
+            yield HashedEvent(path, prehash_of(value, keys))
         except EventHashError as error:
             yield HashedEvent(path, "", Problem(i, path + error.path, error.code, "error", error.message))
         except JsonTextError:  # to say where, the document is outlined after all

@@ -35,11 +35,14 @@ from traceability.gs1.epcis.times import lacks_offset, milliseconds
 
 _RDFS_COMMENT: Final = "http://www.w3.org/2000/01/rdf-schema#comment"
 _TEXT_MEMBERS: Final = frozenset({"@value", "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"})
+_PLAIN: Final = _TEXT_MEMBERS | {"@context"}
 _REFERENCES: Final = {"@id": "id", "id": "id", "@type": "type", "type": "type"}
 _NOT_WRITTEN: Final = frozenset({"@context", "comment"})
 _CACHED: Final = 4096
 # Only texts this short are remembered, so that a hostile feed cannot turn a cache into a memory leak.
 _CACHED_LENGTH: Final = 256
+_CACHED_SHAPES: Final = 512
+_CACHED_NAMES: Final = 1024
 
 
 class EventHashError(InvalidInputError):
@@ -83,6 +86,9 @@ _Write: TypeAlias = Callable[[str, JSON, Keys], str]
 """Writes a field: name and value, under the names in force → its piece of the string; raises `EventHashError`."""
 _WriteObject: TypeAlias = Callable[[dict[str, JSON], Keys], str]
 """Writes what is inside an object."""
+
+_Shape: TypeAlias = tuple[list[tuple[str, _Write]], list[str]]
+"""What an object of some names is made of: the fields in their order, and the names that EPCIS does not define."""
 
 
 def event_hash(prehash: str) -> str:
@@ -181,7 +187,7 @@ def _listed(inner: str) -> _Write:
         if not isinstance(value, list):
             return _any(name, value, keys)
         try:
-            written = before.join(sorted(filter(None, map(text, value))))
+            written = text(value[0]) if len(value) == 1 else before.join(sorted(filter(None, map(text, value))))
         except AttributeError:  # what is no text has none of its methods
             pieces = "".join(sorted([_text(inner, item, keys) for item in value]))
             return name + pieces if pieces else ""
@@ -203,29 +209,35 @@ def _each(write: _Write) -> _Write:
 
 def _fields(pairs: Iterable[tuple[str, _Write]], *not_hashed: str) -> _WriteObject:
     """Return the writer of an object: its known fields in order, then what else it has, sorted."""
-    order = tuple(pairs)
-    places: dict[str, tuple[int, _Write | None]] = {name: (i, write) for i, (name, write) in enumerate(order)}
-    places.update(dict.fromkeys((*not_hashed, "@context"), (0, None)))
-    fields = len(order)
+    writers = dict(pairs)
+    known = frozenset((*writers, *not_hashed, "@context"))
+
+    shapes: dict[tuple[str, ...], _Shape] = {}
+
+    def shape_of(value: dict[str, JSON]) -> _Shape:
+        fields = [(name, write) for name, write in writers.items() if name in value]
+        shape = fields, [name for name in value if name not in known]
+        if sum(map(len, value)) <= _CACHED_NAMES:
+            if len(shapes) >= _CACHED_SHAPES:
+                shapes.clear()
+            shapes[tuple(value)] = shape
+        return shape
 
     def write_fields(value: dict[str, JSON], keys: Keys) -> str:
         if "@context" in value:
             keys = keys.within(value["@context"])
-        pieces = [""] * fields
-        rest: dict[str, JSON] = {}
-        name = ""
+        fields, rest = shapes.get(tuple(value)) or shape_of(value)
         try:
-            for name, inner in value.items():
-                place = places.get(name)
-                if place is None:
-                    rest[name] = inner
-                elif place[1] is not None:
-                    pieces[place[0]] = place[1](name, inner, keys)
-        except EventHashError as error:
-            raise error.inside(f".{name}") from None
-        if rest:
-            pieces.append(_members(rest, keys))
-        return "".join(pieces)
+            written = "".join([write(name, value[name], keys) for name, write in fields])
+        except EventHashError:
+            for name, inner in value.items():  # the first in the document is told
+                if name in writers:
+                    try:
+                        writers[name](name, inner, keys)
+                    except EventHashError as error:
+                        raise error.inside(f".{name}") from None
+            raise
+        return written + _members(value, rest, keys) if rest else written
 
     return write_fields
 
@@ -258,38 +270,55 @@ def _objects(inner: str, write_fields: _WriteObject, outer: str | None = None) -
                 pieces.append(inner + written if written else "")
             else:
                 pieces.append(_any(inner or name, item, keys))
-        written = "".join(sorted(pieces))
+        if len(pieces) > 1:
+            pieces.sort()
+        written = "".join(pieces)
         return (name if outer is None else outer) + written if written else ""
 
     return write
 
 
 def _place(name: str, value: JSON, keys: Keys) -> str:
-    if type(value) is dict and len(value) == 1:  # as nearly always
-        written = _few("id", value.get("id"), keys) if "id" in value else _PLACE(value, keys)
-    elif isinstance(value, dict):
-        written = _PLACE(value, keys)
-    else:
+    if not isinstance(value, dict):
         return _any(name, value, keys)
+    if len(value) == 1:  # as nearly always
+        place = value.get("id")
+        if type(place) is str and len(place) <= _CACHED_LENGTH:
+            return _remembered_place(name, place)
+    written = _PLACE(value, keys)
     return name + written if written else ""
+
+
+@lru_cache(maxsize=_CACHED)
+def _remembered_place(name: str, value: str) -> str:
+    written = text(value)
+    return f"{name}id={written}" if written else ""
 
 
 # Extensions
 
 
-def _members(members: Mapping[str, JSON], keys: Keys) -> str:
-    """Write members that EPCIS does not define, sorted."""
+def _members(members: Mapping[str, JSON], names: Iterable[str], keys: Keys) -> str:
+    """Write the members of these names, which EPCIS does not define, sorted."""
     pieces: list[str] = []
-    for name, value in members.items():
+    for name in names:
         key = keys[name]
         if not key:
             continue
-        if isinstance(value, (dict, list)):
-            pieces += _extension(key, value, keys)
+        value = members[name]
+        if type(value) is str:
+            written = text(keys.names.reference(value) if name in _REFERENCES else value)
+        elif isinstance(value, (dict, list)):
+            if type(value) is dict and _PLAIN.isdisjoint(value):  # as nearly always
+                pieces.append(key + _members(value, value, keys))
+            else:
+                pieces += _extension(key, value, keys)
             continue
-        written = scalar(keys.names.reference(value) if name in _REFERENCES and type(value) is str else value)
+        else:
+            written = scalar(value)
         pieces.append(f"{key}={written}" if written else key)
-    pieces.sort()
+    if len(pieces) > 1:
+        pieces.sort()
     return "".join(pieces)
 
 
@@ -302,11 +331,10 @@ def _extension(key: str, value: JSON, keys: Keys) -> list[str]:
         return [f"{key}={written}" if written else key]
     if "@context" in value:
         keys = keys.within(value["@context"])
-    texts = _TEXT_MEMBERS & value.keys()
-    if not texts:
-        return [key + _members(value, keys)]
-    own = next(scalar(value[name]) for name in sorted(texts))
-    inside = _members({name: inner for name, inner in value.items() if name not in texts}, keys)
+    if _TEXT_MEMBERS.isdisjoint(value):
+        return [key + _members(value, value, keys)]
+    own = next(scalar(value[name]) for name in sorted(_TEXT_MEMBERS & value.keys()))
+    inside = _members(value, [name for name in value if name not in _TEXT_MEMBERS], keys)
     return [f"{key}={own}{inside}" if own else key + inside]
 
 
@@ -315,7 +343,7 @@ def _ilmd(name: str, value: JSON, keys: Keys) -> str:
         return _any(name, value, keys)
     if "@context" in value:
         keys = keys.within(value["@context"])
-    written = _members(value, keys)
+    written = _members(value, value, keys)
     return name + written if written else ""
 
 

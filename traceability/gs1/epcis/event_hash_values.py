@@ -42,6 +42,9 @@ _CACHED_STEMS: Final = 32_768
 _CACHED_LENGTH: Final = 256
 _LONGEST_TAIL: Final = 20
 _ANY_TAIL: Final = "Z9"
+_ANY_EXTENSION: Final = f"/254/{_ANY_TAIL}"
+_NO_EXTENSION: Final = "0"
+"""What an SGLN in an EPC URI has for an extension when it has none (TDS §6.3.3)."""
 # A link has a key of digits, or its short name, as a part of its path; what has neither is nobody's but its owner's.
 _MAY_BE_LINK: Final = re.compile(rf"[?#]|/(?:\d+|{'|'.join(AI_OF_WORD)})/").search
 _MASTER_DATA: Final = "urn:epcglobal:cbv:mda"
@@ -85,7 +88,12 @@ def text(value: str) -> str:
         before = _before(value[:at])
         if before is not None:
             tail = value[at:]
-            if len(tail) <= _LONGEST_TAIL and tail.isascii() and (tail.isalnum() or tail.replace("-", "").isalnum()):
+            if (
+                len(tail) <= _LONGEST_TAIL
+                and tail.isascii()
+                and (tail.isalnum() or tail.replace("-", "").isalnum())
+                and tail != _NO_EXTENSION
+            ):
                 return before + tail
     return _text_of_any(value)
 
@@ -94,7 +102,8 @@ def text(value: str) -> str:
 def _before(stem: str) -> str | None:
     """Return what `stem` becomes before every tail of letters, digits and hyphens, None when each has to be looked at.
 
-    No rule looks at the letters of a serial or lot number but for their count, so one tail stands for all.
+    No rule looks at the letters of a serial or lot number, or of a location's extension, but for their count, so one
+    tail stands for all.
     """
     if stem.startswith("http") and not _MAY_BE_LINK(stem):
         return stem
@@ -104,7 +113,9 @@ def _before(stem: str) -> str | None:
         one = parse_identifier(stem + _ANY_TAIL)
     except IdentifierError:
         return None
-    return one.subject.removesuffix(_ANY_TAIL) if _ANY_TAIL in (one.serial, one.lot) else None
+    if _ANY_TAIL in (one.serial, one.lot) or one.subject.endswith(_ANY_EXTENSION):
+        return one.subject.removesuffix(_ANY_TAIL)
+    return None
 
 
 def _text_of_any(value: str) -> str:

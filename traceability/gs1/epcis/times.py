@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _STAMP: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?(?:Z|[+-]00:00|([+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)))", re.ASCII
 ).fullmatch
+_USUAL: Final = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII).fullmatch
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?", re.ASCII).fullmatch
 _OFFSETS: Final = frozenset(
     f"{sign}{minutes // 60:02}:{minutes % 60:02}" for sign in "+-" for minutes in range(14 * 60 + 1)
@@ -33,6 +35,8 @@ def utc(text: str) -> str | None:
 
 def milliseconds(text: str) -> str | None:
     """Return the time in UTC with three decimals, rounded half up, and `Z` (CBV 2.0 §8.9); None like `utc`."""
+    if _USUAL(text) is not None and _is_date(text[:10]):
+        return text
     exact = utc(text)
     if exact is None or exact[23] < "5":
         return None if exact is None else f"{exact[:23]}Z"
@@ -41,6 +45,15 @@ def milliseconds(text: str) -> str | None:
     except OverflowError:
         return None
     return f"{rounded.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+@lru_cache(maxsize=1024)
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def lacks_offset(text: str) -> bool:
