@@ -39,7 +39,7 @@ from adapters.tiles.copy import copy_log
 from api.erasures import erase_again, erasures_of, folder_of, keep_erasures, write_erasures
 from api.notary import LogState, published_logs, tiles_of
 from api.settings import Settings
-from api.wiring import Engine, database_settings, open_database, open_engine
+from api.wiring import Engine, database_settings, open_database, open_engine, unfinished_restore
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.event import utc_text
 from traceability.notary.errors import RolledBackError
@@ -134,7 +134,8 @@ def read_backup(folder: Path) -> Backup:
 def restore(settings: Settings, folder: Path, server: Path | None = None) -> Iterator[Restored]:
     """Bring a backup back and check every ledger; yield each when it is done.
 
-    A private database comes into the data folder, which has none. The files of a server of one's own become its data
+    A private database comes into the data folder, which has none, and nobody opens it before this is done; made again
+    with the same backup, this goes on after it was interrupted. The files of a server of one's own become its data
     folder `server`, which is empty or not there, once all is done. Logs that are in the data folder already stay: they
     tell what was published since. What was erased since is erased again, before anybody can ask for it.
 
@@ -144,7 +145,7 @@ def restore(settings: Settings, folder: Path, server: Path | None = None) -> Ite
     backup = read_backup(folder)
     with _restored_database(settings, backup, folder / "postgres", server) as at:
         for log in (folder / "logs").glob("*"):
-            if not (settings.data / "logs" / log.name).exists():
+            if FileTileStore(settings.data / "logs" / log.name).checkpoint() is None:
                 copy_log(FileTileStore(log), settings.data / "logs" / log.name)
         _copy_evidence(folder, settings.data)
         for ledger in backup.ledgers:
@@ -154,9 +155,10 @@ def restore(settings: Settings, folder: Path, server: Path | None = None) -> Ite
 
 def settle(settings: Settings, names: list[str] | None = None) -> Iterator[Restored]:
     """Erase again what the lists in the data folder name, and check every ledger, or those that are named."""
-    for engine in _engines(settings, names):
+    for engine in _engines(settings, names, restoring=True):
         erased = erase_again(engine, erasures_of(folder_of(settings), engine.ledger.name))
         yield _checked(engine, erased)
+    unfinished_restore(settings).unlink(missing_ok=True)
 
 
 def verify(settings: Settings, folder: Path) -> Iterator[Restored]:
@@ -187,7 +189,7 @@ def _restored_database(settings: Settings, backup: Backup, files: Path, server: 
     """Put the database's files where they belong; give the settings under which it is there."""
     if backup.server is None:
         _refuse_own_server(settings, server)
-        put_back(files, database_settings(settings).data)
+        _put_private_back(settings, files, backup.made_at.encode())
         yield settings
         return
     if server is None:
@@ -202,6 +204,23 @@ def _restored_database(settings: Settings, backup: Backup, files: Path, server: 
         yield settings.model_copy(update=found)
 
 
+def _put_private_back(settings: Settings, files: Path, made_at: bytes) -> None:
+    """Put the private database in its place, marked as one that nobody may open yet."""
+    mark = unfinished_restore(settings)
+    before = mark.read_bytes() if mark.exists() else None
+    replace_file(mark, made_at)
+    try:
+        put_back(files, database_settings(settings).data)
+    except BaseException as error:
+        if isinstance(error, ConflictError) and before == made_at:
+            return  # it is there since this was interrupted
+        if before is None:
+            mark.unlink()
+        else:
+            replace_file(mark, before)
+        raise
+
+
 def _refuse_own_server(settings: Settings, server: Path | None) -> None:
     if server is not None or settings.database_url is not None:
         raise InvalidInputError(
@@ -211,12 +230,12 @@ def _refuse_own_server(settings: Settings, server: Path | None) -> None:
         )
 
 
-def _engines(settings: Settings, names: list[str] | None = None) -> Iterator[Engine]:
+def _engines(settings: Settings, names: list[str] | None = None, *, restoring: bool = False) -> Iterator[Engine]:
     if names is None:
         with open_database(settings) as urls:
             names = [ledger.name for ledger in ledgers(urls.runtime)]
     for name in names:
-        with open_engine(settings.model_copy(update={"ledger": name})) as engine:
+        with open_engine(settings.model_copy(update={"ledger": name}), restoring=restoring) as engine:
             yield engine
 
 

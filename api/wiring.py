@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -88,6 +89,11 @@ def spool_of(settings: Settings, ledger: str) -> Spool:
     return Spool(folder, Limits(settings.capture_max_bytes))
 
 
+def unfinished_restore(settings: Settings) -> Path:
+    """Return the file that is there while a database is in its place in which not all is erased again."""
+    return settings.data / "restoring"
+
+
 @contextmanager
 def open_database(settings: Settings) -> Iterator[DatabaseUrls]:
     """Give the database's URLs, after migrating it if it is private.
@@ -100,13 +106,20 @@ def open_database(settings: Settings) -> Iterator[DatabaseUrls]:
 
 
 @contextmanager
-def open_engine(settings: Settings) -> Iterator[Engine]:
+def open_engine(settings: Settings, *, restoring: bool = False) -> Iterator[Engine]:
     """Connect, or start the private server, and put everything together.
 
     A private database is migrated and given the organisation `local`; a real one is not touched: raises
     `UnavailableError` (`migrate.pending`) when it lacks migrations, and whatever `database_urls` and `open_pool` raise;
-    `NotFoundError` (`ledger.unknown`) for a ledger that it does not have.
+    `NotFoundError` (`ledger.unknown`) for a ledger that it does not have. Unless it is `restoring`, a database whose
+    restore has not come to its end is not opened (`backup.unfinished`).
     """
+    if not restoring and unfinished_restore(settings).exists():
+        raise UnavailableError(
+            "A restore has not come to its end: what was erased may be readable in this database",
+            code="backup.unfinished",
+            hint="Run the same traceability db restore again, or: traceability db restore --in-place",
+        )
     clock, entropy = SystemClock(), SystemEntropy()
     private = settings.database_url is None
     with (

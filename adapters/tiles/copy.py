@@ -29,5 +29,8 @@ def _copy_missing(log: FileTileStore, target: Path) -> None:
 
 
 def _put(path: Path, content: bytes) -> None:
+    # By another name first: half of a file would be taken for the whole one when this is begun anew.
     make_folders(path.parent)
-    path.write_bytes(content)
+    part = path.with_name(f".{path.name}.new")
+    part.write_bytes(content)
+    part.rename(path)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from adapters.postgres.embedded import embedded_server
+from adapters.postgres.embedded import embedded_server, stop
 from tests.support.epcis_events import document, event
 
 ROOT = Path(__file__).parents[2]
@@ -78,10 +79,11 @@ def history(run: Run, number: int, **where: Path) -> Any:
 
 
 def test_a_backup_made_while_events_come_in_is_restored_elsewhere(run: Run, tmp_path: Path) -> None:
-    recorded(run, 1, 300)
-    assert run("log", "integrate").code == 0
-    recorded(run, 301, 20)
-    before = history(run, 310)
+    with embedded_server(tmp_path / "data" / "postgres"):
+        recorded(run, 1, 300)
+        assert run("log", "integrate").code == 0
+        recorded(run, 301, 20)
+        before = history(run, 310)
     evidence = tmp_path / "data" / "evidence"
     evidence.mkdir()
     for name in ("kept.age", ".being-written.age.new"):
@@ -112,12 +114,13 @@ def test_a_backup_made_while_events_come_in_is_restored_elsewhere(run: Run, tmp_
     restored = run("db", "restore", "backup", data=elsewhere)
     assert restored.code == 0, restored.talk
     assert restored.out["ledgers"][0]["position"] >= 320
-    assert history(run, 310, data=elsewhere) == before
-    # Without its key the log is read; with it, it goes on where it was.
-    assert run("log", "integrate", data=elsewhere).out["error"]["code"] == "log.key_file"
-    shutil.copytree(tmp_path / "data" / "keys", elsewhere / "keys")
-    assert run("log", "integrate", data=elsewhere).out["size"] == restored.out["ledgers"][0]["position"]
-    assert run("log", "fsck", data=elsewhere).out["clean"] is True
+    with embedded_server(elsewhere / "postgres"):
+        assert history(run, 310, data=elsewhere) == before
+        # Without its key the log is read; with it, it goes on where it was.
+        assert run("log", "integrate", data=elsewhere).out["error"]["code"] == "log.key_file"
+        shutil.copytree(tmp_path / "data" / "keys", elsewhere / "keys")
+        assert run("log", "integrate", data=elsewhere).out["size"] == restored.out["ledgers"][0]["position"]
+        assert run("log", "fsck", data=elsewhere).out["clean"] is True
     assert run("db", "restore", "backup", data=elsewhere).out["error"]["code"] == "postgres.data_folder"
 
 
@@ -125,21 +128,27 @@ def test_a_backup_made_while_events_come_in_is_restored_elsewhere(run: Run, tmp_
 def test_what_was_erased_after_the_backup_is_erased_again_and_the_log_that_went_on_is_not_signed(
     run: Run, tmp_path: Path, *, published: bool
 ) -> None:
-    assert run("ledger", "personal", "https://dairy.example/ns#packer").code == 0
-    recorded(run, 1, 3)
-    assert not published or run("log", "integrate").code == 0
-    assert run("db", "backup", "backup", "--no-check").code == 0
-    assert run("ledger", "erase", "2", "--reason", "asked for", "--authority", "officer").code == 0
-    assert run("log", "integrate").out["size"] == 4
+    with embedded_server(tmp_path / "data" / "postgres"):  # one for all of these commands
+        assert run("ledger", "personal", "https://dairy.example/ns#packer").code == 0
+        recorded(run, 1, 3)
+        assert not published or run("log", "integrate").code == 0
+        assert run("db", "backup", "backup", "--no-check").code == 0
+        assert run("ledger", "erase", "2", "--reason", "asked for", "--authority", "officer").code == 0
+        assert run("log", "integrate").out["size"] == 4
+    stop(tmp_path / "data" / "postgres")
     shutil.rmtree(tmp_path / "data" / "postgres" / "cluster")
 
+    if not published:
+        killed_restore(tmp_path)
+        unfinished = run("item", "https://id.gs1.org/01/09521234000013/21/2")
+        assert (unfinished.code, unfinished.out["error"]["code"]) == (3, "backup.unfinished")
     restored = run("db", "restore", "backup")
     (ledger,) = restored.out["ledgers"]
     assert (restored.code, ledger["erased"], ledger["findings"]) == (0, [2], [])
     assert ("has size 4" if published else "published first after the backup") in ledger["ahead"]
-    refused = run("log", "integrate")
-    assert (refused.code, refused.out["error"]["code"]) == (1, "log.rolled_back")
     with embedded_server(tmp_path / "data" / "postgres"):
+        refused = run("log", "integrate")
+        assert (refused.code, refused.out["error"]["code"]) == (1, "log.rolled_back")
         assert run("ledger", "purge", "2").code == 0
     files = [
         path.read_bytes() for path in (tmp_path / "data" / "postgres" / "cluster" / "base").rglob("*") if path.is_file()
@@ -147,9 +156,24 @@ def test_what_was_erased_after_the_backup_is_erased_again_and_the_log_that_went_
     assert [any(f"{SECRET} {number}".encode() in file for file in files) for number in (1, 2, 3)] == [True, False, True]
 
 
+def killed_restore(folder: Path) -> None:
+    """Begin to restore, and die as soon as the database is there."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "from api.cli import main; main()", "db", "restore", "backup"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TRACEABILITY_DATA": str(folder / "data")},
+        stderr=subprocess.DEVNULL,
+    ) as restoring:
+        while not (folder / "data" / "postgres" / "cluster").exists():
+            assert restoring.poll() is None
+            time.sleep(0.001)
+        restoring.kill()
+
+
 def test_a_backup_that_is_not_whole_is_refused_before_anything_is_made(run: Run, tmp_path: Path) -> None:
-    recorded(run, 1, 3)
-    assert run("db", "backup", "backup", "--no-check").code == 0
+    with embedded_server(tmp_path / "data" / "postgres"):
+        recorded(run, 1, 3)
+        assert run("db", "backup", "backup", "--no-check").code == 0
     assert run("db", "backup", "backup").out["error"]["code"] == "backup.exists"
     elsewhere = tmp_path / "elsewhere"
     file = max((tmp_path / "backup" / "postgres" / "base").rglob("*"), key=lambda path: path.stat().st_size)

@@ -180,6 +180,7 @@ def test_a_bundle_in_words(visit: Visit, served: Served, size: ViewportSize) -> 
     assert "nobody signs answers" in text
     assert "of 7 events personal data" in text
     assert page.locator("#verdict .card").count() == 7
+    assert page.get_by_role("button", name="that are left").count() == 0
     assert sideways(page) <= 0
 
 

@@ -70,7 +70,7 @@ class VerifiedBundle:
         lines += [
             "proven: what is shown of each event is what the log committed to",
             f"proven: {ANSWER} names no event but these",
-            f"said by the bundle: that is an answer of kind {kind} to {reader}, as known at position {known_at}",
+            f"said by the bundle: this is an answer of kind {kind} to {reader}, as known at position {known_at}",
             f"withheld, if it exists: {', '.join(self.withheld()) or 'nothing'}",
         ]
         if kind in REPEATING:
