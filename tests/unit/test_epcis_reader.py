@@ -13,7 +13,15 @@ from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.reader import event_of, read_event
-from traceability.gs1.epcis.strict_json import PLAIN_BYTES, JsonTextError, Number, dumps, plain_value, read_value
+from traceability.gs1.epcis.strict_json import (
+    MAX_DEPTH,
+    PLAIN_BYTES,
+    JsonTextError,
+    Number,
+    dumps,
+    plain_value,
+    read_value,
+)
 from traceability.ledger.event import LedgerEvent
 
 SPACES = st.sampled_from(["", "", "", " ", "\n", "\t", "\r\n  ", "\f", "\xa0"])
@@ -206,3 +214,15 @@ def test_what_is_no_event_is_a_problem(source: bytes) -> None:
 
 def test_no_copies_are_made_of_a_very_long_text() -> None:
     assert plain_value(b'"%b"' % (b"x" * PLAIN_BYTES)) is None
+
+
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("innermost", ["[]", "{}", "1"])
+def test_a_text_of_many_brackets_is_quick_as_deep_as_it_may_be_and_no_deeper(
+    opened: str, closed: str, innermost: str
+) -> None:
+    for levels in range(MAX_DEPTH - 4, MAX_DEPTH + 4):
+        data = f"[{'[],' * 70}{opened * levels}{innermost}{closed * levels}]".encode()
+        fits = levels + 1 + (innermost != "1") <= MAX_DEPTH
+        assert (plain_value(data) is not None) == fits
+        assert (exactly(data) != "json.depth") == fits

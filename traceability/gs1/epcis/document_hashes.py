@@ -38,8 +38,8 @@ from traceability.gs1.epcis.xml_outline import spans_of_xml
 from traceability.gs1.epcis.xml_tree import parse
 
 _EVENT_LIST: Final = "$.epcisBody.eventList"
-_WHOLE_BYTES: Final = 4096
-"""A document so short is read in one step; of a longer one, events are read one after the other."""
+_WHOLE_BYTES: Final = 32 * 1024
+"""A document so short is read in one step; of a longer one, not all events are in memory as objects at once."""
 _WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
 
 Read: TypeAlias = Callable[[Block], bytes]

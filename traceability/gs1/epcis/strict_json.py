@@ -31,6 +31,7 @@ MAX_EXPONENT: Final = 200
 _WHITE: Final = b" \t\n\r"
 _SPACE: Final = re.compile(r"[ \t\n\r]*").match
 _EXPONENT: Final = re.compile(r"[eE]([+-]?\d+)$")
+_DEEP: Final = b"\n" + b"  " * (MAX_DEPTH - 1)
 _CONTINUATION: Final = bytes(range(0x80, 0xC0))
 
 
@@ -146,7 +147,7 @@ def plain_value(data: bytes) -> JSON:
         return None
     try:
         value = _decode_plain(data)
-        if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _may_be_deep(value):
             _check_depth(value)
         written = dumps(value)
     except (msgspec.MsgspecError, JsonTextError, UnicodeDecodeError, RecursionError, TypeError):
@@ -214,6 +215,12 @@ def _check_characters(value: JSON, text: str, at: int, end: int) -> None:
         ) from error
     if text.find("\\u0000", at, end) >= 0 and _holds_nul(value):
         raise JsonTextError("A string holds the character NUL.", code="json.nul")
+
+
+def _may_be_deep(value: JSON) -> bool:
+    # Indented, what is inside the innermost container allowed but one stands behind this much; no string holds a raw
+    # line break. To write so takes less than half as long as to walk down the levels.
+    return _DEEP in orjson.dumps(value, default=_number, option=orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_INDENT_2)
 
 
 def _check_depth(value: JSON) -> None:
