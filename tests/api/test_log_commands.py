@@ -195,7 +195,7 @@ def test_bundles_of_the_command_line_verify(imported: Run, tmp_path: Path) -> No
     assert imported("log", "verify", "pack.zip").code == 2
     assert imported("log", "verify", "pack.zip", "--policy", "absent").code == 2
     assert imported("log", "verify", "pack.zip", "--policy", "pack.zip").code == 2
-    assert imported("item", pack, "--bundle", "no/such/folder.zip").code == 2
+    assert imported("item", pack, "--bundle", "no/such/folder.zip").code == 3
     (tmp_path / "bad.zip").write_bytes((tmp_path / "pack.zip").read_bytes()[:-1])
     bad = imported("log", "verify", "bad.zip", "--key", key)
     assert (bad.code, bad.out) == (1, "")
