@@ -16,7 +16,7 @@ from traceability.gs1.epcis.collections import EVENT_TYPES, Collection, membersh
 from traceability.gs1.epcis.conditions import OneOf
 from traceability.gs1.epcis.query import EventQuery
 from traceability.gs1.epcis.query_values import QueryParameterError
-from traceability.ledger.access import Reader
+from traceability.ledger.access import MASTER_DATA, Reader
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 _LOOKS: Final = 20
@@ -105,8 +105,9 @@ def _items(engine: Engine, reader: Reader, size: int, token: str | None) -> Memb
 
 
 def _steps(engine: Engine, reader: Reader) -> set[str]:
-    opened = engine.visibility.opened(reader)
-    return {one.visibility.biz_step for one in opened if one.visibility.biz_step is not None}
+    steps = {one.visibility.biz_step for one in engine.visibility.opened(reader)}
+    # What states master data is under a step of that name, and no event of EPCIS.
+    return {step for step in steps if step is not None and step != MASTER_DATA}
 
 
 def _seen(engine: Engine, reader: Reader, part: str | None) -> list[int]:

@@ -47,6 +47,12 @@ def test_an_element_is_stated_once_and_corrected(client: httpx.Client, dairy: di
     assert [one["replaced"] for one in now["history"]] == [True, False]
 
 
+def test_to_state_master_data_is_no_business_step(client: httpx.Client, dairy: dict[str, str]) -> None:
+    client.put(HERE, json={"attributes": {"name": "Alpine Dairy"}}, headers=dairy)
+    assert client.get("/epcis/bizSteps", headers=dairy).json()["member"] == []
+    assert client.get("/epcis/bizSteps/master_data", headers=dairy).status_code == 404
+
+
 def test_it_holds_from_a_time_until_another(client: httpx.Client, dairy: dict[str, str]) -> None:
     client.put(HERE, json={"attributes": {"name": "Old"}}, headers=dairy)
     client.put(HERE, json={"attributes": {"name": "New"}, "valid_from": "2026-03-01"}, headers=dairy)
