@@ -9,6 +9,7 @@ import msgspec
 
 from adapters.postgres.listed import PostgresListed
 from adapters.postgres.named_items import ItemPlace, PostgresNamedItems
+from adapters.postgres.visibility import Opened
 from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -105,14 +106,17 @@ def _items(engine: Engine, reader: Reader, size: int, token: str | None) -> Memb
 
 
 def _steps(engine: Engine, reader: Reader) -> set[str]:
-    steps = {one.visibility.biz_step for one in engine.visibility.opened(reader)}
-    # What states master data is under a step of that name, and no event of EPCIS.
-    return {step for step in steps if step is not None and step != MASTER_DATA}
+    return {step for one in _opened(engine, reader) if (step := one.visibility.biz_step) is not None}
 
 
 def _seen(engine: Engine, reader: Reader, part: str | None) -> list[int]:
     """Return the visibilities whose events the reader sees, and in them a part."""
-    return [one.id for one in engine.visibility.opened(reader) if part is None or part in one.extent]
+    return [one.id for one in _opened(engine, reader) if part is None or part in one.extent]
+
+
+def _opened(engine: Engine, reader: Reader) -> list[Opened]:
+    # What states master data is under a step of that name, and no event of EPCIS.
+    return [one for one in engine.visibility.opened(reader) if one.visibility.biz_step != MASTER_DATA]
 
 
 def _listed(engine: Engine) -> PostgresListed:

@@ -111,9 +111,9 @@ def list_(
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         at = None if as_of is None else microseconds_of(as_of)
+        kind = None if type_ is None else vocabulary_type(type_)
         after: int | None = 0
         while after is not None:
-            kind = None if type_ is None else vocabulary_type(type_)
             page = list_elements(engine, reader, kind, as_of=at, known_at=known_at, after=after, size=_PAGE)
             found += page.elements
             after = page.next

@@ -9,32 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.epcis_events import document, event
+from tests.support.outlines import Drops, events_of
 from traceability.gs1.epcis import blocks as module
-from traceability.gs1.epcis.blocks import Outline
 from traceability.gs1.epcis.outline import outline_of, spans_of
 from traceability.gs1.epcis.strict_json import JsonTextError, Place
-
-
-class Drops:
-    """A document that comes a few bytes at a time."""
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._data = BytesIO(data)
-        self._size = size
-
-    def read(self, size: int, /) -> bytes:
-        return self._data.read(min(size, self._size))
-
-
-def events_of(data: bytes, outline: Outline) -> list[bytes]:
-    found = []
-    for block in outline.blocks:
-        piece = data[block.offset : block.offset + block.size]
-        spans = spans_of(piece)
-        assert len(spans) == block.events
-        found += [piece[start:end] for start, end in spans]
-    return found
-
 
 texts = st.text(st.sampled_from('ab"\\{}[],: \n/é€😀'), max_size=12)
 values = st.recursive(
@@ -60,7 +38,7 @@ def test_every_event_is_found_in_every_document(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_BYTES", block)
         outline = outline_of(Drops(data, drop))
-    assert [json.loads(text) for text in events_of(data, outline)] == events
+    assert [json.loads(text) for text in events_of(data, outline, spans_of)] == events
     assert outline.events == len(events)
     assert outline.lists == ["$.epcisBody.eventList"]
     assert outline.size == len(data)
@@ -87,7 +65,7 @@ def test_what_is_cut_or_damaged_is_found_damaged_by_somebody(events: list[Any], 
             outline = outline_of(BytesIO(damaged))
         except JsonTextError as error:
             raise ValueError from error
-        for text in events_of(damaged, outline):
+        for text in events_of(damaged, outline, spans_of):
             json.loads(text)
         raise AssertionError("nobody noticed")
 

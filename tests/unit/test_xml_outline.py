@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from tests.support.outlines import Drops, events_of
 from tests.support.xml_events import xml_document, xml_event
 from traceability.gs1.epcis import blocks
-from traceability.gs1.epcis.blocks import Outline
 from traceability.gs1.epcis.markup import XmlTextError
 from traceability.gs1.epcis.strict_json import Place
 from traceability.gs1.epcis.xml_outline import outline_of_xml, spans_of_xml
@@ -48,27 +48,6 @@ EVENTS = INSIDE.map(lambda inside: f"<ObjectEvent>{inside}</ObjectEvent>") | st.
 BETWEEN = st.sampled_from(["", "\n  ", "<!-- <ObjectEvent> -->", "<!---->", "<?p?>", " <!-- é -->\r\n\t"])
 
 
-class Drops:
-    """A document of which a few bytes come at a time."""
-
-    def __init__(self, data: bytes, size: int) -> None:
-        self._stream = BytesIO(data)
-        self._size = size
-
-    def read(self, size: int, /) -> bytes:
-        return self._stream.read(min(size, self._size))
-
-
-def events_of(data: bytes, outline: Outline) -> list[bytes]:
-    found = []
-    for block in outline.blocks:
-        text = data[block.offset : block.offset + block.size]
-        spans = spans_of_xml(text)
-        assert len(spans) == block.events
-        found += [text[start:end] for start, end in spans]
-    return found
-
-
 @given(
     st.lists(st.tuples(BETWEEN, EVENTS, st.integers(0, 2))),
     BETWEEN,
@@ -86,7 +65,7 @@ def test_every_event_is_found_in_every_document(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "BLOCK_BYTES", block)
         outline = outline_of_xml(Drops(data, drop))
-    assert events_of(data, outline) == [event.encode() for _, event, _ in events]
+    assert events_of(data, outline, spans_of_xml) == [event.encode() for _, event, _ in events]
     assert outline.size == len(data)
     assert [b.index for b in outline.blocks] == [b.number for b in outline.blocks]
     for one in outline.blocks:
@@ -122,7 +101,7 @@ def test_what_is_cut_or_damaged_is_found_damaged_by_somebody(events: list[str], 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "CHUNK", 16)
         try:
-            found = events_of(damaged, outline_of_xml(BytesIO(damaged)))
+            found = events_of(damaged, outline_of_xml(BytesIO(damaged)), spans_of_xml)
         except XmlTextError:
             return
     assert not all(map(is_well_formed, found))

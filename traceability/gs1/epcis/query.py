@@ -29,7 +29,7 @@ from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.view import EpcisView, view_of
 from traceability.gs1.identifiers import parse_identifier
 from traceability.gs1.patterns import OfCompany
-from traceability.ledger.access import ITEM, Reader, redact
+from traceability.ledger.access import ITEM, MASTER_DATA, Reader, redact
 from traceability.ledger.index import Visibility
 from traceability.ledger.parts import Parts
 
@@ -100,9 +100,11 @@ class EventQuery:
         """Tell whether an event of this visibility can be found at all by a reader of this extent.
 
         A condition on a part that the extent hides finds nothing; the business step, owners and possessors are known
-        beforehand.
+        beforehand, and so is what states master data, which is no event of EPCIS.
         """
-        return all(_may_hold(condition, visibility, extent) for condition in self.conditions)
+        return visibility.biz_step != MASTER_DATA and all(
+            _may_hold(condition, visibility, extent) for condition in self.conditions
+        )
 
 
 @dataclass(frozen=True, slots=True)
