@@ -12,13 +12,11 @@ import typer
 from adapters.postgres.connection import database_urls
 from adapters.postgres.embedded import in_use, stop
 from adapters.postgres.provenance import PostgresProvenance
-from api.capture.runner import capturing
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
-from api.cli.serve import address_of, listen, run
+from api.cli.serve import address_of, application, listen, run
 from api.codes import read_code
 from api.demo.load import load_stories, send_rough_feed
 from api.demo.story import Participant, manifest
-from api.integrator import integrating
 from api.logging import configure_logging
 from api.notary import integrate_all, published_log, receipt
 from api.settings import Settings
@@ -81,11 +79,7 @@ def demo(
             raise typer.Exit(EXIT_FALSE)
         if listener is None:
             return
-        from api.app import create_app  # noqa: PLC0415 - see api/cli/serve.py
-
-        app = create_app(engine)
-        app.state.integrator = stack.enter_context(integrating(engine))
-        app.state.capture_runner = stack.enter_context(capturing(engine))
+        app = stack.enter_context(application(engine))
         app.state.stories = manifest().stories
         if not json:
             _print_addresses(address_of(listener), *send_rough_feed(engine))

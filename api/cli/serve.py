@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,10 +18,11 @@ from api.partners.runner import reading_partners
 from api.readiness import unreadiness
 from api.subscriptions.deliverer import delivering
 from api.timestamps import timestamping
-from api.wiring import open_engine
+from api.wiring import Engine, open_engine
 from traceability.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from starlette.applications import Starlette
 
 # The web framework and its server are imported where they are needed: they take half of the time in which
@@ -48,18 +50,12 @@ def serve(
     - `traceability serve --port 8080`
     - `TRACEABILITY_DATABASE_URL=postgresql://traceability@db/traceability traceability serve`
     """
-    from api.app import create_app  # noqa: PLC0415
-
     settings = settings_for(ledger=ledger, host=host, port=port)
     configure_logging()
     with (
         closing(listen(settings.host, settings.port)) as listener,
         open_engine(settings) as engine,
-        integrating(engine) as integrator,
-        timestamping(engine, integrator),
-        capturing(engine) as runner,
-        reading_partners(engine) as reader,
-        delivering(engine) as tail,
+        application(engine) as app,
     ):
         url = address_of(listener)
         if json:
@@ -67,12 +63,27 @@ def serve(
         note(f"Serving ledger {settings.ledger} on {url} (stop with Ctrl-C); operations: {url}/docs")
         for code, reason in unreadiness(engine):
             note(f"Not ready: {reason} ({code})")
+        run(app, listener)
+
+
+@contextmanager
+def application(engine: Engine) -> Iterator[FastAPI]:
+    """Give the application, with all that a server does beside answering under way for as long as the context lasts."""
+    from api.app import create_app  # noqa: PLC0415
+
+    with (
+        integrating(engine) as integrator,
+        timestamping(engine, integrator),
+        capturing(engine) as runner,
+        reading_partners(engine) as reader,
+        delivering(engine) as tail,
+    ):
         app = create_app(engine)
         app.state.integrator = integrator
         app.state.capture_runner = runner
         app.state.partner_reader = reader
         app.state.tail = tail
-        run(app, listener)
+        yield app
 
 
 def run(app: Starlette, listener: socket.socket) -> None:
