@@ -12,11 +12,11 @@ from api.epcis_forms import Form
 from api.epcis_headers import Wish
 from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
-from traceability.gs1.epcis.conditions import Condition, IsCalled
 from traceability.gs1.epcis.prefixes import declarations
-from traceability.gs1.epcis.query import EventQuery, NoSuchEventError, Page, Place
-from traceability.gs1.epcis.query_parameters import read_query
-from traceability.gs1.epcis.query_values import QueryParameterError, count_of, declared_names
+from traceability.gs1.epcis.query.conditions import Condition, IsCalled
+from traceability.gs1.epcis.query.event_query import EventQuery, NoSuchEventError, Page, Place
+from traceability.gs1.epcis.query.parameters import read_query
+from traceability.gs1.epcis.query.values import QueryParameterError, count_of, declared_names
 from traceability.ledger.access import Reader
 
 PER_PAGE: Final = 30

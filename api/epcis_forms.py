@@ -18,11 +18,11 @@ from traceability.gs1.epcis import read_letter
 from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, translate
 from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.prefixes import declared, shortened
-from traceability.gs1.epcis.query import FoundEvent
+from traceability.gs1.epcis.query.event_query import FoundEvent
 from traceability.gs1.epcis.strict_json import JSON, dumps, loads, read_value
 from traceability.gs1.epcis.writer import write_event, write_query_document
-from traceability.gs1.epcis.xml_event import value_of
-from traceability.gs1.epcis.xml_tree import parse
+from traceability.gs1.epcis.xml.event import value_of
+from traceability.gs1.epcis.xml.tree import parse
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.ledger.store import Record

@@ -17,7 +17,7 @@ from fastapi import Depends, Header, Request
 from api.web.negotiation import JSON, preferred
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.document_writer import Format
-from traceability.gs1.epcis.xml_writer import Words
+from traceability.gs1.epcis.xml.writer import Words
 
 LD_JSON: Final = "application/ld+json"
 XML: Final = "application/xml"

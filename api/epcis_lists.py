@@ -13,10 +13,10 @@ from adapters.postgres.visibility import Opened
 from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.gs1.epcis.collections import EVENT_TYPES, Collection, membership
-from traceability.gs1.epcis.conditions import OneOf
-from traceability.gs1.epcis.query import EventQuery
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.collections import EVENT_TYPES, Collection, membership
+from traceability.gs1.epcis.query.conditions import OneOf
+from traceability.gs1.epcis.query.event_query import EventQuery
+from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.ledger.access import MASTER_DATA, Reader
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]

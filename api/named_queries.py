@@ -11,8 +11,8 @@ from api.epcis_events import Parameters, Question, only_paging
 from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
 from traceability.errors import ForbiddenError, InvalidInputError
-from traceability.gs1.epcis.query_parameters import read_json_query
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.parameters import read_json_query
+from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.gs1.epcis.strict_json import JsonTextError, dumps, loads, read_value
 from traceability.ledger.access import PUBLIC
 

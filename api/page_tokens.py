@@ -18,7 +18,7 @@ import msgspec
 from adapters.postgres.page_tokens import PostgresEndedTokens
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.ledger.event import utc_text
 
 MAX_TOKEN: Final = 12_000

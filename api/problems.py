@@ -32,11 +32,11 @@ from traceability.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from traceability.gs1.epcis.query import QueryTooComplexError, QueryTooLargeError
-from traceability.gs1.epcis.query_values import QueryParameterError
-from traceability.gs1.epcis.schedule import ScheduleError
-from traceability.gs1.epcis.subscription import SubscriptionError
-from traceability.gs1.epcis.xml_names import NotInXmlError
+from traceability.gs1.epcis.query.event_query import QueryTooComplexError, QueryTooLargeError
+from traceability.gs1.epcis.query.values import QueryParameterError
+from traceability.gs1.epcis.subscriptions.schedule import ScheduleError
+from traceability.gs1.epcis.subscriptions.subscription import SubscriptionError
+from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
 

@@ -17,7 +17,7 @@ from api.capture.found import finding_of
 from api.wiring import Engine
 from traceability.errors import ConflictError, InvalidInputError
 from traceability.gs1.epcis import TYPE_NAMES, CapturedEvent, Problem, read_document, read_letter
-from traceability.gs1.epcis.query import called
+from traceability.gs1.epcis.query.event_query import called
 from traceability.gs1.epcis.strict_json import JsonTextError, read_value
 from traceability.gs1.epcis.view import read_event_id
 from traceability.gs1.epcis.writer import write_event

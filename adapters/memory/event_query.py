@@ -8,9 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from adapters.memory.vocabularies import MemoryVocabularies
-from traceability.gs1.epcis.field_order import sorted_page
-from traceability.gs1.epcis.master_data_query import meant, resolve
-from traceability.gs1.epcis.query import (
+from traceability.gs1.epcis.query.event_query import (
     EventQuery,
     FoundEvent,
     Order,
@@ -21,6 +19,8 @@ from traceability.gs1.epcis.query import (
     matches,
     visible_parts,
 )
+from traceability.gs1.epcis.query.field_order import sorted_page
+from traceability.gs1.epcis.query.master_data import meant, resolve
 from traceability.gs1.epcis.view import EPCIS_TYPES, view_of
 from traceability.ledger.access import Reader
 from traceability.ledger.index import Indexer

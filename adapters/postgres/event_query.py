@@ -27,9 +27,8 @@ from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.resolved import Meant, ResolvedConditions
 from adapters.postgres.visibility import PostgresVisibility
-from traceability.gs1.epcis.conditions import Condition, OneOf
-from traceability.gs1.epcis.field_order import MOST_SORTED, sorted_page
-from traceability.gs1.epcis.query import (
+from traceability.gs1.epcis.query.conditions import Condition, OneOf
+from traceability.gs1.epcis.query.event_query import (
     EventQuery,
     FoundEvent,
     Order,
@@ -41,6 +40,7 @@ from traceability.gs1.epcis.query import (
     seen,
     visible_parts,
 )
+from traceability.gs1.epcis.query.field_order import MOST_SORTED, sorted_page
 from traceability.gs1.epcis.view import EPCIS_TYPES
 from traceability.ledger.access import Reader
 from traceability.ledger.parts import Parts

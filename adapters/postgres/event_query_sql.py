@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from traceability.gs1.epcis.conditions import Declares, OneOf
-from traceability.gs1.epcis.query import EventQuery, Order
+from traceability.gs1.epcis.query.conditions import Declares, OneOf
+from traceability.gs1.epcis.query.event_query import EventQuery, Order
 from traceability.gs1.epcis.strict_json import dumps
 
 MOST_TEXTS = 16

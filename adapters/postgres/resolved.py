@@ -18,9 +18,9 @@ from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
 from adapters.postgres.visibility import Opened, PostgresVisibility
 from adapters.postgres.vocabularies import PostgresVocabularies
-from traceability.gs1.epcis.master_data_conditions import Below, Described, IsAmong
-from traceability.gs1.epcis.master_data_query import meant, resolve
-from traceability.gs1.epcis.query import EventQuery
+from traceability.gs1.epcis.query.event_query import EventQuery
+from traceability.gs1.epcis.query.master_data import meant, resolve
+from traceability.gs1.epcis.query.master_data_conditions import Below, Described, IsAmong
 from traceability.ledger.access import MASTER_DATA, Reader
 
 MOST_KEPT: Final = 100_000

@@ -18,7 +18,7 @@ from traceability.gs1.epcis.convert import EpcFormat, EventConverter, UrnSpellin
 from traceability.gs1.epcis.document_writer import DocumentWriter, Format
 from traceability.gs1.epcis.envelope import Envelope, open_envelope
 from traceability.gs1.epcis.problems import Problem
-from traceability.gs1.epcis.xml_names import NotInXmlError
+from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.event import utc_text
 
 _SHOWN: Final = 1_000

@@ -19,15 +19,15 @@ from adapters.postgres.ledgers import personal_members
 from api.wiring import Engine
 from traceability.gs1.epcis import content_digest
 from traceability.gs1.epcis.blocks import Block
-from traceability.gs1.epcis.conditions import IsCalled
 from traceability.gs1.epcis.document import EventReader, ReadEvent
 from traceability.gs1.epcis.envelope import Envelope, open_envelope
 from traceability.gs1.epcis.outline import spans_of
-from traceability.gs1.epcis.query import EventQuery, Order
+from traceability.gs1.epcis.query.conditions import IsCalled
+from traceability.gs1.epcis.query.event_query import EventQuery, Order
 from traceability.gs1.epcis.strict_json import dumps, plain_loads
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.view import read_event_id
-from traceability.gs1.epcis.xml_outline import spans_of_xml
+from traceability.gs1.epcis.xml.outline import spans_of_xml
 from traceability.ledger.event import microseconds
 from traceability.ledger.parts import Parts
 

@@ -16,7 +16,7 @@ from api.partners.fresh import Fresh, fresh
 from api.partners.reading import partners_of
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
-from traceability.gs1.epcis.signature import SignatureError, check_signature, check_untimed_signature
+from traceability.gs1.epcis.subscriptions.signature import SignatureError, check_signature, check_untimed_signature
 from traceability.ledger.capture import CaptureJob
 from traceability.ledger.partners import Kind, Partner
 

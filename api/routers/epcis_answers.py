@@ -27,7 +27,7 @@ from api.page_tokens import HEADER, NextPage
 from api.web.negotiation import JSON
 from api.wiring import Engine
 from traceability.gs1.epcis.document_writer import Format
-from traceability.gs1.epcis.query_parameters import PARAMETERS
+from traceability.gs1.epcis.query.parameters import PARAMETERS
 from traceability.gs1.epcis.writer import CONTEXT
 
 OF_EVENTS: Final = (JSON, LD_JSON, XML, TEXT_XML)

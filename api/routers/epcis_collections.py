@@ -24,7 +24,7 @@ from api.routers.epcis_answers import (
     link_headers,
 )
 from api.security import EngineDep, ReaderDep
-from traceability.gs1.epcis.collections import Collection, membership
+from traceability.gs1.epcis.query.collections import Collection, membership
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 

@@ -15,7 +15,7 @@ from api.routers.capture import PATH as CAPTURE
 from api.routers.capture import limits
 from api.routers.epcis_answers import COLLECTION, WishDep, collection_response
 from api.security import EngineDep, QueryDep
-from traceability.gs1.epcis.collections import Collection
+from traceability.gs1.epcis.query.collections import Collection
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 

@@ -22,8 +22,8 @@ from api.subscriptions.batches import Asked, Batch, asked_of, document_of, read_
 from api.subscriptions.tail import Feed, Tail
 from api.wiring import Engine
 from traceability.errors import BusyError, ForbiddenError, TraceabilityError, UnavailableError
-from traceability.gs1.epcis.schedule import Schedule
-from traceability.gs1.epcis.subscription import Controls, check_subscribable, read_socket
+from traceability.gs1.epcis.subscriptions.schedule import Schedule
+from traceability.gs1.epcis.subscriptions.subscription import Controls, check_subscribable, read_socket
 from traceability.ledger.identifiers import event_id
 from traceability.ledger.organisations import Scope, UnknownKeyError
 

@@ -23,7 +23,7 @@ from api.routers.capture import PATH as CAPTURE
 from api.routers.epcis_answers import BodyDep
 from api.security import AdminDep, EngineDep
 from traceability.errors import ForbiddenError
-from traceability.gs1.epcis.signature import HEADER
+from traceability.gs1.epcis.subscriptions.signature import HEADER
 from traceability.ledger.partners import OVERLAP_US, Accept, Kind, partner_name
 
 router = APIRouter(prefix="/partners", tags=["partners"])

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from api.wiring import Engine
-from traceability.gs1.epcis.conditions import Span
-from traceability.gs1.epcis.query import EventQuery, Order, Place
-from traceability.gs1.epcis.query_parameters import read_json_query
+from traceability.gs1.epcis.query.conditions import Span
+from traceability.gs1.epcis.query.event_query import EventQuery, Order, Place
+from traceability.gs1.epcis.query.parameters import read_json_query
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.writer import write_event, write_query_document
 

@@ -17,8 +17,8 @@ from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
 from api.subscriptions.tail import Feed, Tail
 from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
-from traceability.gs1.epcis.schedule import Schedule, read_schedule
-from traceability.gs1.epcis.signature import HEADER, sign
+from traceability.gs1.epcis.subscriptions.schedule import Schedule, read_schedule
+from traceability.gs1.epcis.subscriptions.signature import HEADER, sign
 from traceability.ledger.identifiers import event_id
 
 _SECOND: Final = 1_000_000

@@ -18,9 +18,9 @@ from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
 from api.subscriptions.delivery import headers_of
 from api.wiring import Engine
 from traceability.errors import BusyError, InvalidInputError, NotFoundError, UnavailableError
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.gs1.epcis.strict_json import JsonTextError, read_value
-from traceability.gs1.epcis.subscription import SubscriptionError, check_subscribable, read_webhook
+from traceability.gs1.epcis.subscriptions.subscription import SubscriptionError, check_subscribable, read_webhook
 from traceability.ledger.event import utc_text
 from traceability.ledger.identifiers import event_id
 

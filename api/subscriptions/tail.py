@@ -17,8 +17,8 @@ from adapters.postgres.outcome import reading
 from api.subscriptions.batches import MOST_EVENTS, Asked, Batch, read_batch
 from api.wiring import Engine
 from traceability.errors import UnavailableError
-from traceability.gs1.epcis.query import called, matches, seen, visible_parts
-from traceability.gs1.epcis.standing import StandingQueries, is_standing
+from traceability.gs1.epcis.query.event_query import called, matches, seen, visible_parts
+from traceability.gs1.epcis.subscriptions.standing import StandingQueries, is_standing
 from traceability.gs1.epcis.view import EPCIS_TYPES
 from traceability.gs1.epcis.writer import write_event
 from traceability.ledger.access import Reader

@@ -17,8 +17,8 @@ from api.wiring import Engine
 from tests.api.test_epcis_events_http import events_of, next_of, record
 from tests.support.epcis_events import DAIRY, LOT, OTHER_PACK, PACK, PALLET, PLACE, event, typed
 from traceability.errors import BusyError
-from traceability.gs1.epcis.collections import Collection
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.collections import Collection
+from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.organisations import Scope
 

@@ -24,7 +24,7 @@ from tests.support.capture_runs import packs
 from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, document
 from tests.support.partners import Repository, page
-from traceability.gs1.epcis.signature import sign
+from traceability.gs1.epcis.subscriptions.signature import sign
 from traceability.ledger.organisations import Scope
 
 Bearer = Callable[..., dict[str, str]]

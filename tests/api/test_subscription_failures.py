@@ -22,7 +22,7 @@ from tests.conftest import Database
 from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, event
 from tests.support.receivers import Post, Receiver, receiving
-from traceability.gs1.epcis.query import QueryTooComplexError
+from traceability.gs1.epcis.query.event_query import QueryTooComplexError
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.organisations import Scope
 

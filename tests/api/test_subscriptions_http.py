@@ -16,7 +16,7 @@ from tests.api.test_epcis_queries_http import code_of
 from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, OTHER_PACK, PACK, event
 from tests.support.receivers import Receiver, receiving
-from traceability.gs1.epcis.signature import check_signature
+from traceability.gs1.epcis.subscriptions.signature import check_signature
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from tests.benchmarks._machine import machine
 from tests.benchmarks.generate import HEAD, TAIL, feed
-from traceability.gs1.epcis.document_hashes import HashMode, hashed_document
+from traceability.gs1.epcis.hash.documents import HashMode, hashed_document
 
 REQUIREMENT: Final = "epcis-event-hash-generator"
 SIZES: Final = (1, 10, 1000)

@@ -23,7 +23,7 @@ from tests.benchmarks._loaded import Feed, loaded
 from tests.benchmarks._machine import machine
 from tests.benchmarks.queries import PAGE, READER
 from traceability.errors import UnavailableError
-from traceability.gs1.epcis.collections import Collection
+from traceability.gs1.epcis.query.collections import Collection
 from traceability.ledger.access import Reader
 
 

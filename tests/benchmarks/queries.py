@@ -36,8 +36,8 @@ from tests.benchmarks._partners import Partner
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis import EpcisView, view_of
 from traceability.gs1.epcis.master_data import CBV_ATTRIBUTE, VocabularyElement, vocabulary_type
-from traceability.gs1.epcis.query import Page, Place, QueryTooLargeError
-from traceability.gs1.epcis.query_parameters import read_query
+from traceability.gs1.epcis.query.event_query import Page, Place, QueryTooLargeError
+from traceability.gs1.epcis.query.parameters import read_query
 from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.identifiers import parse_identifier
 from traceability.ledger.access import MASTER_DATA, Grant, Reader

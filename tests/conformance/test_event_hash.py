@@ -11,11 +11,11 @@ import pytest
 from tests.conformance.golden.epcis import EPCIS, documents, xml_documents
 from tests.conformance.test_xml_fixtures import OTHER_THAN_THEIR_TWINS, TWICE, events_of, twin_of
 from traceability.gs1.epcis.context import standard_names
-from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_document, hashed_events
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.event_hash import Keys, event_hash, prehash_of
-from traceability.gs1.epcis.event_hash_values import text
-from traceability.gs1.epcis.reference_links import normalised
+from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events
+from traceability.gs1.epcis.hash.event_hash import Keys, event_hash, prehash_of
+from traceability.gs1.epcis.hash.reference_links import normalised
+from traceability.gs1.epcis.hash.values import text
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.writer import write_event
 

@@ -14,7 +14,7 @@ from traceability.gs1.epcis.document import CapturedEvent
 from traceability.gs1.epcis.document_writer import DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.writer import write_event
-from traceability.gs1.epcis.xml_names import NotInXmlError
+from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.parts import SOURCE
 
 OPENEPCIS = "openepcis-test-resources/2.0/EPCIS/XML"

@@ -22,7 +22,7 @@ from tests.ledgers import epcis_ledger
 from tests.support import epcis_queries as some
 from tests.support.epcis_events import typed
 from traceability.gs1.epcis import index_rows
-from traceability.gs1.epcis.query import (
+from traceability.gs1.epcis.query.event_query import (
     EventQueries,
     EventQuery,
     FoundEvent,
@@ -30,7 +30,7 @@ from traceability.gs1.epcis.query import (
     QueryTooComplexError,
     QueryTooLargeError,
 )
-from traceability.gs1.epcis.query_parameters import read_query
+from traceability.gs1.epcis.query.parameters import read_query
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.event import LedgerEvent, utc_text
 from traceability.ledger.index import tag_hash
@@ -176,7 +176,7 @@ def test_a_maximum_is_for_all_pages_and_no_cut(books: Books, monkeypatch: pytest
             queries.page(read_query([("maxEventCount", "5"), ("orderBy", order)]), reader=OWNER, size=2)
         # What a reader does not see is not counted.
         assert queries.page(read_query([("maxEventCount", "1")]), reader=Reader(PUBLIC), size=2).events == []
-        monkeypatch.setattr("traceability.gs1.epcis.query.MOST_COUNTED", 5)
+        monkeypatch.setattr("traceability.gs1.epcis.query.event_query.MOST_COUNTED", 5)
         with pytest.raises(QueryTooLargeError):
             queries.page(read_query([("maxEventCount", "1000"), ("orderBy", order)]), reader=OWNER, size=2)
         monkeypatch.undo()
@@ -197,7 +197,7 @@ def test_an_answer_is_sorted_by_a_field_of_the_event(
         found = [one.position - 1 for one in everything(queries, query, OWNER, 2)]
         assert found == [*(order if direction == "ASC" else order[::-1]), 4]
         assert [one.position - 1 for one in everything(queries, limited, OWNER, 3)] == found[:4]
-        monkeypatch.setattr("traceability.gs1.epcis.field_order.MOST_SORTED", 8)
+        monkeypatch.setattr("traceability.gs1.epcis.query.field_order.MOST_SORTED", 8)
         with pytest.raises(QueryTooComplexError):
             queries.page(query, reader=OWNER, size=2)
         monkeypatch.undo()

@@ -26,8 +26,8 @@ from tests.support.epcis_queries import MAKER, ORDERS, PARTIES, PLACES, RIVAL, c
 from traceability.gs1.epcis import index_rows, view_of
 from traceability.gs1.epcis import vocabularies as module
 from traceability.gs1.epcis.master_data import CBV_ATTRIBUTE, VocabularyElement, texts_of, vocabulary_type
-from traceability.gs1.epcis.query import QueryTooComplexError
-from traceability.gs1.epcis.query_parameters import read_json_query, read_query
+from traceability.gs1.epcis.query.event_query import QueryTooComplexError
+from traceability.gs1.epcis.query.parameters import read_json_query, read_query
 from traceability.gs1.epcis.view import EPCIS_TYPES, EpcisView
 from traceability.gs1.epcis.vocabularies import master_data
 from traceability.gs1.identifiers import parse_identifier

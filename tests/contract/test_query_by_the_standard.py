@@ -18,8 +18,8 @@ from tests.support import random_events as some
 from tests.support.epcis_events import document
 from tests.support.naive_queries import ALL_LISTS, MEANS, means, meets
 from traceability.gs1.epcis import index_rows, read_document
-from traceability.gs1.epcis.query_parameters import read_query
-from traceability.gs1.epcis.query_values import declared_names
+from traceability.gs1.epcis.query.parameters import read_query
+from traceability.gs1.epcis.query.values import declared_names
 from traceability.ledger.access import ITEM, PUBLIC, Grant, Reader
 from traceability.ledger.event import utc_text
 

@@ -14,7 +14,7 @@ from adapters.postgres.ledger import PostgresLedger
 from tests.conftest import Database
 from tests.ledgers import epcis_ledger
 from tests.support.epcis_events import PACK, PLACE
-from traceability.gs1.epcis.query_parameters import read_query
+from traceability.gs1.epcis.query.parameters import read_query
 from traceability.ledger.index import tag_hash
 
 EVENTS = 30_000

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.support.epcis_events import PACK, PALLET, PARTY, PLACE, event, parts, typed
 from tests.support.epcis_queries import PARAMETERS
 from traceability.gs1.epcis import view_of
-from traceability.gs1.epcis.conditions import OneOf, Span
-from traceability.gs1.epcis.query import EventQuery, Order, matches
-from traceability.gs1.epcis.query_parameters import MAX_VALUES, read_query
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.conditions import OneOf, Span
+from traceability.gs1.epcis.query.event_query import EventQuery, Order, matches
+from traceability.gs1.epcis.query.parameters import MAX_VALUES, read_query
+from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.ledger.event import microseconds
 
 ROOT = Path(__file__).parents[2]

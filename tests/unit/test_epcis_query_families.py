@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.support import random_events as some
 from tests.support.epcis_events import CONTEXT, LOT, PACK, PLACE, event, parts
 from traceability.gs1.epcis import view_of
-from traceability.gs1.epcis.query import EventQuery, called, matches
-from traceability.gs1.epcis.query_parameters import MAX_VALUES, read_json_query, read_query
-from traceability.gs1.epcis.query_values import QueryParameterError, declared_names
+from traceability.gs1.epcis.query.event_query import EventQuery, called, matches
+from traceability.gs1.epcis.query.parameters import MAX_VALUES, read_json_query, read_query
+from traceability.gs1.epcis.query.values import QueryParameterError, declared_names
 from traceability.gs1.epcis.strict_json import read_value
 
 NS = "https://ns.example/epcis/"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traceability.gs1.epcis.schedule import FIELDS, ScheduleError, read_schedule
+from traceability.gs1.epcis.subscriptions.schedule import FIELDS, ScheduleError, read_schedule
 
 ORDER = ("second", "minute", "hour", "dayOfMonth", "month")
 NOW = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)

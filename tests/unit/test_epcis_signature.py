@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traceability.gs1.epcis.signature import SignatureError, check_signature, sign
+from traceability.gs1.epcis.subscriptions.signature import SignatureError, check_signature, sign
 
 NOW = 1_772_352_900_123_456
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.support.drawn_events import events
 from tests.support.epcis_events import LOT, PACK, PALLET, PARTY, PLACE, document, event, parts, typed
 from tests.support.xml_events import xml_document, xml_event
-from traceability.gs1.epcis.document_hashes import HashedEvent, HashMode, hashed_document, hashed_events
 from traceability.gs1.epcis.document_writer import DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.envelope import open_envelope
-from traceability.gs1.epcis.event_hash_values import braced, number, scalar, text
+from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events
+from traceability.gs1.epcis.hash.values import braced, number, scalar, text
 from traceability.gs1.epcis.strict_json import Number, loads
 from traceability.gs1.epcis.times import milliseconds
 from traceability.gs1.epcis.writer import write_event

@@ -27,8 +27,8 @@ from tests.support.xml_events import xml_document, xml_event
 from traceability.errors import InvalidInputError
 from traceability.gs1.element_strings import element_string, read_element_string
 from traceability.gs1.epcis import read_document
-from traceability.gs1.epcis.document_hashes import HashMode, hashed_events
 from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.hash.documents import HashMode, hashed_events
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.errors import IdentifierError
 from traceability.gs1.reading import read_value

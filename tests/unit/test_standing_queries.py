@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.support import random_events
 from tests.support.epcis_queries import captured
 from traceability.gs1.epcis import index_rows
-from traceability.gs1.epcis.query import EventQuery, matches, seen
-from traceability.gs1.epcis.query_parameters import read_query
-from traceability.gs1.epcis.query_values import QueryParameterError
-from traceability.gs1.epcis.standing import StandingQueries, is_standing
+from traceability.gs1.epcis.query.event_query import EventQuery, matches, seen
+from traceability.gs1.epcis.query.parameters import read_query
+from traceability.gs1.epcis.query.values import QueryParameterError
+from traceability.gs1.epcis.subscriptions.standing import StandingQueries, is_standing
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.identifiers import event_id
 from traceability.ledger.index import event_id_tag

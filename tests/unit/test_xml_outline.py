@@ -13,9 +13,9 @@ from lxml import etree
 from tests.support.outlines import Drops, events_of
 from tests.support.xml_events import xml_document, xml_event
 from traceability.gs1.epcis import blocks
-from traceability.gs1.epcis.markup import XmlTextError
 from traceability.gs1.epcis.strict_json import Place
-from traceability.gs1.epcis.xml_outline import outline_of_xml, spans_of_xml
+from traceability.gs1.epcis.xml.markup import XmlTextError
+from traceability.gs1.epcis.xml.outline import outline_of_xml, spans_of_xml
 
 NESTED = '<x:ObjectEvent xmlns:x="urn:x:">{}</x:ObjectEvent>'
 INSIDE = st.lists(

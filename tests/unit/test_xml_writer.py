@@ -19,8 +19,8 @@ from traceability.gs1.epcis.document_writer import DOCUMENT, QUERY_DOCUMENT, Aro
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.writer import write_event
-from traceability.gs1.epcis.xml_names import NotInXmlError
-from traceability.gs1.epcis.xml_writer import Words, XmlVersion, write_xml_event
+from traceability.gs1.epcis.xml.names import NotInXmlError
+from traceability.gs1.epcis.xml.writer import Words, XmlVersion, write_xml_event
 from traceability.ledger.parts import Parts
 
 CREATED = "2026-03-01T10:00:00Z"

@@ -16,9 +16,9 @@ from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.strict_json import JSON, loads
 from traceability.gs1.epcis.strict_json import read_value as read_json
 from traceability.gs1.epcis.writer import write_event
-from traceability.gs1.epcis.xml_event import value_of
-from traceability.gs1.epcis.xml_names import NotInXmlError
-from traceability.gs1.epcis.xml_tree import parse
+from traceability.gs1.epcis.xml.event import value_of
+from traceability.gs1.epcis.xml.names import NotInXmlError
+from traceability.gs1.epcis.xml.tree import parse
 from traceability.gs1.identifiers import IdentifierError, parse_identifier
 from traceability.gs1.reading import read_value, urn
 from traceability.ledger.parts import ITEM_LISTS

@@ -18,8 +18,8 @@ from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.reader import read_event
 from traceability.gs1.epcis.strict_json import JSON, Place
-from traceability.gs1.epcis.xml_event import read_xml_event, with_namespaces
-from traceability.gs1.epcis.xml_outline import spans_of_xml
+from traceability.gs1.epcis.xml.event import read_xml_event, with_namespaces
+from traceability.gs1.epcis.xml.outline import spans_of_xml
 from traceability.ledger.event import LedgerEvent
 
 

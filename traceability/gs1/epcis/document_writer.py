@@ -14,9 +14,9 @@ import orjson
 
 from traceability.gs1.epcis.strict_json import JSON, dumps
 from traceability.gs1.epcis.writer import CONTEXT
-from traceability.gs1.epcis.xml_header import write_header
-from traceability.gs1.epcis.xml_names import attribute, text
-from traceability.gs1.epcis.xml_writer import Words, XmlVersion, write_xml_event
+from traceability.gs1.epcis.xml.header import write_header
+from traceability.gs1.epcis.xml.names import attribute, text
+from traceability.gs1.epcis.xml.writer import Words, XmlVersion, write_xml_event
 
 DOCUMENT: Final = "EPCISDocument"
 QUERY_DOCUMENT: Final = "EPCISQueryDocument"

@@ -10,12 +10,12 @@ from typing import Final
 
 from traceability.gs1.epcis.blocks import Block, Outline, Readable
 from traceability.gs1.epcis.context import standard_names
-from traceability.gs1.epcis.markup import SPACE, XmlTextError, encoding_error
 from traceability.gs1.epcis.outline import outline_of
 from traceability.gs1.epcis.problems import Findings, Problem, shown
 from traceability.gs1.epcis.strict_json import JSON, JsonTextError, dumps
 from traceability.gs1.epcis.times import utc
-from traceability.gs1.epcis.xml_outline import outline_of_xml
+from traceability.gs1.epcis.xml.markup import SPACE, XmlTextError, encoding_error
+from traceability.gs1.epcis.xml.outline import outline_of_xml
 from traceability.ledger.event import microseconds
 
 MAX_CONTEXT_BYTES: Final = 1 << 16

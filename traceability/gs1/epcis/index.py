@@ -14,7 +14,7 @@ from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
 from traceability.gs1.epcis.master_data import ELEMENT_STATED, element_rows
-from traceability.gs1.epcis.query_tags import query_tags
+from traceability.gs1.epcis.query.tags import query_tags
 from traceability.gs1.epcis.strict_json import JSON, plain_loads
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.what import Named

@@ -27,7 +27,7 @@ from traceability.gs1.epcis.index import (
     tag_places,
     via_tag,
 )
-from traceability.gs1.epcis.query_tags import quantity_tag, query_tags
+from traceability.gs1.epcis.query.tags import quantity_tag, query_tags
 from traceability.gs1.identifiers import Identifier, item_tag, parse_identifier
 from traceability.gs1.patterns import prefix_tag
 from traceability.ledger.index import (

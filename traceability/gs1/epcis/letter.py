@@ -13,7 +13,7 @@ from traceability.gs1.epcis.document import Document, read_document
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.problems import Problem
 from traceability.gs1.epcis.strict_json import JsonTextError, expect, skip_space, string_at, text_of, value_at
-from traceability.gs1.epcis.xml_place import place_in_xml
+from traceability.gs1.epcis.xml.place import place_in_xml
 
 _AROUND: Final = b'"type":"EPCISDocument","schemaVersion":"2.0","creationDate":"1970-01-01T00:00:00Z"'
 _INSIDE: Final = "$.epcisBody.eventList[0]"

@@ -9,7 +9,7 @@ from typing import Final
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.event import ALL_FIELDS, TYPE_NAMES
 from traceability.gs1.epcis.fields import is_uri
-from traceability.gs1.epcis.query_tags import DECLARATION_FIELDS, ELEMENT_FIELDS, PLACE_FIELDS
+from traceability.gs1.epcis.query.tags import DECLARATION_FIELDS, ELEMENT_FIELDS, PLACE_FIELDS
 from traceability.gs1.epcis.sensor import READING_FIELDS
 from traceability.gs1.epcis.strict_json import JSON
 

@@ -19,7 +19,7 @@ import msgspec
 
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.event import TYPE_NAMES
-from traceability.gs1.epcis.query_tags import DECLARATION_FIELDS, EVENT_FIELDS, PLACE_FIELDS
+from traceability.gs1.epcis.query.tags import DECLARATION_FIELDS, EVENT_FIELDS, PLACE_FIELDS
 from traceability.gs1.epcis.strict_json import JSON, loads, plain_loads
 from traceability.ledger.event import EPOCH
 from traceability.ledger.parts import Parts

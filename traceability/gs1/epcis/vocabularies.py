@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, Protocol, TypeAlias
 
 from traceability.gs1.epcis.master_data import Statement, VocabularyElement, name_of
-from traceability.gs1.epcis.query import QueryTooComplexError
+from traceability.gs1.epcis.query.event_query import QueryTooComplexError
 from traceability.gs1.identifiers import gln_of, parse_identifier
 
 MAX_SUBJECTS: Final = 10_000

@@ -13,9 +13,9 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final, Literal
 
-from traceability.gs1.epcis.conditions import COMPARISONS, NOTHING, Comparison, PartName
-from traceability.gs1.epcis.field_values import number_of, scalars, text_of, time_of
-from traceability.gs1.epcis.query_tags import ELEMENT_FIELDS, METADATA_FIELDS, REPORT_FIELDS, field_tag, ilmd_tag
+from traceability.gs1.epcis.query.conditions import COMPARISONS, NOTHING, Comparison, PartName
+from traceability.gs1.epcis.query.field_values import number_of, scalars, text_of, time_of
+from traceability.gs1.epcis.query.tags import ELEMENT_FIELDS, METADATA_FIELDS, REPORT_FIELDS, field_tag, ilmd_tag
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.view import EpcisView
 

@@ -25,8 +25,8 @@ from traceability.gs1.epcis.vocabulary import (
     TRANSACTION_TYPE,
     Vocabulary,
 )
-from traceability.gs1.epcis.xml_extension import ExtensionWriter
-from traceability.gs1.epcis.xml_names import attribute, text
+from traceability.gs1.epcis.xml.extension import ExtensionWriter
+from traceability.gs1.epcis.xml.names import attribute, text
 
 
 class XmlVersion(StrEnum):

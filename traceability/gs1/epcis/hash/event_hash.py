@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.context import Names
 from traceability.gs1.epcis.event import EVENT_TYPES
-from traceability.gs1.epcis.event_hash_values import (
+from traceability.gs1.epcis.hash.values import (
     ALERTS,
     BIZ_STEPS,
     COMPONENTS,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from traceability.errors import InvalidInputError
-from traceability.gs1.epcis.markup import XmlTextError
 from traceability.gs1.epcis.problems import shown
-from traceability.gs1.epcis.xml_tree import CBV_MASTER_DATA, JSON_LD, XSI, name_of
+from traceability.gs1.epcis.xml.markup import XmlTextError
+from traceability.gs1.epcis.xml.tree import CBV_MASTER_DATA, JSON_LD, XSI, name_of
 
 _START: Final = (
     "A-Z_a-z\xc0-\xd6\xd8-\xf6\xf8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff"

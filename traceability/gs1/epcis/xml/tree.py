@@ -14,8 +14,8 @@ from typing import Final, TypeAlias, cast
 from lxml import etree
 
 from traceability.gs1.epcis.context import MAX_IRI_LENGTH
-from traceability.gs1.epcis.markup import XmlTextError
 from traceability.gs1.epcis.strict_json import START, Place
+from traceability.gs1.epcis.xml.markup import XmlTextError
 
 Element: TypeAlias = etree._Element  # noqa: SLF001 - the library names its type so
 

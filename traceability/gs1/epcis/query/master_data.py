@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from traceability.gs1.epcis.conditions import Condition
 from traceability.gs1.epcis.master_data import texts_of, value_tag
-from traceability.gs1.epcis.master_data_conditions import Below, Described, IsAmong
-from traceability.gs1.epcis.query import EventQuery
+from traceability.gs1.epcis.query.conditions import Condition
+from traceability.gs1.epcis.query.event_query import EventQuery
+from traceability.gs1.epcis.query.master_data_conditions import Below, Described, IsAmong
 from traceability.gs1.epcis.vocabularies import MasterData, Vocabularies, eras, hierarchy, with_tags
 
 

@@ -16,12 +16,11 @@ from msgspec.json import Decoder
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
 from traceability.gs1.epcis.context import Names, standard_names
 from traceability.gs1.epcis.envelope import MAX_CONTEXT_BYTES, Envelope, open_envelope
-from traceability.gs1.epcis.event_hash import EventHashError, Keys, event_hash, prehash_of
-from traceability.gs1.epcis.markup import XmlTextError
+from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, event_hash, prehash_of
+from traceability.gs1.epcis.hash.reference_hash import reference_prehash
+from traceability.gs1.epcis.hash.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
 from traceability.gs1.epcis.outline import spans_of
 from traceability.gs1.epcis.problems import Findings, Problem
-from traceability.gs1.epcis.reference_hash import reference_prehash
-from traceability.gs1.epcis.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
 from traceability.gs1.epcis.strict_json import (
     JSON,
     PLAIN_BYTES,
@@ -33,9 +32,10 @@ from traceability.gs1.epcis.strict_json import (
     plain_value,
     read_value,
 )
-from traceability.gs1.epcis.xml_event import names_of, value_of, with_namespaces
-from traceability.gs1.epcis.xml_outline import spans_of_xml
-from traceability.gs1.epcis.xml_tree import parse
+from traceability.gs1.epcis.xml.event import names_of, value_of, with_namespaces
+from traceability.gs1.epcis.xml.markup import XmlTextError
+from traceability.gs1.epcis.xml.outline import spans_of_xml
+from traceability.gs1.epcis.xml.tree import parse
 
 _EVENT_LIST: Final = "$.epcisBody.eventList"
 _WHOLE_BYTES: Final = 32 * 1024

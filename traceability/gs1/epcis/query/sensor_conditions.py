@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, Literal
 
-from traceability.gs1.epcis.conditions import NOTHING, Comparison, PartName, Span, compares
-from traceability.gs1.epcis.field_values import number_of
-from traceability.gs1.epcis.query_tags import SENSED, SENSOR_TERMS, reading_tag, sensor_tag
+from traceability.gs1.epcis.query.conditions import NOTHING, Comparison, PartName, Span, compares
+from traceability.gs1.epcis.query.field_values import number_of
+from traceability.gs1.epcis.query.tags import SENSED, SENSOR_TERMS, reading_tag, sensor_tag
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.view import EpcisView

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from traceability.gs1.epcis.field_values import one_form, scalars, text_of
+from traceability.gs1.epcis.query.field_values import one_form, scalars, text_of
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.units import unit
 

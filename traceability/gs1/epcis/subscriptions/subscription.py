@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from traceability.errors import InvalidInputError
-from traceability.gs1.epcis.query import EventQuery
-from traceability.gs1.epcis.schedule import FIELDS, Schedule, ScheduleError, read_schedule
+from traceability.gs1.epcis.query.event_query import EventQuery
 from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.subscriptions.schedule import FIELDS, Schedule, ScheduleError, read_schedule
 from traceability.gs1.epcis.times import utc
 from traceability.ledger.event import microseconds
 

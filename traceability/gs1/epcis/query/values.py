@@ -10,11 +10,11 @@ from typing import Final
 
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.context import Names, standard_names
-from traceability.gs1.epcis.field_conditions import Asked
-from traceability.gs1.epcis.field_values import number_of
 from traceability.gs1.epcis.fields import is_uri
 from traceability.gs1.epcis.prefixes import declarations
 from traceability.gs1.epcis.problems import Findings
+from traceability.gs1.epcis.query.field_conditions import Asked
+from traceability.gs1.epcis.query.field_values import number_of
 from traceability.gs1.epcis.strict_json import Number
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.vocabulary import Vocabulary

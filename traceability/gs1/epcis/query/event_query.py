@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from traceability.errors import NotFoundError, TooLargeError
-from traceability.gs1.epcis.conditions import (
+from traceability.gs1.epcis.query.conditions import (
     COUNTED,
     EVER,
     Amounts,
@@ -24,7 +24,7 @@ from traceability.gs1.epcis.conditions import (
     OneOf,
     Span,
 )
-from traceability.gs1.epcis.master_data_conditions import IsAmong
+from traceability.gs1.epcis.query.master_data_conditions import IsAmong
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.view import EpcisView, view_of
 from traceability.gs1.identifiers import parse_identifier

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
-from traceability.gs1.epcis.conditions import Condition, OneOf
-from traceability.gs1.epcis.master_data_conditions import Below, Described
-from traceability.gs1.epcis.query import EventQuery
+from traceability.gs1.epcis.query.conditions import Condition, OneOf
+from traceability.gs1.epcis.query.event_query import EventQuery
+from traceability.gs1.epcis.query.master_data_conditions import Below, Described
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -9,8 +9,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, TypeAlias
 
-from traceability.gs1.epcis.field_values import number_of, scalars, text_of, time_of
-from traceability.gs1.epcis.query import EventQuery, FoundEvent, Page, Place, QueryTooComplexError, QueryTooLargeError
+from traceability.gs1.epcis.query.event_query import (
+    EventQuery,
+    FoundEvent,
+    Page,
+    Place,
+    QueryTooComplexError,
+    QueryTooLargeError,
+)
+from traceability.gs1.epcis.query.field_values import number_of, scalars, text_of, time_of
 from traceability.gs1.epcis.view import EpcisView, view_of
 
 MOST_SORTED: Final = 1_000

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from traceability.gs1.epcis.strict_json import JSON, dumps
-from traceability.gs1.epcis.xml_extension import ExtensionWriter
-from traceability.gs1.epcis.xml_names import NotInXmlError, attribute, text
-from traceability.gs1.epcis.xml_tree import Element
-from traceability.gs1.epcis.xml_value import Reader, attributes_of, children, extension, gather, text_of
+from traceability.gs1.epcis.xml.extension import ExtensionWriter
+from traceability.gs1.epcis.xml.names import NotInXmlError, attribute, text
+from traceability.gs1.epcis.xml.tree import Element
+from traceability.gs1.epcis.xml.value import Reader, attributes_of, children, extension, gather, text_of
 
 _BUSINESS_HEADER: Final = (
     "http://www.unece.org/cefact/namespaces/StandardBusinessDocumentHeaderStandardBusinessDocumentHeader"

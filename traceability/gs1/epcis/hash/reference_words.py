@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from traceability.gs1.epcis.context import STANDARD_PREFIXES
-from traceability.gs1.epcis.event_hash_values import (
+from traceability.gs1.epcis.hash.values import (
     ALERTS,
     BIZ_STEPS,
     COMPONENTS,

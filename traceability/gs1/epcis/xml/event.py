@@ -11,13 +11,13 @@ from functools import lru_cache, partial
 from typing import Final
 
 from traceability.gs1.epcis.context import SCHEMES, Names, standard_names
-from traceability.gs1.epcis.markup import ATTRIBUTES, XmlTextError
 from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.reader import event_of
 from traceability.gs1.epcis.strict_json import JSON, START, JsonTextError, Place
-from traceability.gs1.epcis.xml_tree import Element, name_of, parse
-from traceability.gs1.epcis.xml_value import (
+from traceability.gs1.epcis.xml.markup import ATTRIBUTES, XmlTextError
+from traceability.gs1.epcis.xml.tree import Element, name_of, parse
+from traceability.gs1.epcis.xml.value import (
     SPACE,
     Reader,
     attributes_of,

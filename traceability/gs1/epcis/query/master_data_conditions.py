@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NoReturn
 
-from traceability.gs1.epcis.conditions import COUNTED
+from traceability.gs1.epcis.query.conditions import COUNTED
 from traceability.gs1.epcis.view import EpcisView
 from traceability.gs1.identifiers import item_tags, parse_identifier, party_tag, place_tag
 

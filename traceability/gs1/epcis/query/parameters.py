@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any, Final, TypeAlias, TypeVar, get_args
 
-from traceability.gs1.epcis.conditions import (
+from traceability.gs1.epcis.context import Names as Prefixes
+from traceability.gs1.epcis.context import standard_names
+from traceability.gs1.epcis.event import TYPE_NAMES
+from traceability.gs1.epcis.master_data import attribute_names
+from traceability.gs1.epcis.problems import Findings, member
+from traceability.gs1.epcis.query.conditions import (
     Amounts,
     Comparison,
     Condition,
@@ -29,16 +34,19 @@ from traceability.gs1.epcis.conditions import (
     Refers,
     Span,
 )
-from traceability.gs1.epcis.context import Names as Prefixes
-from traceability.gs1.epcis.context import standard_names
-from traceability.gs1.epcis.event import TYPE_NAMES
-from traceability.gs1.epcis.field_conditions import Area, HasField
-from traceability.gs1.epcis.master_data import attribute_names
-from traceability.gs1.epcis.master_data_conditions import Below, Described, Field
-from traceability.gs1.epcis.problems import Findings, member
-from traceability.gs1.epcis.query import EventQuery, Order
-from traceability.gs1.epcis.query_values import Given, QueryParameterError, field_names
-from traceability.gs1.epcis.sensor_conditions import IsSensed, Measure, Measures, SensedAt, Senses, SensorTime, said
+from traceability.gs1.epcis.query.event_query import EventQuery, Order
+from traceability.gs1.epcis.query.field_conditions import Area, HasField
+from traceability.gs1.epcis.query.master_data_conditions import Below, Described, Field
+from traceability.gs1.epcis.query.sensor_conditions import (
+    IsSensed,
+    Measure,
+    Measures,
+    SensedAt,
+    Senses,
+    SensorTime,
+    said,
+)
+from traceability.gs1.epcis.query.values import Given, QueryParameterError, field_names
 from traceability.gs1.epcis.strict_json import JSON, Number, is_number
 from traceability.gs1.epcis.vocabulary import (
     BIZ_STEP,

@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 
 from traceability.gs1.epcis.problems import shown
 from traceability.gs1.epcis.strict_json import JSON, Number
-from traceability.gs1.epcis.xml_names import XSD, Namespaces, NotInXmlError, attribute, is_name, text
-from traceability.gs1.epcis.xml_tree import JSON_LD, VALUE, XSI
+from traceability.gs1.epcis.xml.names import XSD, Namespaces, NotInXmlError, attribute, is_name, text
+from traceability.gs1.epcis.xml.tree import JSON_LD, VALUE, XSI
 
 
 class ExtensionWriter:

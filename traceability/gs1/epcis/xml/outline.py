@@ -15,11 +15,11 @@ from io import BytesIO
 from typing import Final, Protocol
 
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block, EventList, Outline, Readable
-from traceability.gs1.epcis.markup import SPACE, Markup, Tag, XmlTextError, too_long
 from traceability.gs1.epcis.strict_json import JSON
-from traceability.gs1.epcis.xml_header import header_of, master_data_of
-from traceability.gs1.epcis.xml_tree import DEFAULT, Element, local_name, name_of, parse
-from traceability.gs1.epcis.xml_value import extension
+from traceability.gs1.epcis.xml.header import header_of, master_data_of
+from traceability.gs1.epcis.xml.markup import SPACE, Markup, Tag, XmlTextError, too_long
+from traceability.gs1.epcis.xml.tree import DEFAULT, Element, local_name, name_of, parse
+from traceability.gs1.epcis.xml.value import extension
 
 _EVENT_LIST: Final = b"EventList"
 _WRAPPER: Final = b"extension"

@@ -10,10 +10,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from traceability.gs1.epcis.conditions import Condition, Names
 from traceability.gs1.epcis.event import TYPE_NAMES
-from traceability.gs1.epcis.query_parameters import read_query
-from traceability.gs1.epcis.query_values import QueryParameterError
+from traceability.gs1.epcis.query.conditions import Condition, Names
+from traceability.gs1.epcis.query.parameters import read_query
+from traceability.gs1.epcis.query.values import QueryParameterError
 
 
 class Collection(StrEnum):

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, Literal, Protocol, TypeAlias
 
-from traceability.gs1.epcis.query_tags import DECLARED, corrective_tag, persistent_tag, quantity_tag, reason_tag
+from traceability.gs1.epcis.query.tags import DECLARED, corrective_tag, persistent_tag, quantity_tag, reason_tag
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.view import EpcisView
 from traceability.gs1.identifiers import parse_identifier, party_tag, place_tag

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final
 
-from traceability.gs1.epcis.markup import Markup, Tag, XmlTextError
+from traceability.gs1.epcis.xml.markup import Markup, Tag, XmlTextError
 
 _WRAPPERS: Final = frozenset({"extension", "baseExtension"})
 _MOST_OPEN: Final = 256

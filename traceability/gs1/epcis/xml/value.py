@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from traceability.gs1.epcis.markup import XmlTextError
 from traceability.gs1.epcis.strict_json import JSON, MAX_DEPTH, Number, number_of
-from traceability.gs1.epcis.xml_tree import JSON_LD, VALUE, XSI, Element, attributes, keyword, name_of
+from traceability.gs1.epcis.xml.markup import XmlTextError
+from traceability.gs1.epcis.xml.tree import JSON_LD, VALUE, XSI, Element, attributes, keyword, name_of
 
 Reader: TypeAlias = Callable[[Element], JSON]
 """Reads an element that EPCIS defines; raises `XmlTextError`."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from traceability.gs1.epcis.context import STANDARD_PREFIXES, is_standard_context
-from traceability.gs1.epcis.event_hash import EventHashError
+from traceability.gs1.epcis.hash.event_hash import EventHashError
+from traceability.gs1.epcis.hash.reference_hash import BUSINESS, Child, Node, fails, sort
+from traceability.gs1.epcis.hash.reference_words import KNOWN_TERMS, UsedWords
 from traceability.gs1.epcis.problems import shown
-from traceability.gs1.epcis.reference_hash import BUSINESS, Child, Node, fails, sort
-from traceability.gs1.epcis.reference_words import KNOWN_TERMS, UsedWords
 from traceability.gs1.epcis.strict_json import JSON, Number
-from traceability.gs1.epcis.xml_tree import Element, attributes, name_of
+from traceability.gs1.epcis.xml.tree import Element, attributes, name_of
 
 REPOSITORY: Final = "https://repository-x.example.com/"
 """The namespace of the member ignoreFields, which names members of events that are not hashed."""
