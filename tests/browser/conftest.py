@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Response, ViewportSize, expect, sync_playwright
 
 from tests.api.conftest import serving
 from tests.browser.traffic import Traffic
@@ -28,6 +28,26 @@ FLAGS = [
 ]
 VKEY = KEY.verifier.text
 PHONE = ViewportSize(width=390, height=844)
+
+expect.set_options(timeout=15_000)  # milliseconds that a slow machine may take; a page that is there waits for none
+
+
+def open_at(page: Page, address: str) -> Response:
+    """Open an address and wait until the page is loaded and asks for nothing more."""
+    answer = page.goto(address)
+    assert answer is not None
+    # Not `wait_until="networkidle"`: when a script starts half a second late, that comes before the page is loaded.
+    page.wait_for_load_state("networkidle")
+    return answer
+
+
+def press(control: Locator) -> None:
+    """Click what opens another page, and wait until that page is loaded.
+
+    `click` alone returns while the old page is still there, which may well hold what a test then looks for.
+    """
+    with control.page.expect_navigation():
+        control.click()
 
 
 @pytest.fixture(scope="module")  # not session: while it is open, no other test of this thread can run an event loop
@@ -50,7 +70,8 @@ def verifying(chromium: Browser) -> Iterator[Page]:
     """The page /verify at rest: after it was opened it asks nobody for anything but its own modules."""
     with serving(page_only()) as client, chromium.new_context() as context:
         page = context.new_page()
-        page.goto(f"{client.base_url}/verify", wait_until="networkidle")
+        with page.expect_response("**/logs"):  # the last thing that it asks for
+            page.goto(f"{client.base_url}/verify")
         traffic = Traffic.of(page)
         yield page
         assert [url for url in traffic.requests if not url.startswith(f"{client.base_url}/static/")] == []
@@ -76,10 +97,10 @@ def visit(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     With TRACEABILITY_SCREENSHOTS=folder the page as the test left it is kept there.
     """
     context = chromium.new_context(viewport=PHONE, locale="en-GB", timezone_id="UTC")
-    context.set_default_timeout(15_000)
     page = context.new_page()
     traffic = Traffic.of(page)
     yield Visit(page, traffic)
+    page.wait_for_load_state("networkidle")  # else what is still on its way would be a failed request
     if folder := os.environ.get("TRACEABILITY_SCREENSHOTS"):
         page.screenshot(path=Path(folder) / f"{request.node.name}.png", full_page=True)
     context.close()

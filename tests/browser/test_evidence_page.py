@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -15,7 +15,7 @@ from api.notary import integrate_all
 from api.settings import Settings
 from api.wiring import open_engine
 from tests.api.conftest import serving
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, open_at
 from tests.browser.test_pages import CONTRAST, SMALL_PHONE, sideways
 from tests.conftest import Database
 from traceability.ledger.evidence import EvidenceRegistered, read_sha256
@@ -37,21 +37,21 @@ def address(shared_database: Database, tmp_path_factory: pytest.TempPathFactory)
 
 def test_a_file_is_compared_without_leaving_the_device(address: str, visit: Visit, tmp_path: Path) -> None:
     page = visit.page
-    page.goto(address, wait_until="networkidle")
+    open_at(page, address)
     asked = len(visit.traffic.requests)
     for content, verdict in ((b"hello\n", "is the file that was registered"), (b"hullo\n", "is another file")):
         file = tmp_path / content.decode().strip()
         file.write_bytes(content)
         page.set_input_files("#file", file)
-        page.get_by_text(verdict).wait_for()
+        expect(page.locator("#verdict")).to_contain_text(verdict)
     assert len(visit.traffic.requests) == asked
 
 
 def test_without_javascript_it_says_what_to_do(address: str, page: Page) -> None:
     page.route("**/*.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
     page.goto(address)
-    assert page.get_by_text("sha256sum FILE").is_visible()
-    assert not page.locator("#choose").is_visible()
+    expect(page.get_by_text("sha256sum FILE")).to_be_visible()
+    expect(page.locator("#choose")).to_be_hidden()
 
 
 def test_it_fits_a_small_phone_and_can_be_read_in_the_dark(address: str, page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 from pydantic import SecretStr
 
 from adapters.barcode import qr
@@ -23,7 +24,7 @@ from api.demo.story import manifest
 from api.settings import Settings
 from api.wiring import open_engine
 from tests.api.conftest import serving
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, open_at, press
 from tests.browser.traffic import Traffic
 from tests.conftest import Database
 from tests.support.stories import PACK, REMOVED_PUMP, TROUT
@@ -93,23 +94,21 @@ def sideways(page: Page) -> int:
 def test_a_page_fits_its_window_and_asks_nobody_else(visit: Visit, origin: str, path: str, size: ViewportSize) -> None:
     page = visit.page
     page.set_viewport_size(size)
-    answer = page.goto(origin + path, wait_until="networkidle")
-    assert answer is not None
-    assert answer.status == 200
+    assert open_at(page, origin + path).status == 200
+    expect(page.locator("h1")).to_have_count(1)
     assert sideways(page) <= 0
-    assert page.locator("h1").count() == 1
     visit.traffic.assert_origin_only(origin)
 
 
 def test_the_front_page_and_the_search_lead_to_an_item(visit: Visit, origin: str) -> None:
     page = visit.page
     page.set_viewport_size(SMALL_PHONE)
-    page.goto(origin, wait_until="networkidle")
+    open_at(page, origin)
     assert sideways(page) <= 0
     page.get_by_label("Code").fill("(01)09521103001011(10)OAK-0902(21)0003")
-    page.get_by_role("button", name="Look up").click()
-    page.wait_for_url(origin + PACK)
-    assert page.get_by_role("heading", level=1).inner_text() == "Smoked trout fillet, 200 g"
+    press(page.get_by_role("button", name="Look up"))
+    expect(page).to_have_url(origin + PACK)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Smoked trout fillet, 200 g")
     visit.traffic.assert_origin_only(origin)
 
 
@@ -119,37 +118,38 @@ def test_a_mistyped_code_is_explained_where_it_was_typed(chromium: Browser, orig
         page = context.new_page()
         page.goto(f"{origin}/?code=09521103001012")
         field = page.get_by_label("Code")
-        assert field.input_value() == "09521103001012"
-        assert field.get_attribute("aria-invalid") == "true"
-        assert "check digit" in page.locator("#code-problem").inner_text()
+        expect(field).to_have_value("09521103001012")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#code-problem")).to_contain_text("check digit")
         page.goto(f"{origin}/01/09521103001011/21/UNKNOWN")
-        assert page.get_by_role("heading", level=1).inner_text() == "Nothing is known of this"
+        expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is known of this")
 
 
 def test_everything_is_there_without_scripts(chromium: Browser, origin: str) -> None:
     with chromium.new_context(java_script_enabled=False, viewport=SMALL_PHONE) as context:
         page = context.new_page()
         traffic = Traffic.of(page)
-        page.goto(origin + PACK, wait_until="networkidle")
-        assert page.get_by_role("heading", name="What happened").is_visible()
-        assert page.locator("svg.chart").is_visible()
+        open_at(page, origin + PACK)
+        expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+        expect(page.locator("svg.chart")).to_be_visible()
         assert page.locator("svg.graph a").count() >= 4
         page.get_by_text("readings as a table").click()
-        assert page.get_by_role("cell", name="9.3").is_visible()
-        page.locator("svg.graph a", has_text="Rainbow trout").click()
-        page.wait_for_url(origin + TROUT)
+        expect(page.get_by_role("cell", name="9.3")).to_be_visible()
+        press(page.locator("svg.graph a", has_text="Rainbow trout"))
+        expect(page).to_have_url(origin + TROUT)
         traffic.assert_origin_only(origin)
         traffic.assert_quiet()
 
 
 def test_the_keyboard_reaches_every_node_of_the_graph_and_shows_where_it_is(visit: Visit, origin: str) -> None:
     page = visit.page
-    page.goto(origin + PACK, wait_until="networkidle")
+    open_at(page, origin + PACK)
     page.keyboard.press("Tab")
     skip = page.locator(".skip")
-    assert skip.evaluate("e => e === document.activeElement && e.getBoundingClientRect().left >= 0")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
     reached: list[str] = []
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -172,7 +172,7 @@ def test_texts_have_enough_contrast(visit: Visit, origin: str, scheme: str) -> N
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     backgrounds = set()
     for path in ("/", PACK, REMOVED_PUMP):
-        page.goto(origin + path, wait_until="networkidle")
+        open_at(page, origin + path)
         assert page.evaluate(CONTRAST) == []
         backgrounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     (background,) = backgrounds
@@ -184,7 +184,7 @@ def test_text_is_large_enough_to_read_and_controls_to_touch(visit: Visit, origin
     page = visit.page
     page.set_viewport_size(SMALL_PHONE)
     for path in ("/", PACK):
-        page.goto(origin + path, wait_until="networkidle")
+        open_at(page, origin + path)
         assert float(page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)")) >= 16
         heights = page.locator("button, input, summary, .button, .brand, svg.graph a").evaluate_all(
             "all => all.map((e) => Math.round(e.getBoundingClientRect().height))"
@@ -195,13 +195,13 @@ def test_text_is_large_enough_to_read_and_controls_to_touch(visit: Visit, origin
 
 def test_what_the_drawings_show_is_said_too(visit: Visit, origin: str) -> None:
     page = visit.page
-    page.goto(origin + PACK, wait_until="networkidle")
+    open_at(page, origin + PACK)
     for drawing in ("svg.chart", "svg.graph[role=group]"):
         spoken = page.locator(drawing).aria_snapshot()
         assert "title" not in spoken
         assert len(spoken) > 40
-    assert page.get_by_role("img", name="Temperature over time").count() == 1
-    assert page.locator("svg.graph a[aria-current=page]").count() == 1
+    expect(page.get_by_role("img", name="Temperature over time")).to_have_count(1)
+    expect(page.locator("svg.graph a[aria-current=page]")).to_have_count(1)
 
 
 def test_a_drawn_label_is_scanned_and_leads_to_the_page(visit: Visit, origin: str) -> None:
@@ -214,16 +214,16 @@ def test_a_drawn_label_is_scanned_and_leads_to_the_page(visit: Visit, origin: st
     scanned = zxingcpp.read_barcode(np.array(Image.open(BytesIO(page.locator("svg").screenshot()))))
     assert scanned is not None
     assert scanned.text == origin + PACK
-    page.goto(scanned.text, wait_until="networkidle")
-    assert page.get_by_role("heading", level=1).inner_text() == "Smoked trout fillet, 200 g"
+    open_at(page, scanned.text)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Smoked trout fillet, 200 g")
 
 
 def test_a_page_prints_without_its_controls(visit: Visit, origin: str, tmp_path: Path) -> None:
     page = visit.page
-    page.goto(origin + PACK, wait_until="networkidle")
+    open_at(page, origin + PACK)
     page.emulate_media(media="print")
-    assert not page.locator("header.site").is_visible()
-    assert page.get_by_role("heading", name="What happened").is_visible()
+    expect(page.locator("header.site")).to_be_hidden()
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
     page.pdf(path=tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").stat().st_size > 10_000
 
@@ -233,6 +233,6 @@ def test_hostile_codes_are_shown_as_text(chromium: Browser, origin: str) -> None
         page = context.new_page()
         traffic = Traffic.of(page)
         page.goto(str(httpx.URL(origin, params={"code": '"><script>document.title="owned"</script>'})))
-        assert page.title() == "Where has this been?"
-        assert page.get_by_label("Code").input_value().startswith('">')
+        expect(page).to_have_title("Where has this been?")
+        expect(page.get_by_label("Code")).to_have_value(re.compile('^">'))
         assert {urlsplit(url).netloc for url in traffic.requests} == {urlsplit(origin).netloc}

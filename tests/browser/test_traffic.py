@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import open_at
 from tests.browser.traffic import Traffic
 
 Serve = Callable[[str], str]
@@ -47,7 +48,7 @@ def watch(chromium: Browser, address: str) -> Traffic:
     with chromium.new_context() as context:
         page = context.new_page()
         traffic = Traffic.of(page)
-        page.goto(address, wait_until="networkidle")
+        open_at(page, address)
         return traffic
 
 
@@ -55,7 +56,7 @@ def test_a_page_of_one_origin_passes(serve: Serve, page: Page, traffic: Traffic)
     pixel = "<img alt='' src='data:image/gif;base64,R0lGODlhAQABAAAAACw='>"
     origin = serve(f"<!doctype html><link rel=icon href='data:,'><title>One</title>{pixel}")
     page.goto(f"{origin}/01/09521234000013")
-    assert page.title() == "One"
+    expect(page).to_have_title("One")
     traffic.assert_origin_only(origin)
     assert f"{origin}/01/09521234000013" in traffic.requests
 
