@@ -167,8 +167,8 @@ class _Fold:
         event, head = entry.event, entry.event.head
         named = {mention.role for mention in entry.mentions if not mention.class_level}
         roles = {mention.role for mention in entry.mentions}
-        self._lifecycle = _lifecycle(self._lifecycle, event, named)
-        if self._commissioned_at is None and self._lifecycle is Lifecycle.ACTIVE and _makes(event, roles):
+        self._lifecycle = lifecycle_after(self._lifecycle, event, named)
+        if self._commissioned_at is None and self._lifecycle is Lifecycle.ACTIVE and makes(event, roles):
             self._commissioned_at = event.occurred_at
         # The disposition of a transformation is that of its outputs (EPCIS 2.0 §7.4.6).
         if event.type != TRANSFORMATION_EVENT or Role.OUTPUT in roles:
@@ -207,14 +207,15 @@ class _Fold:
             self._place, self._place_since = place, event.occurred_at
 
 
-def _makes(event: SeenEvent, roles: Collection[Role]) -> bool:
+def makes(event: SeenEvent, roles: Collection[Role]) -> bool:
+    """Tell whether an event brings what plays these roles in it into being."""
     return (event.type == OBJECT_EVENT and event.action == "ADD") or Role.OUTPUT in roles
 
 
-def _lifecycle(before: Lifecycle, event: SeenEvent, roles: Collection[Role]) -> Lifecycle:
+def lifecycle_after(before: Lifecycle, event: SeenEvent, roles: Collection[Role]) -> Lifecycle:
     """Return the lifecycle after an event; `roles` are those of this very thing and not of a quantity."""
     head = event.head
-    if _makes(event, roles):
+    if makes(event, roles):
         return Lifecycle.ACTIVE  # also again: a returnable asset, or a serial that was taken back into use
     if Role.INPUT in roles:
         return Lifecycle.CONSUMED
