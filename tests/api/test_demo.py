@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,11 @@ import pytest
 
 from adapters.postgres.embedded import OWNER_ROLE, embedded_server
 from api.demo.story import manifest
+from tests.support.captures import PROGRAM, ROOT, wait_until
+from tests.support.epcis_events import document, event
+from tests.support.receivers import receiving
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-c", "from api.cli import main; main()", "demo"]
+COMMAND = [*PROGRAM, "demo"]
 STORY_EVENTS = 66
 STORY_ELEMENTS = 45
 
@@ -87,11 +88,16 @@ def test_data_of_another_version_are_told_and_removed_only_when_nobody_uses_them
     assert once(tmp_path, "--fresh")["recorded"] == STORY_EVENTS
 
 
-def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> None:
+def test_it_serves_what_it_prints_and_does_what_every_server_does_until_it_is_interrupted(tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(
-            [*COMMAND, "--port", "0"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True
+            [*COMMAND, "--port", "0"],
+            cwd=tmp_path,
+            env=environment(TRACEABILITY_OUTGOING_ALLOW="127.0.0.1"),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         ) as process,
     ):
         try:
@@ -103,23 +109,44 @@ def test_it_serves_what_it_prints_until_it_is_interrupted(tmp_path: Path) -> Non
                 if len(printed) > links:
                     break
             for address in printed:
-                answer = httpx.get(address, headers={"Accept": "text/html"}, timeout=30)
+                answer = httpx.get(address, headers={"Accept": "text/html"}, timeout=60)
                 assert answer.status_code == 200, address
                 assert "<h1>" in answer.text
-            key = re.search(r"with the key (\S+)", line)
-            assert key is not None
-            findings = httpx.get(printed[-1], headers={"Authorization": f"Bearer {key[1]}"}, timeout=30).json()
-            assert sorted(finding["code"] for finding in findings) == [
-                "capture.conflict",
-                "capture.duplicate",
-                "epcis.naive_time",
-            ]
-            assert all(story.title in httpx.get(printed[0], timeout=30).text for story in manifest().stories)
+            told = re.search(r"sign in as (.+) with the key (\S+)", line)
+            assert told is not None
+            (sender,) = (one.name for one in manifest().organisations if one.display_name == told[1])
+            headers = {"Authorization": f"Bearer {told[2]}"}
+            with httpx.Client(base_url=printed[0], headers=headers, timeout=60) as client:
+                assert all(story.title in client.get("/").text for story in manifest().stories)
+                assert sorted(finding["code"] for finding in client.get("/findings").json()) == [
+                    "capture.conflict",
+                    "capture.duplicate",
+                    "epcis.naive_time",
+                ]
+                what_comes_into_a_folder_goes_out_to_a_subscriber(client, tmp_path, sender)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
             assert "uvicorn" not in (tmp_path / "log").read_text()
         finally:
             process.kill()
+
+
+def what_comes_into_a_folder_goes_out_to_a_subscriber(client: httpx.Client, folder: Path, sender: str) -> None:
+    """A partner is read, its file is captured, and the event that was in it is delivered, all by the one server."""
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    file = inbox / "from-partner.json"
+    file.write_bytes(document(event(eventID="urn:uuid:of-the-partner", bizStep="shipping")))
+    os.utime(file, (1_772_352_900, 1_772_352_900))  # else it may still be being written
+    with receiving() as receiver:
+        query = {"name": "shipped", "query": {"EQ_bizStep": ["shipping"]}}
+        assert client.post("/epcis/queries", json=query).status_code == 201
+        subscription = {"dest": f"{receiver.url}/hook", "signatureToken": "word", "stream": True}
+        assert client.post("/epcis/queries/shipped/subscriptions", json=subscription).status_code == 201
+        # A command beside the server: over HTTP nobody names folders.
+        added = [*PROGRAM, "partner", "add", "partner", "--kind", "folder", "--path", "inbox", "--as", sender]
+        subprocess.run(added, cwd=folder, env=environment(), check=True)
+        wait_until(lambda: receiver.ids("/hook") == ["urn:uuid:of-the-partner"])
 
 
 @pytest.mark.parametrize(
