@@ -67,7 +67,7 @@ def serving(app: Starlette) -> Iterator[httpx.Client]:
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.005)
-            with httpx.Client(base_url=address_of(listener), timeout=30) as client:
+            with httpx.Client(base_url=address_of(listener), timeout=120) as client:
                 yield client
         finally:
             server.should_exit = True

@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import socket
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +38,7 @@ from tests.support.capture_runs import (
     sources,
     spooled,
 )
+from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, document, event
 from tests.support.xml_events import xml_document, xml_event
 from traceability.errors import BusyError
@@ -72,12 +72,13 @@ def post(client: httpx.Client, key: dict[str, str], content: Any = WHOLE, **head
 def ended(client: httpx.Client, key: dict[str, str], answer: httpx.Response) -> dict[str, Any]:
     """Wait for the end of a job and return what is told of it."""
     assert answer.status_code == 202, answer.text
-    for _ in range(3_000):
-        job: dict[str, Any] = client.get(answer.headers["Location"], headers=key).json()
-        if not job["running"]:
-            return job
-        time.sleep(0.01)
-    raise AssertionError("the job does not end")
+
+    def job() -> dict[str, Any]:
+        told: dict[str, Any] = client.get(answer.headers["Location"], headers=key).json()
+        return told
+
+    wait_until(lambda: not job()["running"])
+    return job()
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
@@ -306,7 +307,7 @@ def test_an_upload_under_way_has_its_room(engine: Engine, key: dict[str, str]) -
         head = f"POST {CAPTURE} HTTP/1.1\r\nHost: x\r\nAuthorization: {key['Authorization']}\r\n"
         with socket.create_connection((address.host, address.port or 80)) as connection:
             connection.sendall(f"{head}Content-Length: {len(WHOLE) + 1}\r\n\r\n".encode())
-            assert soon(lambda: len(spooled(engine)) == 1)
+            wait_until(lambda: len(spooled(engine)) == 1)
             assert code_of(post(client, key)) == (429, "capture.spool_full")
             connection.sendall(WHOLE + b" ")
             assert connection.recv(99).startswith(b"HTTP/1.1 202 ")
@@ -371,15 +372,6 @@ def test_a_behaviour_that_is_none_is_refused(client: httpx.Client, key: dict[str
     assert code_of(post(client, key, GS1_Capture_Error_Behaviour="ignore")) == (400, "http.validation")
 
 
-def soon(condition: Callable[[], bool]) -> bool:
-    """Wait for something that happens in another thread."""
-    for _ in range(1_000):
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def test_nothing_stays_of_an_upload_that_broke_off(
     client: httpx.Client, key: dict[str, str], engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -389,8 +381,8 @@ def test_nothing_stays_of_an_upload_that_broke_off(
     )
     with socket.create_connection((address.host, address.port or 80)) as connection:
         connection.sendall(head.encode() + b"\r\n\r\n" + WHOLE[:99])
-        assert soon(lambda: len(spooled(engine)) == 1)
-    assert soon(lambda: spooled(engine) == [])
+        wait_until(lambda: len(spooled(engine)) == 1)
+    wait_until(lambda: spooled(engine) == [])
     assert client.get(CAPTURE, headers=key).json() == []
     assert "request failed" not in caplog.text
 
@@ -407,7 +399,7 @@ def test_what_the_disk_cannot_hold_is_said(engine: Engine, key: dict[str, str], 
 def test_a_server_takes_up_what_another_left(running: httpx.Client, key: dict[str, str], engine: Engine) -> None:
     """It asks for jobs by itself; nobody has told it of this one."""
     job = send(engine, WHOLE)
-    assert soon(lambda: not engine.jobs.get(DAIRY, job.job_id).running)
+    wait_until(lambda: not engine.jobs.get(DAIRY, job.job_id).running)
     assert running.get(f"{CAPTURE}/{job.job_id}", headers=key).json()["recorded"] == 3
 
 
@@ -418,7 +410,7 @@ def test_a_server_that_ends_leaves_its_job_to_the_next(engine: Engine, monkeypat
     events = packs(*range(300))
     job = send(engine, document(*events))
     with capturing(engine):
-        assert soon(lambda: engine.jobs.get(DAIRY, job.job_id).appended > 3)
+        wait_until(lambda: engine.jobs.get(DAIRY, job.job_id).appended > 3)
     left = engine.jobs.get(DAIRY, job.job_id)
     assert (left.running, 0 < left.appended < 300) == (True, True)
     ended = run(engine, claimed(engine))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -17,11 +15,18 @@ from api.wiring import Engine
 from tests.api.test_capture_http import CAPTURE, MIXED, WHOLE
 from tests.conformance.verifier import verify as independent
 from tests.support.capture_runs import packs
+from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, document, event
 from traceability.ledger.organisations import Scope
 from traceability.notary.verify import verify_receipt
 
 Bearer = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer than for a client's sake: a slow machine may need it."""
+    monkeypatch.setattr("api.capture.published.WAIT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ def test_after_the_time_limit_it_is_an_ordinary_202(
     assert nobody_runs_it.json()["running"]
     with capturing(engine) as runner:
         app.state.capture_runner = runner
-        _until(lambda: not client.get(nobody_runs_it.headers["Location"], headers=key).json()["running"])
+        wait_until(lambda: not client.get(nobody_runs_it.headers["Location"], headers=key).json()["running"])
         nobody_publishes = capture(client, key, document(*packs(7)))
         assert nobody_publishes.status_code == 202
         assert "receipts" not in nobody_publishes.json()
@@ -138,11 +143,3 @@ def test_a_job_that_another_server_runs_is_waited_for(
 def test_one_can_wait_for_nothing_else(client: httpx.Client, key: dict[str, str], wait: str) -> None:
     answer = client.post(CAPTURE, params={"wait": wait}, content=WHOLE, headers=key)
     assert (answer.status_code, answer.json()["code"]) == (400, "http.validation")
-
-
-def _until(condition: Callable[[], Any]) -> None:
-    for _ in range(3_000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it does not come to pass")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tests.api.test_cli import Run, dairy, document, run
 from tests.api.test_cli import event as epcis_event
 from tests.conftest import Database
 from tests.ledgers import event
+from tests.support.captures import wait_until
 from tests.support.witnesses import WITNESS_KEYS, policy_text, witness_settings
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import Reader
@@ -142,12 +142,10 @@ def test_an_idle_server_has_its_checkpoint_cosigned_again(
     # Two servers of one ledger: one leads, and the other has nothing to do.
     for _ in range(2):
         stack.enter_context(integrating(stack.enter_context(open_engine(chosen))))
-    while not all(now > before + 1 for (_, now), (_, before) in zip(cosigned_at(engine), first, strict=True)):
-        time.sleep(0.05)
+    wait_until(lambda: all(now > before + 1 for (_, now), (_, before) in zip(cosigned_at(engine), first, strict=True)))
     assert cosigners(engine) == (1, COSIGNERS)
     append(engine, "two")
-    while cosigners(engine)[0] < 2:
-        time.sleep(0.05)
+    wait_until(lambda: cosigners(engine)[0] >= 2)
     log = published_log(engine)
     for report in (check_database(log.database), check_files(log.database, log.tiles)):
         assert report.clean, report.findings
@@ -189,18 +187,13 @@ def test_a_running_server_goes_on_when_the_witness_is_back(
     known.write_bytes(b"logs/v0\n")  # the witness has dropped the log
     with integrating(engine) as integrator:
         append(engine, "two")
-        _until(lambda: integrator.problem is not None)
+        wait_until(lambda: integrator.problem is not None)
         assert integrator.problem is not None
         assert integrator.problem.code == "log.quorum"
         assert cosigners(engine) == (1, COSIGNERS)
         known.write_bytes(names)
-        _until(lambda: integrator.problem is None)
-        _until(lambda: cosigners(engine) == (2, COSIGNERS))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        time.sleep(0.01)
+        wait_until(lambda: integrator.problem is None)
+        wait_until(lambda: cosigners(engine) == (2, COSIGNERS))
 
 
 def test_a_restored_database_does_not_start_and_signs_nothing(

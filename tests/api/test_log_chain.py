@@ -23,9 +23,10 @@ from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_cli import Run, dairy, event, run
 from tests.api.test_log_commands import imported
-from tests.api.test_logs_http import observation, record, size_of, wait_until
+from tests.api.test_logs_http import observation, record, size_of
 from tests.conformance.verifier import verify as independent
 from tests.conftest import Database
+from tests.support.captures import wait_until
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.access import Grant
 from traceability.notary.checkpoint import open_checkpoint

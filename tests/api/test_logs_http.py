@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -28,6 +27,7 @@ from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.conformance.verifier import verify as independent
+from tests.support.captures import wait_until
 from traceability.errors import InvalidInputError, UnavailableError
 from traceability.gs1.epcis import read_document
 from traceability.ledger.access import ITEM, Grant
@@ -205,13 +205,6 @@ def test_what_is_no_tile_is_not_there(client: httpx.Client) -> None:
     no_tiles += [f"0/{'x001/' * 6}000", f"0/{'x001/' * 1500}000"]
     for path in (*(f"main/tile/{tile}" for tile in no_tiles), "other/checkpoint", "%2e%2e/checkpoint"):
         assert client.get(f"/logs/{path}").status_code == 404, path
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def size_of(engine: Engine) -> int:

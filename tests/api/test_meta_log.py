@@ -16,7 +16,8 @@ from api.meta_log import CheckpointPublished, MetaLog
 from api.notary import close_log, integrate_all, published_log, published_logs, receipt
 from api.settings import Settings
 from api.wiring import Engine, open_engine
-from tests.api.test_logs_http import observation, record, size_of, wait_until
+from tests.api.test_logs_http import observation, record, size_of
+from tests.support.captures import wait_until
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.errors import VerificationError

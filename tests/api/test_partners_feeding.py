@@ -114,7 +114,7 @@ def test_a_subscription_at_one_feeds_the_webhook_of_the_other(pair: tuple[Instan
     headers = {"Authorization": f"Bearer {south.key(NORTH, Scope.QUERY)}"}
     body = {"dest": f"{north.url}/partners/{SOUTH}/webhook", "signatureToken": token, "stream": True}
     with (
-        httpx.Client(base_url=south.url, headers=headers) as client,
+        httpx.Client(base_url=south.url, headers=headers, timeout=60) as client,
         capturing(north.engine),
         delivering(south.engine),
     ):

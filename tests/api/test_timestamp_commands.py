@@ -17,8 +17,9 @@ from api.timestamps import Timestamper, stamp_published, stamped_receipt, timest
 from api.wiring import Engine, open_engine
 from tests.api.test_cli import Run, dairy, run
 from tests.api.test_log_commands import imported
-from tests.api.test_logs_http import observation, record, wait_until
+from tests.api.test_logs_http import observation, record
 from tests.conftest import Database
+from tests.support.captures import wait_until
 from tests.support.tsa import Authority, needs_openssl, serving
 from traceability.errors import InvalidInputError
 from traceability.notary.timestamp import check_timestamps

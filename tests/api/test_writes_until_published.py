@@ -26,6 +26,13 @@ WANTED = {"reason": "request of 1 March", "authority": "data protection officer"
 Write = Callable[[httpx.Client, dict[str, str], str], httpx.Response]
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer than for a client's sake: a slow machine may need it."""
+    for module in ("api.published", "api.capture.published"):
+        monkeypatch.setattr(f"{module}.WAIT_SECONDS", 60.0)
+
+
 @pytest.fixture
 def key(bearer: Bearer) -> dict[str, str]:
     return bearer(DAIRY, *Scope)

@@ -155,7 +155,7 @@ def test_a_verdict_says_what_is_proven_shown_withheld_and_not_proven(visit: Visi
 
 
 def test_the_servers_own_bundle_of_an_item(visit: Visit, served: Served) -> None:
-    answer = httpx.get(f"{served.origin}/provenance/items{PACK}", headers={"Accept": "application/zip"})
+    answer = httpx.get(f"{served.origin}/provenance/items{PACK}", headers={"Accept": "application/zip"}, timeout=60)
     assert answer.status_code == 200, answer.text
     page = visit.page
     open_page(page, served)

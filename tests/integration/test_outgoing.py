@@ -104,7 +104,7 @@ def test_numbers_that_resolvers_take_for_addresses_are_refused() -> None:
 
 def test_plain_http_is_for_what_is_allowed_only() -> None:
     assert code_of("http://192.0.1.1/", Allowed()) == "outgoing.plain"
-    assert code_of("http://127.0.0.1:9/", LOOPBACK, seconds=5) == "outgoing.unreachable"
+    assert code_of("http://127.0.0.1:9/", LOOPBACK) == "outgoing.unreachable"
 
 
 def test_one_private_address_among_those_of_a_name_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

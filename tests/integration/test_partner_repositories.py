@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,7 @@ from traceability.ledger.partners import Accept, Kind, Standing
 
 @pytest.fixture
 def engine(database: Database, tmp_path: Path) -> Iterator[Engine]:
-    with open_engine(
-        settings_of(database, tmp_path / "data", partner_interval=60, partner_timeout_seconds=2)
-    ) as engine:
+    with open_engine(settings_of(database, tmp_path / "data", partner_interval=60)) as engine:
         for name in ("local", NORTH, SOUTH):
             engine.organisations.add(name)
         yield engine
@@ -205,7 +204,7 @@ def test_a_partner_that_is_silent_delays_no_other(engine: Engine, stack: ExitSta
     silent = threading.Event()
 
     def wait(_: object, __: object) -> Response:
-        silent.wait(20)
+        silent.wait(120)
         return page([])
 
     stack.callback(silent.set)
@@ -213,7 +212,8 @@ def test_a_partner_that_is_silent_delays_no_other(engine: Engine, stack: ExitSta
         added(engine, stack, Repository(wait), name=f"silent{number}")
     added(engine, stack, Repository(lambda _, __: problem(500)), name="broken")
     added(engine, stack, Repository(lambda _, n: page([at(n + 1)])), name=SOUTH)
-    with reading_partners(engine):
+    hasty = replace(engine, settings=engine.settings.model_copy(update={"partner_timeout_seconds": 2}))
+    with reading_partners(hasty):
         wait_until(lambda: standing(engine, SOUTH).succeeded_at and standing(engine, "broken").failures)
         wait_until(lambda: all(standing(engine, f"silent{number}").failure for number in range(3)))
         silent.set()

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from adapters.witness import HttpWitnesses
 from adapters.witness.client import check_address
 from tests.api.conftest import serving
+from tests.support.captures import wait_until
 from tests.support.logs import KEY
 from tests.support.witnesses import WITNESS_KEYS, Branch, policy_text
 from traceability.errors import InvalidInputError
@@ -149,16 +150,21 @@ def test_a_slow_witness_is_not_waited_for_and_then_left_alone(witnesses: Callabl
 
     def behaviour(request: Request) -> Response:
         asked.append(request.url.path)
-        release.wait(20)
+        release.wait(120)
         return Response(GOOD)
 
-    client = witnesses(behaviour, timeout=0.2)
+    client = witnesses(behaviour, timeout=1)
     try:
-        assert "did not answer within 0.2 s" in ask(client).reason
-        until = time.monotonic() + 10
-        while "a moment ago" not in ask(client).reason:
-            assert time.monotonic() < until
-        assert asked == ["/add-checkpoint"]
+        reasons = [ask(client).reason]
+        assert "did not answer within 1 s" in reasons[0]
+
+        def is_left_alone() -> bool:
+            reasons.append(ask(client).reason)
+            return "a moment ago" in reasons[-1]
+
+        wait_until(is_left_alone)
+        # Often one; a slow machine may have let the pause pass, and asked again.
+        assert 1 <= len(asked) < len(reasons)
     finally:
         release.set()
 
@@ -175,7 +181,7 @@ def test_a_witness_that_sends_a_byte_at_a_time_or_too_many_is_cut_off(
 
 def test_one_that_is_down_and_comes_back(stack: ExitStack, witnesses: Callable[..., HttpWitnesses]) -> None:
     policy = Policy.parse(policy_text("all", {0: "http://127.0.0.1:9"}))
-    down = stack.enter_context(HttpWitnesses(policy, timeout=5))
+    down = stack.enter_context(HttpWitnesses(policy, timeout=60))
     assert "cannot be reached" in ask(down).reason
     assert down.latest(KEY.name) == []
     back = witnesses(lambda _: Response(GOOD))

@@ -154,7 +154,7 @@ class Site:
             "TRACEABILITY_CAPTURE_LEASE_SECONDS": str(self.lease_seconds),
             "TRACEABILITY_CAPTURE_WORKERS": "2",
             "TRACEABILITY_OUTGOING_ALLOW": "127.0.0.1",
-            "TRACEABILITY_PARTNER_TIMEOUT_SECONDS": "1",
+            "TRACEABILITY_PARTNER_TIMEOUT_SECONDS": "3",
             "TRACEABILITY_CAPTURE_MAX_MALFORMED": str(TOLD),
             **self.environment,
         }
