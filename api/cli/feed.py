@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def check(files: Files, *, as_: As = None, json: JSON = False) -> None:
     - `traceability feed check *.jsonld --json`
     """
     settings = settings_for(as_=as_)
-    checked = []
+    checked, warned = [], _Warned()
     with ExitStack() as stack:
         workers = stack.enter_context(BlockWorkers(settings.capture_workers))
         advance = stack.enter_context(progress_bar("Checking files"))
@@ -100,10 +101,11 @@ def check(files: Files, *, as_: As = None, json: JSON = False) -> None:
                 one.events += good
                 if not json:
                     for problem in problems:
-                        _print_problem(name, problem)
+                        warned.tell(name, problem)
             checked.append(one)
     if json:
         print_json({"valid": not any(one.errors for one in checked), "files": [_file_document(one) for one in checked]})
+    warned.end()
     _note_checked(checked)
     if any(one.errors for one in checked):
         raise typer.Exit(EXIT_FALSE)
@@ -319,16 +321,40 @@ def _job_document(engine: Engine, job: CaptureJob) -> dict[str, Any]:
 
 
 def _print_job(engine: Engine, job: CaptureJob, dealt: _Recorded) -> None:
+    warned = _Warned()
     for found in _findings(engine, job):
-        if found.code == DUPLICATE:
-            continue  # a feed that is sent again is all duplicates: they are counted
-        typer.echo(f"{found.origin.document}: {found.path}: {found.severity} {found.code}: {found.message}")
+        if found.code != DUPLICATE:  # a feed that is sent again is all duplicates: they are counted
+            warned.tell(found.origin.document, found)
+    warned.end()
     for first, last in dealt.runs:
         typer.echo(f"recorded positions {first} to {last}")
 
 
-def _print_problem(name: str, problem: Problem) -> None:
-    typer.echo(f"{name}: {problem.path}: {problem.severity} {problem.code}: {problem.message}")
+class _Warned:
+    """Tells errors as they come, and warnings at the end: one that says the same in many places once, with how often.
+
+    A word that a partner writes its own way stands in every event of a feed.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[str, str], str] = {}
+        self._times: Counter[tuple[str, str]] = Counter()
+
+    def tell(self, document: str, problem: Problem | Finding) -> None:
+        """Print a problem, or keep it until the end."""
+        line = f"{document}: {problem.path}: {problem.severity} {problem.code}: {problem.message}"
+        said = problem.code, problem.message
+        if problem.severity == "error" or (said not in self._lines and len(self._lines) == _SHOWN):
+            typer.echo(line)
+            return
+        self._lines.setdefault(said, line)
+        self._times[said] += 1
+
+    def end(self) -> None:
+        """Print the warnings that were kept, in the order of their first places."""
+        for said, line in self._lines.items():
+            times = self._times[said]
+            typer.echo(line if times == 1 else f"{line} ({times} times; this is the first)")
 
 
 def _note_checked(checked: list[_Checked]) -> None:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.backlog import KeepingUp
 from api.codes import identifier_in_path
+from api.parameters import only_declared
 from api.provenance import microseconds_of
 from api.published import Wait, own_receipt, proof_of
 from api.security import CaptureDep, EngineDep, ReaderDep
@@ -27,7 +28,7 @@ from traceability.gs1.epcis.strict_json import dumps, read_value
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.access import Reader
 
-router = APIRouter(prefix="/vocabularies", tags=["master data"])
+router = APIRouter(prefix="/vocabularies", tags=["master data"], dependencies=[Depends(only_declared)])
 
 PATH: Final = "/vocabularies"
 _MOST_A_PAGE: Final = 1_000

@@ -206,3 +206,26 @@ def test_a_terminal_sees_how_far_an_import_is(dairy: Run, tmp_path: Path) -> Non
     assert json.loads(done.stdout)["recorded"] == 50
     assert b"Recording events" in seen
     assert dairy("ledger", "list").out.split("\t")[1] == "50"
+
+
+def test_a_word_that_nobody_knows_is_said_once(dairy: Run, tmp_path: Path) -> None:
+    odd = {"bizStep": "urn:epcglobal:cbv:bizstep:transforming"}
+    (tmp_path / "days").mkdir()
+    for day in range(3):
+        events = [event(n, **odd) for n in range(3 * day, 3 * day + 3)]
+        (tmp_path / "days" / f"{day}.json").write_bytes(document(*events))
+    (tmp_path / "days" / "4.json").write_bytes(document(event(10, disposition="cbv:Disp-lost"), BAD))
+    word = "warning epcis.unknown_word: "
+    for command in (["check"], ["import", "--proceed"]):
+        ran = dairy("feed", *command, "days")
+        lines = ran.out.splitlines()
+        assert ran.code == 1
+        assert [line for line in lines if "transforming" in line] == [
+            line for line in lines if line.startswith("days/0.json: $.epcisBody.eventList[0].bizStep: " + word)
+        ]
+        assert sum(word in line for line in lines) == 2
+        assert [line.endswith(" (9 times; this is the first)") for line in lines if word in line] == [True, False]
+        assert "epcis.time" in lines[0], "errors come first"
+    assert "10 warnings" in dairy("feed", "check", "days").err
+    shown = dairy("feed", "check", "days", "--json").json
+    assert [len(file["problems"]) for file in shown["files"]] == [3, 3, 3, 2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
@@ -190,3 +190,33 @@ def test_an_items_page_shows_the_names_that_its_reader_may_know(
     assert item.json()["names"] == {pack: "Cheese", PLACE: "Gate of the dairy"}
     before = client.get("/provenance/items/01/09521234000013/21/1", params={"known_at": 2})
     assert before.json()["names"] == {PLACE: "Gate of the dairy"}
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/vocabularies", [("vocabulary", "Location")]),
+        ("/vocabularies/Location", [("type", "Location"), ("per_page", "3")]),
+        (HERE, [("as_of", "2026-03-01T00:00:00Z"), ("known_at", "1"), ("known_at", "2")]),
+        (HERE, [("asOf", "2026-03-01T00:00:00Z")]),
+    ],
+)
+def test_a_parameter_that_nobody_reads_is_refused(
+    client: httpx.Client, dairy: dict[str, str], path: str, parameters: list[tuple[str, str]]
+) -> None:
+    client.put(HERE, json={"attributes": {"name": "Alpine Dairy"}}, headers=dairy)
+    assert client.get(path, headers=dairy).status_code == 200
+    wrong = client.get(f"{path}?{urlencode(parameters)}", headers=dairy)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "http.validation")
+    told = {f"/{name}" for name, _ in parameters} - {"/as_of"}
+    assert {(one["location"], one["pointer"]) for one in wrong.json()["errors"]} == {("query", one) for one in told}
+
+
+@pytest.mark.parametrize("parameters", [{"valid_form": "2026-03-01T00:00:00Z"}, {"id": "1"}])
+def test_nothing_is_withdrawn_by_a_misspelt_parameter(
+    client: httpx.Client, dairy: dict[str, str], parameters: dict[str, str]
+) -> None:
+    client.put(HERE, json={"attributes": {"name": "Alpine Dairy"}}, headers=dairy)
+    assert client.delete(HERE, params=parameters, headers=dairy).status_code == 422
+    assert client.put(f"{HERE}?wait=published&why=1", content=b"{}", headers=dairy).status_code == 422
+    assert client.get(HERE, headers=dairy).json()["name"] == "Alpine Dairy"

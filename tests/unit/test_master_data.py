@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from tests.support.master_data import (
 )
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.gs1.epcis.master_data import (
+    CBV_ATTRIBUTE,
     MAX_ELEMENT_BYTES,
     Statement,
     VocabularyElement,
@@ -190,6 +192,37 @@ def test_what_a_person_gives_is_read_as_they_mean_it() -> None:
         element_from("ReadPoint", PLACE, {}, valid_from="2026-03-02", valid_until="2026-03-01", findings=findings)
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("a b", None),
+        ("urn:x:a b", None),
+        ("a{b}", None),
+        ("", None),
+        ("name", NAME),
+        ("urn:epcglobal:cbv:mda#name", NAME),
+        ("Größe", f"{CBV_ATTRIBUTE}Größe"),
+        ("https://dairy.example/ns#vet", "https://dairy.example/ns#vet"),
+    ],
+)
+def test_the_name_of_an_attribute_is_a_uri_or_may_stand_for_one(name: str, known: str | None) -> None:
+    findings = Findings(None, "")
+    element = element_from("Location", PLACE, {name: "x"}, findings=findings)
+    assert (None if element is None else list(element.attributes)) == (None if known is None else [known])
+    read = read_master_data(header({"id": PLACE, "attributes": [{"id": name, "attribute": "x"}]}))
+    # In a document a bare word stays what it is: only a question may mean the word of the CBV.
+    kept = known if known is None or ":" in name else name
+    assert [list(one.attributes) for one in read.elements] == ([] if kept is None else [[kept]])
+    assert read.malformed == (kept is None)
+
+
+@pytest.mark.parametrize("kind", ["my places", "urn:x:my places", ""])
+def test_the_type_of_a_vocabulary_is_a_uri(kind: str) -> None:
+    assert element_from(kind, PLACE, {}, findings=Findings(None, "")) is None
+    (problem,) = read_master_data({"vocabularyList": [{"type": kind, "vocabularyElementList": []}]}).problems
+    assert (problem.path, problem.code) == ("$.vocabularyList[0]", "epcis.master_data")
 
 
 # What statements amount to

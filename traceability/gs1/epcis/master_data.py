@@ -19,6 +19,7 @@ from traceability.gs1.epcis.fields import identified
 from traceability.gs1.epcis.problems import Findings, Problem, member, shown
 from traceability.gs1.epcis.strict_json import CONTAINERS, JSON, dumps, loads
 from traceability.gs1.identifiers import IdentifierError, parse_identifier
+from traceability.gs1.uris import is_absolute_uri, is_uri_reference
 from traceability.ledger.access import MASTER_DATA
 from traceability.ledger.event import (
     PAYLOAD,
@@ -246,8 +247,8 @@ def read_master_data(value: JSON, context: JSON = None, path: str = "$") -> Read
     vocabularies = value.get("vocabularyList") if isinstance(value, dict) else None
     for at, vocabulary in _objects(vocabularies, ".vocabularyList", around):
         kind = vocabulary.get("type")
-        if type(kind) is not str or not kind.isprintable() or not kind:
-            around.error(at, "epcis.master_data", f"A vocabulary has a type, not {shown(kind)}.")
+        if type(kind) is not str or not kind or not is_absolute_uri(vocabulary_type(kind)):
+            around.error(at, "epcis.master_data", f"A vocabulary has a type, which is a URI, not {shown(kind)}.")
             continue
         inside = f"{at}.vocabularyElementList"
         for place, element in _objects(vocabulary.get("vocabularyElementList", []), inside, around):
@@ -280,8 +281,10 @@ def read_element(
     attributes: dict[str, JSON] = {}
     for at, attribute in _objects(value.get("attributes", []), f"{path}.attributes", findings):
         name = attribute.get("id")
-        if type(name) is not str or not name.isprintable() or not name or "attribute" not in attribute:
-            findings.error(at, "epcis.master_data", "An attribute has an id and a value, called attribute.")
+        # xsd:anyURI (EPCIS 2.0 §9.5): a bare word is one, too, but no question could name what has a space in it.
+        if type(name) is not str or not is_uri_reference(name) or "attribute" not in attribute:
+            message = "An attribute has an id, which is a URI, and a value, called attribute."
+            findings.error(at, "epcis.master_data", message)
             continue
         inner = attribute["attribute"]
         said = names.expanded(inner, f"{at}.attribute", findings) if isinstance(inner, CONTAINERS) else inner
@@ -327,11 +330,13 @@ def element_from(
         findings.error(".valid_until", "epcis.master_data", "An element is valid from a time until a later one.")
     said: dict[str, JSON] = {}
     for name, value in attributes.items():
-        if not name or not name.isprintable():
-            findings.error(".attributes", "epcis.master_data", "An attribute has a name.")
+        if not is_uri_reference(name):
+            message = f"The name of an attribute is a URI or a word of the CBV; {shown(name)} is neither."
+            findings.error(".attributes", "epcis.master_data", message)
         said[attribute_name(name, names) if ":" in name else CBV_ATTRIBUTE + name] = value
-    if not vocabulary or not vocabulary.isprintable():
-        findings.error(".vocabulary", "epcis.master_data", "A vocabulary has a name.")
+    if not vocabulary or not is_absolute_uri(vocabulary_type(vocabulary)):
+        message = f"The type of a vocabulary is a URI or the last word of one; {shown(vocabulary)} is neither."
+        findings.error(".vocabulary", "epcis.master_data", message)
     if thing is None or findings.failed:
         return None
     known = tuple(dict.fromkeys(child.uri for child in named if child is not None))
