@@ -76,6 +76,18 @@ def test_only_the_postgres_adapter_speaks_sql() -> None:
     assert any(name.startswith("adapters/postgres/") for name in speakers), "the pattern finds nothing"
 
 
+def test_browser_tests_wait_for_what_they_look_for() -> None:
+    """What a page shows at this instant is the old page's on a slow machine; `expect` and `press` wait."""
+    hasty = re.compile(r"assert .*\.(is_visible|is_hidden|inner_text|all_inner_texts|get_attribute|title)\(")
+    found = [
+        f"{named(path)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "tests/browser").glob("*.py"))
+        for number, line in enumerate(text_of(path).splitlines(), start=1)
+        if hasty.search(line)
+    ]
+    assert found == []
+
+
 def requirements() -> list[str]:
     """Return the requirements of the lock, each with its continuation lines joined."""
     joined = (ROOT / "requirements.lock").read_text().replace("\\\n", " ")
