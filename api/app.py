@@ -29,9 +29,10 @@ from api.routers import (
     organisations,
     partners,
     provenance,
+    subscriptions,
     vocabularies,
 )
-from api.web import evidence_page, finding_pages
+from api.web import evidence_page, finding_pages, partner_pages, sign_in, subscription_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
 
@@ -71,6 +72,7 @@ def create_app(engine: Engine) -> FastAPI:
 
     app.include_router(health.router)
     app.include_router(organisations.router)
+    app.include_router(partner_pages.router)
     app.include_router(partners.router)
     app.include_router(logs.router)
     app.include_router(provenance.router)
@@ -78,6 +80,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(capture.router)
     app.include_router(evidence.router)
     app.include_router(evidence_page.router)
+    app.include_router(sign_in.router)
     app.include_router(finding_pages.router)
     app.include_router(findings.router)
     epcis = (
@@ -91,6 +94,8 @@ def create_app(engine: Engine) -> FastAPI:
         app.include_router(router)
     app.include_router(epcis_discovery.discovery(capture.router, *epcis))
     app.include_router(epcis_socket.router)
+    app.include_router(subscriptions.router)
+    app.include_router(subscription_pages.router)
     app.include_router(dead_letters.router)
     app.include_router(vocabularies.router)
     app.include_router(reference.router)

@@ -49,17 +49,22 @@ def caller_of(
 CallerDep = Annotated[Caller, Depends(caller_of)]
 
 
+def require(caller: Caller, scope: Scope) -> Caller:
+    """Return the caller; raises `ForbiddenError` (`access.scope`) when its key lacks `scope`."""
+    if scope not in caller.scopes:
+        raise ForbiddenError(
+            f"This needs a key with the scope {scope}",
+            code="access.scope",
+            hint=f"Create one with: traceability key create --scope {scope}",
+        )
+    return caller
+
+
 def caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
-    """Return a dependency that gives the caller, or raises `ForbiddenError` (`access.scope`) without `scope`."""
+    """Return a dependency that gives the caller, or raises what `require` does."""
 
     async def check(caller: CallerDep) -> Caller:
-        if scope not in caller.scopes:
-            raise ForbiddenError(
-                f"This needs a key with the scope {scope}",
-                code="access.scope",
-                hint=f"Create one with: traceability key create --scope {scope}",
-            )
-        return caller
+        return require(caller, scope)
 
     return check
 

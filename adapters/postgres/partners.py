@@ -132,6 +132,16 @@ class PostgresPartners:
         captures, recorded, duplicates, conflicts, malformed, open_findings = row
         return Totals(captures, Counts(recorded, duplicates, conflicts, malformed), open_findings)
 
+    def open_findings(self) -> dict[str, int]:
+        """Return how many findings of what each partner sent are open, of those that have any."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                "SELECT j.partner, count(*) FROM work.finding f JOIN work.capture_job j USING (ledger_id, job_id)"
+                " WHERE j.ledger_id = %s AND j.partner IS NOT NULL AND f.state = 'open' GROUP BY j.partner",
+                [self._ledger_id],
+            ).fetchall()
+        return {name: int(count) for name, count in rows}
+
     # Who reads it
 
     def claim_due(self) -> Held | None:

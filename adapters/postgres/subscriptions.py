@@ -279,6 +279,16 @@ class PostgresSubscriptions:
             ).fetchall()
         return [DeadDelivery(*row) for row in rows]
 
+    def dead_counts(self, organisation: str) -> dict[UUID, int]:
+        """Return how many dead letters each of an organisation's subscriptions has, of those that have any."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                "SELECT subscription_id, count(*) FROM work.dead_delivery JOIN work.subscription s USING (ledger_id,"
+                " subscription_id) WHERE ledger_id = %s AND s.organisation = %s GROUP BY subscription_id",
+                [self._ledger_id, organisation],
+            ).fetchall()
+        return {subscription_id: int(count) for subscription_id, count in rows}
+
     def bury(self, delivery_id: UUID) -> None:
         """Forget a dead delivery, which was delivered or is not wanted any more."""
         with reading(self._pool) as connection:

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from adapters.postgres.partners import Held, PostgresPartners
+from adapters.postgres.partners import Held, PostgresPartners, no_such_partner
 from api.backlog import Backlog
 from api.capture.blocks import BlockWorkers
 from api.capture.run import CaptureRun
 from api.wiring import Engine
 from traceability.ledger.capture import CaptureJob, Counts, Phase
-from traceability.ledger.partners import Progress
+from traceability.ledger.partners import Partner, Progress, Standing, partner_name
 
 _SECOND: Final = 1_000_000
 
@@ -91,3 +91,14 @@ def partners_of(engine: Engine) -> PostgresPartners:
     # Nothing is heard of a reading while its partner takes its time.
     lease_us = (settings.capture_lease_seconds + settings.partner_timeout_seconds) * _SECOND
     return PostgresPartners(engine.pool, engine.ledger.ledger_id, clock=engine.clock, lease_us=lease_us)
+
+
+def administered(engine: Engine, organisation: str, name: str) -> tuple[Partner, Standing]:
+    """Return a partner of an organisation, to the operator any; raises `NotFoundError` (`partner.unknown`).
+
+    A partner of another organisation is as one that does not exist.
+    """
+    partner, standing = partners_of(engine).get(partner_name(name))
+    if organisation not in (partner.organisation, engine.settings.operator):
+        raise no_such_partner(name)
+    return partner, standing

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import structlog
+from starlette.datastructures import State
 
 from adapters.postgres.partners import Held, LostPartnerError
 from api.partners.reading import StoppedError, partners_of
@@ -90,6 +91,13 @@ class PartnerReader:
             log.exception("partner not read")
         else:
             log.info("partner read", events=was_read.events, recorded=was_read.counts.recorded)
+
+
+def wake_reader(state: State) -> None:
+    """Have the application's reader look now, if this process has one."""
+    reader: PartnerReader | None = getattr(state, "partner_reader", None)
+    if reader is not None:
+        reader.wake()
 
 
 @contextmanager

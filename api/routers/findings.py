@@ -19,9 +19,9 @@ from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuesti
 from api.problems import problem_response
 from api.published import Proof, Wait, own_receipt, proof_of
 from api.security import CaptureDep, EngineDep, QueryDep
-from api.web.finding_pages import VARY, finding_page, findings_page
-from api.web.negotiation import HTML, JSON, preferred
-from api.web.sign_in import VisitorDep
+from api.web.finding_pages import finding_page, findings_page
+from api.web.negotiation import JSON, wants_page
+from api.web.sign_in import FINDINGS, VARY, VisitorDep, page_for
 
 router = APIRouter(prefix="/findings", tags=["findings"])
 
@@ -59,8 +59,8 @@ def list_findings(
 
     `Link` with `rel="next"` leads to the next page; the last page has none.
     """
-    if _wants_page(request):
-        return findings_page(engine, visitor, question)
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, FINDINGS, partial(findings_page, engine, question))
     page = ask_findings(engine, caller.organisation, question)
     response.headers["Vary"] = VARY
     if page.following is not None:
@@ -79,8 +79,8 @@ def show_finding(
     finding_id: UUID,
 ) -> FindingDetail | Response:
     """Give a finding and its event's own characters."""
-    if _wants_page(request):
-        return finding_page(engine, visitor, finding_id)
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, FINDINGS, partial(finding_page, engine, finding_id))
     response.headers["Vary"] = VARY
     return describe_finding(engine, caller.organisation, finding_id)
 
@@ -118,7 +118,3 @@ def dismiss(engine: EngineDep, caller: CaptureDep, finding_id: UUID, body: Dismi
     """Close a finding and the others of the same event; with `forget` destroy the event's bytes."""
     forget = body is not None and body.forget
     return dismiss_finding(engine, caller.organisation, finding_id, forget=forget)
-
-
-def _wants_page(request: Request) -> bool:
-    return preferred(request.headers.get("accept"), (JSON, HTML)) == HTML

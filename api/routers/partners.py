@@ -1,30 +1,34 @@
 """Partners: where the events of organisations come from, and where their repositories post what is new.
 
 An admin key acts for its own organisation, the operator's for every one, as with organisations. A partner of another
-organisation is as one that does not exist.
+organisation is as one that does not exist. A browser gets the pages of `api.web.partner_pages` at the same addresses.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.postgres.partners import no_such_partner
 from api.backlog import KeepingUp
 from api.capture.runner import CaptureRunner
 from api.partners.define import MAX_MAPPING, define
-from api.partners.reading import partners_of
-from api.partners.runner import PartnerReader
+from api.partners.reading import administered, partners_of
+from api.partners.runner import wake_reader
 from api.partners.told import PartnerOut, StatusOut, status, told
 from api.partners.webhook import receive
 from api.routers.capture import PATH as CAPTURE
 from api.routers.epcis_answers import BodyDep
-from api.security import AdminDep, EngineDep
+from api.security import AdminDep, CallerDep, EngineDep, require
+from api.web.negotiation import wants_page
+from api.web.partner_pages import partner_page, partners_page
+from api.web.sign_in import PARTNERS, VARY, VisitorDep, page_for
 from traceability.errors import ForbiddenError
 from traceability.gs1.epcis.subscriptions.signature import HEADER
-from traceability.ledger.partners import OVERLAP_US, Accept, Kind, partner_name
+from traceability.ledger.organisations import Scope
+from traceability.ledger.partners import OVERLAP_US, Accept, Kind
 
 router = APIRouter(prefix="/partners", tags=["partners"])
 
@@ -76,20 +80,23 @@ class DeliveryOut(BaseModel):
     capture: str | None = Field(examples=["/epcis/capture/019ca877-0c1b-7000-8000-000000000001"])
 
 
-def administered(caller: AdminDep, engine: EngineDep, name: Annotated[str, Path(max_length=63)]) -> str:
+def checked(caller: AdminDep, engine: EngineDep, name: Annotated[str, Path(max_length=63)]) -> str:
     """Return the name in the path when the caller may administer the partner."""
-    partner, _ = partners_of(engine).get(partner_name(name))
-    if caller.organisation not in (partner.organisation, engine.settings.operator):
-        raise no_such_partner(name)
-    return partner.name
+    return administered(engine, caller.organisation, name)[0].name
 
 
-NameDep = Annotated[str, Depends(administered)]
+NameDep = Annotated[str, Depends(checked)]
 
 
-@router.get("", summary="List partners")
-def list_partners(engine: EngineDep, caller: AdminDep) -> list[PartnerOut]:
+@router.get("", summary="List partners", response_model=list[PartnerOut])
+def list_partners(
+    *, request: Request, response: Response, engine: EngineDep, caller: CallerDep, visitor: VisitorDep
+) -> list[PartnerOut] | Response:
     """Give your organisation's partners, the operator every one, by name."""
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, PARTNERS, partial(partners_page, engine))
+    require(caller, Scope.ADMIN)
+    response.headers["Vary"] = VARY
     whose = None if caller.organisation == engine.settings.operator else caller.organisation
     return [told(partner, standing) for partner, standing in partners_of(engine).all(whose)]
 
@@ -116,15 +123,26 @@ def add_partner(body: PartnerIn, request: Request, engine: EngineDep, caller: Ad
         overlap_us=body.overlap_seconds * 1_000_000,
         mapping=body.mapping,
     )
-    _wake(request)
+    wake_reader(request.app.state)
     added = told(*partners_of(engine).get(partner.name))
     return NewPartnerOut(**added.model_dump(), token=token)
 
 
-@router.get("/{name}", summary="How a partner stands")
-def show_partner(name: NameDep, engine: EngineDep) -> StatusOut:
+@router.get("/{name}", summary="How a partner stands", response_model=StatusOut)
+def show_partner(
+    *,
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    caller: CallerDep,
+    visitor: VisitorDep,
+    name: Annotated[str, Path(max_length=63)],
+) -> StatusOut | Response:
     """Give a partner with its newest captures, whose findings say what was wrong with its events."""
-    return status(engine, name)
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, PARTNERS, partial(partner_page, engine, name))
+    response.headers["Vary"] = VARY
+    return status(engine, checked(require(caller, Scope.ADMIN), engine, name))
 
 
 @router.delete("/{name}", summary="Remove a partner", status_code=204)
@@ -139,7 +157,7 @@ def pull_partner(name: NameDep, request: Request, engine: EngineDep) -> PartnerO
     """Have a repository read as soon as a server is free for it, also one that is pausing after a failure."""
     partners = partners_of(engine)
     partners.hurry(name)
-    _wake(request)
+    wake_reader(request.app.state)
     return told(*partners.get(name))
 
 
@@ -170,9 +188,3 @@ def receive_delivery(
         runner.wake()
     response.headers["Location"] = f"{CAPTURE}/{job.job_id}"
     return DeliveryOut(capture=f"{CAPTURE}/{job.job_id}")
-
-
-def _wake(request: Request) -> None:
-    reader: PartnerReader | None = getattr(request.app.state, "partner_reader", None)
-    if reader is not None:
-        reader.wake()

@@ -14,7 +14,7 @@ from adapters.outgoing.guard import PORTS, addresses_of, check_url
 from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionError, Subscription
 from api.named_queries import named
 from api.page_tokens import NextPage, next_page, place_of
-from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
+from api.subscriptions.batches import Asked, Batch, asked_of, document_of, read_batch
 from api.subscriptions.delivery import headers_of
 from api.wiring import Engine
 from traceability.errors import BusyError, InvalidInputError, NotFoundError, UnavailableError
@@ -113,6 +113,12 @@ def dead_delivery(engine: Engine, organisation: str, delivery_id: UUID) -> DeadD
     return found[0]
 
 
+def refused_events(engine: Engine, organisation: str, dead: DeadDelivery) -> Batch:
+    """Return the events of a dead letter, a hundred at most, as its organisation may see them by now."""
+    subscription = engine.subscriptions.find(organisation, dead.subscription_id)
+    return read_batch(engine, _asked(engine, subscription), dead.after, dead.up_to)
+
+
 def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
     """Deliver once more what was given up, now; return how many events it was.
 
@@ -122,10 +128,7 @@ def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
     """
     dead = dead_delivery(engine, organisation, delivery_id)
     subscription = engine.subscriptions.find(organisation, dead.subscription_id)
-    query = named(engine, subscription.organisation, subscription.query_name)
-    asked = asked_of(
-        subscription.organisation, query.name, query.definition, str(subscription.subscription_id), subscription.since
-    )
+    asked = _asked(engine, subscription)
     settings = engine.settings
     allowed, seconds = Allowed.parse(settings.outgoing_allow or ""), settings.subscription_timeout_seconds
     position, count = dead.after, 0
@@ -200,6 +203,13 @@ def _check_dest(engine: Engine, dest: str) -> None:
     except (InvalidInputError, UnavailableError) as error:
         if error.code != "outgoing.unreachable":
             raise SubscriptionError(error.message, code=error.code, hint=error.hint) from error
+
+
+def _asked(engine: Engine, subscription: Subscription) -> Asked:
+    query = named(engine, subscription.organisation, subscription.query_name)
+    return asked_of(
+        subscription.organisation, query.name, query.definition, str(subscription.subscription_id), subscription.since
+    )
 
 
 def _uuid(text: str) -> UUID | None:

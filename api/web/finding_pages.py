@@ -10,29 +10,26 @@ from typing import Annotated, Final
 from urllib.parse import quote_plus
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Query, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import HTMLResponse, Response
 
 from api.backlog import keep_up
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import FindingDetail, FindingOut, ListQuestion, event_problems
 from api.problems import EventProblem
-from api.security import Caller, EngineDep
+from api.security import Caller, EngineDep, require
 from api.web import words
 from api.web.rendering import render
-from api.web.sign_in import PATH, VisitorDep, from_our_page, key_problem, sign_in, sign_out
+from api.web.sign_in import FINDINGS, PAGE_HEADERS, VisitorDep, from_our_page, go_to
 from api.wiring import Engine
-from traceability.errors import ConflictError, ForbiddenError, InvalidInputError
+from traceability.errors import ConflictError, InvalidInputError
 from traceability.gs1.epcis import place_in
 from traceability.ledger.event import microseconds
 from traceability.ledger.findings import FindingState
 from traceability.ledger.organisations import Scope
 
-router: Final = APIRouter(prefix=PATH, include_in_schema=False, dependencies=[Depends(from_our_page)])
+router: Final = APIRouter(prefix=FINDINGS.path, include_in_schema=False, dependencies=[Depends(from_our_page)])
 
-VARY: Final = "Accept, Authorization, Cookie"
-# With no-referrer, which the other pages have, a browser that does not say Sec-Fetch-Site would send `Origin: null`.
-_HEADERS: Final = {"Vary": VARY, "Referrer-Policy": "same-origin"}
 _AROUND: Final = 4_000  # characters shown before and after the place
 _SEARCHED: Final = 1 << 20  # characters of an event in which the place is looked for
 _FORM_ROOM: Final = 1_024  # bytes of a form beside the event
@@ -79,10 +76,8 @@ class Answer:
     typed: str | None = None
 
 
-def findings_page(engine: Engine, visitor: Caller | None, question: ListQuestion) -> Response:
-    """Answer the list, or a form to sign in."""
-    if visitor is None:
-        return _sign_in_page()
+def findings_page(engine: Engine, question: ListQuestion, visitor: Caller) -> Response:
+    """Answer the list."""
     try:
         page = ask_findings(engine, visitor.organisation, question)
         lines, following, problem = [_line(FindingOut.of(finding)) for finding in page.findings], page.following, None
@@ -99,33 +94,12 @@ def findings_page(engine: Engine, visitor: Caller | None, question: ListQuestion
         problem=problem,
         states=list(FindingState),
     )
-    return HTMLResponse(shown, HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK, headers=_HEADERS)
+    return HTMLResponse(shown, HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK, headers=PAGE_HEADERS)
 
 
-def finding_page(engine: Engine, visitor: Caller | None, finding_id: UUID) -> Response:
-    """Answer one finding, or a form to sign in."""
-    if visitor is None:
-        return _sign_in_page(finding_id)
+def finding_page(engine: Engine, finding_id: UUID, visitor: Caller) -> Response:
+    """Answer one finding."""
     return _finding_page(engine, visitor, finding_id, None, HTTPStatus.OK)
-
-
-@router.post("/session")
-def begin_session(
-    engine: EngineDep, key: Annotated[str, Form()] = "", finding: Annotated[UUID | None, Query()] = None
-) -> Response:
-    """Sign in with an API key, and go where the visitor wanted to."""
-    text = key.strip()
-    refused = key_problem(engine, text)
-    if refused is not None:
-        status, problem = refused
-        return _sign_in_page(finding, problem=problem, status=status)
-    return sign_in(_go_to(_address(finding)), text, engine.settings)
-
-
-@router.post("/session/end")
-def end_session() -> Response:
-    """Sign out."""
-    return sign_out(_go_to(PATH))
 
 
 @router.post("/{finding_id}")
@@ -140,12 +114,11 @@ def act(
 ) -> Response:
     """Replay, dismiss or forget; a replay that fails shows the page again with what was typed."""
     if visitor is None:
-        return _go_to(_address(finding_id))
-    if Scope.CAPTURE not in visitor.scopes:
-        raise ForbiddenError("This needs a key with the scope capture", code="access.scope")
+        return go_to(_address(finding_id))
+    require(visitor, Scope.CAPTURE)
     if do is not Action.REPLAY:
         dismiss_finding(engine, visitor.organisation, finding_id, forget=do is Action.FORGET)
-        return _go_to(_address(finding_id))
+        return go_to(_address(finding_id))
     keep_up(request)
     typed = event.replace("\r\n", "\n")
     received = describe_finding(engine, visitor.organisation, finding_id).event
@@ -159,7 +132,7 @@ def act(
     except ConflictError as error:
         answer = Answer(" ".join(filter(None, (error.message + ".", error.hint))), typed=typed)
         return _finding_page(engine, visitor, finding_id, answer, HTTPStatus.CONFLICT)
-    return _go_to(_address(finding_id))
+    return go_to(_address(finding_id))
 
 
 def _finding_page(
@@ -186,18 +159,7 @@ def _finding_page(
         may_act=may_act,
         settled=None if finding.settled_at is None else words.moment(microseconds(finding.settled_at)),
     )
-    return HTMLResponse(shown, status, headers=_HEADERS)
-
-
-def _sign_in_page(
-    finding: UUID | None = None, *, problem: str | None = None, status: HTTPStatus = HTTPStatus.OK
-) -> Response:
-    action = f"{PATH}/session" if finding is None else f"{PATH}/session?finding={finding}"
-    shown = render("sign_in.html", action=action, problem=problem)
-    headers = dict(_HEADERS)
-    if status is HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §11.6.1; a browser asks nothing for it
-    return HTMLResponse(shown, status, headers=headers)
+    return HTMLResponse(shown, status, headers=PAGE_HEADERS)
 
 
 def _line(finding: FindingOut) -> Line:
@@ -227,9 +189,5 @@ def _as_typed(event: str | None) -> str:
     return (event or "").replace("\r\n", "\n")
 
 
-def _address(finding: UUID | None) -> str:
-    return PATH if finding is None else f"{PATH}/{finding}"
-
-
-def _go_to(address: str) -> RedirectResponse:
-    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+def _address(finding: UUID) -> str:
+    return f"{FINDINGS.path}/{finding}"

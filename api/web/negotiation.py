@@ -22,6 +22,11 @@ def preferred(accept: str | None, offered: Sequence[str]) -> str | None:
     return best if quality > 0 else None
 
 
+def wants_page(accept: str | None) -> bool:
+    """Tell whether a page is preferred to JSON, at an address where JSON is the rule."""
+    return preferred(accept, (JSON, HTML)) == HTML
+
+
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     for part in accept.split(","):
         media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))

@@ -24,7 +24,7 @@ from api.vocabularies import names_for
 from api.web import verify_page
 from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
-from api.web.negotiation import HTML, JSON, preferred
+from api.web.negotiation import HTML, JSON, preferred, wants_page
 from api.web.page import ItemPage
 from api.web.rendering import ASSET_TYPES, STATIC, asset, asset_address, render
 from api.wiring import Engine
@@ -127,7 +127,7 @@ def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Reque
         answer = handler(request, error)
         assert isinstance(answer, JSONResponse)
         answer.headers.add_vary_header("Accept")
-        if preferred(request.headers.get("accept"), (JSON, HTML)) != HTML:
+        if not wants_page(request.headers.get("accept")):
             return answer
         problem = orjson.loads(answer.body)
         shown = _WORDING.get(problem["code"], problem)

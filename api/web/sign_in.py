@@ -1,26 +1,66 @@
-"""Who looks at a page that is not for everybody: a cookie that holds the API key, for the pages of one path only.
+"""Who looks at a page that is not for everybody: a cookie that holds the API key, for pages and nothing else.
 
-The cookie is read by pages and by nothing else: what programs call looks at `Authorization` alone, so another site that
-makes a browser send the cookie gets nothing done there. Forms are taken from our own pages only. A session ends with
-the browser, with the key, or by signing out.
+What programs call looks at `Authorization` alone, so another site that makes a browser send the cookie gets nothing
+done there. Forms are taken from our own pages only. A session ends with the browser, with the key, or by signing out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.security import Caller, CallerDep, EngineDep
 from api.settings import Settings
+from api.web.rendering import render
 from traceability.errors import ForbiddenError
 from traceability.ledger.access import PUBLIC
 from traceability.ledger.organisations import Scope, UnknownKeyError
 
-PATH: Final = "/findings"
 COOKIE: Final = "traceability_key"
+SESSION: Final = "/session"
+VARY: Final = "Accept, Authorization, Cookie"
+# With no-referrer, which the other pages have, a browser that does not say Sec-Fetch-Site would send `Origin: null`.
+PAGE_HEADERS: Final = {"Vary": VARY, "Referrer-Policy": "same-origin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Pages below one path: whose key opens them, and the words of the form that asks for it."""
+
+    path: str
+    scope: Scope
+    heading: str
+    lead: str
+    more: str = ""
+
+
+FINDINGS: Final = Section(
+    "/findings",
+    Scope.QUERY,
+    "Sign in to see your findings",
+    "What was wrong with events is shown to the organisation that sent them.",
+    "to replay and dismiss, capture too",
+)
+SUBSCRIPTIONS: Final = Section(
+    "/subscriptions",
+    Scope.QUERY,
+    "Sign in to see your subscriptions",
+    "What is delivered, and what could not be, is shown to the organisation that subscribed.",
+)
+DEAD_LETTERS: Final = Section("/dead-letters", Scope.QUERY, SUBSCRIPTIONS.heading, SUBSCRIPTIONS.lead)
+PARTNERS: Final = Section(
+    "/partners",
+    Scope.ADMIN,
+    "Sign in to see your partners",
+    "Where events come from is shown to the organisation as which they are captured.",
+)
+SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS)
 
 
 def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller | None:
@@ -34,7 +74,7 @@ def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller
         key = engine.organisations.key_of(text)
     except UnknownKeyError:
         return None
-    return Caller(key.organisation, key.scopes) if Scope.QUERY in key.scopes else None
+    return Caller(key.organisation, key.scopes)
 
 
 VisitorDep = Annotated[Caller | None, Depends(visitor_of)]
@@ -55,29 +95,67 @@ async def from_our_page(request: Request, engine: EngineDep) -> None:
         )
 
 
-def sign_in(response: Response, key: str, settings: Settings) -> Response:
-    """Add the cookie of a key that was found to be one."""
-    response.set_cookie(
-        COOKIE, key, path=PATH, httponly=True, samesite="strict", secure=settings.public_url is not None
-    )
-    return response
+router: Final = APIRouter(prefix=SESSION, include_in_schema=False, dependencies=[Depends(from_our_page)])
 
 
-def sign_out(response: Response) -> Response:
-    """Take the cookie away."""
-    response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="strict")
-    return response
+def page_for(
+    request: Request, visitor: Caller | None, section: Section, page: Callable[[Caller], Response]
+) -> Response:
+    """Answer the page as its visitor sees it, or the form that asks for a key and leads back to it."""
+    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if visitor is None:
+        return _form(section, address)
+    if section.scope not in visitor.scopes:
+        return _form(section, address, _lacking(section.scope), HTTPStatus.FORBIDDEN)
+    return page(visitor)
 
 
-def key_problem(engine: EngineDep, text: str) -> tuple[HTTPStatus, str] | None:
-    """Say why somebody cannot sign in with this key; None when it serves."""
+@router.post("")
+def begin_session(engine: EngineDep, key: Annotated[str, Form()] = "", to: Annotated[str, Query()] = "") -> Response:
+    """Sign in with an API key, and go where the visitor wanted to."""
+    # Below one of our own paths, so that no link makes a form of ours lead elsewhere.
+    section = next((one for one in SECTIONS if to.startswith(one.path)), FINDINGS)
+    address = to if to.startswith(section.path) else section.path
+    text = key.strip()
     try:
-        key = engine.organisations.key_of(text)
+        scopes = engine.organisations.key_of(text).scopes
     except UnknownKeyError:
-        return HTTPStatus.UNAUTHORIZED, "This key is unknown. It may have been revoked, or be for another ledger."
-    if Scope.QUERY not in key.scopes:
-        return HTTPStatus.FORBIDDEN, "This key is not for reading: it lacks the scope query."
-    return None
+        problem = "This key is unknown. It may have been revoked, or be for another ledger."
+        return _form(section, address, problem, HTTPStatus.UNAUTHORIZED)
+    if section.scope not in scopes:
+        return _form(section, address, _lacking(section.scope), HTTPStatus.FORBIDDEN)
+    answer = go_to(address)
+    secure = engine.settings.public_url is not None
+    answer.set_cookie(COOKIE, text, httponly=True, samesite="strict", secure=secure)
+    return answer
+
+
+@router.post("/end")
+def end_session() -> Response:
+    """Sign out."""
+    answer = go_to("/")
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+def go_to(address: str) -> RedirectResponse:
+    """Answer a form: the browser asks for `address` next, and asking again sends nothing twice."""
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+
+
+def _form(
+    section: Section, address: str, problem: str | None = None, status: HTTPStatus = HTTPStatus.OK
+) -> HTMLResponse:
+    action = f"{SESSION}?to={quote(address, safe='')}"
+    shown = render("sign_in.html", section=section, action=action, problem=problem)
+    headers = dict(PAGE_HEADERS)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §11.6.1; a browser asks nothing for it
+    return HTMLResponse(shown, status, headers=headers)
+
+
+def _lacking(scope: Scope) -> str:
+    return f"This key is not for these pages: it lacks the scope {scope}."
 
 
 def _our_origin(request: Request, settings: Settings) -> str:

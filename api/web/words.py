@@ -7,6 +7,7 @@ own, is shown as it is with its underscores opened: better a strange word than a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Final
@@ -287,6 +288,24 @@ def local_clock(time: int, offset: str | None, *, short: bool = False) -> str | 
 def iso(time: int) -> str:
     """Return a time (µs UTC) as the `datetime` of an HTML `time` element."""
     return datetime.fromtimestamp(time // 1_000_000, UTC).isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time in UTC for a page: for its machines, and for its readers."""
+
+    iso: str
+    text: str
+
+    @classmethod
+    def of(cls, time: int) -> Moment:
+        """Return a time (µs UTC) in both forms."""
+        return cls(iso(time), moment(time))
+
+    @classmethod
+    def of_any(cls, time: int | None) -> Moment | None:
+        """Return the same, None for what has not been yet."""
+        return None if time is None else cls.of(time)
 
 
 def instant(text: object, *, default: int) -> int:

@@ -121,8 +121,10 @@ ROUTES = {
     "POST /findings/{finding_id}/dismiss": Expected(403, 404, 403, 404, Scope.CAPTURE, f"{FINDING}/dismiss"),
     # Forms of pages are taken from pages only, whoever sends them.
     "POST /findings/{finding_id}": replace(FORM, path=FINDING),
-    "POST /findings/session": FORM,
-    "POST /findings/session/end": FORM,
+    "POST /dead-letters/{dead_letter_id}": replace(FORM, path=DEAD_LETTER),
+    "POST /partners/{name}": replace(FORM, path="/partners/d"),
+    "POST /session": FORM,
+    "POST /session/end": FORM,
     # Nothing is recorded here: an empty answer for everybody who may ask.
     "GET /epcis/events": Expected(200, 200, 403, 200, Scope.QUERY),
     "GET /epcis/events/{eventID:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/epcis/events/urn:uuid:0"),
@@ -163,6 +165,8 @@ ROUTES = {
         )
         for method in ("GET", "DELETE")
     },
+    "GET /subscriptions": Expected(200, 200, 403, 200, Scope.QUERY),
+    "GET /dead-letters/{dead_letter_id}": Expected(404, 404, 403, 404, Scope.QUERY, DEAD_LETTER),
     "GET /dead-letters": Expected(200, 200, 403, 200, Scope.QUERY),
     "POST /dead-letters/{dead_letter_id}/replay": Expected(404, 404, 403, 404, Scope.QUERY, f"{DEAD_LETTER}/replay"),
     "DELETE /dead-letters/{dead_letter_id}": Expected(404, 404, 403, 404, Scope.QUERY, DEAD_LETTER),

@@ -269,18 +269,21 @@ def test_a_browser_signs_in_and_sees_pages(
     assert one.message not in client.get(address(one), headers=FROM_US).text
 
     text = key["Authorization"].removeprefix("Bearer ")
-    begun = client.post(f"/findings/session?finding={one.finding_id}", data={"key": f" {text} "}, headers=FROM_US)
+    begun = client.post(f"/session?to={address(one)}", data={"key": f" {text} "}, headers=FROM_US)
     assert (begun.status_code, begun.headers["location"]) == (303, address(one))
-    assert begun.headers["set-cookie"] == f"traceability_key={text}; HttpOnly; Path=/findings; SameSite=strict"
+    assert begun.headers["set-cookie"] == f"traceability_key={text}; HttpOnly; Path=/; SameSite=strict"
     assert found["epcis.time"].path in client.get(address(one), headers=FROM_US).text
     problem = client.get("/findings?since=yesterday", headers=FROM_US)
     assert (problem.status_code, "since is a day such as" in problem.text) == (400, True)
+    # No link makes a form of ours lead elsewhere.
+    astray = client.post("/session?to=https://evil.example/findings", data={"key": text}, headers=FROM_US)
+    assert (astray.status_code, astray.headers["location"]) == (303, "/findings")
     # A key that is revoked ends the session at once.
     engine.organisations.revoke_key(DAIRY, text.split("_")[1])
     assert 'type="password"' in client.get("/findings", headers=FROM_US).text
     left = client.post(address(one), data={"do": "dismiss"}, headers=FROM_US)
     assert (left.status_code, left.headers["location"]) == (303, address(one))
-    assert client.post("/findings/session/end", headers=FROM_US).headers["set-cookie"].startswith('traceability_key=""')
+    assert client.post("/session/end", headers=FROM_US).headers["set-cookie"].startswith('traceability_key=""')
 
 
 @pytest.mark.parametrize(
@@ -312,10 +315,10 @@ def test_a_key_that_may_not_read_does_not_sign_in(
     client: httpx.Client, bearer: Bearer, found: dict[str, Finding]
 ) -> None:
     text = bearer(DAIRY, Scope.CAPTURE)["Authorization"].removeprefix("Bearer ")
-    refused = client.post("/findings/session", data={"key": text}, headers=FROM_US)
+    refused = client.post("/session", data={"key": text}, headers=FROM_US)
     assert (refused.status_code, "lacks the scope query" in refused.text) == (403, True)
     form = {**FROM_US, "Content-Type": "application/x-www-form-urlencoded"}
-    unknown = client.post("/findings/session", content=b"key=%00%ff%ed%a0%bd", headers=form)
+    unknown = client.post("/session", content=b"key=%00%ff%ed%a0%bd", headers=form)
     assert (unknown.status_code, unknown.headers["www-authenticate"]) == (401, "Bearer")
     assert not client.cookies
     reader = bearer(DAIRY, Scope.QUERY)

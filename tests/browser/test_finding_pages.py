@@ -173,14 +173,16 @@ def test_signing_out_ends_it_and_a_wrong_key_does_not_begin_it(chromium: Browser
         assert {name: cookie[name] for name in ("httpOnly", "sameSite", "path", "expires", "secure")} == {
             "httpOnly": True,
             "sameSite": "Strict",
-            "path": "/findings",
+            "path": "/",
             "expires": -1,
             "secure": False,
         }
         assert page.evaluate("document.cookie") == ""
         press(page.get_by_role("button", name="Sign out"))
-        expect(page.get_by_label("API key")).to_be_visible()
+        expect(page).to_have_url(f"{served.origin}/")
         assert context.cookies() == []
+        page.goto(f"{served.origin}/findings")
+        expect(page.get_by_label("API key")).to_be_visible()
 
 
 def test_another_sites_form_does_nothing(chromium: Browser, served: Served) -> None:
