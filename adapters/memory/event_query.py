@@ -15,6 +15,7 @@ from traceability.gs1.epcis.query.event_query import (
     Page,
     Place,
     QueryTooLargeError,
+    asked_hash,
     called,
     matches,
     visible_parts,
@@ -58,7 +59,7 @@ class MemoryEventQueries:
             if extent is None or record.event.type not in EPCIS_TYPES or event_id is None or recorded_at is None:
                 continue
             parts = visible_parts(record.event.parts, extent, query)
-            view = view_of(parts, called=called(event_id))
+            view = view_of(parts, called=called(event_id), event_hash=asked_hash(parts, extent, query))
             if matches(view, recorded_at, query):
                 found.append((view.occurred_at, FoundEvent(record.position, event_id, recorded_at, parts)))
         if after is None and query.most is not None and len(found) > query.most:

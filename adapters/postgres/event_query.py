@@ -225,7 +225,8 @@ class _Search:
                 checked += len(records)
                 size += sum(record.size for record in records)
                 looked_at, left = left[len(records) - 1], left[len(records) :]
-                if checked >= most or size >= MAX_BYTES:
+                # Where nothing follows, that something was looked at in vain is not told.
+                if (checked >= most or size >= MAX_BYTES) and (left or batch.end is not None):
                     return found, looked_at
             end = batch.end
         return found, end
@@ -356,8 +357,9 @@ class _Search:
         """Return what the reader sees of an event if that is an answer."""
         if orjson.loads(record.parts.head)["type"] not in EPCIS_TYPES:
             return None
-        visible = visible_parts(record.parts, self._extents[record.visibility], self._query)
-        if not matches(seen(visible, record.event_id, self._query), record.recorded_at, self._query):
+        extent = self._extents[record.visibility]
+        visible = visible_parts(record.parts, extent, self._query)
+        if not matches(seen(visible, extent, record.event_id, self._query), record.recorded_at, self._query):
             return None
         return FoundEvent(record.position, record.event_id, record.recorded_at, visible)
 

@@ -253,7 +253,7 @@ class Tail:
             if extent is None or not query.may_find(index.visibility, extent):
                 continue
             visible = visible_parts(event.parts, extent, query)
-            if not matches(seen(visible, event.event_id, query), event.recorded_at, query):
+            if not matches(seen(visible, extent, event.event_id, query), event.recorded_at, query):
                 continue
             same = (extent, query.asked)
             if same not in written:

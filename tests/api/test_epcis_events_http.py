@@ -13,7 +13,8 @@ import pytest
 from api.wiring import Engine
 from tests.support.epcis_events import CONTEXT, DAIRY, OTHER_PACK, PACK, PALLET, PLACE, document, event, typed
 from traceability.gs1.epcis import read_document
-from traceability.ledger.access import PUBLIC, Grant
+from traceability.gs1.epcis.hash.documents import hashed_document
+from traceability.ledger.access import PUBLIC, SHAREABLE_PARTS, Grant
 from traceability.ledger.organisations import Scope
 
 Bearer = Callable[..., dict[str, str]]
@@ -189,6 +190,44 @@ def test_an_event_without_an_event_id_gets_one_that_finds_it(client: httpx.Clien
         assert found["eventID"] == name
         (found,) = events_of(client.get("/epcis/events", params={"EQ_eventID": name}))
         assert found["eventID"] == name
+
+
+def test_an_event_without_an_event_id_is_found_by_its_cbv_hash(
+    client: httpx.Client, engine: Engine, mine: dict[str, str]
+) -> None:
+    """So a declaration may name what corrects it by its hash, whoever computed that."""
+    corrected = event(bizStep="shipping", **{"https://ns.example/grade": "A"})
+    (hashed,) = hashed_document(document(corrected))[1]
+    declaration = {"declarationTime": "2026-03-02T00:00:00Z", "correctiveEventIDs": [hashed.hash]}
+    record(engine, corrected, event(eventID="urn:x:wrong", errorDeclaration=declaration))
+    (declared,) = events_of(client.get("/epcis/events/urn:x:wrong", headers=mine))
+    (name,) = declared["errorDeclaration"]["correctiveEventIDs"]
+    (found,) = events_of(client.get(f"/epcis/events/{quote(name, safe='')}", headers=mine))
+    assert found["https://ns.example/grade"] == "A"
+    asked = client.get("/epcis/events", params={"EQ_eventID": name}, headers=mine)
+    assert events_of(asked) == [found]
+    assert [one.hash for one in hashed_document(asked.content)[1]] == [name]
+
+
+@pytest.mark.parametrize("hidden", sorted(SHAREABLE_PARTS))
+def test_a_hash_finds_nothing_for_who_does_not_see_all_of_the_event(
+    client: httpx.Client, engine: Engine, hidden: str
+) -> None:
+    """Also where nothing is in the hidden part: that there is nothing is hidden too."""
+    record(engine, event())
+    (hashed,) = hashed_document(document(event()))[1]
+    assert hashed.hash is not None
+    names = [quote(name, safe="") for name in (hashed.hash, hashed.hash.replace("sha-256;", "sha-256;0"))]
+
+    def answers(address: str) -> list[tuple[int, str]]:
+        given = [client.get(address + name) for name in names]
+        return [(one.status_code, re.sub("[0-9-]+T[0-9:.]+Z", "", one.text).replace(one.url.path, "")) for one in given]
+
+    for parts in (SHAREABLE_PARTS - {hidden}, SHAREABLE_PARTS):
+        engine.organisations.set_grant(Grant(DAIRY, PUBLIC, None, parts))
+        for address in ("/epcis/events/", "/epcis/events?EQ_eventID="):
+            right, wrong = answers(address)
+            assert (right == wrong) is (parts != SHAREABLE_PARTS)
 
 
 def test_a_header_explains_the_prefix_of_a_field(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:

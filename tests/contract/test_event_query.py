@@ -22,16 +22,18 @@ from tests.ledgers import epcis_ledger
 from tests.support import epcis_queries as some
 from tests.support.epcis_events import typed
 from traceability.gs1.epcis import index_rows
+from traceability.gs1.epcis.hash.recorded import hash_of_parts
 from traceability.gs1.epcis.query.event_query import (
     EventQueries,
     EventQuery,
     FoundEvent,
+    Page,
     Place,
     QueryTooComplexError,
     QueryTooLargeError,
 )
 from traceability.gs1.epcis.query.parameters import read_query
-from traceability.ledger.access import PUBLIC, Grant, Reader
+from traceability.ledger.access import PUBLIC, SHAREABLE_PARTS, Grant, Reader
 from traceability.ledger.event import LedgerEvent, utc_text
 from traceability.ledger.index import tag_hash
 
@@ -204,7 +206,7 @@ def test_an_answer_is_sorted_by_a_field_of_the_event(
 
 
 def test_a_count_that_would_take_too_long_is_given_up(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    books.record(*(some.captured(typed("ObjectEvent", epcList=[f"urn:x:{number}"])) for number in range(60)))
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[f"urn:x:{number}"])) for number in range(100)))
     monkeypatch.setattr(event_query, "MAX_ROUNDS", 1)
     monkeypatch.setattr(event_query, "COUNT_CHECKED", 1)
     monkeypatch.setattr(event_query, "MAX_CHECKED", 1)
@@ -263,3 +265,43 @@ def test_however_little_is_looked_at_the_answer_is_whole(
     for question in questions:
         query = read_query([*question, ("orderBy", order), ("orderDirection", direction)])
         assert everything(books.postgres, query, OWNER, 4) == everything(books.memory, query, OWNER, 4)
+
+
+def _granted(*parts: str) -> Reader:
+    return Reader("a.example", grants=(Grant(some.MAKER, "a.example", None, frozenset(parts)),))
+
+
+NOTHING_OF_WHY_HOW_MORE = typed("ObjectEvent", epcList=[some.EPCS[0]], readPoint={"id": some.PLACES[0]})
+PARTIAL = [_granted(*SHAREABLE_PARTS - {hidden}, "item") for hidden in sorted(SHAREABLE_PARTS)]
+
+
+def test_an_event_without_an_event_id_is_found_by_its_hash(books: Books) -> None:
+    hashed = some.captured(NOTHING_OF_WHY_HOW_MORE)
+    name = hash_of_parts(hashed.parts)
+    assert name is not None
+    books.record(hashed, some.captured(typed("ObjectEvent", epcList=[some.EPCS[1]], eventID=name)))
+    query = read_query([("EQ_eventID", name)])
+    for reader in [*READERS, *PARTIAL, _granted(*SHAREABLE_PARTS)]:
+        extent = reader.extent(index_rows(hashed.parts).visibility) or frozenset()
+        expected = {1} if extent >= SHAREABLE_PARTS else set()
+        expected |= {2} if "more" in extent else set()
+        for queries in (books.postgres, books.memory):
+            assert {event.position for event in everything(queries, query, reader, 5)} == expected
+
+
+@pytest.mark.parametrize("limits", [{}, {"MAX_BYTES": 1, "MAX_CHECKED": 1}], ids=str)
+def test_who_does_not_see_all_that_a_hash_covers_cannot_try_what_is_hidden(
+    books: Books, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    """A right guess is answered as a wrong one: also where what is hidden is that there is nothing."""
+    for name, value in limits.items():
+        monkeypatch.setattr(event_query, name, value)
+    hashed = some.captured(NOTHING_OF_WHY_HOW_MORE)
+    books.record(hashed)
+    right = hash_of_parts(hashed.parts) or ""
+    for name in (right, right.replace("sha-256;", "sha-256;0")):
+        for more in ([], [("MATCH_epc", some.EPCS[0])], [("maxEventCount", "1")]):
+            query = read_query([("EQ_eventID", name), *more])
+            for reader in PARTIAL:
+                for queries in (books.postgres, books.memory):
+                    assert queries.page(query, reader=reader, size=5) == Page([], None)

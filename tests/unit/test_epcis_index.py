@@ -24,6 +24,7 @@ from tests.support.epcis_events import (
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import ErrorDeclaration, Item, content_digest, index_rows, read_document, view_of
 from traceability.gs1.epcis.digest import plain_number
+from traceability.gs1.epcis.hash.recorded import hash_of_parts
 from traceability.ledger.event import Redacted, opaque_data
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
@@ -243,7 +244,7 @@ def test_personal_members_leave_the_index_standing() -> None:
               "/sensorElementList/0/sensorMetadata", "/sensorElementList/0/sensorReport")  # fmt: skip
     found = parts(one, personal=hidden)
     left = ("org:dairy.example", f"item:{PACK}", f"class:{CLASS}", "prefix:01/9521234", "sensor:element")
-    assert index_rows(found).tags == left
+    assert index_rows(found).tags == (*left, f"event:{hash_of_parts(found)}")
     view = view_of(found)
     assert (view.event_id, view.read_point, view.sources, view.biz_transactions) == (None, None, (), ())
 

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from tests.support import random_events
 from tests.support.epcis_queries import captured
 from traceability.gs1.epcis import index_rows
+from traceability.gs1.epcis.hash.recorded import hash_of_parts
 from traceability.gs1.epcis.query.event_query import EventQuery, matches, seen
 from traceability.gs1.epcis.query.parameters import read_query
 from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.gs1.epcis.subscriptions.standing import StandingQueries, is_standing
+from traceability.ledger.access import ALL_PARTS
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.identifiers import event_id
 from traceability.ledger.index import event_id_tag
@@ -55,7 +57,7 @@ def test_no_query_that_an_event_meets_is_left_out(seed: int) -> None:
     for number in range(20):
         event = captured(random_events.event(random, number))
         ours = event_id(AT, number.to_bytes(10))
-        met = {key for key, query in known.items() if matches(seen(event.parts, ours, query), AT, query)}
+        met = {key for key, query in known.items() if matches(seen(event.parts, ALL_PARTS, ours, query), AT, query)}
         assert met <= candidates(standing, event, number)
 
 
@@ -79,6 +81,21 @@ def test_an_event_is_not_held_against_every_query() -> None:
     standing.remove(7)
     assert candidates(standing, event, 1) == set()
     assert len(standing) == 999
+
+
+def test_an_event_is_offered_to_who_asks_for_its_hash_and_sees_all_of_it() -> None:
+    given = random_events.event(Random(1), 1)
+    given.pop("eventID", None)
+    event = captured(given)
+    name = hash_of_parts(event.parts)
+    assert name is not None
+    query = read_query([("EQ_eventID", name)])
+    standing: StandingQueries[int] = StandingQueries()
+    standing.add(1, query)
+    assert candidates(standing, event, 1) == {1}
+    ours = event_id(AT, bytes(10))
+    assert matches(seen(event.parts, ALL_PARTS, ours, query), AT, query)
+    assert not matches(seen(event.parts, ALL_PARTS - {"why"}, ours, query), AT, query)
 
 
 @pytest.mark.parametrize("query", [[], [("GE_eventTime", "2026-01-01T00:00:00Z")], [("EQ_action", "ADD")]])

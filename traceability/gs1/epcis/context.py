@@ -63,7 +63,7 @@ class Names:
             return self._cache[name]
         except KeyError:
             found = self._resolve(name)
-            if len(self._cache) < _CACHED_NAMES:
+            if len(self._cache) < _CACHED_NAMES and len(name) <= MAX_IRI_LENGTH:
                 self._cache[name] = found
             return found
 

@@ -13,6 +13,7 @@ from traceability.gs1.application_identifiers import validated
 from traceability.gs1.digital_link import written
 from traceability.gs1.epcis.digest import content_digest
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
+from traceability.gs1.epcis.hash.recorded import hash_of_cut
 from traceability.gs1.epcis.master_data import ELEMENT_STATED, element_rows
 from traceability.gs1.epcis.query.tags import query_tags
 from traceability.gs1.epcis.strict_json import JSON, plain_loads
@@ -58,9 +59,7 @@ def index_rows(parts: Parts) -> IndexRows:
     if head["type"] not in EPCIS_TYPES:
         return opaque_index(parts)
     named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]
-    where, why, more = map(_opened, (parts.where, parts.why, parts.more))
-    # Numbers of the master data become tags, by their digits.
-    how = plain_loads(parts.how) if parts.how else {}
+    where, why, how, more = map(_opened, (parts.where, parts.why, parts.how, parts.more))
     return rows_of(Cut(head, parts.what, named, where, why, how, more), parts)
 
 
@@ -83,6 +82,8 @@ def rows_of(cut: Cut, parts: Parts) -> IndexRows:
     event_tag = None if event_id is None else f"event:{event_id}"
     if event_tag is not None:
         tags.append(event_tag)
+    elif (name := hash_of_cut(cut)) is not None:
+        tags.append(f"event:{name}")  # finds it, and is nothing that a declaration joins on
     return IndexRows(
         tags=tuple(dict.fromkeys(tags)),
         visibility=Visibility(captured_by, tuple(sorted(set(parties))), head.get("bizStep")),
@@ -217,4 +218,6 @@ def via_tag(identifier: Identifier) -> str:
 
 
 def _opened(part: bytes) -> dict[str, JSON]:
-    return orjson.loads(part) if part else {}
+    # Numbers become tags, and are hashed, by their digits.
+    members: dict[str, JSON] = plain_loads(part) if part else {}
+    return members

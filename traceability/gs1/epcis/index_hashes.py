@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from traceability.gs1.epcis.digest import content_digest
+from traceability.gs1.epcis.hash.recorded import hash_of_parts
 from traceability.gs1.epcis.index import (
     CHILD_LISTS,
     EPCIS_TYPES,
@@ -122,8 +123,7 @@ def hashed_rows(parts: StoredParts) -> HashedRows | None:
     event_id = stated.get("eventID")
     event = _NOTHING
     if event_id is None:
-        digest = content_digest(Parts(head, tuple(what.split(b"\n")) if what else (), where, why, how, more))
-        tags.append(f"content:{said.captured_by}\x00{digest.hex()}")
+        tags += _unnamed(said.captured_by, parts)
     else:
         event = tag_digest(f"event:{event_id}")
         hashes.append(event)
@@ -135,6 +135,15 @@ def hashed_rows(parts: StoredParts) -> HashedRows | None:
     marks = None if said.marks is None else _marks(said.marks, said.action, named)
     edges = _edges(named, vias) if said.type == TRANSFORMATION else None
     return HashedRows(set(hashes), visibility, occurred_at, event, said.disposition, marks, edges)
+
+
+def _unnamed(captured_by: str, stored: StoredParts) -> list[str]:
+    """Return the tags of an event without an eventID, which its content names."""
+    head, what, *rest = stored
+    parts = Parts(head, tuple(what.split(b"\n")) if what else (), *rest)
+    name = hash_of_parts(parts)
+    tags = [] if name is None else [f"event:{name}"]
+    return [*tags, f"content:{captured_by}\x00{content_digest(parts).hex()}"]
 
 
 @lru_cache(maxsize=_HEADS)

@@ -173,6 +173,7 @@ class EpcisView:
     ilmd: Mapping[str, JSON] | None = None
     certification: JSON = None
     event_id: str | None = None
+    event_hash: str | None = None
     record_time: str | None = None
     extensions: Mapping[str, JSON] | None = None
 
@@ -204,8 +205,10 @@ class EpcisView:
             yield self.biz_location, self.biz_location_fields
 
 
-def view_of(parts: Parts, *, called: str | None = None, whole_as_int: bool = False) -> EpcisView:
-    """Read an event of EPCIS, which is `called` so if it says no eventID.
+def view_of(
+    parts: Parts, *, called: str | None = None, event_hash: str | None = None, whole_as_int: bool = False
+) -> EpcisView:
+    """Read an event of EPCIS, which is `called` so if it says no eventID, and may have a second name, its `event_hash`.
 
     Whole numbers as `int` are read in a fraction of the time, and of them only -0 is not what was written. Raises
     `InvalidInputError` (`epcis.event_type`) for an event of another kind.
@@ -238,6 +241,7 @@ def view_of(parts: Parts, *, called: str | None = None, whole_as_int: bool = Fal
         ilmd=how.get("ilmd"),
         certification=how.get("certificationInfo"),
         event_id=more.get("eventID", called),
+        event_hash=event_hash,
         record_time=more.get("recordTime"),
         extensions=_extensions(more, EVENT_FIELDS),
     )

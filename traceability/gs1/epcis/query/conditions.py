@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Final, Literal, Protocol, TypeAlias
 
+from traceability.gs1.epcis.hash.recorded import is_event_hash
 from traceability.gs1.epcis.query.tags import DECLARED, corrective_tag, persistent_tag, quantity_tag, reason_tag
 from traceability.gs1.epcis.times import utc
 from traceability.gs1.epcis.view import EpcisView
@@ -293,7 +294,7 @@ class Moves:
 class IsCalled:
     """`EQ_eventID`. An event and the declaration that takes it back share one.
 
-    An event without an eventID is called `urn:uuid:` and our own id of it.
+    An event without an eventID is called `urn:uuid:` and our own id of it, and by its CBV event hash.
     """
 
     event_ids: frozenset[str]
@@ -311,9 +312,14 @@ class IsCalled:
         """Return those that may be ids of our own, which no part has to be open for."""
         return [name for name in self.event_ids if name.startswith(_OUR_ID)]
 
+    @property
+    def asks_hash(self) -> bool:
+        """Tell whether one of them may be a hash that an event without an eventID has."""
+        return any(map(is_event_hash, self.event_ids))
+
     def holds(self, view: EpcisView) -> bool:
         """Tell whether the event has one of the eventIDs."""
-        return view.event_id in self.event_ids
+        return view.event_id in self.event_ids or view.event_hash in self.event_ids
 
 
 def compares(

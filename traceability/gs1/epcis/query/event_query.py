@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from traceability.errors import NotFoundError, TooLargeError
+from traceability.gs1.epcis.hash.recorded import HASHED_PARTS, hash_of_parts
 from traceability.gs1.epcis.query.conditions import (
     COUNTED,
     EVER,
@@ -26,7 +27,7 @@ from traceability.gs1.epcis.query.conditions import (
 )
 from traceability.gs1.epcis.query.master_data_conditions import IsAmong
 from traceability.gs1.epcis.strict_json import loads
-from traceability.gs1.epcis.view import EpcisView, view_of
+from traceability.gs1.epcis.view import EpcisView, read_event_id, view_of
 from traceability.gs1.identifiers import parse_identifier
 from traceability.gs1.patterns import OfCompany
 from traceability.ledger.access import ITEM, MASTER_DATA, Reader, redact
@@ -171,9 +172,22 @@ def visible_parts(parts: Parts, extent: frozenset[str], query: EventQuery) -> Pa
     return redact(parts, extent - {"source"}, named)
 
 
-def seen(parts: Parts, event_id: UUID, query: EventQuery) -> EpcisView:
-    """Return as much of an event, of its visible parts, as decides whether it meets the query."""
-    return view_of(deciding_parts(parts, query), called=called(event_id), whole_as_int=True)
+def seen(parts: Parts, extent: frozenset[str], event_id: UUID, query: EventQuery) -> EpcisView:
+    """Return as much of an event, of the parts that the extent opens, as decides whether it meets the query."""
+    name = asked_hash(parts, extent, query)
+    return view_of(deciding_parts(parts, query), called=called(event_id), event_hash=name, whole_as_int=True)
+
+
+def asked_hash(parts: Parts, extent: frozenset[str], query: EventQuery) -> str | None:
+    """Return the CBV event hash of an event without an eventID, None if the query asks for none.
+
+    None too for whoever does not see all that is hashed: who knows the rest could try what is hidden until an answer
+    says that it is right.
+    """
+    asks = any(isinstance(condition, IsCalled) and condition.asks_hash for condition in query.conditions)
+    if not asks or not extent >= HASHED_PARTS or read_event_id(parts.more) is not None:
+        return None
+    return hash_of_parts(parts)
 
 
 def called(event_id: UUID) -> str:
