@@ -77,13 +77,17 @@ class DeadDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A cursor's move from where it stood; `notified_at` when something was delivered."""
+    """A cursor's move from where it stood; `notified_at` when something was delivered.
+
+    After it the delivery behind the cursor is as it was when it is `failing` still, as part of one that was refused.
+    """
 
     subscription_id: UUID
     after: int
     up_to: int
     due_at: int
     notified_at: int | None = None
+    failing: bool = False
 
 
 class PostgresSubscriptions:
@@ -203,11 +207,13 @@ class PostgresSubscriptions:
         """Move cursors, all in one commit, and return whose: the others ended, or stand elsewhere."""
         with reading(self._pool) as connection:
             rows = connection.execute(
-                "UPDATE work.subscription s SET position = m.up_to, due_at = m.due_at, failures = 0,"
-                " failing_since = NULL, last_error = NULL,"
+                "UPDATE work.subscription s SET position = m.up_to, due_at = m.due_at,"
+                " failures = CASE WHEN m.failing THEN s.failures ELSE 0 END,"
+                " failing_since = CASE WHEN m.failing THEN s.failing_since END,"
+                " last_error = CASE WHEN m.failing THEN s.last_error END,"
                 " last_notified_at = coalesce(m.notified_at, s.last_notified_at)"
-                " FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
-                " m(id, after, up_to, due_at, notified_at)"
+                " FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::boolean[])"
+                " m(id, after, up_to, due_at, notified_at, failing)"
                 " WHERE s.ledger_id = %s AND s.subscription_id = m.id AND s.position = m.after"
                 " RETURNING s.subscription_id",
                 [
@@ -216,6 +222,7 @@ class PostgresSubscriptions:
                     [step.up_to for step in steps],
                     [step.due_at for step in steps],
                     [step.notified_at for step in steps],
+                    [step.failing for step in steps],
                     self._ledger_id,
                 ],
             ).fetchall()
@@ -231,13 +238,21 @@ class PostgresSubscriptions:
             )
         return changed.rowcount == 1
 
-    def give_up(self, dead: DeadDelivery, *, due_at: int) -> bool:
-        """Keep a delivery that failed for good and move the cursor behind it; False when it stands elsewhere by now."""
+    def give_up(self, dead: DeadDelivery, *, due_at: int, failing: bool = False) -> bool:
+        """Keep a delivery that failed for good and move the cursor behind it; False when it stands elsewhere by now.
+
+        What is behind it is `failing` still when it was refused as part of the same delivery.
+        """
         with reading(self._pool) as connection, connection.transaction():
             moved = connection.execute(
-                "UPDATE work.subscription SET position = %s, due_at = %s, failures = 0, failing_since = NULL,"
-                " last_error = %s WHERE ledger_id = %s AND subscription_id = %s AND position = %s",
-                [dead.up_to, due_at, dead.reason, self._ledger_id, dead.subscription_id, dead.after],
+                "UPDATE work.subscription SET position = %s, due_at = %s,"
+                " failures = CASE WHEN %s THEN failures ELSE 0 END,"
+                " failing_since = CASE WHEN %s THEN failing_since END, last_error = %s"
+                " WHERE ledger_id = %s AND subscription_id = %s AND position = %s",
+                [
+                    *(dead.up_to, due_at, failing, failing),
+                    *(dead.reason, self._ledger_id, dead.subscription_id, dead.after),
+                ],
             )
             if moved.rowcount:
                 connection.execute(

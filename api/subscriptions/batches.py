@@ -45,15 +45,15 @@ def asked_of(organisation: str, query_name: str, definition: str, subscription_i
     return Asked(organisation, query_name, subscription_id, query)
 
 
-def read_batch(engine: Engine, asked: Asked, after: int, until: int) -> Batch:
-    """Read the next events in (after, until] from the ledger, as its organisation may see them now.
+def read_batch(engine: Engine, asked: Asked, after: int, until: int, *, most: int = MOST_EVENTS) -> Batch:
+    """Read the next events in (after, until] from the ledger, `most` at most, as its organisation may see them now.
 
     The batch may be empty and not reach `until`: looking through a long ledger is done in pieces.
     """
     page = engine.event_queries.page(
         asked.query,
         reader=engine.organisations.reader(asked.organisation),
-        size=MOST_EVENTS,
+        size=most,
         after=Place(head=until, occurred_at=0, position=after),
         known_at=until,
     )

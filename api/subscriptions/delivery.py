@@ -13,10 +13,11 @@ import orjson
 from adapters.outgoing.poster import Poster
 from adapters.postgres.subscriptions import DeadDelivery, Step, Subscription
 from api.epcis_headers import VERSIONS
-from api.subscriptions.batches import Batch, asked_of, document_of, read_batch
+from api.subscriptions.batches import MOST_EVENTS, Batch, asked_of, document_of, read_batch
 from api.subscriptions.tail import Feed, Tail
 from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
+from traceability.gs1.epcis.subscriptions.halving import Halving
 from traceability.gs1.epcis.subscriptions.schedule import Schedule, read_schedule
 from traceability.gs1.epcis.subscriptions.signature import HEADER, sign
 from traceability.ledger.identifiers import event_id
@@ -24,6 +25,10 @@ from traceability.ledger.identifiers import event_id
 _SECOND: Final = 1_000_000
 _HOUR: Final = 3_600 * _SECOND
 _OK: Final = range(200, 300)
+LEAST_ATTEMPTS: Final = 3
+"""Of one process, before it gives up: the three days may have passed while no server ran."""
+_NOT_NOW: Final = frozenset({408, 429, 502, 503, 504})
+"""Answers that say nothing of the events: the receiver is busy, or is not there behind its gateway."""
 
 
 class MovedError(Exception):
@@ -95,6 +100,8 @@ class Delivery:
         self._row = row
         self.awake = asyncio.Event()
         self.notes_where_it_stands = False
+        self._search: Halving | None = None
+        self._attempts = 0  # of this process, at the delivery behind the cursor
         asked = asked_of(row.organisation, row.query_name, definition, str(row.subscription_id), row.since)
         self.feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
         self._schedule = None if row.schedule is None else schedule_of(row.schedule, row.created_at)
@@ -137,10 +144,10 @@ class Delivery:
             return True
         feed = self.feed
         if feed.at_hand:
-            batch = feed.take()
+            batch = feed.take(self._most)
         else:
             async with self._means.turns:
-                batch = await asyncio.to_thread(feed.take)
+                batch = await asyncio.to_thread(feed.take, self._most)
         if batch is None:
             if self.notes_where_it_stands:
                 await self._note()
@@ -150,6 +157,11 @@ class Delivery:
         elif await self._deliver(batch):
             await self._move(batch.up_to, due_at=0, notified=True)
         return True
+
+    @property
+    def _most(self) -> int:
+        """How many events the next delivery has at most."""
+        return MOST_EVENTS if self._search is None else self._search.size
 
     async def _note(self) -> None:
         """Move the cursor over what the query does not find, so that a restart need not look through it again."""
@@ -164,7 +176,9 @@ class Delivery:
         told = False
         while self.feed.cursor < until:
             async with self._means.turns:
-                batch = await asyncio.to_thread(read_batch, self._engine, self.feed.asked, self.feed.cursor, until)
+                batch = await asyncio.to_thread(
+                    read_batch, self._engine, self.feed.asked, self.feed.cursor, until, most=self._most
+                )
             if not batch.events:
                 self.feed.move(batch.up_to)
             elif not await self._deliver(batch):
@@ -187,21 +201,51 @@ class Delivery:
             reason = error.message
         else:
             if status in _OK:
+                if self._search is not None:
+                    self._search.taken(len(batch.events))
                 return True
             reason = f"It answered {status}"
+            if status not in _NOT_NOW:
+                await self._refused(batch, reason)
+                return False
         await self._failed(batch, reason)
         return False
 
-    async def _failed(self, batch: Batch, reason: str) -> None:
-        row, settings = self._row, self._engine.settings
-        now = self._engine.clock.now_us()
-        failures, since = row.failures + 1, row.failing_since or now
-        self.feed.leave()
-        if now - since >= settings.subscription_give_up_hours * _HOUR:
-            await self._give_up(batch, reason, failures, since)
+    async def _refused(self, batch: Batch, reason: str) -> None:
+        """Try again what the receiver refused; after all attempts look for the events that it refuses."""
+        search, now, many = self._search, self._engine.clock.now_us(), len(batch.events)
+        if search is None and (many <= 1 or not self._is_over(now)):
+            await self._failed(batch, reason)
             return
-        pause = min(2 ** min(failures - 1, 30), settings.subscription_retry_seconds)
-        due_at = now + pause * _SECOND
+        if search is None:
+            self._search = Halving(batch.up_to, many, now)
+        elif search.refused(many):
+            await self._give_up(batch, reason, self._row.failures + 1, self._row.failing_since or now)
+            return
+        self.feed.leave()
+        await self._note_failure(reason, now, due_at=now)
+
+    def _is_over(self, now: int) -> bool:
+        """Tell whether there are no more attempts at the delivery that is failing."""
+        since = self._row.failing_since or now
+        if self._search is not None:
+            since = max(since, self._search.began)
+        return now - since >= self._engine.settings.subscription_give_up_hours * _HOUR
+
+    async def _failed(self, batch: Batch, reason: str) -> None:
+        row, now = self._row, self._engine.clock.now_us()
+        self.feed.leave()
+        self._attempts += 1
+        if self._is_over(now) and self._attempts >= LEAST_ATTEMPTS:
+            self._search = None
+            await self._give_up(batch, reason, row.failures + 1, row.failing_since or now)
+            return
+        pause = min(2 ** min(row.failures, 30), self._engine.settings.subscription_retry_seconds)
+        await self._note_failure(reason, now, due_at=now + pause * _SECOND)
+
+    async def _note_failure(self, reason: str, now: int, *, due_at: int) -> None:
+        row = self._row
+        failures, since = row.failures + 1, row.failing_since or now
         noted = await asyncio.to_thread(
             self._engine.subscriptions.fail,
             row, due_at=due_at, failures=failures, failing_since=since, reason=reason,
@@ -222,17 +266,33 @@ class Delivery:
             row.subscription_id, row.position, batch.up_to, len(batch.events), failures, since,
             self._engine.clock.now_us(), reason,
         )  # fmt: skip
-        if not await asyncio.to_thread(self._engine.subscriptions.give_up, dead, due_at=0):
+        failing = self._goes_on_searching(batch.up_to)
+        if not await asyncio.to_thread(self._engine.subscriptions.give_up, dead, due_at=0, failing=failing):
             raise MovedError
-        self.feed.move(batch.up_to)
-        self._row = replace(row, position=batch.up_to, due_at=0, failures=0, failing_since=None)
+        self._moved(batch.up_to, due_at=0, failing=failing)
 
     async def _move(self, up_to: int, *, due_at: int, notified: bool) -> None:
         row = self._row
         notified_at = self._engine.clock.now_us() if notified else None
-        await self._means.cursors.move(Step(row.subscription_id, row.position, up_to, due_at, notified_at))
+        failing = self._goes_on_searching(up_to)
+        step = Step(row.subscription_id, row.position, up_to, due_at, notified_at, failing)
+        await self._means.cursors.move(step)
+        self._moved(up_to, due_at=due_at, failing=failing)
+
+    def _goes_on_searching(self, up_to: int) -> bool:
+        """Tell whether a refused delivery has more events behind a position.
+
+        Then it is failing still, in the database too: whoever begins anew in the middle searches on at once.
+        """
+        return self._search is not None and up_to < self._search.end
+
+    def _moved(self, up_to: int, *, due_at: int, failing: bool) -> None:
         self.feed.move(up_to)
-        self._row = replace(row, position=up_to, due_at=due_at, failures=0, failing_since=None)
+        self._attempts = 0
+        self._row = replace(self._row, position=up_to, due_at=due_at)
+        if not failing:
+            self._search = None
+            self._row = replace(self._row, failures=0, failing_since=None)
 
 
 def headers_of(engine: Engine, body: bytes, token: str | None) -> Mapping[str, str]:

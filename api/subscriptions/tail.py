@@ -65,8 +65,11 @@ class Feed:
         """Tell whether `take` needs no database."""
         return self._since is not None and self.cursor >= self._since
 
-    def take(self) -> Batch | None:
-        """Return the next events, None when there are none; they stay the next until the cursor is moved."""
+    def take(self, most: int = MOST_EVENTS) -> Batch | None:
+        """Return the next events, `most` at most, None when there are none.
+
+        They stay the next until the cursor is moved.
+        """
         with self._lock:
             since = self._since
             if since is None:
@@ -75,8 +78,8 @@ class Feed:
                 if self.standing:
                     self._since = self._last = since
             if self.cursor >= since:
-                return self._queued()
-        return read_batch(self._engine, self.asked, self.cursor, since)
+                return self._queued(most)
+        return read_batch(self._engine, self.asked, self.cursor, since, most=most)
 
     def join(self, since: int) -> None:
         """Note that the tail brings everything behind a position."""
@@ -115,10 +118,10 @@ class Feed:
             nothing_waits = self._since is not None and self.cursor >= self._since and not self._queue
             return max(self.cursor, covered) if nothing_waits else self.cursor
 
-    def _queued(self) -> Batch | None:
+    def _queued(self, most: int) -> Batch | None:
         if not self._queue:
             return None
-        events = [self._queue[i] for i in range(min(MOST_EVENTS, len(self._queue)))]
+        events = [self._queue[i] for i in range(min(most, len(self._queue)))]
         return Batch([event for _, event in events], events[-1][0])
 
     def _forget(self) -> None:

@@ -17,7 +17,7 @@ from api.cli import app as commands
 from api.named_queries import define
 from api.settings import Settings
 from api.subscriptions.deliverer import delivering
-from api.subscriptions.manage import subscribe
+from api.subscriptions.manage import replay, subscribe
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import record
 from tests.conftest import Database
@@ -132,6 +132,54 @@ def given_up(shifted: Engine, receiver: Receiver) -> Iterator[Engine]:
         wait_until(lambda: receiver.ids() == ids(0, 2, 3))
         yield shifted
     refusing = False
+
+
+@pytest.mark.parametrize("schedule", [None, {"second": "[0-59]"}], ids=["stream", "schedule"])
+def test_one_refused_event_of_five_hundred_is_set_aside_and_the_rest_arrives_in_order(
+    shifted: Engine, receiver: Receiver, schedule: dict[str, str] | None
+) -> None:
+    poison, busy = "urn:uuid:237", iter([503, 503])
+    refused: list[int] = []
+
+    def status(post: Post) -> int:
+        if searching() and (not_now := next(busy, None)) is not None:
+            return not_now  # a receiver that is busy has not refused anything
+        if not any(one["eventID"] == poison for one in post.events):
+            return 204
+        refused.append(len(post.events))
+        return 422
+
+    def searching() -> bool:
+        return bool(refused) and refused[-1] < max(refused)
+
+    receiver.status = status
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(500)))
+    how = {"stream": True} if schedule is None else {"stream": None, "schedule": schedule}
+    follow(shifted, receiver.url, **how, initialRecordTime="2020-01-01T00:00:00Z")
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 600_000_000) or searching())
+        in_between = len(receiver.seen)
+    with delivering(shifted):  # another server, which knows nothing but what is in the database
+        wait_until(lambda: later(shifted, 60_000_000) or len(receiver.ids()) >= 499)
+    assert receiver.ids() == ids(*(number for number in range(500) if number != 237))
+    (dead,) = shifted.subscriptions.dead(DAIRY, limit=9)
+    assert (dead.events, dead.after, dead.up_to, dead.reason) == (1, 237, 238, "It answered 422")
+    assert shifted.subscriptions.page(DAIRY, limit=1)[0].failures == 0
+    assert len(receiver.seen) - in_between < 40
+    receiver.status = lambda _: 204
+    assert replay(shifted, DAIRY, dead.delivery_id) == 1
+    assert receiver.ids()[-1:] == ids(237)
+
+
+def test_a_receiver_that_refuses_everything_is_given_up_in_few_dead_letters(
+    shifted: Engine, receiver: Receiver
+) -> None:
+    receiver.status = lambda _: 400
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(100)))
+    follow(shifted, receiver.url, initialRecordTime="2020-01-01T00:00:00Z")
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 600_000_000) or len(shifted.subscriptions.dead(DAIRY, limit=9)) == 4)
+    assert [dead.events for dead in shifted.subscriptions.dead(DAIRY, limit=9)] == [1, 1, 1, 97]
 
 
 @pytest.mark.usefixtures("given_up")
