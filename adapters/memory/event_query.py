@@ -20,7 +20,7 @@ from traceability.gs1.epcis.query.event_query import (
     matches,
     visible_parts,
 )
-from traceability.gs1.epcis.query.field_order import sorted_page
+from traceability.gs1.epcis.query.field_order import FieldOrder, goes_on, page_of
 from traceability.gs1.epcis.query.master_data import meant, resolve
 from traceability.gs1.epcis.view import EPCIS_TYPES, view_of
 from traceability.ledger.access import Reader
@@ -65,7 +65,7 @@ class MemoryEventQueries:
         if after is None and query.most is not None and len(found) > query.most:
             raise QueryTooLargeError
         if query.sorted_by is not None:
-            return sorted_page([event for _, event in found], query, head=head, size=size, after=after)
+            return _sorted_page([event for _, event in found], query, head=head, size=size, after=after)
         by_time = query.order is Order.EVENT_TIME
         found.sort(key=lambda one: (one[0] if by_time else 0, one[1].position), reverse=query.descending)
         found = found[: query.limit]
@@ -75,3 +75,11 @@ class MemoryEventQueries:
             return Page([event for _, event in page], None)
         occurred_at, last = page[-1]
         return Page([event for _, event in page], Place(head, occurred_at, last.position, given + size))
+
+
+def _sorted_page(found: Sequence[FoundEvent], query: EventQuery, *, head: int, size: int, after: Place | None) -> Page:
+    sorting = FieldOrder(query)
+    sorting.add(found)
+    order, events = sorting.positions(), {event.position: event for event in found}
+    start, end = page_of(order, query, size=size, after=after)
+    return Page([events[position] for position in order[start:end]], goes_on(order, query, head=head, end=end))

@@ -6,26 +6,28 @@ for what is broad: a step, a place of the reader's own, a company prefix of half
 rarest condition, sorted, are right for what is rare. Nobody knows beforehand which it is, so a condition with few
 postings takes them, and any other one walks a bounded way first.
 
-Every candidate is checked against what its reader sees: neither a collision of hashes, nor a tag of a hidden part, nor
-one of another role finds an event. A request looks at a bounded number of rows and records; where that does not fill a
-page, the page is short and says where to go on (EPCIS 2.0 §12, perPage).
+Every candidate is checked against what its reader sees (`adapters.postgres.checked_records`). A request looks at a
+bounded number of rows and records; where that does not fill a page, the page is short and says where to go on (EPCIS
+2.0 §12, perPage).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final
-from uuid import UUID
 
-import orjson
 import psycopg
 
 from adapters.postgres.arrays import Bigints, bigints
-from adapters.postgres.event_query_sql import LAST_BEFORE, RECORDS, Statements
+from adapters.postgres.checked_records import MAX_BYTES, CheckedRecords
+from adapters.postgres.event_query_sql import LAST_BEFORE, Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.resolved import Meant, ResolvedConditions
+from adapters.postgres.sorted_answers import Asked, SortedAnswers
 from adapters.postgres.visibility import PostgresVisibility
 from traceability.gs1.epcis.query.conditions import Condition, OneOf
 from traceability.gs1.epcis.query.event_query import (
@@ -36,14 +38,9 @@ from traceability.gs1.epcis.query.event_query import (
     Place,
     QueryTooComplexError,
     QueryTooLargeError,
-    matches,
-    seen,
-    visible_parts,
 )
-from traceability.gs1.epcis.query.field_order import MOST_SORTED, sorted_page
-from traceability.gs1.epcis.view import EPCIS_TYPES
+from traceability.gs1.epcis.query.field_order import MOST_SORTED, FieldOrder, goes_on, page_of
 from traceability.ledger.access import Reader
-from traceability.ledger.parts import Parts
 
 FEW: Final = 2_048
 """Postings up to which a condition counts as rare: they are sorted at once."""
@@ -75,22 +72,17 @@ WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 MAX_CHECKED: Final = 192
 """Records that one request reads."""
 
-COUNT_CHECKED: Final = 2_048
+ALL_CHECKED: Final = 4_096
 """Records that a search reads before it looks for candidates anew, where all of them are wanted."""
 
-MAX_ROUNDS: Final = 64
+MAX_ROUNDS: Final = 128
 """Times that a search goes on to count for `maxEventCount`, or to find all that has to be sorted."""
-
-MAX_BYTES: Final = 8_388_608
-"""Bytes of records after which a page is short."""
-
-MAX_SORTED_BYTES: Final = 33_554_432
-"""Bytes of an answer that is sorted in memory."""
 
 WIDE: Final = 48
 """Tags beyond which a candidate is not looked up under each of them: to read its record costs less."""
 
 _CHUNK: Final = 64
+_ALL_CHUNK: Final = 1_024
 _LEAST_CHUNK: Final = 16
 _BATCH: Final = 1_024
 _FAR: Final = 1 << 62
@@ -107,19 +99,6 @@ class _Batch:
     end: Key | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    position: int
-    event_id: UUID
-    recorded_at: int
-    visibility: int
-    parts: Parts
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.parts.what)) + sum(map(len, self.parts.flat()))
-
-
 class PostgresEventQueries:
     """Answers queries over one ledger; safe to share between threads."""
 
@@ -127,6 +106,7 @@ class PostgresEventQueries:
         self._ledger = ledger
         self._visibility = visibility
         self._resolved = ResolvedConditions(ledger, visibility)
+        self._sorted = SortedAnswers()
 
     def page(
         self, query: EventQuery, *, reader: Reader, size: int, after: Place | None = None, known_at: int | None = None
@@ -152,7 +132,10 @@ class PostgresEventQueries:
         with self._ledger.pool.connection() as connection:
             search = _Search(connection, self._ledger, query, extents, head)
             if query.sorted_by is not None:
-                return sorted_page(search.all_to_sort(), query, head=head, size=size, after=after)
+                order = self._sorted.positions(Asked(reader, query, head), search.order)
+                first, stop = page_of(order, query, size=size, after=after)
+                found, read = search.at(order[first:stop])
+                return Page(found, goes_on(order, query, head=head, end=first + read))
             found, end = search.gather(want, start)
             if after is None and query.most is not None:
                 search.hold_to(query.most, len(found), end)
@@ -180,6 +163,8 @@ class _Search:
         self._connection = connection
         self._query = query
         self._extents = extents
+        records = partial(CheckedRecords, connection, ledger.ledger_id, query, extents)
+        self._whole, self._deciding = records(whole=True), records(whole=False)
         groups = [hashes for c in query.conditions if len(hashes := _hashes(c, ledger)) > 0]
         wide = frozenset(i for i, hashes in enumerate(groups) if len(hashes) > WIDE)
         self._groups = len(groups)
@@ -198,12 +183,14 @@ class _Search:
             **self._sql.parameters,
         }
 
-    def gather(self, want: int, start: Key, *, most: int | None = None) -> tuple[list[FoundEvent], Key | None]:
+    def gather(self, want: int, start: Key, *, all_: bool = False) -> tuple[list[FoundEvent], Key | None]:
         """Return up to `want` events behind `start`, and where to go on, None when nothing follows.
 
-        After `most` records, `MAX_CHECKED` unless given, it is enough.
+        For `all_` more is looked at, and of each event what decides.
         """
-        most = MAX_CHECKED if most is None else most
+        most, largest, records = MAX_CHECKED, _CHUNK, self._whole
+        if all_:
+            most, largest, records = ALL_CHECKED, _ALL_CHUNK, self._deciding
         found: list[FoundEvent] = []
         end: Key | None = start
         last = start
@@ -213,18 +200,17 @@ class _Search:
             while left:
                 # At first as many as fill the page if all are found, then twice that.
                 chunk = max(want + 1 - len(found), _LEAST_CHUNK) * (2 if checked else 1)
-                records = self._records(left[: min(_CHUNK, chunk)])
-                for key, record in zip(left, records, strict=False):
-                    event = self._seen(record)
+                events, length = records.read([position for _, position in left[: min(largest, chunk)]])
+                for key, event in zip(left, events, strict=False):
                     if event is None:
                         continue
                     if len(found) == want:
                         return found, last
                     found.append(event)
                     last = key
-                checked += len(records)
-                size += sum(record.size for record in records)
-                looked_at, left = left[len(records) - 1], left[len(records) :]
+                checked += len(events)
+                size += length
+                looked_at, left = left[len(events) - 1], left[len(events) :]
                 # Where nothing follows, that something was looked at in vain is not told.
                 if (checked >= most or size >= MAX_BYTES) and (left or batch.end is not None):
                     return found, looked_at
@@ -236,21 +222,30 @@ class _Search:
         if found + sum(map(len, self._further(end, most + 1 - found))) > most:
             raise QueryTooLargeError
 
-    def all_to_sort(self) -> list[FoundEvent]:
-        """Return the whole answer, or one event more than can be sorted."""
-        found: list[FoundEvent] = []
+    def order(self) -> array[int]:
+        """Return the positions of the whole answer, sorted by the field; raises an error when it is too long."""
+        order = FieldOrder(self._query)
         for events in self._further(_before_all(self._query), MOST_SORTED + 1):
-            found += events
-            if sum(len(part) for one in found for part in (*one.parts.what, *one.parts.flat())) > MAX_SORTED_BYTES:
-                raise _too_complex()
-        return found
+            order.add(events)
+        return order.positions()
+
+    def at(self, positions: Sequence[int]) -> tuple[list[FoundEvent], int]:
+        """Return the events at these positions, and of how many: those that are not too long together."""
+        found: list[FoundEvent] = []
+        read = size = 0
+        while read < len(positions) and size < MAX_BYTES:
+            events, length = self._whole.read(positions[read : read + _CHUNK])
+            found += [event for event in events if event is not None]
+            read += len(events)
+            size += length
+        return found, read
 
     def _further(self, end: Key | None, want: int) -> Iterator[list[FoundEvent]]:
         """Yield what follows, until there are `want`."""
         for _ in range(MAX_ROUNDS):
             if end is None or want <= 0:
                 return
-            events, end = self.gather(min(want, _BATCH), end, most=COUNT_CHECKED)
+            events, end = self.gather(min(want, ALL_CHECKED), end, all_=True)
             want -= len(events)
             yield events
         if end is not None and want > 0:
@@ -342,27 +337,6 @@ class _Search:
         # Never prepared: a plan for any list of visibilities compares with each of them, one for this list hashes it.
         return self._connection.execute(statement, scope, prepare=False, binary=True).fetchall()
 
-    # Records
-
-    def _records(self, keys: Sequence[Key]) -> list[_Record]:
-        """Return the records at these places, in order: all, or as many from the first as are not too long together."""
-        asked = {"ledger": self._ledger_id, "positions": [position for _, position in keys], "bytes": MAX_BYTES}
-        rows = self._connection.execute(RECORDS, asked, binary=True)
-        return [
-            _Record(position, event_id, recorded_at, visibility, _parts(head, what, *rest))
-            for position, event_id, recorded_at, visibility, head, what, *rest in rows
-        ]
-
-    def _seen(self, record: _Record) -> FoundEvent | None:
-        """Return what the reader sees of an event if that is an answer."""
-        if orjson.loads(record.parts.head)["type"] not in EPCIS_TYPES:
-            return None
-        extent = self._extents[record.visibility]
-        visible = visible_parts(record.parts, extent, self._query)
-        if not matches(seen(visible, extent, record.event_id, self._query), record.recorded_at, self._query):
-            return None
-        return FoundEvent(record.position, record.event_id, record.recorded_at, visible)
-
     def _last_before(self, time: int, head: int) -> int:
         row = self._connection.execute(LAST_BEFORE, {"ledger": self._ledger_id, "head": head, "time": time}).fetchone()
         assert row is not None
@@ -380,10 +354,6 @@ def _too_complex() -> QueryTooComplexError:
         "Too many events would have to be read to count or to sort the answer.",
         hint="Add a condition, such as GE_eventTime, or leave out maxEventCount or orderBy and page through it.",
     )
-
-
-def _parts(head: bytes, what: bytes, *rest: bytes) -> Parts:
-    return Parts(head, tuple(what.split(b"\n")) if what else (), *rest)
 
 
 def _batch(rows: Sequence[tuple[int, int, bool]], size: int) -> _Batch:

@@ -31,17 +31,6 @@ WITH RECURSIVE search(low, high) AS (
 SELECT low FROM search WHERE low = high
 """
 
-# As many of the records as are not behind `bytes` of others: few events are long, but those are very long.
-RECORDS = """
-SELECT position, event_id, recorded_at, visibility, head, what, "where", why, how, more, personal
-  FROM (SELECT r.*, sum(length(r.what) + length(r.how) + length(r.more)) OVER (ORDER BY p.n) AS so_far,
-               length(r.what) + length(r.how) + length(r.more) AS own, p.n
-          FROM unnest(%(positions)s::bigint[]) WITH ORDINALITY p(position, n)
-         CROSS JOIN LATERAL (SELECT * FROM ledger.record
-                              WHERE ledger_id = %(ledger)s AND position = p.position OFFSET 0) r) sized
- WHERE so_far - own < %(bytes)s ORDER BY n
-"""
-
 _COUNT = """
 (SELECT count(*) FROM (SELECT FROM ledger.posting WHERE ledger_id = %(ledger)s AND tag = ANY({tags})
                         LIMIT %(limit)s + 1) counted)

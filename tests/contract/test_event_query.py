@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count
+from random import Random
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.event_query import MemoryEventQueries
-from adapters.postgres import event_query
+from adapters.postgres import event_query, sorted_answers
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
@@ -23,6 +24,7 @@ from tests.support import epcis_queries as some
 from tests.support.epcis_events import typed
 from traceability.gs1.epcis import index_rows
 from traceability.gs1.epcis.hash.recorded import hash_of_parts
+from traceability.gs1.epcis.query import field_order
 from traceability.gs1.epcis.query.event_query import (
     EventQueries,
     EventQuery,
@@ -185,9 +187,7 @@ def test_a_maximum_is_for_all_pages_and_no_cut(books: Books, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
-def test_an_answer_is_sorted_by_a_field_of_the_event(
-    books: Books, monkeypatch: pytest.MonkeyPatch, direction: str
-) -> None:
+def test_an_answer_is_sorted_by_a_field_of_the_event(books: Books, direction: str) -> None:
     name = "https://maker.example/rank"
     values: list[Any] = ["b", 10, "9.5", "a", None, "2026-03-01", [3, 99], "B", {"@value": "2026-02-01T00:00:00Z"}]
     books.record(*(some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], eventID=f"urn:x:{n}", **{name: value}))
@@ -199,16 +199,59 @@ def test_an_answer_is_sorted_by_a_field_of_the_event(
         found = [one.position - 1 for one in everything(queries, query, OWNER, 2)]
         assert found == [*(order if direction == "ASC" else order[::-1]), 4]
         assert [one.position - 1 for one in everything(queries, limited, OWNER, 3)] == found[:4]
-        monkeypatch.setattr("traceability.gs1.epcis.query.field_order.MOST_SORTED", 8)
-        with pytest.raises(QueryTooComplexError):
-            queries.page(query, reader=OWNER, size=2)
-        monkeypatch.undo()
+
+
+@pytest.mark.parametrize(("most", "many"), [("MOST_SORTED", 8), ("MOST_CHARACTERS", 3)])
+def test_only_so_much_is_sorted_by_a_field(books: Books, monkeypatch: pytest.MonkeyPatch, most: str, many: int) -> None:
+    name = "https://maker.example/rank"
+    asked = [("orderBy", name)]
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], eventID=f"urn:x:{n}", **{name: "b"}))
+                   for n in range(many)))  # fmt: skip
+    monkeypatch.setattr(field_order, most, many)
+    monkeypatch.setattr(event_query, "MOST_SORTED", field_order.MOST_SORTED)
+    for queries in (books.postgres, books.memory):
+        assert len(everything(queries, read_query(asked), OWNER, 5)) == many
+    books.record(some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], **{name: "a"})))
+    for queries in (books.postgres, books.memory):
+        with pytest.raises(QueryTooComplexError, match="would have to be sorted"):
+            queries.page(read_query(asked), reader=OWNER, size=2)
+        # Whoever sees less of it has an answer.
+        assert queries.page(read_query(asked), reader=Reader(PUBLIC), size=2).events == []
+
+
+def test_the_pages_of_a_sorted_answer_are_found_once_or_again(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "https://maker.example/rank"
+    for number in range(40):
+        rank = Random(number).choice([1, 2, "x", "y", "2026-03-01"])
+        books.record(some.captured(typed("ObjectEvent", epcList=[f"urn:x:{number}"], **{name: rank})))
+    query = read_query([("orderBy", name)])
+    monkeypatch.setattr(event_query, "_CHUNK", 4)
+    expected = everything(books.memory, query, OWNER, 50)
+    assert everything(books.postgres, query, OWNER, 7) == expected
+    searches: list[int] = []
+    further = event_query._Search.order
+
+    def counted(search: event_query._Search) -> Any:
+        searches.append(1)
+        return further(search)
+
+    monkeypatch.setattr(event_query._Search, "order", counted)
+    first = books.postgres.page(query, reader=OWNER, size=7)
+    assert (first.events, len(searches)) == (expected[:7], 0), "found already"
+    books.record(some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], **{name: 3})))
+    assert first.next is not None
+    # Another process goes on as the first would have, whatever was recorded meanwhile; so does who has no room.
+    fresh = PostgresEventQueries(books.ledger, PostgresVisibility(books.ledger.pool, books.ledger.ledger_id))
+    assert (fresh.page(query, reader=OWNER, size=7, after=first.next).events, len(searches)) == (expected[7:14], 1)
+    monkeypatch.setattr(sorted_answers, "MOST_KEPT", 10)
+    assert len(everything(fresh, query, OWNER, 7)) == 41
+    assert len(searches) == 1 + 6
 
 
 def test_a_count_that_would_take_too_long_is_given_up(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     books.record(*(some.captured(typed("ObjectEvent", epcList=[f"urn:x:{number}"])) for number in range(100)))
     monkeypatch.setattr(event_query, "MAX_ROUNDS", 1)
-    monkeypatch.setattr(event_query, "COUNT_CHECKED", 1)
+    monkeypatch.setattr(event_query, "ALL_CHECKED", 1)
     monkeypatch.setattr(event_query, "MAX_CHECKED", 1)
     with pytest.raises(QueryTooComplexError):
         books.postgres.page(read_query([("maxEventCount", "100"), ("EQ_action", "DELETE")]), reader=OWNER, size=2)
@@ -229,7 +272,7 @@ def test_a_count_that_would_take_too_long_is_given_up(books: Books, monkeypatch:
             "READING_WALK": (3, 3),
             "MANY_MERGED": 0,
         },
-        {"MAX_BYTES": 1},
+        {"MAX_BYTES": 1, "_ALL_CHUNK": 1},
     ],
 )
 @pytest.mark.parametrize("order", ["eventTime", "recordTime"])
@@ -289,7 +332,7 @@ def test_an_event_without_an_event_id_is_found_by_its_hash(books: Books) -> None
             assert {event.position for event in everything(queries, query, reader, 5)} == expected
 
 
-@pytest.mark.parametrize("limits", [{}, {"MAX_BYTES": 1, "MAX_CHECKED": 1}], ids=str)
+@pytest.mark.parametrize("limits", [{}, {"MAX_BYTES": 1, "MAX_CHECKED": 1, "ALL_CHECKED": 1}], ids=str)
 def test_who_does_not_see_all_that_a_hash_covers_cannot_try_what_is_hidden(
     books: Books, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:

@@ -16,8 +16,9 @@ from tests.contract.test_event_query import Books, everything
 from tests.ledgers import epcis_ledger
 from tests.support import random_events as some
 from tests.support.epcis_events import document
-from tests.support.naive_queries import ALL_LISTS, MEANS, means, meets
+from tests.support.naive_queries import ALL_LISTS, MEANS, means, meets, place_by
 from traceability.gs1.epcis import index_rows, read_document
+from traceability.gs1.epcis.query.event_query import QueryTooLargeError
 from traceability.gs1.epcis.query.parameters import read_query
 from traceability.gs1.epcis.query.values import declared_names
 from traceability.ledger.access import ITEM, PUBLIC, Grant, Reader
@@ -45,6 +46,7 @@ PART_OF = {
     **dict.fromkeys(("type", "eventTime", "eventTimeZoneOffset", "action", "bizStep", "disposition"), "head"),
     "persistentDisposition": "head",
 }
+ORDERS = ["eventTime", "eventTime", "recordTime", "recordTime", "ex:weight", "ex:note"]
 OF_DECLARATION = ("declarationTime", "reason")
 
 Parameters = list[tuple[str, list[str]]]
@@ -115,17 +117,21 @@ def answer(ledger: list[Sent], who: int, parameters: Parameters, order: str, dir
     """Return the positions of the answer by the words of the standard."""
     named = {means(value) for name, values in parameters if name.startswith("MATCH_") for value in values}
     named = {value for value in named if value in MEANS and value in MEANS[value]}
-    found = []
+    having, lacking = [], []
     for one in ledger:
         extent = one.extents[who]
-        if extent is not None and meets(one.seen(extent, named), one.recorded_at, parameters):
-            found.append(one)
-    times = {one.position: datetime.fromisoformat(one.event["eventTime"]) for one in found}
-    found.sort(
-        key=lambda one: (times[one.position] if order == "eventTime" else one.recorded_at, one.position),
-        reverse=direction == "DESC",
-    )
-    return [one.position for one in found]
+        if extent is None or not meets(event := one.seen(extent, named), one.recorded_at, parameters):
+            continue
+        at = datetime.fromisoformat(event["eventTime"])
+        place: tuple[int, Any] | None = (0, one.recorded_at if order == "recordTime" else at)
+        if order not in ("eventTime", "recordTime"):
+            place = place_by(event, order)
+        if place is None:
+            lacking.append(one.position)
+        else:
+            having.append((place, at if order != "recordTime" else None, one.position))
+    having.sort(reverse=direction == "DESC")
+    return [*(position for _, _, position in having), *lacking]
 
 
 def test_both_answer_as_the_standard_says(books: Books) -> None:
@@ -137,18 +143,26 @@ def test_both_answer_as_the_standard_says(books: Books) -> None:
     for _ in range(QUESTIONS):
         parameters = question(random, ledger)
         who = 0 if random.random() < 0.7 else random.randrange(len(READERS))
-        order, direction = random.choice(["eventTime", "recordTime"]), random.choice(["ASC", "DESC"])
+        order, direction = random.choice(ORDERS), random.choice(["ASC", "DESC"])
         expected = answer(ledger, who, parameters, order, direction)
         prefix = random.choice([some.EX, "mine:"])
+        limits = random.choice([[], [], [("eventCountLimit", str(random.randint(1, 9)))], [("maxEventCount", "20")]])
         query = read_query(
             [
                 *((name.replace(some.EX, prefix), "|".join(values)) for name, values in parameters),
-                ("orderBy", order),
+                ("orderBy", order.replace("ex:", prefix)),
                 ("orderDirection", direction),
+                *limits,
             ],
             names,
         )
+        if query.limit is not None:
+            expected = expected[: query.limit]
         for queries in (books.postgres, books.memory):
+            if query.maximum is not None and len(expected) > query.maximum:
+                with pytest.raises(QueryTooLargeError):
+                    queries.page(query, reader=READERS[who], size=random.randint(1, 30))
+                continue
             found = everything(queries, query, READERS[who], random.randint(5, 60))
             assert [one.position for one in found] == expected, (parameters, who, order, direction, queries)
         for name, values in parameters:

@@ -107,6 +107,16 @@ def _meets(event: Event, recorded_at: datetime, name: str, values: list[str]) ->
     return not wanted.isdisjoint(map(_same, found))
 
 
+def place_by(event: Event, name: str) -> tuple[int, Any] | None:
+    """Return where a field of the event puts it, by the guide: numbers, then times, then texts; None without one."""
+    for one in _scalars(event.get(name)):
+        if one is not None:
+            text = _text(one)
+            ways: list[tuple[int, Any]] = [(0, _number(text)), (1, _moment(text)), (2, text)]
+            return next((kind, value) for kind, value in ways if value is not None)
+    return None
+
+
 def _same(value: str) -> str:
     # Two hex digits are one byte, in upper case and in lower case.
     return {"AB": "ab", "0F": "0f"}.get(value, means(value))

@@ -97,6 +97,19 @@ class EventQuery:
         patterns = (p for condition in self.conditions if isinstance(condition, Names) for p in condition.patterns)
         return frozenset(pattern.subject for pattern in patterns if pattern.subject is not None)
 
+    @property
+    def deciding(self) -> frozenset[str]:
+        """The names of the parts of which an event needs to be read to know whether, and where, it is in the answer."""
+        parts = {"head", *(condition.part for condition in self.conditions)}
+        if self.sorted_by is not None:
+            parts.add("more")
+        return HASHED_PARTS.union(parts) if self.asks_hash else frozenset(parts)
+
+    @property
+    def asks_hash(self) -> bool:
+        """Tell whether it may ask for the CBV event hash of an event."""
+        return any(isinstance(condition, IsCalled) and condition.asks_hash for condition in self.conditions)
+
     def may_find(self, visibility: Visibility, extent: frozenset[str]) -> bool:
         """Tell whether an event of this visibility can be found at all by a reader of this extent.
 
@@ -184,8 +197,7 @@ def asked_hash(parts: Parts, extent: frozenset[str], query: EventQuery) -> str |
     None too for whoever does not see all that is hashed: who knows the rest could try what is hidden until an answer
     says that it is right.
     """
-    asks = any(isinstance(condition, IsCalled) and condition.asks_hash for condition in query.conditions)
-    if not asks or not extent >= HASHED_PARTS or read_event_id(parts.more) is not None:
+    if not query.asks_hash or not extent >= HASHED_PARTS or read_event_id(parts.more) is not None:
         return None
     return hash_of_parts(parts)
 
