@@ -19,7 +19,7 @@ from api.partners.runner import reading_partners
 from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, open_at, press
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.capture_runs import packs
@@ -69,10 +69,9 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def sign_in(page: Page, served: Served, path: str = "/partners", key: str | None = None) -> None:
-    page.goto(served.origin + path, wait_until="networkidle")
+    open_at(page, served.origin + path)
     page.get_by_label("API key").fill(key or served.key)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(served.origin + path, wait_until="networkidle")
+    press(page.get_by_role("button", name="Sign in"))
 
 
 @pytest.mark.parametrize("size", [SMALL_PHONE, DESK], ids=["phone", "desk"])
@@ -85,13 +84,13 @@ def test_the_list_and_a_partner_say_how_it_stands(visit: Visit, served: Served, 
     expect(failing).to_contain_text("partner.refused")
     expect(failing).to_contain_text("1 Mar 2026, 10:00")
     assert sideways(page) <= 0
-    page.get_by_role("link", name="repository").click()
+    press(page.get_by_role("link", name="repository"))
     expect(page.get_by_role("heading", level=1)).to_have_text("repository")
     expect(page.get_by_text("2 events, 0 of them known")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(1)
     assert sideways(page) <= 0
     assert "secret-word" not in page.content()
-    page.get_by_role("link", name="findings").last.click()
+    press(page.get_by_role("link", name="findings").last)
     expect(page.get_by_role("heading", level=1)).to_have_text("Findings")  # the same key, which one sign-in gave
     expect(page.locator("li.error")).to_have_count(1)
     visit.traffic.assert_origin_only(served.origin)
@@ -108,7 +107,7 @@ def test_a_partner_is_pulled_now_without_a_script(chromium: Browser, served: Ser
         expect(page.get_by_text("Nothing was captured yet")).to_be_visible()
         with reading_partners(served.engine) as reader:
             served.app.state.partner_reader = reader
-            page.get_by_role("button", name="Pull now").click()
+            press(page.get_by_role("button", name="Pull now"))
             expect(page).to_have_url(f"{served.origin}/partners/store")
             wait_until(lambda: partners_of(served.engine).get("store")[1].received == 2)
         page.reload()
@@ -136,7 +135,7 @@ def test_another_sites_form_pulls_nothing(chromium: Browser, served: Served) -> 
         form = f'<form method="post" action="{served.origin}/partners/store"><button>x</form>'
         page.route("http://localhost/**", lambda route: route.fulfill(body=form, content_type="text/html"))
         page.goto("http://localhost/")
-        page.get_by_role("button").click()
+        press(page.get_by_role("button"))
         expect(page.locator("body")).to_contain_text("access.other_origin")
 
 
@@ -147,7 +146,7 @@ def test_texts_have_enough_contrast_and_controls_room(visit: Visit, served: Serv
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     sign_in(page, served)
     for path in ("/partners", "/partners/repository", "/partners/store"):
-        page.goto(served.origin + path, wait_until="networkidle")
+        open_at(page, served.origin + path)
         assert page.evaluate(CONTRAST) == []
         heights = page.locator("button, .session a, .findings a").evaluate_all(
             "all => all.map((e) => Math.round(e.getBoundingClientRect().height))"

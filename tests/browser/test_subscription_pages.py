@@ -17,7 +17,7 @@ from api.subscriptions.manage import subscribe
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_epcis_events_http import record
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, open_at, press
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.epcis_events import DAIRY, event
@@ -73,10 +73,9 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def sign_in(page: Page, served: Served, path: str = "/subscriptions") -> None:
-    page.goto(served.origin + path, wait_until="networkidle")
+    open_at(page, served.origin + path)
     page.get_by_label("API key").fill(served.key)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(served.origin + path, wait_until="networkidle")
+    press(page.get_by_role("button", name="Sign in"))
 
 
 @pytest.mark.parametrize("size", [SMALL_PHONE, DESK], ids=["phone", "desk"])
@@ -92,11 +91,11 @@ def test_the_list_says_how_each_is_doing(visit: Visit, served: Served, size: Vie
     expect(page.get_by_text("at hour 1, minute 5")).to_be_visible()
     expect(page.locator(f'form[action="{letter}"] button')).to_have_count(2)
     assert sideways(page) <= 0
-    page.locator(f'h3 a[href="{letter}"]').click()
+    press(page.locator(f'h3 a[href="{letter}"]'))
     expect(page.get_by_role("heading", level=1)).to_have_text("1 event not delivered")
     expect(page.get_by_role("heading", name="Shipped")).to_be_visible()
     assert sideways(page) <= 0
-    page.get_by_role("link", name="All subscriptions").click()
+    press(page.get_by_role("link", name="All subscriptions"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Subscriptions")
     visit.traffic.assert_origin_only(served.origin)
 
@@ -108,11 +107,11 @@ def test_a_dead_letter_is_replayed_without_a_script(chromium: Browser, served: S
         page = context.new_page()
         sign_in(page, served, letter)
         served.receiver.status = lambda _: 422
-        page.get_by_role("button", name="Replay").click()
+        press(page.get_by_role("button", name="Replay"))
         expect(page.get_by_role("heading", name="It was not taken")).to_be_visible()
         expect(page.locator(".answer")).to_contain_text("The subscriber answered 422")
         served.receiver.status = lambda _: 204
-        page.get_by_role("button", name="Replay").click()
+        press(page.get_by_role("button", name="Replay"))
         expect(page).to_have_url(f"{served.origin}/subscriptions")
         expect(page.locator(f'a[href="{letter}"]')).to_have_count(0)
     (told,) = served.receiver.taken[-1].events
@@ -141,11 +140,10 @@ def test_a_long_list_goes_on(visit: Visit, served: Served) -> None:
     sign_in(page, served, "/dead-letters?limit=2")
     expect(page.locator(".findings li")).to_have_count(2)
     while page.locator(f'h3 a[href="{letters[-1]}"]').count() == 0:
-        with page.expect_navigation():
-            page.get_by_role("link", name="More dead letters").click()
+        press(page.get_by_role("link", name="More dead letters"))
     expect(page.get_by_role("link", name="More dead letters")).to_have_count(0)
     page.goto(f"{served.origin}/subscriptions?limit=2")
-    page.get_by_role("link", name="More subscriptions").click()
+    press(page.get_by_role("link", name="More subscriptions"))
     expect(page.locator("li.error").filter(has_text="503")).to_be_visible()
 
 
@@ -158,7 +156,7 @@ def test_another_sites_form_drops_nothing(chromium: Browser, served: Served) -> 
         form = f'<form method="post" action="{served.origin}{letter}"><button name="do" value="drop">x</form>'
         page.route("http://localhost/**", lambda route: route.fulfill(body=form, content_type="text/html"))
         page.goto("http://localhost/")
-        page.get_by_role("button").click()
+        press(page.get_by_role("button"))
         expect(page.locator("body")).to_contain_text("access.other_origin")
         page.goto(served.origin + letter)
         expect(page.get_by_role("heading", level=1)).to_have_text("1 event not delivered")
@@ -172,7 +170,7 @@ def test_texts_have_enough_contrast_and_controls_room(visit: Visit, served: Serv
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     sign_in(page, served)
     for path in ("/subscriptions", "/dead-letters", letter):
-        page.goto(served.origin + path, wait_until="networkidle")
+        open_at(page, served.origin + path)
         assert page.evaluate(CONTRAST) == []
         heights = page.locator("button, summary, .session a, .findings a").evaluate_all(
             "all => all.map((e) => Math.round(e.getBoundingClientRect().height))"
