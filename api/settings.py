@@ -71,6 +71,10 @@ class Settings(BaseSettings):
     log_ml_dsa: bool = Field(
         default=False, description="Also sign checkpoints with ML-DSA-44, which quantum computers cannot forge."
     )
+    secrets_key: SecretStr | None = Field(
+        default=None,
+        description="Keys (32 bytes in base64) that encrypt secrets of partners and subscriptions; unset: a file.",
+    )
     log_max_behind: int = Field(
         default=100_000,
         ge=1,

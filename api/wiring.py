@@ -20,10 +20,12 @@ from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
+from adapters.postgres.sealed import PostgresSealed
 from adapters.postgres.subscriptions import PostgresSubscriptions
 from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from api.policy import witnesses_of
+from api.sealing import Secrets
 from api.settings import Settings
 from traceability.errors import ConflictError, UnavailableError
 from traceability.gs1.epcis import content_digest, index_rows
@@ -58,6 +60,11 @@ class Engine:
     def event_queries(self) -> PostgresEventQueries:
         """Return what answers EPCIS queries."""
         return PostgresEventQueries(self.ledger, self.visibility)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Return what encrypts the secrets of partners and subscriptions."""
+        return Secrets(self.settings, self.entropy, PostgresSealed(self.pool, self.ledger.ledger_id))
 
     @property
     def subscriptions(self) -> PostgresSubscriptions:

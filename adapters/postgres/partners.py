@@ -19,6 +19,7 @@ from adapters.postgres.outcome import reading
 from traceability.errors import BusyError, ConflictError, InvalidInputError, NotFoundError
 from traceability.ledger.capture import Counts
 from traceability.ledger.partners import Accept, Failure, Kind, Partner, Progress, Standing, partner_name
+from traceability.ledger.sealed import Sealed, sealed
 from traceability.ports import Clock
 
 _DEFINITION: Final = "name, organisation, kind, address, created_at, accept, overlap_us, mapping, header"
@@ -37,7 +38,7 @@ class Held:
     """A partner that the caller reads, with its secret, and how far it was read when it was taken."""
 
     partner: Partner
-    secret: str | None
+    secret: Sealed | None
     progress: Progress
     lease: int
     failures: int
@@ -61,16 +62,17 @@ class PostgresPartners:
         self._clock = clock
         self.lease_us = lease_us
 
-    def add(self, partner: Partner, secret: str | None) -> None:
+    def add(self, partner: Partner, secret: Sealed | None) -> None:
         """Add a partner, which is due at once; raises `ConflictError` (`partner.exists`)."""
         with reading(self._pool) as connection:
             added = connection.execute(
-                f"INSERT INTO work.partner (ledger_id, {_DEFINITION}, secret, progress, next_at)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                f"INSERT INTO work.partner (ledger_id, {_DEFINITION}, secret, sealed_with, progress, next_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [
                     *(self._ledger_id, partner.name, partner.organisation, partner.kind, partner.address),
                     *(partner.created_at, partner.accept, partner.overlap_us, partner.mapping, partner.header),
-                    *(secret, Jsonb(asdict(Progress())), partner.created_at),
+                    *((None, None) if secret is None else (secret.text, secret.key_id)),
+                    *(Jsonb(asdict(Progress())), partner.created_at),
                 ],
             )
         if not added.rowcount:
@@ -96,17 +98,16 @@ class PostgresPartners:
         """Return every partner, or an organisation's, by name."""
         return self._list("(%(which)s::text IS NULL OR organisation = %(which)s)", organisation)
 
-    def secret(self, name: str) -> str | None:
+    def secret(self, name: str) -> Sealed | None:
         """Return a partner's secret; raises `NotFoundError` (`partner.unknown`)."""
         with reading(self._pool) as connection:
             row = connection.execute(
-                "SELECT secret FROM work.partner WHERE ledger_id = %s AND name = %s",
+                "SELECT secret, sealed_with FROM work.partner WHERE ledger_id = %s AND name = %s",
                 [self._ledger_id, partner_name(name)],
             ).fetchone()
         if row is None:
             raise no_such_partner(name)
-        secret: str | None = row[0]
-        return secret
+        return sealed(*row)
 
     def hurry(self, name: str) -> None:
         """Make a partner due now; raises `NotFoundError`, and `InvalidInputError` (`partner.webhook`)."""
@@ -247,14 +248,14 @@ class PostgresPartners:
                 "UPDATE work.partner SET lease = lease + 1, leased_until = %(until)s"
                 " WHERE ledger_id = %(ledger)s AND name = (SELECT name FROM work.partner"
                 f" WHERE ledger_id = %(ledger)s AND leased_until < %(now)s AND {condition}"
-                f" ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING secret, progress, lease, failures,"
-                f" {_DEFINITION}",
+                f" ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING secret, sealed_with, progress, lease,"
+                f" failures, {_DEFINITION}",
                 {"ledger": self._ledger_id, "now": now, "until": now + self.lease_us, "which": which},
             ).fetchone()
         if row is None:
             return None
-        secret, progress, lease, failures, *definition = row
-        return Held(_partner(definition), secret, _progress(progress), lease, failures)
+        secret, key_id, progress, lease, failures, *definition = row
+        return Held(_partner(definition), sealed(secret, key_id), _progress(progress), lease, failures)
 
     def _change(self, connection: psycopg.Connection, held: Held, changes: str, **values: object) -> None:
         whose = self._whose(held.partner.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -20,12 +20,13 @@ from adapters.postgres.event_query_sql import LAST_BEFORE
 from adapters.postgres.ledger import Pool
 from adapters.postgres.outcome import reading
 from traceability.errors import NotFoundError
+from traceability.ledger.sealed import Sealed, sealed
 
 _LEADER: Final = 0x53554253  # "SUBS"
 _COLUMNS: Final = (
-    "s.subscription_id, s.organisation, s.query_name, s.dest, s.signature_token, s.schedule, s.report_if_empty,"
-    " s.initial_record_time, s.created_at, s.position, s.due_at, s.last_notified_at, s.failures, s.failing_since,"
-    " s.last_error"
+    "s.subscription_id, s.organisation, s.query_name, s.dest, s.signature_token, s.sealed_with, s.schedule,"
+    " s.report_if_empty, s.initial_record_time, s.created_at, s.position, s.due_at, s.last_notified_at, s.failures,"
+    " s.failing_since, s.last_error"
 )
 _DEAD_COLUMNS: Final = (
     "d.delivery_id, d.subscription_id, d.after_position, d.up_to, d.events, d.attempts, d.failing_since, d.died_at,"
@@ -47,7 +48,7 @@ class Subscription:
     organisation: str
     query_name: str
     dest: str
-    token: str | None
+    token: Sealed | None
     schedule: str | None
     report_if_empty: bool
     since: int | None
@@ -124,7 +125,7 @@ class PostgresSubscriptions:
                 " WHERE s.ledger_id = %s AND s.subscription_id = ANY(%s)",
                 [self._ledger_id, list(ids)],
             ).fetchall()
-        return [(Subscription(*row), definition) for definition, *row in rows]
+        return [(_subscription(row), definition) for definition, *row in rows]
 
     def count(self, organisation: str) -> int:
         """Return how many an organisation has."""
@@ -156,10 +157,11 @@ class PostgresSubscriptions:
             with reading(self._pool) as connection:
                 connection.execute(
                     "INSERT INTO work.subscription (ledger_id, subscription_id, organisation, query_name, dest,"
-                    " signature_token, schedule, report_if_empty, initial_record_time, created_at, position, due_at)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    " signature_token, sealed_with, schedule, report_if_empty, initial_record_time, created_at,"
+                    " position, due_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     [
-                        *(self._ledger_id, one.subscription_id, one.organisation, one.query_name, one.dest, one.token),
+                        *(self._ledger_id, one.subscription_id, one.organisation, one.query_name, one.dest),
+                        *((None, None) if one.token is None else (one.token.text, one.token.key_id)),
                         *(one.schedule, one.report_if_empty, one.since, one.created_at, one.position, one.due_at),
                     ],
                 )
@@ -319,7 +321,12 @@ class PostgresSubscriptions:
                 f" {condition}".encode(),
                 [self._ledger_id, organisation, *values],
             ).fetchall()
-        return [Subscription(*row) for row in rows]
+        return [_subscription(row) for row in rows]
+
+
+def _subscription(row: Sequence[Any]) -> Subscription:
+    subscription_id, organisation, query_name, dest, token, key_id, *rest = row
+    return Subscription(subscription_id, organisation, query_name, dest, sealed(token, key_id), *rest)
 
 
 def _unknown() -> NoSuchSubscriptionError:

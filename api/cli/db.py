@@ -22,6 +22,7 @@ from adapters.system import SystemClock
 from api.backup import Restored, back_up, settle, verify
 from api.backup import restore as bring_back
 from api.cli.context import EXIT_FALSE, JSON, LedgerName, counted, group, note, print_json, progress_bar, settings_for
+from api.settings import Settings
 from api.wiring import INDEXER, database_settings, spool_of
 
 app = group("db", "The database: migrate, check, maintain, back up, restore, address.")
@@ -146,8 +147,8 @@ def backup(
     """Copy the database server's files, the logs and the lists of erasures, while everything goes on.
 
     Of a server of your own it holds everything: other databases and all roles, too. The role of
-    `TRACEABILITY_DATABASE_OWNER_URL` then needs REPLICATION. The signing keys are not in it: keep copies of them
-    elsewhere. Exit 1 if the check finds something.
+    `TRACEABILITY_DATABASE_OWNER_URL` then needs REPLICATION. The signing keys and the key of secrets are not in it:
+    keep copies of them elsewhere. Exit 1 if the check finds something.
 
     For example:
 
@@ -164,7 +165,18 @@ def backup(
         note(f"{ledger.name}: {counted(ledger.position, 'event')}, of which {ledger.published} are published")
     if any(ledger.findings or ledger.ahead for ledger in checked):
         raise typer.Exit(EXIT_FALSE)
-    note(f"The backup in {folder} is whole{' and was restored once' if check else ''}. It holds no signing key.")
+    note(f"The backup in {folder} is whole{' and was restored once' if check else ''}.")
+    note(f"It holds no key. Keep copies of them elsewhere: {_keys(settings)}.")
+
+
+def _keys(settings: Settings) -> str:
+    """Return where the keys are that logs are signed with, and secrets encrypted."""
+    given = (
+        ("TRACEABILITY_LOG_SIGNING_KEY", settings.log_signing_key),
+        ("TRACEABILITY_LOG_KEY", settings.log_key),
+        ("TRACEABILITY_SECRETS_KEY", settings.secrets_key),
+    )
+    return ", ".join([str(settings.data / "keys"), *(name for name, value in given if value is not None)])
 
 
 @app.command()

@@ -71,6 +71,7 @@ def application(engine: Engine) -> Iterator[FastAPI]:
     """Give the application, with all that a server does beside answering under way for as long as the context lasts."""
     from api.app import create_app  # noqa: PLC0415
 
+    engine.secrets.seal_all()
     with (
         integrating(engine) as integrator,
         timestamping(engine, integrator),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.outgoing import check_url
+from adapters.postgres.sealed import partner_place
 from api.partners.reading import partners_of
 from api.wiring import Engine
 from traceability.errors import InvalidInputError
@@ -64,7 +65,8 @@ def define(
             if _TOKEN(secret) is None:
                 raise InvalidInputError("A token has 16 to 1024 printable characters", code="partner.secret")
     partner = Partner(name, organisation, kind, address, engine.clock.now_us(), accept, overlap_us, mapping, header)
-    partners_of(engine).add(partner, secret)
+    kept = None if secret is None else engine.secrets.seal(secret, partner_place(name))
+    partners_of(engine).add(partner, kept)
     return partner, secret if kind is Kind.WEBHOOK else None
 
 

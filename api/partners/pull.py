@@ -18,6 +18,7 @@ import psycopg
 
 from adapters.outgoing import Answer, Outgoing
 from adapters.postgres.partners import Held
+from adapters.postgres.sealed import partner_place
 from api.partners.capturing import as_document, hand_over
 from api.partners.fresh import Fresh, fresh
 from api.partners.reading import Reading
@@ -43,16 +44,17 @@ def pull(reading: Reading, outgoing: Outgoing) -> None:
     """Read a repository to its end.
 
     Raises `UnavailableError`: what `Outgoing.send` does, `partner.refused` for an answer that is none, `partner.link`
-    for a next page that cannot be found.
+    for a next page that cannot be found, `secrets.key` for a secret that cannot be read.
     """
     engine, partner = reading.engine, reading.held.partner
+    headers = _headers(reading)
     restarted: set[int | None] = set()
     seen: set[str] = set()
     while True:
         reading.beat()
         progress = reading.progress.begun(engine.clock.now_us())
         asked = progress.next or _first_query(partner.address, progress.since(partner.overlap_us))
-        answer = outgoing.send("GET", query=asked, headers=_headers(reading.held), most=MOST_BYTES)
+        answer = outgoing.send("GET", query=asked, headers=headers, most=MOST_BYTES)
         # Once at each cursor: a partner whose tokens never hold would be asked the same for ever.
         if progress.next is not None and answer.status in _EXPIRED and progress.cursor not in restarted:
             restarted.add(progress.cursor)
@@ -92,10 +94,11 @@ def _first_query(address: str, since: int | None) -> str:
     return "&".join(filter(None, (own, urlencode(asked))))
 
 
-def _headers(held: Held) -> dict[str, str]:
+def _headers(reading: Reading) -> dict[str, str]:
+    held = reading.held
     headers = {"Accept": _ACCEPT[held.partner.accept], "GS1-EPCIS-Min": "2.0.0", "GS1-EPCIS-Max": "2.0.0"}
     if held.partner.header is not None and held.secret is not None:
-        headers[held.partner.header] = held.secret
+        headers[held.partner.header] = reading.engine.secrets.open(held.secret, partner_place(held.partner.name))
     return headers
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from adapters.postgres.partners import PostgresPartners
+from adapters.postgres.sealed import partner_place
 from api.capture.receive import admit
 from api.partners.capturing import as_document, hand_over
 from api.partners.fresh import Fresh, fresh
@@ -19,6 +20,7 @@ from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.epcis.subscriptions.signature import SignatureError, check_signature, check_untimed_signature
 from traceability.ledger.capture import CaptureJob
 from traceability.ledger.partners import Kind, Partner
+from traceability.ledger.sealed import Sealed
 
 _NAME: Final = "delivery"
 
@@ -41,9 +43,9 @@ def receive(engine: Engine, name: str, body: bytes, *, signature: str, media_typ
 
 
 def _verified(engine: Engine, partners: PostgresPartners, name: str, body: bytes, signature: str) -> Partner:
-    partner, token = _webhook(partners, name)
+    partner, sealed = _webhook(partners, name)
     # A name that is none is answered as a wrong signature is: who our partners are is nobody's business.
-    token = token or engine.entropy.token(32).hex()
+    token = engine.entropy.token(32).hex() if sealed is None else engine.secrets.open(sealed, partner_place(name))
     try:
         if signature.startswith("t="):
             check_signature(signature, body, token, now_us=engine.clock.now_us())
@@ -57,7 +59,7 @@ def _verified(engine: Engine, partners: PostgresPartners, name: str, body: bytes
     return partner
 
 
-def _webhook(partners: PostgresPartners, name: str) -> tuple[Partner | None, str | None]:
+def _webhook(partners: PostgresPartners, name: str) -> tuple[Partner | None, Sealed | None]:
     try:
         partner, _ = partners.get(name)
         if partner.kind is Kind.WEBHOOK:

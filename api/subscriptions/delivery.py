@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from adapters.outgoing.poster import Poster
+from adapters.postgres.sealed import subscription_place
 from adapters.postgres.subscriptions import DeadDelivery, Step, Subscription
 from api.epcis_headers import VERSIONS
 from api.subscriptions.batches import MOST_EVENTS, Batch, asked_of, document_of, read_batch
@@ -196,7 +197,7 @@ class Delivery:
         row = self._row
         body = document_of(self._engine, self.feed.asked, batch)
         try:
-            status = await self._means.poster.post(row.dest, body, headers_of(self._engine, body, row.token))
+            status = await self._means.poster.post(row.dest, body, headers_of(self._engine, body, row))
         except TraceabilityError as error:
             reason = error.message
         else:
@@ -295,10 +296,16 @@ class Delivery:
             self._row = replace(self._row, failures=0, failing_since=None)
 
 
-def headers_of(engine: Engine, body: bytes, token: str | None) -> Mapping[str, str]:
-    """Return what is sent with a document: its form, and its signature if the subscriber gave a token."""
+def headers_of(engine: Engine, body: bytes, subscription: Subscription) -> Mapping[str, str]:
+    """Return what is sent with a document: its form, and its signature if the subscriber gave a token.
+
+    Raises `UnavailableError` (`secrets.key`): what is to be signed is never sent without.
+    """
     headers = {"Content-Type": "application/json", "User-Agent": "traceability", **VERSIONS}
-    return headers if token is None else {**headers, HEADER: sign(body, token, now_us=engine.clock.now_us())}
+    if subscription.token is None:
+        return headers
+    token = engine.secrets.open(subscription.token, subscription_place(subscription.subscription_id))
+    return {**headers, HEADER: sign(body, token, now_us=engine.clock.now_us())}
 
 
 def schedule_of(fields: str, now_us: int) -> Schedule:

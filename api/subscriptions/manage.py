@@ -11,6 +11,7 @@ import orjson
 
 from adapters.outgoing import Allowed, Outgoing
 from adapters.outgoing.guard import PORTS, addresses_of, check_url
+from adapters.postgres.sealed import subscription_place
 from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionError, Subscription
 from api.named_queries import named
 from api.page_tokens import NextPage, next_page, place_of
@@ -63,12 +64,14 @@ def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes) -
         raise BusyError(
             f"An organisation has at most {MOST} subscriptions", code="subscription.too_many", hint="End some first."
         )
+    subscription_id = event_id(now, engine.entropy.token(10))
+    place = subscription_place(subscription_id)
     subscription = Subscription(
-        event_id(now, engine.entropy.token(10)),
+        subscription_id,
         organisation,
         query.name,
         webhook.dest,
-        webhook.token,
+        None if webhook.token is None else engine.secrets.seal(webhook.token, place),
         None if controls.fields is None else orjson.dumps(controls.fields).decode(),
         controls.report_if_empty,
         controls.since,
@@ -220,7 +223,7 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _post(engine: Engine, outgoing: Outgoing, subscription: Subscription, body: bytes) -> None:
-    answer = outgoing.send("POST", headers=headers_of(engine, body, subscription.token), content=body)
+    answer = outgoing.send("POST", headers=headers_of(engine, body, subscription), content=body)
     if not 200 <= answer.status < 300:  # noqa: PLR2004
         raise UnavailableError(
             f"The subscriber answered {answer.status}", code="subscription.not_taken", hint="It stays; try again later."
