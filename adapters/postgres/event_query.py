@@ -165,8 +165,11 @@ class _Search:
         self._extents = extents
         records = partial(CheckedRecords, connection, ledger.ledger_id, query, extents)
         self._whole, self._deciding = records(whole=True), records(whole=False)
-        groups = [hashes for c in query.conditions if len(hashes := _hashes(c, ledger)) > 0]
+        tagged = [(c, hashes) for c in query.conditions if len(hashes := _hashes(c, ledger)) > 0]
+        groups = [hashes for _, hashes in tagged]
         wide = frozenset(i for i, hashes in enumerate(groups) if len(hashes) > WIDE)
+        self._occurring = {i: c.occurring for i, (c, _) in enumerate(tagged) if i in wide and isinstance(c, Meant)}
+        self._head = head
         self._groups = len(groups)
         self._sql = Statements(query, len(groups), wide)
         self._reads = self._sql.reads is not None or bool(wide)
@@ -274,14 +277,28 @@ class _Search:
         """Return the set of tags with the fewest postings, and how many, or more than `limit`."""
         if not self._groups:
             return None, 0
-        row = self._connection.execute(self._sql.sizes, {**self._scope, "limit": limit}).fetchone()
-        assert row is not None
-        counts = [len(told) if isinstance(told, list) else told for told in row]
-        for i, told in enumerate(row):
-            if isinstance(told, list) and len(told) <= limit:
-                self._scope[f"tags{i}"] = bigints(set(told))  # the others lead nowhere
-        least = min(counts)
-        return counts.index(least), least
+        counts: dict[int, int] = {}
+        for i, occurring in self._occurring.items():
+            if (known := occurring.known(limit, self._head)) is not None:
+                counts[i], tags = known
+                self._narrow(i, tags)
+        asked = [i for i in range(self._groups) if i not in counts]
+        if asked:
+            row = self._connection.execute(self._sql.sizes(asked), {**self._scope, "limit": limit}).fetchone()
+            assert row is not None
+            for i, told in zip(asked, row, strict=True):
+                counts[i] = len(told) if isinstance(told, list) else told
+                if isinstance(told, list) and i in self._occurring:
+                    self._occurring[i].note(told, limit, self._head)
+                if isinstance(told, list) and len(told) <= limit:
+                    self._narrow(i, bigints(set(told)))
+        least = min(counts, key=lambda i: counts[i])
+        return least, counts[least]
+
+    def _narrow(self, group: int, tags: Bigints | None) -> None:
+        """Leave out the tags of a set that lead nowhere."""
+        if tags is not None:
+            self._scope[f"tags{group}"] = tags
 
     def _merges(self, want: int, key: Key) -> Iterator[_Batch]:
         """Walk in the order of event time: over the visibilities, merged."""

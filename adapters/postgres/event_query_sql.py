@@ -7,7 +7,7 @@ the table, whatever it thinks of the sizes (limits.md, trap 10).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,11 +147,10 @@ class Statements:
         object.__setattr__(self, "parameters", wanted)
         object.__setattr__(self, "reads", _READ.format(checks=" AND ".join(checks)) if checks else None)
 
-    @property
-    def sizes(self) -> str:
-        """Return how many postings each set of tags has, of a wide one their tags, up to `limit` and one more."""
-        parts = (_OCCURRING if i in self.wide else _COUNT for i in range(self.groups))
-        return "SELECT " + ", ".join(part.format(tags=self._tags(i)) for i, part in enumerate(parts))
+    def sizes(self, asked: Iterable[int]) -> str:
+        """Return how many postings each of these sets has, of a wide one their tags, up to `limit` and one more."""
+        parts = ((_OCCURRING if i in self.wide else _COUNT).format(tags=self._tags(i)) for i in asked)
+        return "SELECT " + ", ".join(parts)
 
     @property
     def merged(self) -> str:

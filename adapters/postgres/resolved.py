@@ -13,11 +13,13 @@ from functools import partial
 from threading import Lock
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from adapters.postgres.arrays import Bigints, bigints
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
 from adapters.postgres.visibility import Opened, PostgresVisibility
-from adapters.postgres.vocabularies import PostgresVocabularies
+from adapters.postgres.vocabularies import KeptStatements, PostgresVocabularies
 from traceability.gs1.epcis.query.event_query import EventQuery
 from traceability.gs1.epcis.query.master_data import meant, resolve
 from traceability.gs1.epcis.query.master_data_conditions import Below, Described, IsAmong
@@ -28,7 +30,11 @@ MOST_KEPT: Final = 100_000
 
 _READERS: Final = 256
 
-# Every statement has the tag of its organisation. GLNs are only ever added, so that their number says which they are.
+_FEW: Final = 100_000
+"""Positions that are searched for statements; after more of them what is meant is found anew."""
+
+# Every statement has the tag of its organisation, but so has every event. GLNs are only ever added, so that their
+# number says which they are.
 _NEWEST: Final = """
 SELECT coalesce(max(p.position), 0),
        (SELECT count(*) FROM access.identifier WHERE ledger_id = %(ledger)s AND scheme = 'gln')
@@ -40,11 +46,36 @@ SELECT coalesce(max(p.position), 0),
 """
 
 
+class Occurring:
+    """Which of a condition's tags events have, and how often together, as far as was looked.
+
+    To look up thousands of tags takes longer than to answer; and postings are only ever added.
+    """
+
+    def __init__(self) -> None:
+        self._least = 0
+        self._found: tuple[int, Bigints] | None = None
+
+    def known(self, limit: int, head: int) -> tuple[int, Bigints | None] | None:
+        """Return how often, or that it is more than `limit`, and all tags that occur up to `head`, if that is known."""
+        if self._least > limit:
+            return self._least, None
+        found = self._found
+        return None if found is None or head > found[0] else (self._least, found[1])
+
+    def note(self, tags: Sequence[int], limit: int, head: int) -> None:
+        """Take the tag of each posting, as found at `head`; of more than `limit` some are missing."""
+        self._least = max(self._least, len(tags))
+        if len(tags) <= limit:
+            self._found = head, bigints(set(tags))
+
+
 @dataclass(frozen=True, slots=True)
 class Meant(IsAmong):
     """A condition with the hashes of its tags, sorted as the index is."""
 
     hashes: Bigints = field(compare=False)
+    occurring: Occurring = field(default_factory=Occurring, compare=False)
 
     @property
     def size(self) -> int:
@@ -53,17 +84,17 @@ class Meant(IsAmong):
 
 
 class _Basis(NamedTuple):
-    """All that an answer follows from: who asks, the last statement that it may see, and how many GLNs are known."""
+    """All that an answer follows from: who asks, up to where statements count, and how many GLNs are known."""
 
     reader: Reader
-    newest: int
+    upto: int
     glns: int
 
 
 class _Looked(NamedTuple):
-    """No statement is between `newest` and `upto`."""
+    """No statement that the reader may see is behind `since` and up to `upto`."""
 
-    newest: int
+    since: int
     upto: int
 
 
@@ -77,6 +108,7 @@ class ResolvedConditions:
         self._looked: OrderedDict[Reader, _Looked] = OrderedDict()
         self._kept: OrderedDict[tuple[_Basis, Below | Described], Meant] = OrderedDict()
         self._size = 0
+        self._statements = KeptStatements()
 
     def resolve(
         self, query: EventQuery, *, reader: Reader, opened: Sequence[Opened], known_at: int
@@ -97,10 +129,10 @@ class ResolvedConditions:
                 self._kept.move_to_end(key)
                 return kept
         view = PostgresVocabularies(
-            self._ledger, self._visibility, reader=basis.reader, known_at=known_at, personal=False
+            self._ledger, self._visibility, reader=basis.reader, known_at=known_at, kept=self._statements
         )
         among = meant(condition, view)
-        found = Meant(among.field, among.eras, bigints(sorted(map(self._ledger.rules.tag_hash, among.tags))))
+        found = Meant(among.field, among.eras, np.sort(bigints(map(self._ledger.rules.tag_hash, among.tags))))
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = found
@@ -112,9 +144,10 @@ class ResolvedConditions:
     def _basis(self, reader: Reader, opened: Sequence[Opened], known_at: int) -> _Basis:
         stating = [one for one in opened if one.visibility.biz_step == MASTER_DATA]
         with self._lock:
-            looked = self._looked.get(reader, _Looked(0, 0))
-        if looked.newest > known_at:  # a page of an answer that began before
-            looked = _Looked(0, 0)
+            looked = self._looked.get(reader)
+        if looked is None or not looked.since <= known_at <= looked.upto + _FEW:
+            # Nothing is known of then: this is a first question, or a page of an answer that began before it.
+            looked = _Looked(known_at, known_at)
         asked = {
             "ledger": self._ledger.ledger_id,
             "tags": bigints(self._ledger.rules.tag_hash(f"org:{one.visibility.captured_by}") for one in stating),
@@ -125,11 +158,11 @@ class ResolvedConditions:
         with reading(self._ledger.pool) as connection:
             row = connection.execute(_NEWEST, asked, prepare=True).fetchone()
         assert row is not None
-        newest = max(looked.newest, int(row[0]))
+        since = max(looked.since, int(row[0]))
         with self._lock:
             if known_at >= self._looked.get(reader, looked).upto:
-                self._looked[reader] = _Looked(newest, known_at)
+                self._looked[reader] = _Looked(since, known_at)
                 self._looked.move_to_end(reader)
                 if len(self._looked) > _READERS:
                     self._looked.popitem(last=False)
-        return _Basis(reader, newest, row[1])
+        return _Basis(reader, since, row[1])

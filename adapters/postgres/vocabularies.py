@@ -2,37 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from threading import Lock
 from typing import Final
-from uuid import UUID
 
+import numpy as np
+
+from adapters.postgres.arrays import bigints
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
 from adapters.postgres.visibility import PostgresVisibility
 from traceability.gs1.epcis.master_data import Statement, statement_of
-from traceability.ledger.access import MASTER_DATA, Reader, redact
+from traceability.ledger.access import MASTER_DATA, Reader
 from traceability.ledger.parts import Parts
 
-_HIT: Final = """
-WITH hit AS MATERIALIZED (
-    SELECT DISTINCT position FROM ledger.posting
-     WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND visibility = ANY(%(visible)s::bigint[])
-       AND position > %(after)s AND position <= %(head)s
-     ORDER BY position LIMIT %(limit)s)
+MOST_KEPT: Final = 33_554_432
+"""Bytes of records whose statements a process keeps: some 50,000 statements, and twice as much memory."""
+
+_FETCHED: Final = 4_096
+
+# Of thousands of tags the planner knows nothing, so that it looks up each of them instead of planning for them.
+_POSITIONS: Final = """
+SELECT DISTINCT position FROM ledger.posting
+ WHERE ledger_id = %(ledger)s AND tag = ANY((SELECT %(tags)s::bigint[])::bigint[])
+   AND visibility = ANY(%(visible)s::bigint[]) AND position > %(after)s AND position <= %(head)s
+ ORDER BY position LIMIT %(limit)s
+"""
+_RECORDS: Final = """
 SELECT r.position, r.recorded_at, r.event_id, r.visibility, r.head, r.more, r.personal
-  FROM hit CROSS JOIN LATERAL (SELECT * FROM ledger.record
-                                WHERE ledger_id = %(ledger)s AND position = hit.position OFFSET 0) r
- ORDER BY r.position
+  FROM unnest(%(positions)s::bigint[]) p(position)
+ CROSS JOIN LATERAL (SELECT * FROM ledger.record
+                      WHERE ledger_id = %(ledger)s AND position = p.position OFFSET 0) r
 """
 
-_PERSONAL: Final = frozenset({"personal"})  # no tag is made of it
-_Row = tuple[int, int, UUID, int, bytes, bytes, bytes]
+
+class KeptStatements:
+    """Statements as who may see them does, without their personal attributes; safe to share between threads.
+
+    A record never changes but for what is personal, so none of them grows old.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kept: OrderedDict[int, Statement | None] = OrderedDict()
+        self._sizes: dict[int, int] = {}
+        self._size = 0
+
+    def at(self, positions: Iterable[int]) -> dict[int, Statement | None]:
+        """Return those that are known of the events at these positions, None for what nobody can read."""
+        with self._lock:
+            found = {position: self._kept[position] for position in positions if position in self._kept}
+            for position in found:
+                self._kept.move_to_end(position)
+            return found
+
+    def keep(self, position: int, statement: Statement | None, size: int) -> None:
+        """Keep one whose record has `size` bytes."""
+        with self._lock:
+            if position not in self._kept:
+                self._kept[position] = statement
+                self._sizes[position] = size
+                self._size += size
+            while self._size > MOST_KEPT:
+                oldest, _ = self._kept.popitem(last=False)
+                self._size -= self._sizes.pop(oldest)
 
 
 class PostgresVocabularies:
     """The statements that one reader may see up to `known_at`, the head where None.
 
-    Without `personal` they lack those attributes, by which no question finds anything.
+    With `kept`, statements that a process keeps, they lack their personal attributes: no question finds anything by
+    those.
     """
 
     def __init__(
@@ -42,36 +84,35 @@ class PostgresVocabularies:
         *,
         reader: Reader,
         known_at: int | None = None,
-        personal: bool = True,
+        kept: KeptStatements | None = None,
     ) -> None:
         self._ledger = ledger
+        self._kept = kept
         head = ledger.head()
         self.known_at = head if known_at is None else min(known_at, head)
         self.reader = reader.organisation
-        # Taken after the head: whatever was committed up to it has its visibility there.
-        hidden = frozenset() if personal else _PERSONAL
-        opened = [one for one in visibility.opened(reader) if one.visibility.biz_step == MASTER_DATA]
-        self._extents = {one.id: one.extent - hidden for one in opened}
+        # Taken after the head: whatever was committed up to it has its visibility there. Who may see master data sees
+        # all of it but what is personal.
+        opened = [
+            one for one in visibility.opened(reader) if one.visibility.biz_step == MASTER_DATA and "more" in one.extent
+        ]
+        self._extents = {one.id: one.extent for one in opened}
         self.organisations = frozenset(one.visibility.captured_by for one in opened)
 
     def of(self, subjects: Collection[str]) -> list[Statement]:
         """Return every statement about these subjects."""
-        rows = self._rows({f"element:{subject}" for subject in subjects}, None, 0)
-        found = [statement for row in rows if (statement := self._statement(row)) is not None]
-        return [statement for statement in found if statement.element.subject in subjects]
+        positions = self._positions({f"element:{subject}" for subject in subjects}, None, 0)
+        return [statement for statement in self._statements(positions) if statement.element.subject in subjects]
 
     def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
         """Return statements with one of these tags, in order of position from behind `after`, up to `limit`."""
         found: list[Statement] = []
         while len(found) < limit:
-            rows = self._rows(tags, limit, after)
-            for row in rows:
-                indexed = self._statement(row, hidden=_PERSONAL)
-                if indexed is not None and not set(indexed.element.tags(indexed.stated_by)).isdisjoint(tags):
-                    found.append(self._statement(row) or indexed)
-            if len(rows) < limit:
+            positions = self._positions(tags, limit, after)
+            found += self._statements(positions, frozenset(tags))
+            if len(positions) < limit:
                 break
-            after = rows[-1][0]
+            after = positions[-1]
         return found[:limit]
 
     def holders(self, glns: Collection[str]) -> Mapping[str, str]:
@@ -84,22 +125,43 @@ class PostgresVocabularies:
             )
             return dict(rows.fetchall())
 
-    def _rows(self, tags: Collection[str], limit: int | None, after: int) -> list[_Row]:
+    def _positions(self, tags: Collection[str], limit: int | None, after: int) -> list[int]:
         if not self._extents or not tags:
             return []
         asked = {
             "ledger": self._ledger.ledger_id,
-            "tags": [self._ledger.rules.tag_hash(tag) for tag in tags],
+            "tags": np.sort(bigints(map(self._ledger.rules.tag_hash, tags))),
             "visible": list(self._extents),
             "after": after,
             "head": self.known_at,
             "limit": limit,
         }
         with reading(self._ledger.pool) as connection:
-            # Never prepared: a plan for any lists of tags and visibilities suits none.
-            return connection.execute(_HIT, asked, prepare=False, binary=True).fetchall()
+            # Never prepared: a plan for any list of visibilities compares with each of them.
+            return [position for (position,) in connection.execute(_POSITIONS, asked, prepare=False, binary=True)]
 
-    def _statement(self, row: _Row, hidden: frozenset[str] = frozenset()) -> Statement | None:
-        position, recorded_at, event_id, visibility, head, more, personal = row
-        seen = redact(Parts(head, more=more, personal=personal), self._extents[visibility] - hidden, ())
-        return statement_of(seen, position, event_id, recorded_at)
+    def _statements(self, positions: Sequence[int], tags: AbstractSet[str] | None = None) -> list[Statement]:
+        """Return the statements at these positions that anybody can read, of those with one of the tags."""
+        known = {} if self._kept is None else self._kept.at(positions)
+        unknown = [position for position in positions if position not in known]
+        if tags is not None:
+            known = {position: one if _is_tagged(one, tags) else None for position, one in known.items()}
+        for at in range(0, len(unknown), _FETCHED):
+            asked = {"ledger": self._ledger.ledger_id, "positions": bigints(unknown[at : at + _FETCHED])}
+            with reading(self._ledger.pool) as connection:
+                rows = connection.execute(_RECORDS, asked, binary=True).fetchall()
+            for position, recorded_at, event_id, visibility, head, more, personal in rows:
+                statement = statement_of(Parts(head, more=more), position, event_id, recorded_at)
+                if self._kept is not None:
+                    self._kept.keep(position, statement, len(head) + len(more))
+                elif personal and "personal" in self._extents[visibility] and _is_tagged(statement, tags):
+                    whole = Parts(head, more=more, personal=personal)
+                    known[position] = statement_of(whole, position, event_id, recorded_at) or statement
+                    continue
+                known[position] = statement if _is_tagged(statement, tags) else None
+        return [found for position in positions if (found := known[position]) is not None]
+
+
+def _is_tagged(statement: Statement | None, tags: AbstractSet[str] | None) -> bool:
+    # Another tag may have the same hash. What is personal has none.
+    return statement is not None and (tags is None or statement.element.is_tagged(statement.stated_by, tags))

@@ -15,6 +15,7 @@ from adapters.memory.vocabularies import MemoryVocabularies
 from adapters.postgres import event_query, resolved
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.event_query import PostgresEventQueries
+from adapters.postgres.event_query_sql import Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.organisations import PostgresOrganisations
 from adapters.postgres.visibility import PostgresVisibility
@@ -222,6 +223,75 @@ def test_following_pages_do_not_ask_master_data_again(ledger: PostgresLedger, mo
     assert store.page(query, reader=Reader(MAKER), size=1).events == first.events
     with pytest.raises(AssertionError):
         store.page(query, reader=Reader(RIVAL), size=1)
+
+
+@pytest.mark.parametrize("few", [0, 100_000])
+def test_an_answer_goes_on_as_it_began_whatever_is_stated_meanwhile(
+    ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(resolved, "_FEW", few)
+    store, name = store_of(ledger), f"EQATTR_readPoint_{NAME}"
+    place, query = "https://maker.example/quay", read_query([(name, "Quay"), ("orderDirection", "ASC")])
+    list(ledger.append_all([captured({**event(), "eventID": f"urn:x:quay{few}{n}", "readPoint": {"id": place}})
+                            for n in range(3)]))  # fmt: skip
+    ledger.append([VocabularyElement(vocabulary_type("ReadPoint"), place, {NAME: "Quay"}).event(MAKER, 20 + 2 * few)])
+    count = len(store.page(query, reader=Reader(MAKER), size=1_000).events)
+    first = store.page(query, reader=Reader(MAKER), size=1)
+    assert first.next is not None
+    ledger.append([VocabularyElement(vocabulary_type("ReadPoint"), place, {NAME: "Pier"}).event(MAKER, 21 + 2 * few)])
+    assert _found(store, name, "Quay", reader=MAKER) == 0
+    for other in (store, store_of(ledger)):  # a process that knows nothing yet, too
+        following = other.page(query, reader=Reader(MAKER), size=1_000, after=first.next)
+        assert len(following.events) == count - 1
+        assert _found(other, name, "Pier", reader=MAKER) == count
+        assert _found(other, name, "Quay", reader=MAKER) == 0
+
+
+def test_a_first_question_does_not_look_through_earlier_events(
+    ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an organisation stated long ago has millions of its events after it."""
+    scanned: list[tuple[int, int]] = []
+    execute = psycopg.Connection.execute
+
+    def noted(connection: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        if query == resolved._NEWEST:
+            scanned.append((params["after"], params["known_at"]))
+        return execute(connection, query, params, **options)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", noted)
+    store, head = store_of(ledger), ledger.head()
+    _found(store, "WD_readPoint", PLACES[0], reader=MAKER)
+    list(ledger.append_all([captured({**event(), "eventID": "urn:x:scanned"})]))
+    _found(store, "WD_readPoint", PLACES[0], reader=MAKER)
+    assert scanned == [(head, head), (head, head + 1)]
+
+
+def test_which_of_many_places_occur_is_found_out_once(ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard, far = "https://maker.example/yard", "https://maker.example/yard/7"
+    children = tuple(f"{yard}/{n}" for n in range(60))
+    ledger.append([VocabularyElement(vocabulary_type("Location"), yard, children=children).event(MAKER, 50)])
+    store, looked = store_of(ledger), []
+    sizes = Statements.sizes
+
+    def noted(statements: Statements, asked: Any) -> str:
+        looked.append(list(asked))
+        return sizes(statements, looked[-1])
+
+    monkeypatch.setattr(Statements, "sizes", noted)
+    assert [_found(store, "WD_readPoint", yard, reader=MAKER) for _ in range(3)] == [0, 0, 0]
+    assert looked == [[0]]
+    list(ledger.append_all([captured({**event(), "eventID": f"urn:x:yard{n}", "readPoint": {"id": far}})
+                            for n in range(5)]))  # fmt: skip
+    assert [_found(store, "WD_readPoint", yard, reader=MAKER) for _ in range(2)] == [5, 5]
+    assert looked == [[0], [0]]
+    # That there are too many to begin with is true for ever.
+    for limit in ("FEW", "SOME", "MANY"):
+        monkeypatch.setattr(event_query, limit, 4)
+    assert _found(store, "WD_readPoint", yard, reader=MAKER) == 5
+    list(ledger.append_all([captured({**event(), "eventID": "urn:x:yard", "readPoint": {"id": yard}})]))
+    assert _found(store, "WD_readPoint", yard, reader=MAKER) == 6
+    assert looked == [[0], [0]]
 
 
 def test_what_is_kept_is_bounded(ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.vocabularies import MemoryVocabularies
+from adapters.postgres import vocabularies
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.organisations import PostgresOrganisations
 from adapters.postgres.visibility import PostgresVisibility
-from adapters.postgres.vocabularies import PostgresVocabularies
+from adapters.postgres.vocabularies import KeptStatements, PostgresVocabularies
 from adapters.system import SystemClock, SystemEntropy
 from tests.conftest import fresh_database
 from tests.ledgers import epcis_ledger
@@ -57,6 +58,12 @@ def ledger(
             yield ledger
 
 
+@pytest.fixture(scope="module")
+def world(ledger: PostgresLedger) -> tuple[PostgresLedger, KeptStatements]:
+    """Give a ledger, and what a process keeps of it from one example to the next."""
+    return ledger, KeptStatements()
+
+
 # The ledger grows from one example to the next, so a failing one cannot be made smaller.
 @settings(max_examples=40, deadline=None, phases=[Phase.generate])
 @given(
@@ -66,28 +73,45 @@ def ledger(
     st.tuples(st.sets(st.sampled_from(TAGS), min_size=1), st.integers(1, 30), st.floats(0, 1)),
 )
 def test_both_find_the_same_statements(
-    ledger: PostgresLedger,
+    world: tuple[PostgresLedger, KeptStatements],
     stated: list[tuple[VocabularyElement, str, int]],
     reader: Reader,
     subjects: set[str],
     tagged: tuple[set[str], int, float],
 ) -> None:
+    ledger, kept = world
     for element, organisation, at in stated:
         ledger.append([element.event(organisation, at, [CITY] if at else [])])
     tags, limit, share = tagged
     head = ledger.head()
     known_at = int(share * head)
     visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
-    postgres = PostgresVocabularies(ledger, visibility, reader=reader, known_at=known_at)
     records = ledger.records(range(1, head + 1))
-    memory = MemoryVocabularies(records, indexer=index_rows, reader=reader, glns=GLNS, known_at=known_at)
-    assert (postgres.known_at, postgres.reader) == (memory.known_at, memory.reader)
-    assert postgres.of(subjects) == memory.of(subjects)
-    assert postgres.tagged(tags, limit) == memory.tagged(tags, limit)
-    assert postgres.tagged(tags, limit, head // 2) == memory.tagged(tags, limit, head // 2)
-    assert postgres.holders(set(GLNS)) == GLNS
-    one, other = hierarchy(postgres, subjects), hierarchy(memory, subjects)
-    assert [one.below(subjects, at) for at in (0, 15, 25)] == [other.below(subjects, at) for at in (0, 15, 25)]
+    for store in (None, kept):
+        postgres = PostgresVocabularies(ledger, visibility, reader=reader, known_at=known_at, kept=store)
+        memory = MemoryVocabularies(
+            records, indexer=index_rows, reader=reader, glns=GLNS, known_at=known_at, personal=store is None
+        )
+        assert (postgres.known_at, postgres.reader) == (memory.known_at, memory.reader)
+        assert postgres.of(subjects) == memory.of(subjects)
+        assert postgres.tagged(tags, limit) == memory.tagged(tags, limit)
+        assert postgres.tagged(tags, limit, head // 2) == memory.tagged(tags, limit, head // 2)
+        assert postgres.holders(set(GLNS)) == GLNS
+        one, other = hierarchy(postgres, subjects), hierarchy(memory, subjects)
+        assert [one.below(subjects, at) for at in (0, 15, 25)] == [other.below(subjects, at) for at in (0, 15, 25)]
+
+
+def test_what_is_kept_of_statements_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabularies, "MOST_KEPT", 10)
+    kept = KeptStatements()
+    for position in range(1, 5):
+        kept.keep(position, None, 4)
+    assert kept.at(range(9)) == {3: None, 4: None}
+    kept.at([3])
+    kept.keep(5, None, 4)
+    assert kept.at(range(9)) == {3: None, 5: None}, "what was not asked for longest goes first"
+    kept.keep(6, None, 11)
+    assert kept.at(range(9)) == {}
 
 
 @settings(max_examples=5, deadline=None, phases=[Phase.generate])

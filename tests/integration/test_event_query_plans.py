@@ -59,7 +59,8 @@ def test_no_statement_reads_a_table_from_end_to_end(
         search = _Search(connection, ledger, query, extents, EVENTS)
         statements = [search._sql.merged, search._sql.walked, LAST_BEFORE]
         if search._groups:
-            statements += [search._sql.sizes, *map(search._sql.posted, range(search._groups))]
+            every = range(search._groups)
+            statements += [search._sql.sizes(every), *map(search._sql.posted, every)]
         batch = {"at": 10**9, "place": EVENTS, "size": 31, "stride": 1, "rank": 31, "first": 1, "last": 4096}
         scope = {**search._scope, **batch, "limit": 256, "time": 5, "head": EVENTS}
         plans = [

@@ -8,11 +8,16 @@ documents, files and the API all become the same elements, read here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+
+from msgspec import Struct, structs
+from msgspec.json import Decoder
+from msgspec.structs import force_setattr
 
 from traceability.gs1.epcis.context import Names, standard_names
 from traceability.gs1.epcis.fields import identified
@@ -50,26 +55,25 @@ _OTHER_NAMES: Final = {"BizLocation": "BusinessLocation"}
 _FIELDS: Final = frozenset({"id", "attributes", "children", "isA", "type"})
 
 
-@dataclass(frozen=True, slots=True)
-class VocabularyElement:
+class VocabularyElement(Struct, frozen=True, gc=False):
     """What is said of one thing; `id` and `children` are canonical identifiers, attribute names full IRIs.
 
     It is said of the time from `valid_from` to before `valid_until` (microseconds UTC), open where None. `withdrawn`:
-    nothing is said any more from `valid_from` on.
+    nothing is said any more from `valid_from` on. `subject` is who is meant, whatever the spelling.
     """
 
     vocabulary: str
     id: str
-    attributes: Mapping[str, JSON] = field(default_factory=dict)
+    attributes: Mapping[str, JSON] = {}
     children: tuple[str, ...] = ()
     valid_from: int | None = None
     valid_until: int | None = None
     withdrawn: bool = False
+    subject: str = ""
 
-    @property
-    def subject(self) -> str:
-        """Return who is meant, whatever the spelling."""
-        return parse_identifier(self.id).subject
+    def __post_init__(self) -> None:
+        if not self.subject:
+            force_setattr(self, "subject", parse_identifier(self.id).subject)
 
     def holds_at(self, time: int) -> bool:
         """Tell whether it is said of a time."""
@@ -95,24 +99,30 @@ class VocabularyElement:
 
     def digest(self) -> bytes:
         """Return a digest of what is said, whatever the order of attributes and children."""
-        same = replace(
-            self, attributes=dict(sorted(self.attributes.items())), children=tuple(sorted(set(self.children)))
-        )
+        attributes = dict(sorted(self.attributes.items()))
+        same = structs.replace(self, attributes=attributes, children=tuple(sorted(set(self.children))))
         return sha256(same.payload()).digest()
 
     def tags(self, organisation: str) -> list[str]:
         """Return the tags of the event in which an organisation says so (docs/guide/tags.md)."""
-        tags = [f"org:{organisation}", f"element:{self.subject}", f"vocabulary:{self.vocabulary}"]
+        return list(self._each_tag(organisation))
+
+    def is_tagged(self, organisation: str, tags: AbstractSet[str]) -> bool:
+        """Tell whether the event in which an organisation says so has one of these tags."""
+        return not tags.isdisjoint(self._each_tag(organisation))
+
+    def _each_tag(self, organisation: str) -> Iterator[str]:
+        yield from (f"org:{organisation}", f"element:{self.subject}", f"vocabulary:{self.vocabulary}")
         for name, value in self.attributes.items():
             if value is not None:
-                tags += [f"attribute:{name}", *(value_tag(name, text) for text in texts_of(value))]
-        return tags
+                yield f"attribute:{name}"
+                yield from (value_tag(name, text) for text in texts_of(value))
 
     def event(self, organisation: str, stated_at: int, personal: Iterable[str] = ()) -> LedgerEvent:
         """Return the event in which an organisation says so at a time; attributes named in `personal` can be erased."""
         named = frozenset(personal)
         taken = {f"{PAYLOAD}attributes/{_escaped(name)}": v for name, v in self.attributes.items() if name in named}
-        rest = replace(self, attributes={name: v for name, v in self.attributes.items() if name not in named})
+        rest = structs.replace(self, attributes={name: v for name, v in self.attributes.items() if name not in named})
         return decision_event(
             ELEMENT_STATED,
             rest.payload(),
@@ -123,8 +133,7 @@ class VocabularyElement:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True, gc=False):
     """An organisation said at a time (`stated_at`, µs UTC) what an element is: the event at `position`."""
 
     element: VocabularyElement
@@ -135,28 +144,44 @@ class Statement:
     recorded_at: int
 
 
+class _Head(Struct, gc=False):
+    captured_by: str
+    occurred_at: str
+
+
+class _More(Struct, gc=False):
+    payload: dict[str, Any]
+
+
+_read_head: Final = Decoder(_Head).decode
+_read_more: Final = Decoder(_More).decode
+
+
 def statement_of(parts: Parts, position: int, event_id: UUID, recorded_at: int) -> Statement | None:
     """Read the statement that an event is, with the personal attributes that are open.
 
     None for what only others can have written and nobody can read.
     """
     try:
-        head, said = loads(parts.head), loads(parts.more)["payload"]
+        head = _read_head(parts.head)
+        said = _read_more(parts.more).payload
         attributes = said.get("attributes", {})
+        if not all(type(value) is str for value in attributes.values()):
+            attributes = loads(parts.more)["payload"]["attributes"]  # keeps numbers as they were written
         for pointer, value in (loads(parts.personal) if parts.personal else {}).items():
             attributes[_unescaped(pointer.removeprefix(f"{PAYLOAD}attributes/"))] = value
+        thing = parse_identifier(said["id"])
         element = VocabularyElement(
             said["vocabulary"],
-            parse_identifier(said["id"]).uri,
+            thing.uri,
             attributes,
             tuple([parse_identifier(child).uri for child in said.get("children", ())]),
             microseconds(said["valid_from"]) if "valid_from" in said else None,
             microseconds(said["valid_until"]) if "valid_until" in said else None,
             said.get("withdrawn", False),
+            thing.subject,
         )
-        return Statement(
-            element, head["captured_by"], microseconds(head["occurred_at"]), position, event_id, recorded_at
-        )
+        return Statement(element, head.captured_by, microseconds(head.occurred_at), position, event_id, recorded_at)
     except (*UNREADABLE, IdentifierError):
         return None
 

@@ -8,18 +8,21 @@ reader itself and then the others by their names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol, TypeAlias
 
+from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis.master_data import Statement, VocabularyElement, name_of
 from traceability.gs1.epcis.query.event_query import QueryTooComplexError
-from traceability.gs1.identifiers import gln_of, parse_identifier
+from traceability.gs1.identifiers import parse_identifier
 
 MAX_SUBJECTS: Final = 10_000
 """Things that one question may lead to: all places below one, all products with an attribute."""
 
 _MAX_ERAS: Final = 1_000
+_GLN: Final = re.compile(rf"{re.escape(RESOLVER)}/41[457]/([0-9]{{13}})").match
 FAR: Final = 1 << 62
 """A time after every other (µs), and its negative before."""
 
@@ -61,14 +64,18 @@ class MasterData:
         self._reader = reader
         self._holder = holder
         self._standing: dict[str, dict[str, Stated]] = {}
+        self._parents: set[str] = set()
         for statement in standing(statements):
             element = statement.element
+            if element.children:
+                self._parents.add(element.subject)
             of_subject = self._standing.setdefault(element.subject, {})
             of_subject.setdefault(element.vocabulary, {}).setdefault(statement.stated_by, []).append(statement)
 
     def believed(self, subject: str, at: int) -> list[Statement]:
         """Return what says what a subject is at a time: at most one statement of each vocabulary, by their types."""
-        found = (self._believed(subject, stated, at) for _, stated in sorted(self._standing.get(subject, {}).items()))
+        of_subject = self._standing.get(subject, {})
+        found = [self._believed(subject, of_subject[vocabulary], at) for vocabulary in sorted(of_subject)]
         return [statement for statement in found if statement is not None]
 
     def elements(self, subject: str, at: int) -> list[VocabularyElement]:
@@ -81,6 +88,8 @@ class MasterData:
 
     def children(self, subject: str, at: int) -> set[str]:
         """Return the subjects right below a subject."""
+        if subject not in self._parents:
+            return set()
         return {parse_identifier(child).subject for element in self.elements(subject, at) for child in element.children}
 
     def below(self, roots: Collection[str], at: int) -> set[str]:
@@ -106,15 +115,21 @@ class MasterData:
         return sorted({t for e in elements for t in (e.valid_from, e.valid_until) if t is not None})
 
     def _believed(self, subject: str, stated: Stated, at: int) -> Statement | None:
-        holder = self._holder(subject)
-        believed = stated.keys() if holder is None else stated.keys() & {holder, self._reader}
-        for organisation in sorted(believed, key=lambda name: (name != holder, name != self._reader, name)):
+        for organisation in self._in_order(subject, stated):
             holding = [statement for statement in stated[organisation] if statement.element.holds_at(at)]
             if holding:
-                last = max(holding, key=_beginning)
+                last = holding[0] if len(holding) == 1 else max(holding, key=_beginning)
                 if not last.element.withdrawn:
                     return last
         return None
+
+    def _in_order(self, subject: str, stated: Stated) -> Collection[str]:
+        """Return who is believed, the first first."""
+        holder = self._holder(subject)
+        believed = stated.keys() if holder is None else stated.keys() & {holder, self._reader}
+        if len(believed) > 1:
+            return sorted(believed, key=lambda name: (name != holder, name != self._reader, name))
+        return believed
 
 
 def _beginning(statement: Statement) -> int:
@@ -194,7 +209,7 @@ def eras(data: MasterData, subjects_at: Callable[[int], AbstractSet[str]]) -> tu
 
 def holder_of(vocabularies: Vocabularies, subjects: Iterable[str]) -> Callable[[str], str | None]:
     """Return a function that tells who holds the key of one of these subjects."""
-    glns = {subject: gln for subject in subjects if (gln := gln_of(subject)) is not None}
+    glns = {subject: match[1] for subject in subjects if (match := _GLN(subject)) is not None}
     holders = vocabularies.holders(set(glns.values())) if glns else {}
     return lambda subject: holders.get(glns.get(subject, ""))
 

@@ -58,9 +58,9 @@ def described(condition: Described, data: MasterData, subjects: set[str]) -> IsA
 
 def _has(condition: Described, data: MasterData, subject: str, at: int) -> bool:
     for element in data.elements(subject, at):
-        for name in condition.names & element.attributes.keys():
-            texts = set(texts_of(element.attributes[name]))
-            if element.attributes[name] is not None and (condition.values is None or texts & condition.values):
+        for name in condition.names:
+            value = element.attributes.get(name)
+            if value is not None and (condition.values is None or not condition.values.isdisjoint(texts_of(value))):
                 return True
     return False
 
