@@ -9,11 +9,13 @@ from fastapi import FastAPI
 
 from api import reference
 from api.backlog import Backlog
+from api.commands import LONGEST_BODY
 from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
 from api.routers import (
     capture,
+    commands,
     dead_letters,
     epcis_collections,
     epcis_discovery,
@@ -35,6 +37,7 @@ from api.routers import (
 from api.web import evidence_page, finding_pages, partner_pages, sign_in, subscription_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
+from traceability.supply_chain.commands.table import COMMANDS
 
 _DESCRIPTION: Final = (
     "Supply-chain events on an append-only ledger whose order is a Merkle log. Without a key a request is the"
@@ -66,6 +69,7 @@ def create_app(engine: Engine) -> FastAPI:
         max_bytes=settings.max_body_bytes,
         max_depth=settings.max_body_depth,
         streamed=[capture.PATH, evidence.PATH],
+        longer={f"{commands.PATH}/{name}": LONGEST_BODY for name in COMMANDS},
     )
     app.add_middleware(RequestLog, entropy=engine.entropy)
     app.add_middleware(SecurityHeaders, https=settings.public_url is not None)
@@ -78,6 +82,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(provenance.router)
     app.include_router(erasures.router)
     app.include_router(capture.router)
+    app.include_router(commands.router)
     app.include_router(evidence.router)
     app.include_router(evidence_page.router)
     app.include_router(sign_in.router)

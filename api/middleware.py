@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -107,11 +108,21 @@ class BodyLimits:
 
     An address that is too long is refused too (414).
 
-    The route at a path of `streamed` reads its body itself, piece by piece, and has limits of its own.
+    The route at a path of `streamed` reads its body itself, piece by piece, and has limits of its own; at a path of
+    `longer` the body may have so many bytes, if that is more.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, max_depth: int, streamed: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        max_depth: int,
+        streamed: Collection[str] = (),
+        longer: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._app = app
+        self._longer = longer
         self._streamed = streamed
         self._max_bytes = max_bytes
         self._max_depth = max_depth
@@ -124,9 +135,10 @@ class BodyLimits:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS") or scope["path"] in self._streamed:
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive)
+        most = max(self._max_bytes, self._longer.get(scope["path"], 0))
+        body = await self._read(scope, receive, most)
         if body is None:
-            detail = f"The body is longer than {self._max_bytes} bytes"
+            detail = f"The body is longer than {most} bytes"
             await problem_response(413, "http.body_too_long", detail, path=scope["path"])(scope, receive, send)
         elif nesting(body) > self._max_depth:
             detail = f"The body is nested more than {self._max_depth} levels deep"
@@ -134,9 +146,9 @@ class BodyLimits:
         else:
             await self._app(scope, _replay(body, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _read(self, scope: Scope, receive: Receive, most: int) -> bytes | None:
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_bytes:
+        if announced.isdecimal() and int(announced) > most:
             return None
         body = bytearray()
         more = True
@@ -146,7 +158,7 @@ class BodyLimits:
                 break
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
+            if len(body) > most:
                 return None
         return bytes(body)
 

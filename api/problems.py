@@ -1,7 +1,8 @@
 """Every error as RFC 9457 problem details with a stable `code`.
 
 Nothing of what the client sent is repeated: a message that quotes an identifier or a personal field would carry it into
-logs and other people's screens. Only `problems` quote the event or the query that they are about, to whoever sent it.
+logs and other people's screens. Only `problems` quote the event or the query that they are about, and `rules` name the
+things that a command is refused for, to whoever sent it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse
 from adapters.postgres.named_queries import NoSuchQueryError
 from api.epcis_headers import NotAcceptableError
 from api.named_queries import QueryDefinitionError
+from api.schemas import schema_of
 from traceability.errors import (
     BusyError,
     ConflictError,
@@ -39,6 +41,7 @@ from traceability.gs1.epcis.subscriptions.subscription import SubscriptionError
 from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
+from traceability.supply_chain.commands.refusal import MEANINGS, BrokenRule, CommandRefusedError, Rule
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -106,6 +109,36 @@ class EventProblem(BaseModel):
     message: str
 
 
+class FactOut(BaseModel):
+    """What a rule stumbled over: an event at a position, or without one the command itself."""
+
+    position: int | None
+    sentence: str = Field(examples=["dairy.example recorded packing at 2026-03-01T08:15:00.000000Z."])
+
+
+class RuleOut(BaseModel):
+    """A rule that a command would break for `count` things, of which the first hundred are named."""
+
+    rule: Rule
+    requires: str
+    things: list[str]
+    count: int
+    facts: list[FactOut]
+    remedy: str
+
+    @classmethod
+    def of(cls, broken: BrokenRule) -> RuleOut:
+        """Describe a broken rule."""
+        return cls(
+            rule=broken.rule,
+            requires=MEANINGS[broken.rule][0],
+            things=list(broken.things),
+            count=broken.count,
+            facts=[FactOut(position=fact.position, sentence=fact.sentence) for fact in broken.facts],
+            remedy=broken.remedy,
+        )
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details; programs act on `code`, people read `detail` and `hint`."""
 
@@ -117,6 +150,7 @@ class Problem(BaseModel):
     hint: str | None = None
     errors: list[InvalidField] | None = None
     problems: list[EventProblem] | None = None
+    rules: list[RuleOut] | None = None
 
 
 def problem_response(
@@ -127,6 +161,7 @@ def problem_response(
     hint: str = "",
     errors: Sequence[InvalidField] = (),
     problems: Sequence[EventProblem] = (),
+    rules: Sequence[RuleOut] = (),
     headers: Mapping[str, str] | None = None,
     path: str = "",
     kind: str | None = None,
@@ -141,10 +176,10 @@ def problem_response(
         hint=hint or None,
         errors=list(errors) or None,
         problems=list(problems) or None,
+        rules=list(rules) or None,
     )
-    return JSONResponse(
-        problem.model_dump(exclude_none=True), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE
-    )
+    told = problem.model_dump(exclude_none=True, mode="json")
+    return JSONResponse(told, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def problem_of(error: TraceabilityError, path: str = "") -> JSONResponse:
@@ -160,7 +195,15 @@ def problem_of(error: TraceabilityError, path: str = "") -> JSONResponse:
     if isinstance(error, QueryParameterError) and error.path:
         problems.append(EventProblem(path=error.path, code=error.code, severity="error", message=error.message))
     return problem_response(
-        status, error.code, error.message, hint=error.hint, headers=headers, problems=problems, path=path, kind=name
+        status,
+        error.code,
+        error.message,
+        hint=error.hint,
+        headers=headers,
+        problems=problems,
+        rules=[RuleOut.of(broken) for broken in error.rules] if isinstance(error, CommandRefusedError) else (),
+        path=path,
+        kind=name,
     )
 
 
@@ -186,6 +229,7 @@ def documented_problems() -> dict[int | str, dict[str, Any]]:
 _SCHEMA: Final = Problem.model_json_schema()
 _SCHEMA["properties"]["errors"] = {"type": "array", "items": InvalidField.model_json_schema()}
 _SCHEMA["properties"]["problems"] = {"type": "array", "items": EventProblem.model_json_schema()}
+_SCHEMA["properties"]["rules"] = {"type": "array", "items": schema_of(RuleOut)}
 _SCHEMA.pop("$defs", None)
 
 

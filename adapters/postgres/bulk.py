@@ -12,6 +12,7 @@ import numpy.typing as npt
 import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
+from adapters.postgres import group_commit
 from adapters.postgres.outcome import settled
 from adapters.postgres.packed import (
     COLUMNS,
@@ -72,14 +73,25 @@ Settle: TypeAlias = Callable[[psycopg.Connection, Outcomes], None]
 """What else a batch's transaction does, once its outcomes are known: it commits with the batch or not at all."""
 
 
-def append_atomically(ledger: PostgresLedger, events: Sequence[Prepared], query: DCBQuery | None, after: int) -> int:
-    """Append up to 10,000 events in one transaction unless the condition fails; return the last position."""
+def append_atomically(
+    ledger: PostgresLedger,
+    events: Sequence[Prepared],
+    query: DCBQuery | None,
+    after: int,
+    settle: group_commit.Settle | None = None,
+) -> int:
+    """Append up to 10,000 events in one transaction unless the condition fails; return the last position.
+
+    `settle` is as in `PostgresLedger.append_prepared`.
+    """
     packed = in_order(pack(rows_of(events, ledger.rules.tag_hash)))
     with settled(ledger.pool) as connection, connection.transaction():
         head, recorded_at = _lock(ledger, connection)
         if query is not None:
             ledger.raise_if_matched(connection, query, after, head)
         _write(ledger, connection, packed, head, recorded_at)
+        if settle is not None:
+            settle(connection, head + len(events))
     ledger.known_visibilities.update(packed.meanings)
     return head + len(events)
 

@@ -12,6 +12,12 @@ from adapters.postgres.outcome import reading
 from traceability.errors import ConflictError
 
 
+class RepeatedRequestError(ConflictError):
+    """Another request of this key came first; `position_of` tells what it recorded."""
+
+    code = "capture.request_key"
+
+
 @dataclass(frozen=True, slots=True)
 class EventRequest:
     """The key of a request of an organisation, and the digest of what it carried."""
@@ -50,13 +56,18 @@ class PostgresEventRequests:
         return int(row[1])
 
     def add(self, connection: psycopg.Connection, request: EventRequest, position: int, *, now: int) -> None:
-        """Note, in the transaction that records it, where the event of a request is."""
-        connection.execute(
+        """Note, in the transaction that records it, where the event of a request is.
+
+        Raises `RepeatedRequestError` when a request of this key, sent at the same time, recorded one first.
+        """
+        noted = connection.execute(
             "INSERT INTO work.event_request"
             " (ledger_id, organisation, request_key, request_digest, position, created_at)"
             " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [self._ledger_id, request.organisation, request.key, request.digest, position, now],
         )
+        if not noted.rowcount:
+            raise RepeatedRequestError("A request of this Idempotency-Key was answered meanwhile")
 
 
 def remove_event_requests(connection: psycopg.Connection, before: int) -> Iterator[int]:

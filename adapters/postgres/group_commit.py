@@ -10,8 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
+import psycopg
 from eventsourcing.dcb.api import DCBQuery
 
 from adapters.postgres.outcome import outcome_unknown
@@ -19,12 +20,15 @@ from traceability.errors import UnavailableError
 from traceability.ledger.store import Prepared, matches
 
 GROUP_ROWS: Final = 8_000
+Settle: TypeAlias = Callable[[psycopg.Connection, int], None]
+"""What is done in the transaction of an append, which is given the position of its last event."""
 
 
 @dataclass(eq=False, slots=True)
 class SmallAppend:
     """One atomic append: nothing that matches `query` may have been recorded after position `after`.
 
+    `settle` is what else its transaction does once the position is known: it commits with the append or not at all.
     Once `decided`: `position` is its last event's, or None when a candidate stands between `after` and `checked_to`.
     """
 
@@ -32,6 +36,7 @@ class SmallAppend:
     query: DCBQuery | None
     after: int
     rows: int
+    settle: Settle | None = None
     position: int | None = None
     checked_to: int = 0
     error: Exception | None = None

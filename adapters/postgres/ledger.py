@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -24,7 +25,7 @@ from eventsourcing.dcb.api import (
 from psycopg_pool import ConnectionPool
 
 from adapters.postgres import bulk
-from adapters.postgres.group_commit import GroupCommit, SmallAppend
+from adapters.postgres.group_commit import GroupCommit, Settle, SmallAppend
 from adapters.postgres.outcome import reading, settled
 from adapters.postgres.rows import Rows, row_count, rows_of, visibilities_of
 from adapters.postgres.small_append import APPEND, append_arguments
@@ -146,16 +147,24 @@ class PostgresLedger(Ledger):
             raise InvalidInputError(
                 f"an append takes 1 to {ATOMIC_LIMIT} events, not {len(events)}", code="ledger.too_many_events"
             )
-        prepared = [self.prepare(event) for event in events]
+        return self.append_prepared([self.prepare(event) for event in events], condition)
+
+    def append_prepared(
+        self, prepared: Sequence[Prepared], condition: DCBAppendCondition | None = None, settle: Settle | None = None
+    ) -> int:
+        """Do the same with prepared events, and `settle` something else in the transaction that records them.
+
+        What `settle` raises is raised, and nothing is recorded.
+        """
         query = condition.fail_if_events_match if condition else None
         after = (condition.after or 0) if condition else -1
         if query is not None and after < self.head_seen - FAR_BEHIND:
             after = self._check(query, after, self.head())
         rows = sum(map(row_count, prepared))
         if rows > SMALL_ROWS:
-            return bulk.append_atomically(self, prepared, query, after)
+            return bulk.append_atomically(self, prepared, query, after, settle)
         while True:
-            attempt = SmallAppend(prepared, query, after, rows)
+            attempt = SmallAppend(prepared, query, after, rows, settle)
             self._group_commit.submit(attempt)
             if attempt.position is not None:
                 self.head_seen = max(self.head_seen, attempt.position)
@@ -195,7 +204,9 @@ class PostgresLedger(Ledger):
         return append.position
 
     def _commit_group(self, group: Sequence[SmallAppend]) -> None:
-        with settled(self.pool) as connection:
+        # One statement is a transaction by itself, and needs no two round trips for it.
+        alone = all(member.settle is None for member in group)
+        with settled(self.pool) as connection, nullcontext() if alone else connection.transaction():
             rows = self._commit_group_on(connection, group)
         if all(member.position is not None for member in group):
             self.known_visibilities.update(visibilities_of(rows))
@@ -206,6 +217,9 @@ class PostgresLedger(Ledger):
         for number, position, checked_to in connection.execute(APPEND, arguments, prepare=True, binary=True):
             member = group[number - 1]
             member.position, member.checked_to, member.decided = position, checked_to, True
+        for member in group:
+            if member.position is not None and member.settle is not None:
+                member.settle(connection, member.position)
         return rows
 
     def _decode(self, cursor: psycopg.Cursor[RecordRow]) -> list[Record]:
@@ -217,7 +231,16 @@ def _candidates(query: DCBQuery, hash_of: TagHash) -> tuple[str, dict[str, objec
     window = "ledger_id = %(ledger)s AND position > %(after)s AND position <= %(until)s"
     parameters: dict[str, object] = {}
     positions: list[str] = []
+    # A command depends on a thousand things, each with a tag: these are looked for at once.
+    if single := {hash_of(item.tags[0]) for item in query.items if len(item.tags) == 1}:
+        parameters["single"] = list(single)
+        positions.append(
+            f"(SELECT DISTINCT position FROM ledger.posting WHERE {window} AND tag = ANY(%(single)s) "
+            "ORDER BY 1 LIMIT %(chunk)s)"
+        )
     for i, item in enumerate(query.items):
+        if len(item.tags) == 1:
+            continue
         if not item.tags:
             types = f" AND type = ANY(%(types{i})s)" if item.types else ""
             parameters[f"types{i}"] = item.types

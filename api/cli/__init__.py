@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from adapters.postgres.connection import unreachable
 from api.cli import (
     audit,
+    command,
     db,
     demo,
     evidence,
@@ -58,6 +59,7 @@ app.command("label")(label.label)
 feed.app.command("convert")(feed_convert.convert)
 feed.app.command("hash")(feed_hash.hash_)
 app.add_typer(feed.app)
+app.add_typer(command.app)
 app.add_typer(finding.app)
 app.add_typer(subscription.app)
 app.add_typer(gs1.app)

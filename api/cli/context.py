@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from api.problems import RuleOut
 from api.settings import Settings, read_settings
 from api.wiring import Engine, open_engine
 from traceability.errors import (
@@ -25,7 +26,9 @@ from traceability.errors import (
     TraceabilityError,
     UnavailableError,
 )
+from traceability.supply_chain.commands.refusal import CommandRefusedError
 
+_NAMED = 5
 EXIT_OK = 0
 EXIT_FALSE = 1
 EXIT_USAGE = 2
@@ -121,11 +124,17 @@ def counted(number: int, noun: str) -> str:
 
 def report(error: TraceabilityError, *, json: bool) -> None:
     """Say what went wrong, where and how to fix it; with `--json` as data, for the program that asked."""
+    refused = [RuleOut.of(broken) for broken in error.rules] if isinstance(error, CommandRefusedError) else []
     if json:
-        print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+        rules = {"rules": [one.model_dump(mode="json") for one in refused]} if refused else {}
+        print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint, **rules}})
         return
     talk.print(f"[bold red]error:[/] {escape(error.message)} [dim]({error.code})[/]", soft_wrap=True)
-    if error.hint:
+    for one in refused:
+        named = ", ".join(one.things[:_NAMED]) + (f" and {one.count - _NAMED} more" if one.count > _NAMED else "")
+        for line in (f"{one.requires} Not so: {named}", *(fact.sentence for fact in one.facts[:_NAMED]), one.remedy):
+            talk.print(f"  {line}", markup=False, soft_wrap=True)
+    if error.hint and not refused:
         talk.print(f"  {error.hint}", markup=False, soft_wrap=True)
 
 

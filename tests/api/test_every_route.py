@@ -21,6 +21,7 @@ from tests.api.conftest import serving
 from tests.support.epcis_events import event
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
+from traceability.supply_chain.commands.table import COMMANDS
 
 SCOPES = tuple(Scope)
 CODES = (
@@ -71,6 +72,9 @@ EPCIS_PATHS = [
     *(f"/epcis/{name}s/{{{name}:path}}" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}/events" for name in COLLECTIONS),
 ]
+COMMAND_BODIES: dict[str, tuple[int, dict[str, Any]]] = {name: (422, {}) for name in COMMANDS} | {
+    "observe": (409, {"things": ["https://id.gs1.org/00/095212340000000013"]}),
+}
 ROUTES = {
     "GET /": OPEN,
     "GET /{key:primary_key}/{value:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/01/09521234000013/21/1001"),
@@ -178,6 +182,11 @@ ROUTES = {
     "GET /epcis/capture/{captureID}": Expected(
         403, 404, 403, 404, Scope.CAPTURE, "/epcis/capture/019ca877-0c1b-7000-8000-000000000001"
     ),
+    # Nothing is known of these things, so that what needs them is refused; malformed bodies are told by their form.
+    **{
+        f"POST /commands/{name}": Expected(403, status, 403, status, Scope.CAPTURE, body=body)
+        for name, (status, body) in COMMAND_BODIES.items()
+    },
     "POST /notary/evidence": Expected(403, 201, 403, 201, Scope.CAPTURE, body={"sha256": "ab" * 32}),
     **{
         f"GET {prefix}/evidence/{{event_id}}{rest}": Expected(
@@ -286,6 +295,7 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
         "GET /openapi.json",
         "POST /provenance/events/{event_id}/erasure-requests",
         "POST /epcis/capture",
+        *(f"POST /commands/{name}" for name in COMMANDS),
         "POST /notary/evidence",
         "POST /findings/{finding_id}/replay",
         "PUT /vocabularies/{vocabulary}/{id:path}",

@@ -18,6 +18,7 @@ from tests.api.test_capture_http import CAPTURE
 from tests.support.epcis_events import DAIRY, document, event
 from traceability.ledger.organisations import Scope
 from traceability.notary.verify import verify_receipt
+from traceability.supply_chain.commands.table import COMMANDS
 
 Bearer = Callable[..., dict[str, str]]
 CONTRACT = b"A contract."
@@ -63,6 +64,11 @@ def statement(client: httpx.Client, key: dict[str, str], query: str) -> httpx.Re
     return client.put(f"{HERE}{query}", json={"attributes": {"name": "Dairy"}}, headers=key)
 
 
+def command(client: httpx.Client, key: dict[str, str], query: str) -> httpx.Response:
+    sent = {**key, "Idempotency-Key": "once"}
+    return client.post(f"/commands/commission{query}", json={"gtin": "9521234000013", "serials": ["1"]}, headers=sent)
+
+
 def _json(key: dict[str, str]) -> dict[str, str]:
     return {**key, "Content-Type": "application/json"}
 
@@ -73,6 +79,7 @@ WRITES: list[tuple[Write, str]] = [
     (replay, "position"),
     (erasure, "requested_by"),
     (statement, "position"),
+    (command, "position"),
 ]
 
 
@@ -128,6 +135,7 @@ def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> Non
     assert waiting == {
         "POST /epcis/capture",
         "POST /notary/evidence",
+        *(f"POST /commands/{name}" for name in COMMANDS),
         "POST /findings/{finding_id}/replay",
         "POST /provenance/events/{event_id}/erasure-requests",
         "PUT /vocabularies/{vocabulary}/{id}",

@@ -1,0 +1,136 @@
+"""`traceability command`: a command each, with an option for each member of its body, all made from the table."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args, get_origin
+
+import orjson
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
+from api.commands import perform
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.supply_chain.commands.body import Command
+from traceability.supply_chain.commands.table import COMMANDS
+
+app = group("command", "Say what happens to things; refused where it cannot be so.")
+
+_STDIN: Final = Path("-")
+_EXAMPLES: Final = {
+    "commission": "--gtin 9521234000013 --serials 1001 --serials 1002 --lot A7 --expiry 2027-03-01",
+    "observe": "--things '(01)09521234000013(21)1001' --biz-step inspecting --disposition conformant",
+    "pack": "--parent '(00)095212340000000013' --children '(01)09521234000013(21)1001'",
+    "unpack": "--parent '(00)095212340000000013'",
+    "transform": (
+        """--input-quantities '{"id": "https://id.gs1.org/01/09521234000013/10/A7", "quantity": 10, "uom": "KGM"}'"""
+        " --outputs '(01)09521234000020(21)1'"
+    ),
+    "decommission": "--things '(01)09521234000013(21)1001'",
+    "destroy": "--things '(01)09521234000013(21)1001'",
+    "correct": "--event urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001 --reason did_not_occur",
+}
+
+_Body = Annotated[
+    Path | None,
+    typer.Option("--body", metavar="FILE", help="Take what no option says from this JSON object; - is standard input."),
+]
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is list
+
+
+def _holds_objects(field: FieldInfo) -> bool:
+    inside = get_args(field.annotation)
+    return bool(inside) and hasattr(inside[0], "model_fields")
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    kind = list[str] if _is_list(field) else str
+    hint = " One JSON object each." if _holds_objects(field) else " May be repeated." if _is_list(field) else ""
+    metavar = "JSON" if _holds_objects(field) else "TEXT"
+    option = typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=(field.description or "") + hint)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def _run(command: type[Command]) -> Callable[..., None]:
+    def run(*, body: Path | None, json: bool, as_: str | None, ledger: str | None, **options: Any) -> None:  # noqa: ANN401
+        said = _read(body) if body is not None else {}
+        for name, value in options.items():
+            if value:
+                objects = _holds_objects(command.model_fields[name])
+                said[name] = [_object(name, text) for text in value] if objects else value
+        try:
+            asked = command.model_validate_json(orjson.dumps(said))
+        except ValidationError as error:
+            raise _malformed(error) from error
+        with opened(ledger, as_) as engine:
+            done = perform(engine, engine.settings.organisation, asked)
+        if json:
+            print_json(
+                {
+                    "command": command.name,
+                    "position": done.position,
+                    "event_id": done.record_id,
+                    "eventID": done.event_id,
+                }
+            )
+            return
+        typer.echo(done.position)
+        note(f"Recorded as {done.event_id}. Its receipt: traceability log prove {done.position}")
+
+    own = [_option(name, field) for name, field in command.model_fields.items()]
+    shared = {"body": _Body, "json": JSON, "as_": As, "ledger": LedgerName}
+    common = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=False if name == "json" else None, annotation=annotation
+        )
+        for name, annotation in shared.items()
+    ]
+    # Typer reads a function's signature, and a command's options are the members of its body.
+    run.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *common)}
+    example = f"traceability command {command.name} {_EXAMPLES[command.name]}"
+    run.__doc__ = f"{command.__doc__}\n\nFor example:\n\n    {example}"
+    return run
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        said = orjson.loads(sys.stdin.buffer.read() if file == _STDIN else file.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no file {file}", code="command.file") from error
+    except orjson.JSONDecodeError as error:
+        raise InvalidInputError(f"{file} is not JSON: {error}", code="command.malformed") from error
+    if not isinstance(said, dict):
+        raise InvalidInputError("The body of a command is a JSON object", code="command.malformed")
+    return said
+
+
+def _object(name: str, text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInputError(f"--{name.replace('_', '-')} takes a JSON object", code="command.malformed") from error
+
+
+def _malformed(error: ValidationError) -> InvalidInputError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = "/".join(map(str, first["loc"]))
+    return InvalidInputError(
+        f"{place}: {first['msg']}" if place else first["msg"],
+        code="command.malformed",
+        hint="--help shows what the command takes.",
+    )
+
+
+for _command in COMMANDS.values():
+    app.command(_command.name)(_run(_command))

@@ -1,0 +1,182 @@
+"""Commands as their users meet them: over HTTP and on the command line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from adapters.postgres.event_requests import PostgresEventRequests
+from api.cli import app as cli
+from api.wiring import Engine
+from tests.api.conftest import DAIRY_GLN
+from tests.conftest import Database
+from tests.support.happenings import GTIN, PALLET, PLANT, TOTE, pack
+from traceability.errors import TraceabilityError
+from traceability.ledger.organisations import Scope
+
+DAIRY = "dairy.example"
+Bearer = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def key(bearer: Bearer) -> dict[str, str]:
+    return bearer(DAIRY, Scope.CAPTURE, Scope.QUERY)
+
+
+def send(client: httpx.Client, key: dict[str, str], name: str, **body: Any) -> httpx.Response:
+    return client.post(f"/commands/{name}", json=body, headers=key)
+
+
+def test_packs_are_commissioned_packed_and_found(client: httpx.Client, key: dict[str, str]) -> None:
+    made = send(client, key, "commission", gtin="9521234000013", ranges=[{"first": "1", "last": "9"}], lot="A7")
+    assert made.status_code == 201
+    assert made.headers["location"] == made.json()["receipt"]
+    assert made.json()["position"] == 1
+    assert made.json()["eventID"].startswith("urn:uuid:")
+    packed = send(client, key, "pack", parent=PALLET, children=[pack(1), "(01)09521234000013(21)2"], read_point=PLANT)
+    assert packed.status_code == 201, packed.text
+    item = client.get("/provenance/items/01/09521234000013/21/2", headers=key).json()
+    assert item["state"]["contained_in"] == [PALLET]
+    # It is an EPCIS event like any other.
+    events = client.get("/epcis/events", params={"eventType": "AggregationEvent"}, headers=key).json()
+    (event,) = events["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+    assert event["childEPCs"] == [pack(1), pack(2)]
+    assert event["eventID"] == packed.json()["eventID"]
+
+
+def test_a_refusal_tells_rule_things_facts_and_remedy(client: httpx.Client, key: dict[str, str]) -> None:
+    send(client, key, "commission", things=[pack("A")], event_time="2026-03-01T09:00:00+01:00")
+    answer = send(client, key, "commission", things=[pack("A"), pack("B")])
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert told["code"] == "command.refused"
+    assert told["rules"] == [
+        {
+            "rule": "commissioned_before",
+            "requires": "An identifier is issued once.",
+            "things": [pack("A")],
+            "count": 1,
+            "facts": [
+                {"position": 1, "sentence": "dairy.example recorded commissioning at 2026-03-01T08:00:00.000000Z."}
+            ],
+            "remedy": "Use an identifier that was never used; correct the event that issued this one if that was a"
+            " mistake.",
+        }
+    ]
+    malformed = send(client, key, "pack", children=["nonsense"])
+    assert malformed.status_code == 422
+    assert [(one["pointer"]) for one in malformed.json()["errors"]] == ["/parent", "/children/0"]
+    assert client.post("/commands/pack", content=b"{", headers=key).json()["code"] == "http.json"
+    assert client.post("/commands/fly", json={}, headers=key).status_code == 404
+    wrong = send(client, key, "commission", gtin="9521234000014", serials=["1"])
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "gs1.check_digit")
+
+
+def test_a_request_of_a_key_is_answered_once(client: httpx.Client, key: dict[str, str], engine: Engine) -> None:
+    once = {**key, "Idempotency-Key": "1"}
+    first = send(client, once, "commission", things=[pack("A")])
+    again = send(client, once, "commission", things=[pack("A")])
+    assert (again.status_code, again.json()) == (201, first.json())
+    for name in ("commission", "observe"):
+        other = send(client, once, name, things=[pack("B" if name == "commission" else "A")])
+        assert (other.status_code, other.json()["code"]) == (409, "capture.request_key")
+    # What was refused recorded nothing, and may be sent again when it can be so.
+    held = {**key, "Idempotency-Key": "2"}
+    assert send(client, held, "observe", things=[pack("C")]).status_code == 409
+    send(client, key, "commission", things=[pack("C")])
+    assert send(client, held, "observe", things=[pack("C")]).status_code == 201
+    assert engine.ledger.head() == 3
+
+
+def test_the_same_request_at_the_same_time_is_carried_out_once(
+    client: httpx.Client, key: dict[str, str], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All look for the key before any has recorded: even what may be done many times is done once."""
+    send(client, key, "commission", things=[pack("A")])
+    everybody, looked = threading.Barrier(6), threading.local()
+    asked = PostgresEventRequests.position_of
+
+    def position_of(self: PostgresEventRequests, request: Any) -> int | None:
+        found = asked(self, request)
+        if not getattr(looked, "once", False):
+            looked.once = True
+            everybody.wait(timeout=60)
+        return found
+
+    monkeypatch.setattr(PostgresEventRequests, "position_of", position_of)
+
+    def observe(_: int) -> tuple[int, int]:
+        with httpx.Client(base_url=client.base_url, timeout=60) as own:
+            answer = send(own, {**key, "Idempotency-Key": "1"}, "observe", things=[pack("A")])
+            return answer.status_code, answer.json()["position"]
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(observe, range(6)))
+    assert answers == [(201, 2)] * 6
+    assert engine.ledger.head() == 2
+
+
+def test_a_hundred_thousand_serials_are_one_command(client: httpx.Client, key: dict[str, str], engine: Engine) -> None:
+    serials = [f"S{n:019d}" for n in range(100_000)]  # more bytes than other bodies may have
+    answer = send(client, key, "commission", gtin="9521234000013", serials=serials)
+    assert answer.status_code == 201, answer.text
+    (record,) = engine.ledger.records([1])
+    assert len(record.event.parts.what) == 100_000
+    refused = send(client, key, "commission", things=[f"{GTIN}/21/{serials[-1]}"])
+    assert refused.json()["rules"][0]["rule"] == "commissioned_before"
+
+
+def test_another_organisation_answers_for_its_own(client: httpx.Client, key: dict[str, str], bearer: Bearer) -> None:
+    send(client, key, "commission", things=[pack("A")])
+    store = bearer("store.example", Scope.CAPTURE)
+    # Nothing of the dairy's is open to the store: it is answered as if nothing were there.
+    assert send(client, store, "observe", things=[pack("A")]).json()["rules"][0]["rule"] == "unknown"
+    assert send(client, store, "commission", things=[pack("A")]).status_code == 201
+    unknown = send(client, store, "correct", event="urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "command.no_such_event")
+
+
+def run(database: Database, tmp_path: Any, *arguments: str) -> Any:
+    environment = {"TRACEABILITY_DATABASE_URL": database.runtime_url, "TRACEABILITY_DATA": str(tmp_path / "data")}
+    return CliRunner().invoke(cli, ["command", *arguments, "--as", DAIRY], env=environment)
+
+
+def test_the_command_line_has_an_option_for_each_member(engine: Engine, database: Database, tmp_path: Any) -> None:
+    made = run(database, tmp_path, "commission", "--gtin", DAIRY_GLN, "--serials", "A", "--serials", "B", "--lot", "A7")
+    assert (made.exit_code, made.stdout) == (0, "1\n"), made.output
+    lots = '{"id": "https://id.gs1.org/01/09521234000013/10/A7", "quantity": "2.50", "uom": "KGM"}'
+    body = tmp_path / "pack.json"
+    body.write_text(f'{{"parent": "{TOTE}", "read_point": "{PLANT}"}}')
+    packed = run(database, tmp_path, "pack", "--body", str(body), "--parent", PALLET, "--quantities", lots, "--json")
+    assert packed.exit_code == 1
+    commissioned = run(database, tmp_path, "commission", "--quantities", lots)
+    assert commissioned.exit_code == 0, commissioned.output
+    packed = run(database, tmp_path, "pack", "--body", str(body), "--parent", PALLET, "--quantities", lots, "--json")
+    assert packed.exit_code == 0, packed.output
+    (record,) = engine.ledger.records([3])
+    assert record.event.parts.what == (
+        f'{{"list":"parentID","id":"{PALLET}"}}'.encode(),
+        b'{"list":"childQuantityList","id":"https://id.gs1.org/01/09521234000013/10/A7","quantity":2.50,"uom":"KGM"}',
+    )
+    assert PLANT.encode() in record.event.parts.where
+
+
+def test_the_command_line_says_what_is_wrong(engine: Engine, database: Database, tmp_path: Any) -> None:
+    assert engine.ledger.head() == 0
+    for arguments, code in (
+        (("pack", "--parent", PALLET), "command.malformed"),
+        (("pack", "--parent", "nonsense", "--children", pack(1)), "command.malformed"),
+        (("pack", "--parent", PALLET, "--quantities", "nonsense"), "command.malformed"),
+        (("pack", "--body", str(tmp_path / "none.json")), "command.file"),
+        (("observe", "--things", pack(1)), "command.refused"),
+    ):
+        error = run(database, tmp_path, *arguments).exception
+        assert isinstance(error, TraceabilityError), error
+        assert error.code == code

@@ -1,0 +1,170 @@
+"""Why a command is refused: the rule, the things and facts that break it, and what would make it pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from traceability.errors import ConflictError
+from traceability.ledger.event import utc_text
+from traceability.supply_chain.seen import SeenEvent
+
+MOST_NAMED: Final = 100
+"""Things and facts that a refusal tells of one rule."""
+
+
+class Rule(StrEnum):
+    """What a command may not break."""
+
+    UNKNOWN = "unknown"
+    COMMISSIONED_BEFORE = "commissioned_before"
+    MADE_BEFORE = "made_before"
+    ENDED = "ended"
+    INSIDE = "inside"
+    NOT_INSIDE = "not_inside"
+    NOTHING_INSIDE = "nothing_inside"
+    CYCLE = "cycle"
+    TOO_DEEP = "too_deep"
+    NOT_EMPTY = "not_empty"
+    BELOW_ZERO = "below_zero"
+    MASS_BALANCE = "mass_balance"
+    DECLARED_BEFORE = "declared_before"
+    WITHOUT_EVENT_ID = "without_event_id"
+
+
+MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
+    Rule.UNKNOWN: (
+        "Something is known of the thing at that time.",
+        "Commission it, or record the event by which it came to you, with an earlier time.",
+    ),
+    Rule.COMMISSIONED_BEFORE: (
+        "An identifier is issued once.",
+        "Use an identifier that was never used; correct the event that issued this one if that was a mistake.",
+    ),
+    Rule.MADE_BEFORE: (
+        "What a transformation puts out is a new lot.",
+        "Give the output a new lot number, or the transformation_id of the transformation that made the lot.",
+    ),
+    Rule.ENDED: (
+        "Nothing happens to a thing after its life has ended.",
+        "Leave the thing out, or correct the event that ended its life.",
+    ),
+    Rule.INSIDE: (
+        "A thing is in one container at a time, and is unpacked before it is packed again.",
+        "Unpack it first, with a time between the two.",
+    ),
+    Rule.NOT_INSIDE: (
+        "Only what is inside is unpacked.",
+        "Name what is inside of the container at that time, and for a lot what was packed as a quantity.",
+    ),
+    Rule.NOTHING_INSIDE: (
+        "A container that is emptied holds something.",
+        "Check the container and the time; an empty container needs no unpacking.",
+    ),
+    Rule.CYCLE: ("Nothing is inside of itself.", "Unpack one of the containers first."),
+    Rule.TOO_DEEP: ("At most 10 containers are inside one another.", "Unpack one of the containers first."),
+    Rule.NOT_EMPTY: (
+        "A container that ends is empty.",
+        "Unpack it first, or name what is inside too, so that it ends with it.",
+    ),
+    Rule.BELOW_ZERO: (
+        "No more of a lot goes than there was at any time.",
+        "Give the quantity that is left, or record first where the rest came from.",
+    ),
+    Rule.MASS_BALANCE: (
+        "What comes out of a transformation is what went in, within the tolerance.",
+        "Correct the quantities or their units, or give the tolerance of the process.",
+    ),
+    Rule.DECLARED_BEFORE: ("An event is declared an error once.", "It counts for nothing already."),
+    Rule.WITHOUT_EVENT_ID: (
+        "An error declaration names its event by the eventID (EPCIS 2.0 §7.4.1.4).",
+        "An event that was recorded without an eventID cannot be taken back.",
+    ),
+}
+"""What each rule says, and what makes a command that breaks it pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a rule stumbled over: a sentence, and the position of the event that it is about, None for the command."""
+
+    position: int | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule that the command would break: for `count` things, of which the first hundred are named."""
+
+    rule: Rule
+    things: tuple[str, ...]
+    count: int
+    facts: tuple[Fact, ...]
+
+    @property
+    def remedy(self) -> str:
+        """Return what would make the command pass."""
+        return MEANINGS[self.rule][1]
+
+
+class CommandRefusedError(ConflictError):
+    """Guards refused the command; nothing was recorded (HTTP 409)."""
+
+    code = "command.refused"
+
+    def __init__(self, rules: Sequence[BrokenRule]) -> None:
+        said = " ".join(MEANINGS[broken.rule][0] for broken in rules)
+        super().__init__(f"The command would break a rule. {said}", hint=rules[0].remedy)
+        self.rules = tuple(rules)
+
+
+class Fault(NamedTuple):
+    """The event at `position` breaks a rule for a thing, because of what the event at `against` says.
+
+    `against` is None where it is not an event that the rule stumbles over, but what is missing.
+    """
+
+    rule: Rule
+    thing: str
+    position: int
+    against: int | None
+    note: str = ""
+
+
+def refusal(faults: Iterable[Fault], events: Mapping[int, SeenEvent], head: int) -> CommandRefusedError | None:
+    """Gather faults by rule; None when there are none. Events behind `head` are the command's own."""
+    things: dict[Rule, dict[str, None]] = {}
+    facts: dict[Rule, dict[Fact, None]] = {}
+    for fault in sorted(faults, key=_by_thing):
+        things.setdefault(fault.rule, {})[fault.thing] = None
+        told = facts.setdefault(fault.rule, {})
+        if len(told) < MOST_NAMED:
+            told.update(dict.fromkeys(_facts(fault, events, head)))
+    if not things:
+        return None
+    return CommandRefusedError(
+        [
+            BrokenRule(rule, tuple(named)[:MOST_NAMED], len(named), tuple(facts[rule])[:MOST_NAMED])
+            for rule, named in things.items()
+        ]
+    )
+
+
+def _by_thing(fault: Fault) -> tuple[Rule, str, int, int]:
+    return fault.rule, fault.thing, fault.position, fault.against or 0
+
+
+def _facts(fault: Fault, events: Mapping[int, SeenEvent], head: int) -> Iterable[Fact]:
+    if fault.against is not None and fault.against <= head:
+        yield Fact(fault.against, f"{_told(events[fault.against])}{fault.note}.")
+    elif fault.against is None and fault.note:
+        yield Fact(None, f"{fault.note.strip(' ,').capitalize()}.")
+    if fault.position <= head:
+        yield Fact(fault.position, f"{_told(events[fault.position])}, which the command would contradict.")
+
+
+def _told(event: SeenEvent) -> str:
+    what = event.head.bizStep or event.action or event.type.split(".")[1].removesuffix("_event")
+    return f"{event.captured_by} recorded {what} at {utc_text(event.occurred_at)}"
