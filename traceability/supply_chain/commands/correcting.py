@@ -32,7 +32,17 @@ class Correct(Command):
 
     name = "correct"
     emits = "the event again, with an errorDeclaration"
-    rules = (Rule.DECLARED_BEFORE, Rule.WITHOUT_EVENT_ID, Rule.INSIDE, Rule.ENDED, Rule.BELOW_ZERO)
+    rules = (
+        Rule.DECLARED_BEFORE,
+        Rule.WITHOUT_EVENT_ID,
+        Rule.INSIDE,
+        Rule.NOT_INSIDE,
+        Rule.CYCLE,
+        Rule.TOO_DEEP,
+        Rule.ENDED,
+        Rule.NOT_EMPTY,
+        Rule.BELOW_ZERO,
+    )
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=2048)] = Field(
         description="Its eventID, or our id of it.", examples=["urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001"]

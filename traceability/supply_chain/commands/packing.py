@@ -51,7 +51,7 @@ class Pack(_Packing):
 
     name = "pack"
     emits = "AggregationEvent ADD, packing"
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.INSIDE, Rule.CYCLE, Rule.TOO_DEEP)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.INSIDE, Rule.CYCLE, Rule.TOO_DEEP, Rule.NOT_EMPTY)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
