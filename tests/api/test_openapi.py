@@ -47,6 +47,7 @@ from traceability.ledger.evidence import EvidenceRegistered
 from traceability.ledger.findings import FindingFilter
 from traceability.ledger.organisations import Scope
 from traceability.ledger.partners import Kind
+from traceability.supply_chain.commands.table import COMMANDS
 
 EXAMPLES = 12
 CHECKS = [
@@ -69,6 +70,7 @@ NEED_MEANING = {
     "POST /partners",
     "POST /partners/{name}/webhook",
     "POST /provenance/traces",
+    *(f"POST /commands/{name}" for name in COMMANDS),
 }
 # What a database or a log that is not ready answers is described, and no failure here.
 NOT_READY = {503}
