@@ -31,9 +31,12 @@ _Change = Callable[[dict[str, JSON]], None]
 
 
 class Form:
-    """The form of one answer; `told` is what it says of itself once its events are written."""
+    """The form of one answer; `told` is what it says of itself once its events are written.
 
-    def __init__(self, engine: Engine, reader: Reader, wish: Wish) -> None:
+    `reader` is who reads it; None will do where events come as JSON already, and not as they were received.
+    """
+
+    def __init__(self, engine: Engine, reader: Reader | None, wish: Wish) -> None:
         self._engine = engine
         self._reader = reader
         self._wish = wish
@@ -52,10 +55,21 @@ class Form:
 
     def document(self, found: Sequence[FoundEvent], *, created_at: int, query_name: str) -> bytes:
         """Return events as an EPCISQueryDocument; raises `NotInXmlError`."""
-        events = self.events(found)
+        return self.around(self.events(found), created_at=created_at, query_name=query_name)
+
+    def around(
+        self, events: Sequence[bytes], *, created_at: int, query_name: str, subscription_id: str | None = None
+    ) -> bytes:
+        """Return events, spelled as is wished for in JSON, as an EPCISQueryDocument; raises `NotInXmlError`."""
         if self._in_json:
-            return write_query_document(events, created_at=created_at, query_name=query_name, prefixes=self.prefixes)
-        around = Around(QUERY_DOCUMENT, utc_text(created_at), query_name=query_name)
+            return write_query_document(
+                events,
+                created_at=created_at,
+                query_name=query_name,
+                prefixes=self.prefixes,
+                subscription_id=subscription_id,
+            )
+        around = Around(QUERY_DOCUMENT, utc_text(created_at), query_name=query_name, subscription_id=subscription_id)
         return write_document(self._wish.format, around, map(loads, events), words=self._wish.words)
 
     def events(self, found: Sequence[FoundEvent]) -> list[bytes]:
@@ -64,10 +78,14 @@ class Form:
             records = self._engine.ledger.records(sorted({event.position for event in found}))
             sources = {record.position: record for record in records if self._may_see_source(record)}
             return [self._as_received(event, sources.get(event.position)) for event in found]
+        return self.spelled(map(_written, found))
+
+    def spelled(self, events: Iterable[bytes]) -> list[bytes]:
+        """Return events that `write_event` has written; how they were received is not known of them."""
         changes: list[_Change] = []
         if self._wish.epc_format is EpcFormat.URN:
             changes.append(lambda event: translate(event, self._urns))
-        return [self._changed(_written(event), changes) for event in found]
+        return [self._changed(event, changes) for event in events]
 
     def identifiers(self, uris: Iterable[str]) -> list[str]:
         """Return canonical identifiers as they are wished for; what was received is not known of them."""
@@ -78,6 +96,7 @@ class Form:
 
     def _may_see_source(self, record: Record) -> bool:
         parts = record.event.parts
+        assert self._reader is not None
         extent = self._reader.extent(self._engine.rules.indexer(parts).visibility)
         return extent is not None and "source" in extent and parts.source != b""
 

@@ -5,7 +5,7 @@ Every operation under /epcis negotiates here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -80,6 +80,11 @@ class Wish:
     extensions: str | None = None
     format: Format = Format.JSON
     words: Words | None = None
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Return the headers that name the versions of what is answered so."""
+        return OLD_VERSIONS if self.format is Format.XML_1_2 else VERSIONS
 
 
 async def check_versions(

@@ -26,7 +26,7 @@ _LEADER: Final = 0x53554253  # "SUBS"
 _COLUMNS: Final = (
     "s.subscription_id, s.organisation, s.query_name, s.dest, s.signature_token, s.sealed_with, s.schedule,"
     " s.report_if_empty, s.initial_record_time, s.created_at, s.position, s.due_at, s.last_notified_at, s.failures,"
-    " s.failing_since, s.last_error"
+    " s.failing_since, s.last_error, s.wish"
 )
 _DEAD_COLUMNS: Final = (
     "d.delivery_id, d.subscription_id, d.after_position, d.up_to, d.events, d.attempts, d.failing_since, d.died_at,"
@@ -42,7 +42,7 @@ class NoSuchSubscriptionError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A row: times in microseconds UTC, `schedule` as JSON, `position` the last one that is dealt with."""
+    """A row: times in microseconds UTC, `schedule` and `wish` as JSON, `position` the last one that is dealt with."""
 
     subscription_id: UUID
     organisation: str
@@ -59,6 +59,7 @@ class Subscription:
     failures: int = 0
     failing_since: int | None = None
     last_error: str | None = None
+    wish: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +159,12 @@ class PostgresSubscriptions:
                 connection.execute(
                     "INSERT INTO work.subscription (ledger_id, subscription_id, organisation, query_name, dest,"
                     " signature_token, sealed_with, schedule, report_if_empty, initial_record_time, created_at,"
-                    " position, due_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                    " position, due_at, wish) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     [
                         *(self._ledger_id, one.subscription_id, one.organisation, one.query_name, one.dest),
                         *((None, None) if one.token is None else (one.token.text, one.token.key_id)),
                         *(one.schedule, one.report_if_empty, one.since, one.created_at, one.position, one.due_at),
+                        one.wish,
                     ],
                 )
         except psycopg.errors.ForeignKeyViolation as error:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from api.epcis_events import MAX_PER_PAGE, PER_PAGE, Answer
 from api.epcis_headers import (
     LD_JSON,
-    OLD_VERSIONS,
     TEXT_XML,
     VARY,
     VERSIONS,
@@ -88,8 +87,7 @@ COLLECTION: Final[dict[int | str, dict[str, Any]]] = {
 def events_response(engine: Engine, request: Request, answer: Answer, wish: Wish) -> Response:
     """Return a page of events with its link to the next one."""
     headers = answer_headers(answer.form.told, answer.form.prefixes) | link_headers(engine, request, answer.next)
-    versions = OLD_VERSIONS if wish.format is Format.XML_1_2 else {}
-    return Response(answer.document, media_type=wish.media_type, headers={**headers, **versions})
+    return Response(answer.document, media_type=wish.media_type, headers={**headers, **wish.versions})
 
 
 def collection_response(

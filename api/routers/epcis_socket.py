@@ -151,7 +151,7 @@ async def _report(
 
 
 async def _send(engine: Engine, socket: WebSocket, asked: Asked, batch: Batch) -> None:
-    await socket.send_text(document_of(engine, asked, batch).decode())
+    await socket.send_text(document_of(engine, asked, batch).body.decode())
 
 
 def _subscriber(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.epcis_events import only_paging
 from api.named_queries import PATH
-from api.routers.epcis_answers import PAGED, PAGING, BodyDep, JsonWishDep, answer_headers, link_headers
+from api.routers.epcis_answers import PAGED, PAGING, BodyDep, EventsWishDep, JsonWishDep, answer_headers, link_headers
 from api.security import EngineDep, QueryDep
 from api.subscriptions.manage import described, listed, subscribe, subscription_of, unsubscribe
 from api.web.negotiation import JSON
@@ -56,6 +56,11 @@ class SubscriptionOut(BaseModel):
     initialRecordTime: str | None = None  # noqa: N815
     lastNotifiedAt: str | None = None  # noqa: N815
     nextReportAt: str | None = None  # noqa: N815
+    format: dict[str, str] | None = Field(
+        default=None,
+        description="The headers that said in which form events are delivered; none: JSON with Digital Links.",
+        examples=[{"Accept": "application/xml", "GS1-EPC-Format": "Always_EPC_URN"}],
+    )
     failing: FailingOut | None = None
 
 
@@ -75,14 +80,18 @@ _WANTED: Final[dict[str, Any]] = {
 def subscribe_to(
     engine: EngineDep,
     caller: QueryDep,
-    wish: JsonWishDep,
+    wish: EventsWishDep,
     body: BodyDep,
     name: Annotated[str, Path(alias="queryName")],
 ) -> Response:
-    """Have the events of a query posted: each as it is recorded, or all new ones at the times of a schedule."""
-    made = subscribe(engine, caller.organisation, name, body)
+    """Have the events of a query posted: each as it is recorded, or all new ones at the times of a schedule.
+
+    They are delivered in the form that the headers of this request wish for, as answers to queries are. The answer to
+    it is in JSON whatever they say.
+    """
+    made = subscribe(engine, caller.organisation, name, body, wish)
     headers = {**answer_headers(), "Location": f"{PATH}/{made.query_name}/subscriptions/{made.subscription_id}"}
-    return Response(dumps(described(made)), status_code=201, media_type=wish.media_type, headers=headers)
+    return Response(dumps(described(made)), status_code=201, media_type=JSON, headers=headers)
 
 
 @router.get(

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from api.epcis_forms import Form
+from api.epcis_headers import EpcFormat, Wish
 from api.wiring import Engine
 from traceability.gs1.epcis.query.conditions import Span
 from traceability.gs1.epcis.query.event_query import EventQuery, Order, Place
 from traceability.gs1.epcis.query.parameters import read_json_query
 from traceability.gs1.epcis.strict_json import loads
-from traceability.gs1.epcis.writer import write_event, write_query_document
+from traceability.gs1.epcis.writer import write_event
 
 MOST_EVENTS: Final = 100
 """Events of one delivery; more follow in the next."""
+PLAIN: Final = Wish()
+"""JSON with Digital Links."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query, by whom it is asked, and who is told; its answer is in the order of positions."""
+    """A query, by whom it is asked, who is told and in which form; its answer is in the order of positions."""
 
     organisation: str
     query_name: str
     subscription_id: str
     query: EventQuery
+    wish: Wish = PLAIN
+
+    @property
+    def as_received(self) -> bool:
+        """Tell whether each event is wanted in the bytes that it came in, which are looked up for a page of them."""
+        return self.wish.epc_format is EpcFormat.AS_RECEIVED
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events in JSON; with them everything up to position `up_to` is told."""
+    """Events in JSON, as `write_event` has them or as received; with them all up to position `up_to` is told.
+
+    Of events as received `told` says whether all of them could be given so.
+    """
 
     events: Sequence[bytes]
     up_to: int
+    told: EpcFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is sent: a body, and the headers that tell of its form."""
+
+    body: bytes
+    headers: Mapping[str, str]
 
 
 def asked_of(organisation: str, query_name: str, definition: str, subscription_id: str, since: int | None) -> Asked:
@@ -50,22 +72,31 @@ def read_batch(engine: Engine, asked: Asked, after: int, until: int, *, most: in
 
     The batch may be empty and not reach `until`: looking through a long ledger is done in pieces.
     """
+    reader = engine.organisations.reader(asked.organisation)
     page = engine.event_queries.page(
         asked.query,
-        reader=engine.organisations.reader(asked.organisation),
+        reader=reader,
         size=most,
         after=Place(head=until, occurred_at=0, position=after),
         known_at=until,
     )
-    events = [write_event(event.parts, event.recorded_at, called=event.called) for event in page.events]
-    return Batch(events, until if page.next is None else page.next.position)
+    up_to = until if page.next is None else page.next.position
+    if asked.as_received:
+        form = Form(engine, reader, asked.wish)
+        return Batch(form.events(page.events), up_to, form.told)
+    return Batch([write_event(event.parts, event.recorded_at, called=event.called) for event in page.events], up_to)
 
 
-def document_of(engine: Engine, asked: Asked, batch: Batch) -> bytes:
-    """Return a batch as the EPCISQueryDocument that is sent."""
-    return write_query_document(
-        batch.events,
+def document_of(engine: Engine, asked: Asked, batch: Batch) -> Document:
+    """Return a batch as the EPCISQueryDocument that is sent; raises `NotInXmlError`."""
+    form = Form(engine, None, asked.wish)
+    body = form.around(
+        batch.events if asked.as_received else form.spelled(batch.events),
         created_at=engine.clock.now_us(),
         query_name=asked.query_name,
         subscription_id=asked.subscription_id,
     )
+    headers = {"Content-Type": asked.wish.media_type, **asked.wish.versions, "GS1-EPC-Format": batch.told or form.told}
+    if form.prefixes:
+        headers["GS1-Extensions"] = ", ".join(f"{prefix}={iri}" for prefix, iri in form.prefixes.items())
+    return Document(body, headers)

@@ -8,19 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import orjson
 
 from adapters.outgoing.poster import Poster
 from adapters.postgres.sealed import subscription_place
 from adapters.postgres.subscriptions import DeadDelivery, Step, Subscription
-from api.epcis_headers import VERSIONS
-from api.subscriptions.batches import MOST_EVENTS, Batch, asked_of, document_of, read_batch
+from api.epcis_headers import Wish
+from api.subscriptions.batches import MOST_EVENTS, PLAIN, Asked, Batch, Document, asked_of, document_of, read_batch
 from api.subscriptions.tail import Feed, Tail
 from api.wiring import Engine
 from traceability.errors import TraceabilityError, UnavailableError
 from traceability.gs1.epcis.subscriptions.halving import Halving
 from traceability.gs1.epcis.subscriptions.schedule import Schedule, read_schedule
 from traceability.gs1.epcis.subscriptions.signature import HEADER, sign
+from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.identifiers import event_id
 
 _SECOND: Final = 1_000_000
@@ -103,7 +105,7 @@ class Delivery:
         self.notes_where_it_stands = False
         self._search: Halving | None = None
         self._attempts = 0  # of this process, at the delivery behind the cursor
-        asked = asked_of(row.organisation, row.query_name, definition, str(row.subscription_id), row.since)
+        asked = asked_for(row, definition)
         self.feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
         self._schedule = None if row.schedule is None else schedule_of(row.schedule, row.created_at)
 
@@ -195,9 +197,15 @@ class Delivery:
     async def _deliver(self, batch: Batch) -> bool:
         """Post a batch, and tell whether it was taken; if not, it is due again later, or given up."""
         row = self._row
-        body = document_of(self._engine, self.feed.asked, batch)
         try:
-            status = await self._means.poster.post(row.dest, body, headers_of(self._engine, body, row))
+            document = await self._document(batch)
+        except NotInXmlError as error:
+            # The same whenever it is tried: there is nothing to wait for.
+            await self._refused(batch, error.message, for_good=True)
+            return False
+        try:
+            headers = headers_of(self._engine, document, row)
+            status = await self._means.poster.post(row.dest, document.body, headers)
         except TraceabilityError as error:
             reason = error.message
         else:
@@ -212,15 +220,20 @@ class Delivery:
         await self._failed(batch, reason)
         return False
 
-    async def _refused(self, batch: Batch, reason: str) -> None:
+    async def _document(self, batch: Batch) -> Document:
+        if self.feed.asked.wish == PLAIN:
+            return document_of(self._engine, self.feed.asked, batch)
+        return await asyncio.to_thread(document_of, self._engine, self.feed.asked, batch)
+
+    async def _refused(self, batch: Batch, reason: str, *, for_good: bool = False) -> None:
         """Try again what the receiver refused; after all attempts look for the events that it refuses."""
         search, now, many = self._search, self._engine.clock.now_us(), len(batch.events)
-        if search is None and (many <= 1 or not self._is_over(now)):
+        if search is None and not for_good and (many <= 1 or not self._is_over(now)):
             await self._failed(batch, reason)
             return
-        if search is None:
+        if search is None and many > 1:
             self._search = Halving(batch.up_to, many, now)
-        elif search.refused(many):
+        elif search is None or search.refused(many):
             await self._give_up(batch, reason, self._row.failures + 1, self._row.failing_since or now)
             return
         self.feed.leave()
@@ -296,16 +309,22 @@ class Delivery:
             self._row = replace(self._row, failures=0, failing_since=None)
 
 
-def headers_of(engine: Engine, body: bytes, subscription: Subscription) -> Mapping[str, str]:
+def asked_for(row: Subscription, definition: str) -> Asked:
+    """Return what a subscription asks for, and in which form it wishes for it."""
+    asked = asked_of(row.organisation, row.query_name, definition, str(row.subscription_id), row.since)
+    return asked if row.wish is None else replace(asked, wish=msgspec.json.decode(row.wish, type=Wish))
+
+
+def headers_of(engine: Engine, document: Document, subscription: Subscription) -> Mapping[str, str]:
     """Return what is sent with a document: its form, and its signature if the subscriber gave a token.
 
     Raises `UnavailableError` (`secrets.key`): what is to be signed is never sent without.
     """
-    headers = {"Content-Type": "application/json", "User-Agent": "traceability", **VERSIONS}
+    headers = {"User-Agent": "traceability", **document.headers}
     if subscription.token is None:
         return headers
     token = engine.secrets.open(subscription.token, subscription_place(subscription.subscription_id))
-    return {**headers, HEADER: sign(body, token, now_us=engine.clock.now_us())}
+    return {**headers, HEADER: sign(document.body, token, now_us=engine.clock.now_us())}
 
 
 def schedule_of(fields: str, now_us: int) -> Schedule:

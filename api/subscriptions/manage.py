@@ -7,16 +7,18 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from adapters.outgoing import Allowed, Outgoing
 from adapters.outgoing.guard import PORTS, addresses_of, check_url
 from adapters.postgres.sealed import subscription_place
 from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionError, Subscription
+from api.epcis_headers import VERSIONS, Wish
 from api.named_queries import named
 from api.page_tokens import NextPage, next_page, place_of
-from api.subscriptions.batches import Asked, Batch, asked_of, document_of, read_batch
-from api.subscriptions.delivery import headers_of
+from api.subscriptions.batches import PLAIN, Asked, Batch, Document, asked_of, document_of, read_batch
+from api.subscriptions.delivery import asked_for, headers_of
 from api.wiring import Engine
 from traceability.errors import BusyError, InvalidInputError, NotFoundError, UnavailableError
 from traceability.gs1.epcis.query.values import QueryParameterError
@@ -43,8 +45,8 @@ class Page:
     next: NextPage | None
 
 
-def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes) -> Subscription:
-    """Keep the subscription that the JSON of `body` asks for.
+def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes, wish: Wish = PLAIN) -> Subscription:
+    """Keep the subscription that the JSON of `body` asks for; what it is told is in the form of `wish`.
 
     Raises `NoSuchQueryError`, `SubscriptionError` (`outgoing.…` for a dest that is not called), `ScheduleError` and
     `BusyError` (`subscription.too_many`).
@@ -78,6 +80,7 @@ def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes) -
         now,
         store.start_of(controls.since),
         due_at=0 if controls.schedule is None else controls.schedule.next_after(now),
+        wish=None if wish == PLAIN else msgspec.json.encode(wish).decode(),
     )
     store.add(subscription)
     return subscription
@@ -139,7 +142,7 @@ def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
         while position < dead.up_to:
             batch = read_batch(engine, asked, position, dead.up_to)
             if batch.events:
-                _post(engine, outgoing, subscription, document_of(engine, asked, Batch(batch.events, batch.up_to)))
+                _post(engine, outgoing, subscription, document_of(engine, asked, batch))
             position, count = batch.up_to, count + len(batch.events)
     engine.subscriptions.bury(dead.delivery_id)
     return count
@@ -159,6 +162,8 @@ def described(subscription: Subscription) -> dict[str, Any]:
     else:
         told["schedule"] = orjson.loads(subscription.schedule)
         told["nextReportAt"] = utc_text(subscription.due_at)
+    if subscription.wish is not None:
+        told["format"] = _described_wish(msgspec.json.decode(subscription.wish, type=Wish))
     if subscription.since is not None:
         told["initialRecordTime"] = utc_text(subscription.since)
     if subscription.last_notified_at is not None:
@@ -210,9 +215,7 @@ def _check_dest(engine: Engine, dest: str) -> None:
 
 def _asked(engine: Engine, subscription: Subscription) -> Asked:
     query = named(engine, subscription.organisation, subscription.query_name)
-    return asked_of(
-        subscription.organisation, query.name, query.definition, str(subscription.subscription_id), subscription.since
-    )
+    return asked_for(subscription, query.definition)
 
 
 def _uuid(text: str) -> UUID | None:
@@ -222,9 +225,21 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _post(engine: Engine, outgoing: Outgoing, subscription: Subscription, body: bytes) -> None:
-    answer = outgoing.send("POST", headers=headers_of(engine, body, subscription), content=body)
+def _post(engine: Engine, outgoing: Outgoing, subscription: Subscription, document: Document) -> None:
+    headers = headers_of(engine, document, subscription)
+    answer = outgoing.send("POST", headers=headers, content=document.body)
     if not 200 <= answer.status < 300:  # noqa: PLR2004
         raise UnavailableError(
             f"The subscriber answered {answer.status}", code="subscription.not_taken", hint="It stays; try again later."
         )
+
+
+def _described_wish(wish: Wish) -> dict[str, str]:
+    """Return a form as the headers that wished for it."""
+    versions = {} if wish.versions is VERSIONS else wish.versions
+    told = {"Accept": wish.media_type, "GS1-EPC-Format": wish.epc_format.value, **versions}
+    if wish.words is not None:
+        told["GS1-CBV-XML-Format"] = wish.words.value
+    if wish.extensions is not None:
+        told["GS1-Extensions"] = wish.extensions
+    return told

@@ -51,7 +51,7 @@ class Feed:
         self.asked = asked
         self.cursor = cursor
         self.wake = wake
-        self.standing = is_standing(asked.query)
+        self.standing = is_standing(asked.query) and not asked.as_received
         self._engine = engine
         self._tail = tail
         self._lock = threading.Lock()

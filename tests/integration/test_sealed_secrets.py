@@ -21,6 +21,7 @@ from api.partners.define import define
 from api.partners.reading import partners_of
 from api.partners.webhook import receive
 from api.sealing import key_file
+from api.subscriptions.batches import Document
 from api.subscriptions.delivery import headers_of
 from api.subscriptions.manage import subscribe
 from api.wiring import Engine, open_engine
@@ -69,7 +70,7 @@ def check_of_use(engine: Engine) -> None:
     receive(engine, "hook", body, signature=signature, media_type="application/json")
     (one,) = engine.subscriptions.page(DAIRY, limit=2)
     now = engine.clock.now_us()
-    check_signature(headers_of(engine, b"x", one)[HEADER], b"x", SIGNATURE_TOKEN, now_us=now)
+    check_signature(headers_of(engine, Document(b"x", {}), one)[HEADER], b"x", SIGNATURE_TOKEN, now_us=now)
 
 
 def dump(database: Database) -> str:
@@ -130,7 +131,7 @@ def test_without_its_key_nothing_is_sent_and_none_is_made_in_its_place(database:
         assert other.secrets.seal_all() == 0
         (one,) = other.subscriptions.page(DAIRY, limit=2)
         with pytest.raises(UnavailableError):
-            headers_of(other, b"x", one)
+            headers_of(other, Document(b"x", {}), one)
         with pytest.raises(UnavailableError):
             pulled(other, "repository")
         failure = partners_of(other).get("repository")[1].failure
