@@ -10,17 +10,22 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from traceability.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _CHUNK: Final = 1 << 20
 _GZIP: Final = (b"\x1f\x8b",)
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of one without files
-_SUFFIXES: Final = (".json", ".jsonld", ".xml")
+DOCUMENTS: Final = (".json", ".jsonld", ".xml")
+"""What the files of a zip archive that are documents end in."""
 _MADE_BY_MACS: Final = "__MACOSX/"  # forks of files, under the names of the files
 _UNSUSPECTED: Final = 1 << 24  # bytes that may come of any archive, however small
 _DIRECTORY: Final = 1 << 22  # bytes of a zip file's directory, which is read whole
@@ -64,6 +69,26 @@ class Unpacked:
     entry: tuple[zipfile.ZipFile, zipfile.ZipInfo] | None
     budget: list[int]  # bytes that may still come of the whole upload
 
+    @contextmanager
+    def opened(self) -> Iterator[IO[bytes]]:
+        """Give the plain document to read, whatever its length; raises as `unpacked` does, also while it is read."""
+        kind = "zip" if self.entry is not None else "gzip"
+        try:
+            if self.entry is not None:
+                archive, entry = self.entry
+                with archive.open(entry) as stream:
+                    yield BufferedReader(_Bounded(stream, self.budget))
+            elif _begins(self.path, _GZIP):
+                with gzip.open(self.path) as unpacking:
+                    yield BufferedReader(_Bounded(unpacking, self.budget))
+            else:
+                with self.path.open("rb") as plain:
+                    yield plain
+        except InvalidInputError:
+            raise
+        except (*_DAMAGED, gzip.BadGzipFile) as error:
+            raise _damaged(kind, str(error)) from error
+
     def save(self, path: Path, take: Callable[[int], None] = lambda _size: None) -> None:
         """Put the plain document at `path`; raises as `unpacked` does.
 
@@ -88,19 +113,41 @@ class Unpacked:
     def _copy(self, stream: _Readable, path: Path, take: Callable[[int], None]) -> None:
         with path.open("wb") as out:
             while piece := stream.read(_CHUNK):
-                self.budget[0] -= len(piece)
-                if self.budget[0] < 0:
-                    raise InvalidInputError(
-                        "The archive unpacks to more than is taken from one of its size",
-                        code="capture.ratio",
-                        hint="Send the documents in several archives, or as they are.",
-                    )
+                _spend(self.budget, len(piece))
                 take(len(piece))
                 out.write(piece)
 
 
-def unpacked(path: Path, name: str, limits: Limits) -> Iterator[Unpacked]:
-    """Yield the documents that came as the file `path` under `name`.
+class _Bounded(RawIOBase):
+    """What is unpacked, read until it is more than its archive may hold."""
+
+    def __init__(self, stream: _Readable, budget: list[int]) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        piece = self._stream.read(len(view))
+        _spend(self._budget, len(piece))
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+def _spend(budget: list[int], size: int) -> None:
+    budget[0] -= size
+    if budget[0] < 0:
+        raise InvalidInputError(
+            "The archive unpacks to more than is taken from one of its size",
+            code="capture.ratio",
+            hint="Send the documents in several archives, or as they are.",
+        )
+
+
+def unpacked(path: Path, name: str, limits: Limits, kinds: tuple[str, ...] = DOCUMENTS) -> Iterator[Unpacked]:
+    """Yield the documents that came as the file `path` under `name`; of an archive those whose names end in `kinds`.
 
     Raises `InvalidInputError`: `capture.archive` for a damaged one, or a zip file without documents or with too many;
     `capture.ratio` for one that would unpack to too much.
@@ -112,9 +159,9 @@ def unpacked(path: Path, name: str, limits: Limits) -> Iterator[Unpacked]:
         return
     try:
         with _Careful(path) as stream, zipfile.ZipFile(stream) as archive:
-            entries = [entry for entry in archive.infolist() if _is_document(entry.filename)]
+            entries = [entry for entry in archive.infolist() if _is_one_of(entry.filename, kinds)]
             if not 0 < len(entries) <= limits.documents:
-                raise _damaged("zip", f"it has {len(entries)} files named *.json, *.jsonld or *.xml")
+                raise _damaged("zip", f"it has {len(entries)} files named {_named(kinds)}")
             if any(entry.compress_type not in _METHODS for entry in entries):
                 raise _damaged("zip", "its files are packed by another method than deflate")
             for entry in entries:
@@ -128,13 +175,22 @@ def is_packed(path: Path) -> bool:
     return _begins(path, _GZIP) or _begins(path, _ZIP)
 
 
+def begins_packed(content: bytes) -> bool:
+    """Tell the same of bytes."""
+    return content.startswith((*_GZIP, *_ZIP))
+
+
 def _begins(path: Path, magics: tuple[bytes, ...]) -> bool:
     with path.open("rb") as stream:
         return stream.read(4).startswith(magics)
 
 
-def _is_document(name: str) -> bool:
-    return name.endswith(_SUFFIXES) and not name.startswith(_MADE_BY_MACS)
+def _named(kinds: tuple[str, ...]) -> str:
+    return f"{', '.join(f'*{kind}' for kind in kinds[:-1])} or *{kinds[-1]}"
+
+
+def _is_one_of(name: str, kinds: tuple[str, ...]) -> bool:
+    return name.endswith(kinds) and not name.startswith(_MADE_BY_MACS)
 
 
 def _plain(name: str) -> str:

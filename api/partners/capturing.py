@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import psycopg
 
 from adapters.feeds.csv_file import write_csv_events
+from adapters.feeds.unpack import DOCUMENTS, Limits, begins_packed, unpacked
 from api.capture.receive import receiving
 from api.wiring import Engine
 from traceability.errors import InvalidInputError
@@ -20,6 +23,9 @@ from traceability.ledger.partners import Partner
 Beside = Callable[[psycopg.Connection, UUID | None], None]
 """What is committed with the job whose id it is given, or by itself when there was nothing to capture."""
 CSV: Final = "text/csv"
+WITH_CSV: Final = (*DOCUMENTS, ".csv", ".CSV")
+_MOST_UNPACKED: Final = 1 << 26  # bytes of a delivery, which is read into memory
+_BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 
 
 def as_document(engine: Engine, partner: Partner, content: bytes, media_type: str) -> bytes:
@@ -32,6 +38,33 @@ def as_document(engine: Engine, partner: Partner, content: bytes, media_type: st
     out = BytesIO()
     write_csv_events(BytesIO(content), mapping_of(partner), out.write, created_at=engine.clock.now_us())
     return out.getvalue()
+
+
+def plain(engine: Engine, partner: Partner, content: bytes, media_type: str) -> tuple[bytes, str]:
+    """Return a delivery unpacked, and what it is: gzip holds one document, and so does a zip archive.
+
+    Raises `InvalidInputError` as `unpacked` does, and `capture.archive` for an archive of several documents.
+    """
+    if not begins_packed(content):
+        return content, media_type
+    limits = Limits(min(_MOST_UNPACKED, engine.settings.capture_max_bytes))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "delivery"
+        path.write_bytes(content)
+        unpacking = unpacked(path, path.name, limits, WITH_CSV)
+        document = next(unpacking)
+        with document.opened() as stream:
+            found = stream.read()
+        if next(unpacking, None) is not None:
+            raise InvalidInputError(
+                "A delivery is one document, and this archive holds several",
+                code="capture.archive",
+                hint="Send each by itself.",
+            )
+    # Of gzip nothing tells what is in it: a document of EPCIS begins with a bracket.
+    named = document.name.lower().endswith(".csv")
+    is_csv = named or (partner.mapping is not None and not found.lstrip(_BEFORE).startswith((b"{", b"[", b"<")))
+    return found, CSV if is_csv else media_type
 
 
 def mapping_of(partner: Partner) -> CsvMapping:

@@ -6,6 +6,7 @@ changed is a new one. The job of a file is committed together with the note that
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -15,12 +16,14 @@ from uuid import UUID
 import psycopg
 
 from adapters.feeds.csv_file import write_csv_events
+from adapters.feeds.unpack import Limits, unpacked
 from adapters.postgres.partner_files import PostgresPartnerFiles, SeenFile
 from api.capture.receive import receiving
-from api.partners.capturing import mapping_of
+from api.partners.capturing import WITH_CSV, mapping_of
 from api.partners.reading import Reading
 from traceability.errors import InvalidInputError, TraceabilityError, UnavailableError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour
+from traceability.ledger.partners import Partner
 
 SETTLED_US: Final = 2_000_000
 """How long a file has been left alone before it is read."""
@@ -101,20 +104,31 @@ def _capture(reading: Reading, files: PostgresPartnerFiles, path: Path, file: Se
         with receiving(
             engine, partner.organisation, ErrorBehaviour.PROCEED, held=True, partner=partner.name, beside=beside
         ) as (upload, make):
-            with upload.file(file.name) as out:
-                if file.name.lower().endswith(_CSV):
-                    mapping = mapping_of(partner)
-                    with path.open("rb") as stream:
-                        read = write_csv_events(stream, mapping, out.write, created_at=file.seen_at)
-                    left_over += read.unmapped
-                    if _digest(path) != file.digest:
-                        raise _ChangedError
-                else:
+            if _may_hold_csv(file.name, partner):
+                mapping = mapping_of(partner)
+                limits = Limits(engine.settings.capture_max_bytes)
+                for document in unpacked(path, file.name, limits, WITH_CSV):
+                    with upload.file(document.name) as out, document.opened() as stream:
+                        if document.name.lower().endswith(_CSV):
+                            read = write_csv_events(stream, mapping, out.write, created_at=file.seen_at)
+                            left_over += [column for column in read.unmapped if column not in left_over]
+                        else:
+                            shutil.copyfileobj(stream, out, _CHUNK)
+                if _digest(path) != file.digest:
+                    raise _ChangedError
+            else:
+                with upload.file(file.name) as out:
                     _copy(path, file, out.write)
             return make()
     except InvalidInputError as error:
         _refuse(reading, files, file, error)
         return None
+
+
+def _may_hold_csv(name: str, partner: Partner) -> bool:
+    """Tell whether a file is, or may have in it, CSV; of gzip the name says so."""
+    name = name.lower()
+    return name.endswith((_CSV, f"{_CSV}.gz")) or (name.endswith(".zip") and partner.mapping is not None)
 
 
 def _refuse(reading: Reading, files: PostgresPartnerFiles, file: SeenFile, error: TraceabilityError) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from adapters.postgres.partners import PostgresPartners
 from adapters.postgres.sealed import partner_place
 from api.capture.receive import admit
-from api.partners.capturing import as_document, hand_over
+from api.partners.capturing import as_document, hand_over, plain
 from api.partners.fresh import Fresh, fresh
 from api.partners.reading import partners_of
 from api.wiring import Engine
@@ -37,7 +37,8 @@ def receive(engine: Engine, name: str, body: bytes, *, signature: str, media_typ
     if (earlier := engine.jobs.requested(partner.organisation, request_key)) is not None:
         return earlier
     admit(engine, partner.organisation)
-    new = fresh(engine, partner.organisation, as_document(engine, partner, body, media_type))
+    document = as_document(engine, partner, *plain(engine, partner, body, media_type))
+    new = fresh(engine, partner.organisation, document)
     count = partial(_count, partners, partner, new)
     return hand_over(engine, partner, new.document, _NAME, count, held=False, request_key=request_key)
 

@@ -35,7 +35,13 @@ router = APIRouter(prefix="/partners", tags=["partners"])
 _DOCUMENT: Final = {
     "requestBody": {
         "required": True,
-        "content": {kind: {} for kind in ("application/json", "application/ld+json", "application/xml", "text/csv")},
+        "content": {
+            f"{kind}/{of}": {}
+            for kind, of in (
+                *(("application", of) for of in ("json", "ld+json", "xml", "gzip", "zip")),
+                ("text", "csv"),
+            )
+        },
     }
 }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import hmac
 import time
+import zipfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from io import BytesIO
 from typing import Any
 
 import httpx
@@ -30,6 +33,7 @@ from traceability.ledger.organisations import Scope
 Bearer = Callable[..., dict[str, str]]
 STORE = "store.example"
 HOOK = "/partners/hook/webhook"
+ROWS_HOOK = "/partners/rows/webhook"
 
 
 @pytest.fixture
@@ -212,3 +216,32 @@ def test_a_delivery_of_csv_needs_a_mapping(
     taken = deliver(running, rows, signature, "/partners/rows/webhook", **{"Content-Type": "text/csv; charset=utf-8"})
     assert taken.status_code == 202
     wait_until(lambda: engine.ledger.head() == 1)
+    # Packed, it is the same; what a gzip holds is told by its bytes.
+    ways: list[tuple[Callable[[bytes], bytes], str]] = [
+        (gzip.compress, "text/csv"),
+        (zipped, "application/zip"),
+        (gzip.compress, "application/gzip"),
+    ]
+    for number, (pack, kind) in enumerate(ways):
+        packed = pack(rows.replace(b"7001", f"80{number}".encode()))
+        sent = deliver(running, packed, sign(packed, token, now_us=now()), ROWS_HOOK, **{"Content-Type": kind})
+        assert sent.status_code == 202, sent.text
+    wait_until(lambda: engine.ledger.head() == 4)
+    packed = gzip.compress(document(*packs(1)))
+    assert deliver(running, packed, sign(packed, token, now_us=now()), ROWS_HOOK).status_code == 202
+    wait_until(lambda: engine.ledger.head() == 5)
+    for wrong, code in (
+        (zipped(rows, rows), "capture.archive"),
+        (packed[:40], "capture.archive"),
+        (gzip.compress(bytes(1 << 25)), "capture.ratio"),
+    ):
+        refused = deliver(running, wrong, sign(wrong, token, now_us=now()), ROWS_HOOK)
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+
+
+def zipped(*files: bytes) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, content in enumerate(files):
+            archive.writestr(f"{number}.csv", content)
+    return out.getvalue()

@@ -90,6 +90,40 @@ def test_every_kind_of_file_is_captured_once(engine: Engine, inbox: Path) -> Non
         assert pulled(engine, SOUTH).captures == 0
 
 
+def test_packed_csv_is_captured_as_plain_csv_is(engine: Engine, inbox: Path) -> None:
+    put(inbox / "a.csv.gz", gzip.compress(ROWS))
+    with zipfile.ZipFile(inbox / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more/one.CSV", ROWS.replace(b"700", b"800"))
+        archive.writestr("two.csv", ROWS.replace(b"700", b"900").replace(b"Note", b"Remark"))
+        archive.writestr("three.json", document(*packs(4)))
+        archive.writestr("read.me", b"x")
+    put(inbox / "b.zip", (inbox / "b.zip").read_bytes())
+    counts = pulled(engine, SOUTH).counts
+    assert (counts.recorded, counts.malformed) == (2 * 3 + 1, 3)
+    assert [job.documents for job in reversed(engine.jobs.of_partner(SOUTH, limit=9))] == [
+        ("a.csv",),
+        ("more/one.CSV", "two.csv", "three.json"),
+    ]
+    told = {file.name: file.message for file in status(engine, SOUTH).files}
+    assert told["b.zip"].endswith("the columns Note, Remark")
+    assert pulled(engine, SOUTH).captures == 0
+
+
+def test_packed_csv_that_is_none_is_told_of(engine: Engine, inbox: Path) -> None:
+    put(inbox / "bomb.csv.gz", gzip.compress(b"When;Serials\n" + b";\n" * (1 << 25)))
+    put(inbox / "broken.csv.gz", gzip.compress(ROWS)[:-9])
+    put(inbox / "other.csv.gz", gzip.compress(b"Other;Columns\n1;2\n"))
+    put(inbox / "none.zip", b"PK\x05\x06" + bytes(18))
+    assert pulled(engine, SOUTH).counts.recorded == 0
+    assert sorted((file.name, file.code, file.captured) for file in status(engine, SOUTH).files) == [
+        ("bomb.csv.gz", "capture.ratio", False),
+        ("broken.csv.gz", "capture.archive", False),
+        ("none.zip", "capture.archive", False),
+        ("other.csv.gz", "csv.columns", False),
+    ]
+    assert engine.spool.jobs() == set()
+
+
 def test_a_file_that_is_still_written_waits(engine: Engine, inbox: Path) -> None:
     (inbox / "a.json").write_bytes(document(*packs(1)))
     assert pulled(engine, SOUTH).captures == 0
