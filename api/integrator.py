@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
 
+from api.background import Background
 from api.meta_log import MetaLog
 from api.notary import published_log, published_logs, writable_log
 from api.wiring import Engine
@@ -43,38 +43,28 @@ class Integrator:
         self._engine = engine
         name = engine.settings.log_meta_ledger
         self._meta = None if name is None else MetaLog(engine, name)
-        self._stopping = threading.Event()
         self._unmet = 0
         self._look_again = 0.0
-        self.wake = threading.Event()
+        self.background = Background("integrator", self._run)
+        """Finishes the round in progress; what it leaves undone the next leader does."""
+        self.wake = self.background.woken
         """To be set when something was recorded, so that it is integrated now and not at the next poll."""
-        self._thread = threading.Thread(target=self._run, name="integrator")
         self.problem: TraceabilityError | None = None
         self.leads = False
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the round in progress and end; what it leaves undone the next leader does."""
-        self._stopping.set()
-        self.wake.set()
-        self._thread.join()
-
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self.background.stops:
             try:
                 self._lead()
             except UnmetQuorumError as error:
                 self.problem = error
                 _log.warning("checkpoint not cosigned", code=error.code, reason=error.message)
-                self._stopping.wait(QUORUM_SECONDS[min(self._unmet, len(QUORUM_SECONDS) - 1)])
+                self.background.pause(QUORUM_SECONDS[min(self._unmet, len(QUORUM_SECONDS) - 1)])
                 self._unmet += 1
             except (psycopg.Error, PoolTimeout, UnavailableError, StaleCheckpointError, OSError) as error:
                 self.problem = _unavailable(error)
                 _log.warning("log not integrated", code=self.problem.code, reason=self.problem.message)
-                self._stopping.wait(RETRY_SECONDS)
+                self.background.pause(RETRY_SECONDS)
             except TraceabilityError as error:
                 self.problem = error
                 _log.critical("log stopped", code=error.code, reason=error.message)
@@ -97,11 +87,11 @@ class Integrator:
                     self.leads = False
                 return
             self.problem = None
-        self._stopping.wait(FOLLOW_SECONDS)
+        self.background.pause(FOLLOW_SECONDS)
 
     def _integrate(self, database: LogDatabase, log: Log) -> None:
         published = published_log(self._engine, database.identity.name)
-        while not self._stopping.is_set():
+        while not self.background.stops:
             checkpoint = log.integrate()
             self.problem, self._unmet = None, 0
             ended = checkpoint is None and database.identity.last_position is not None
@@ -111,8 +101,7 @@ class Integrator:
                 return  # closed, and published to its end: the next log is this ledger's now
             if checkpoint is None:
                 self._refresh(log)
-                self.wake.wait(POLL_SECONDS)
-                self.wake.clear()
+                self.background.rest(POLL_SECONDS)
 
     def _refresh(self, log: Log) -> None:
         seconds = self._engine.settings.log_publish_interval
@@ -139,11 +128,8 @@ def integrating(engine: Engine) -> Iterator[Integrator]:
     """
     writable_log(engine)[1].check()
     integrator = Integrator(engine)
-    integrator.start()
-    try:
+    with integrator.background:
         yield integrator
-    finally:
-        integrator.stop()
 
 
 def _unavailable(error: Exception) -> TraceabilityError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import structlog
 from cryptography.x509 import Certificate
 
 from adapters.timestamps import TimestampClient
+from api.background import Background
 from api.integrator import Integrator
 from api.notary import PublishedLog, opened_leaf, published_logs
 from api.settings import Settings
@@ -97,21 +97,12 @@ class Timestamper:
         self._client = client
         self._seconds = seconds
         self._leads = leads
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="timestamper")
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; a question that is under way is waited for, some seconds at most."""
-        self._stopping.set()
-        self._thread.join()
+        self.background = Background("timestamper", self._run)
+        """At its end a question that is under way is waited for, some seconds at most."""
 
     def _run(self) -> None:
         pause = 0.0
-        while not self._stopping.wait(pause):
+        while not self.background.stopping.wait(pause):
             try:
                 if self._leads():
                     self._stamp_what_is_due()
@@ -127,7 +118,7 @@ class Timestamper:
     def _stamp_what_is_due(self) -> None:
         # Closed logs too: the last checkpoint of each is served for ever, and is stamped once.
         for log in published_logs(self._engine):
-            if not self._stopping.is_set() and self._is_due(log):
+            if not self.background.stops and self._is_due(log):
                 stored, timestamp = stamp_published(self._engine, self._client, log)
                 _log.info("checkpoint stamped", log=log.name, size=stored.size, at=timestamp.at)
 
@@ -148,8 +139,5 @@ def timestamping(engine: Engine, integrator: Integrator) -> Iterator[None]:
         yield
         return
     timestamper = Timestamper(engine, timestamp_client(settings), settings.timestamp_seconds, lambda: integrator.leads)
-    timestamper.start()
-    try:
+    with timestamper.background:
         yield
-    finally:
-        timestamper.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.capture_jobs import LostLeaseError
+from api.background import Background
 from api.backlog import Backlog
 from api.capture.blocks import BlockWorkers
 from api.capture.published import Watches
@@ -38,30 +38,19 @@ class CaptureRunner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._backlog = Backlog(engine)
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="capture")
+        self.background = Background("capture", self._run)
+        """Ends after the batch in progress; the job is left for the next runner."""
         self.watches = Watches()
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
 
     def wake(self) -> None:
         """Look for a job now, not at the next poll."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End after the batch in progress; the job is left for the next runner."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self.background.woken.set()
 
     def _run(self) -> None:
         tidied = -TIDY_SECONDS
         with BlockWorkers(self._engine.settings.capture_workers) as workers:
             busy = time.monotonic()
-            while not self._stopping.is_set():
+            while not self.background.stops:
                 try:
                     if time.monotonic() - tidied > TIDY_SECONDS:
                         tidied = time.monotonic()
@@ -77,8 +66,7 @@ class CaptureRunner:
                     _log.exception("no capture job can be taken")
                 if time.monotonic() - busy > REST_SECONDS:
                     workers.rest()
-                self._wake.wait(POLL_SECONDS)
-                self._wake.clear()
+                self.background.rest(POLL_SECONDS)
 
     def _run_job(self, job: CaptureJob, workers: BlockWorkers) -> None:
         log = _log.bind(job=str(job.job_id))
@@ -98,8 +86,8 @@ class CaptureRunner:
 
     def _go_on(self, phase: Phase, *_: object) -> None:
         if phase is Phase.APPENDING:
-            self._backlog.pause(self._stopping)
-        if self._stopping.is_set():
+            self._backlog.pause(self.background.stopping)
+        if self.background.stops:
             raise _StoppedError
 
 
@@ -111,8 +99,5 @@ class _StoppedError(BaseException):
 def capturing(engine: Engine) -> Iterator[CaptureRunner]:
     """Run jobs in the background for as long as the context lasts."""
     runner = CaptureRunner(engine)
-    runner.start()
-    try:
+    with runner.background:
         yield runner
-    finally:
-        runner.stop()

@@ -16,6 +16,7 @@ import structlog
 from starlette.datastructures import State
 
 from adapters.postgres.partners import Held, LostPartnerError
+from api.background import Background
 from api.partners.reading import StoppedError, partners_of
 from api.partners.run import read
 from api.wiring import Engine
@@ -32,28 +33,17 @@ class PartnerReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._partners = partners_of(engine)
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
         self._slots = threading.Semaphore(AT_ONCE)
-        self._thread = threading.Thread(target=self._run, name="partners")
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        self.background = Background("partners", self._run)
+        """Ends after the pages in progress; what is left is gone on with by the next server."""
 
     def wake(self) -> None:
         """Look now whether a partner is due."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End after the pages in progress; what is left is gone on with by the next server."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self.background.woken.set()
 
     def _run(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="partner") as threads:
-            while not self._stopping.is_set():
+            while not self.background.stops:
                 if not self._slots.acquire(timeout=POLL_SECONDS):
                     continue
                 held = self._due()
@@ -61,8 +51,7 @@ class PartnerReader:
                     threads.submit(self._read, held).add_done_callback(self._free)
                     continue
                 self._slots.release()
-                self._wake.wait(POLL_SECONDS)
-                self._wake.clear()
+                self.background.rest(POLL_SECONDS)
 
     def _due(self) -> Held | None:
         try:
@@ -75,12 +64,12 @@ class PartnerReader:
 
     def _free(self, _: Future[None]) -> None:
         self._slots.release()
-        self._wake.set()
+        self.wake()
 
     def _read(self, held: Held) -> None:
         log = _log.bind(partner=held.partner.name)
         try:
-            was_read = read(self._engine, held, stopping=self._stopping)
+            was_read = read(self._engine, held, stopping=self.background.stopping)
         except StoppedError:
             pass
         except LostPartnerError:
@@ -104,8 +93,5 @@ def wake_reader(state: State) -> None:
 def reading_partners(engine: Engine) -> Iterator[PartnerReader]:
     """Read the partners of the engine's ledger in the background for as long as the context lasts."""
     reader = PartnerReader(engine)
-    reader.start()
-    try:
+    with reader.background:
         yield reader
-    finally:
-        reader.stop()

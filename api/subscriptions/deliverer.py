@@ -8,7 +8,6 @@ moved only from where its mover saw it.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from psycopg_pool import PoolTimeout
 
 from adapters.outgoing import Allowed
 from adapters.outgoing.poster import Poster
+from api.background import Background
 from api.subscriptions.delivery import Cursors, Delivery, Means
 from api.subscriptions.tail import Tail
 from api.wiring import Engine
@@ -44,21 +44,12 @@ class Deliverer:
     def __init__(self, engine: Engine, tail: Tail) -> None:
         self._engine = engine
         self._tail = tail
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="deliverer")
+        self.background = Background("deliverer", lambda: asyncio.run(self._run()))
+        """What is under way at its end and not acknowledged is delivered again by the next leader."""
         self._tasks: dict[UUID, tuple[Delivery, asyncio.Task[None]]] = {}
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; what is under way and not acknowledged is delivered again by the next leader."""
-        self._stopping.set()
-        self._thread.join()
-
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self.background.stops:
             try:
                 led = await self._lead()
             except (psycopg.Error, PoolTimeout, UnavailableError, OSError) as error:
@@ -92,7 +83,7 @@ class Deliverer:
 
     async def _deliver_all(self, connection: psycopg.Connection, means: Means) -> None:
         looked, noted = float("-inf"), time.monotonic()
-        while not self._stopping.is_set():
+        while not self.background.stops:
             now = time.monotonic()
             if now - looked >= LOOK_SECONDS:
                 looked = now
@@ -134,7 +125,7 @@ class Deliverer:
 
     async def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not self._stopping.is_set():  # noqa: ASYNC110 - another thread stops this one
+        while time.monotonic() < until and not self.background.stops:  # noqa: ASYNC110 - another thread stops this one
             await asyncio.sleep(TICK_SECONDS)
 
 
@@ -150,20 +141,12 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 def tailing(engine: Engine) -> Iterator[Tail]:
     """Read what is recorded, for whoever waits for it, for as long as the context lasts."""
     tail = Tail(engine)
-    tail.start()
-    try:
+    with tail.background:
         yield tail
-    finally:
-        tail.stop()
 
 
 @contextmanager
 def delivering(engine: Engine) -> Iterator[Tail]:
     """Deliver subscriptions in the background for as long as the context lasts; give what brings new events."""
-    with tailing(engine) as tail:
-        deliverer = Deliverer(engine, tail)
-        deliverer.start()
-        try:
-            yield tail
-        finally:
-            deliverer.stop()
+    with tailing(engine) as tail, Deliverer(engine, tail).background:
+        yield tail

@@ -14,6 +14,7 @@ from eventsourcing.dcb.api import DCBQuery
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.outcome import reading
+from api.background import Background
 from api.subscriptions.batches import MOST_EVENTS, Asked, Batch, read_batch
 from api.wiring import Engine
 from traceability.errors import UnavailableError
@@ -140,22 +141,10 @@ class Tail:
         self._asking: dict[Feed, None] = {}
         self._target: int | None = None
         self._readers: dict[str, tuple[float, Reader]] = {}
-        self._stopping = threading.Event()
-        self._awake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tail")
+        self.background = Background("tail", self._run)
         self._asked_at = 0.0
         self.position = 0
         """What was recorded up to here was brought to every feed that had joined."""
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        self._awake.set()
-        self._thread.join()
 
     def add(self, feeds: Sequence[Feed]) -> None:
         """Bring events to feeds.
@@ -173,7 +162,7 @@ class Tail:
                     feed.join(self._target or 0)
                 else:
                     self._asking[feed] = None
-        self._awake.set()
+        self.background.woken.set()
 
     def remove(self, feed: Feed) -> None:
         """Bring no more events to a feed."""
@@ -189,19 +178,18 @@ class Tail:
             return self._target
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self.background.stops:
             try:
                 if self._is_idle():
-                    self._awake.wait()
-                    self._awake.clear()
+                    self.background.rest(None)
                 elif not self._round():
-                    self._stopping.wait(POLL_SECONDS)
+                    self.background.pause(POLL_SECONDS)
             except (psycopg.Error, PoolTimeout, UnavailableError) as error:
                 _log.warning("new events not read", reason=str(error))
-                self._stopping.wait(RETRY_SECONDS)
+                self.background.pause(RETRY_SECONDS)
             except Exception:  # noqa: BLE001 - a thread that ended without a word would look like one that is idle
                 _log.exception("new events not read")
-                self._stopping.wait(RETRY_SECONDS)
+                self.background.pause(RETRY_SECONDS)
 
     def _is_idle(self) -> bool:
         with self._lock:

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -231,12 +232,12 @@ def test_the_server_integrates_what_is_recorded(engine: Engine, running: Integra
 
 def test_another_server_takes_over(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.integrator.FOLLOW_SECONDS", 0.05)
-    with integrating(engine) as first:
-        wait_until(lambda: size_of(engine) == 0)
+    with ExitStack() as other:
         with integrating(engine):
-            first.stop()
-            record(engine, observation(1))
-            wait_until(lambda: size_of(engine) == 1)
+            wait_until(lambda: size_of(engine) == 0)
+            other.enter_context(integrating(engine))
+        record(engine, observation(1))
+        wait_until(lambda: size_of(engine) == 1)
 
 
 def test_a_lost_connection_is_got_over(

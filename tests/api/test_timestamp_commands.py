@@ -232,8 +232,7 @@ def test_a_server_that_stands_by_does_not_ask(stamped_engine: Engine, authority:
             return integrator.leads
 
         timestamper = Timestamper(stamped_engine, timestamp_client(stamped_engine.settings), 0.01, other_leads)
-        timestamper.start()
-        wait_until(lambda: len(answers) > 5)
-        timestamper.stop()
+        with timestamper.background:
+            wait_until(lambda: len(answers) > 5)
     assert not any(answers)
     assert authority.asked == []
