@@ -5,7 +5,8 @@ Every operation under /epcis negotiates here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
@@ -100,7 +101,11 @@ async def check_versions(
 
     Raises `NotAcceptableError` for versions that are not served.
     """
-    asked = (("EPCIS", epcis, epcis_min, epcis_max), ("CBV", cbv, cbv_min, cbv_max))
+    return _asks_for_old((("EPCIS", epcis, epcis_min, epcis_max), ("CBV", cbv, cbv_min, cbv_max)))
+
+
+def _asks_for_old(asked: Iterable[tuple[str, str | None, str | None, str | None]]) -> bool:
+    asked = list(asked)
     for versions in (VERSIONS, OLD_VERSIONS):
         if all(_is_served(versions[f"GS1-{name}-Version"], *wanted) for name, *wanted in asked):
             return versions is OLD_VERSIONS
@@ -151,6 +156,27 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
         return Wish(media_type, epc_format, declared, Format.XML_1_2 if is_old else Format.XML, words)
 
     return wish
+
+
+def wish_of_socket(headers: Mapping[str, str]) -> Wish:
+    """Return the wish of a websocket, whose messages are JSON; raises `NotAcceptableError`."""
+    versions = [
+        (name, headers.get(f"GS1-{name}-Version"), headers.get(f"GS1-{name}-Min"), headers.get(f"GS1-{name}-Max"))
+        for name in ("EPCIS", "CBV")
+    ]
+    if any(text is not None and re.search(_VERSION, text) is None for _, *texts in versions for text in texts):
+        raise NotAcceptableError("A version of EPCIS or CBV is numbers with full stops between", hint="Such as: 2.0.0")
+    offered = (JSON, LD_JSON)
+    media_type = preferred(headers.get("Accept"), offered)
+    if media_type is None or _asks_for_old(versions):
+        raise NotAcceptableError("The messages of a websocket are EPCIS 2.0 in JSON", hint=f"Accept: {JSON}")
+    try:
+        epc_format = EpcFormat(headers.get("GS1-EPC-Format", EpcFormat.DIGITAL_LINK))
+    except ValueError as error:
+        raise NotAcceptableError(
+            "GS1-EPC-Format is not one that there is", hint=f"They are {', '.join(EpcFormat)}."
+        ) from error
+    return Wish(media_type, epc_format, headers.get("GS1-Extensions"))
 
 
 def _is_served(served: str, exact: str | None, least: str | None, most: str | None) -> bool:

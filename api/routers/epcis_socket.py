@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
+from api.epcis_headers import wish_of_socket
 from api.named_queries import named
 from api.problems import problem_of
 from api.subscriptions.batches import Asked, Batch, asked_of, document_of, read_batch
@@ -151,7 +152,8 @@ async def _report(
 
 
 async def _send(engine: Engine, socket: WebSocket, asked: Asked, batch: Batch) -> None:
-    await socket.send_text(document_of(engine, asked, batch).body.decode())
+    document = await asyncio.to_thread(document_of, engine, asked, batch)
+    await socket.send_text(document.body.decode())
 
 
 def _subscriber(
@@ -164,6 +166,7 @@ def _subscriber(
     controls = read_socket(parameters, now_us=now)
     subscription_id: UUID = event_id(now, engine.entropy.token(10))
     asked = asked_of(organisation, query.name, query.definition, str(subscription_id), controls.since)
+    asked = replace(asked, wish=wish_of_socket(headers))
     check_subscribable(asked.query)
     return _Subscriber(asked, controls, engine.subscriptions.start_of(controls.since))
 

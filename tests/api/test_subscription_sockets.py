@@ -91,6 +91,26 @@ def test_a_schedule_reports(client: httpx.Client, engine: Engine, mine: dict[str
         assert found == ["urn:uuid:1"]
 
 
+def test_messages_have_the_form_that_is_wished_for(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
+    wishes = [
+        {"GS1-EPC-Format": "Always_EPC_URN"},
+        {"GS1-EPC-Format": "Never_Translates", "Accept": "application/ld+json", "GS1-EPCIS-Max": "2.0"},
+        {"GS1-Extensions": "x=https://x.example/"},
+    ]
+    given = event(bizStep="shipping", epcList=["urn:epc:id:sgtin:9521234.000001.7"], **{"https://x.example/a": 1})
+    record(engine, given)
+    for wish in wishes:
+        with opened(client, {**mine, **wish}, "stream=true&initialRecordTime=2020-01-01T00:00:00Z") as socket:
+            answer = client.get("/epcis/queries/shipped/events", headers={**mine, **wish})
+            (wanted,) = answer.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+            assert told(socket)["resultsBody"]["eventList"] == [wanted]
+    wrong = ({"Accept": "application/xml"}, {"GS1-EPC-Format": "x"}, {"GS1-EPCIS-Version": "1.2"}, {"GS1-CBV-Min": "x"})
+    for wish in wrong:
+        with pytest.raises(InvalidStatus) as caught:
+            opened(client, {**mine, **wish}, "stream=true")
+        assert caught.value.response.status_code == 406
+
+
 @pytest.mark.parametrize(
     ("parameters", "query", "refusal"),
     [
