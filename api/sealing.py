@@ -44,7 +44,7 @@ class Secrets:
         encrypted with another, because the servers of a ledger share one.
         """
         key = self._first()
-        return Sealed(key.seal(secret, place, self._entropy), key.key_id)
+        return Sealed(key.seal(secret, self._whole(place), self._entropy), key.key_id)
 
     def open(self, sealed: Sealed, place: str) -> str:
         """Return the secret of a place; raises `UnavailableError` (`secrets.key`)."""
@@ -54,15 +54,17 @@ class Secrets:
         if key is None:
             raise self._missing()
         try:
-            return key.open(sealed.text, place)
+            return key.open(sealed.text, self._whole(place))
         except ValueError as error:
             raise UnavailableError(f"The secret cannot be read: {error}", code="secrets.key") from error
 
     def seal_all(self) -> int:
         """Encrypt what lies in the clear, or was encrypted with a key that is not the first; return how many.
 
-        What was encrypted with a key that is not here stays as it is.
+        What was encrypted with a key that is not here stays as it is. Raises `InvalidInputError` and
+        `UnavailableError` (`secrets.key`) for keys that are none.
         """
+        self._read()
         changed = 0
         for place, found in self._stored.all():
             try:
@@ -73,6 +75,10 @@ class Secrets:
         if changed:
             _log.info("secrets encrypted", count=changed)
         return changed
+
+    def _whole(self, place: str) -> str:
+        """Return a place of this ledger as one of the whole database."""
+        return f"{self._stored.ledger_id}/{place}"
 
     def _first(self) -> SealingKey:
         if not self._read():

@@ -38,7 +38,7 @@ class PostgresSealed:
 
     def __init__(self, pool: Pool, ledger_id: int) -> None:
         self._pool = pool
-        self._ledger_id = ledger_id
+        self.ledger_id = ledger_id
 
     def all(self) -> list[tuple[str, Sealed]]:
         """Return every secret and its place."""
@@ -48,7 +48,7 @@ class PostgresSealed:
                 rows = connection.execute(
                     f"SELECT {table.key}::text, {table.secret}, sealed_with FROM {table.name}"
                     f" WHERE ledger_id = %s AND {table.secret} IS NOT NULL".encode(),
-                    [self._ledger_id],
+                    [self.ledger_id],
                 )
                 found += [(f"{table.kind}/{key}", Sealed(text, key_id)) for key, text, key_id in rows]
         return found
@@ -61,6 +61,6 @@ class PostgresSealed:
             changed = connection.execute(
                 f"UPDATE {table.name} SET {table.secret} = %s, sealed_with = %s WHERE ledger_id = %s"
                 f" AND {table.key}::text = %s AND {table.secret} = %s".encode(),
-                [after.text, after.key_id, self._ledger_id, key, before.text],
+                [after.text, after.key_id, self.ledger_id, key, before.text],
             )
         return changed.rowcount
