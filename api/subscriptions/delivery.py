@@ -105,6 +105,7 @@ class Delivery:
         self.notes_where_it_stands = False
         self._search: Halving | None = None
         self._attempts = 0  # of this process, at the delivery behind the cursor
+        self._writable = MOST_EVENTS  # events of the next delivery, of which its form can say all
         asked = asked_for(row, definition)
         self.feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
         self._schedule = None if row.schedule is None else schedule_of(row.schedule, row.created_at)
@@ -164,7 +165,7 @@ class Delivery:
     @property
     def _most(self) -> int:
         """How many events the next delivery has at most."""
-        return MOST_EVENTS if self._search is None else self._search.size
+        return min(self._writable, MOST_EVENTS if self._search is None else self._search.size)
 
     async def _note(self) -> None:
         """Move the cursor over what the query does not find, so that a restart need not look through it again."""
@@ -200,8 +201,7 @@ class Delivery:
         try:
             document = await self._document(batch)
         except NotInXmlError as error:
-            # The same whenever it is tried: there is nothing to wait for.
-            await self._refused(batch, error.message, for_good=True)
+            await self._unwritable(batch, error.message)
             return False
         try:
             headers = headers_of(self._engine, document, row)
@@ -225,15 +225,31 @@ class Delivery:
             return document_of(self._engine, self.feed.asked, batch)
         return await asyncio.to_thread(document_of, self._engine, self.feed.asked, batch)
 
-    async def _refused(self, batch: Batch, reason: str, *, for_good: bool = False) -> None:
+    async def _unwritable(self, batch: Batch, reason: str) -> None:
+        """Send the events before the first one that cannot be written next, or give it up: it never can be."""
+        writable = 0
+        with suppress(NotInXmlError):
+            for event in batch.events:
+                await self._document(replace(batch, events=[event]))
+                writable += 1
+        if writable or len(batch.events) > 1:
+            self._writable = max(1, min(writable, len(batch.events) - 1))
+            return
+        if self._search is not None:
+            self._search.refused(1)
+        await self._give_up(
+            batch, reason, self._row.failures + 1, self._row.failing_since or self._engine.clock.now_us()
+        )
+
+    async def _refused(self, batch: Batch, reason: str) -> None:
         """Try again what the receiver refused; after all attempts look for the events that it refuses."""
         search, now, many = self._search, self._engine.clock.now_us(), len(batch.events)
-        if search is None and not for_good and (many <= 1 or not self._is_over(now)):
+        if search is None and (many <= 1 or not self._is_over(now)):
             await self._failed(batch, reason)
             return
-        if search is None and many > 1:
+        if search is None:
             self._search = Halving(batch.up_to, many, now)
-        elif search is None or search.refused(many):
+        elif search.refused(many):
             await self._give_up(batch, reason, self._row.failures + 1, self._row.failing_since or now)
             return
         self.feed.leave()
@@ -303,6 +319,7 @@ class Delivery:
     def _moved(self, up_to: int, *, due_at: int, failing: bool) -> None:
         self.feed.move(up_to)
         self._attempts = 0
+        self._writable = MOST_EVENTS
         self._row = replace(self._row, position=up_to, due_at=due_at)
         if not failing:
             self._search = None
