@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, repeat
 from typing import Final, NamedTuple
 
 from psycopg import Connection
@@ -28,13 +28,21 @@ MAX_RECORDS: Final = 2_048
 MAX_ITEMS: Final = 4_096
 """Items that one request looks up, or some more."""
 
-_CHUNK: Final = 16
+_CHUNKS: Final = (16, 64, 128)
 _LOOKED_UP: Final = 64
 _BYTES: Final = 4_194_304
+# A visibility has the position of its first event.
+_FIRST: Final = """
+SELECT min(position) FROM ledger.visibility
+ WHERE ledger_id = %(ledger)s AND visibility = ANY(%(visible)s::bigint[])
+"""
+# By position until there are enough (OFFSET 0): the planner takes what is seen for rare, and would sort all of it.
 _SEEN: Final = """
-SELECT s.position FROM ledger.sighting s
- WHERE s.ledger_id = %(ledger)s AND s.position >= %(first)s AND s.position < %(until)s
-   AND s.visibility = ANY(%(visible)s::bigint[]) ORDER BY s.position LIMIT %(limit)s
+SELECT s.position
+  FROM (SELECT position, visibility FROM ledger.sighting
+         WHERE ledger_id = %(ledger)s AND position >= %(first)s AND position < %(until)s
+         ORDER BY position OFFSET 0) s
+ WHERE s.visibility = ANY(%(visible)s::bigint[]) ORDER BY s.position LIMIT %(limit)s
 """
 # As many as are not behind `bytes` of others: few events are long, but those are very long.
 _WHAT: Final = """
@@ -79,9 +87,10 @@ class PostgresNamedItems:
     def page(self, visible: Sequence[int], *, limit: int, start: ItemPlace | None = None) -> ItemPage:
         """Return up to `limit` subjects from the first, or from `start`, of events of these visibilities."""
         head = self._ledger.head()
-        start = start or ItemPlace(1, 0)
         with reading(self._ledger.pool) as connection:
-            return _Walk(connection, self._ledger, list(visible), limit).run(start, head)
+            walk = _Walk(connection, self._ledger, list(visible), limit)
+            start = start or walk.first()
+            return ItemPage([], None) if start is None else walk.run(start, head)
 
 
 @dataclass(slots=True)
@@ -97,17 +106,25 @@ class _Walk:
     read: int = 0
     looked_up: int = 0
 
+    def first(self) -> ItemPlace | None:
+        """Return where the first of these events is, None when there is none."""
+        row = self.connection.execute(_FIRST, self._scope(), prepare=False).fetchone()
+        assert row is not None
+        return None if row[0] is None else ItemPlace(row[0], 0)
+
     def run(self, start: ItemPlace, head: int) -> ItemPage:
         first = start.position
+        chunks = chain(_CHUNKS, repeat(_CHUNKS[-1]))  # the more events there were without a page, the more are likely
         for window in WINDOWS:
             until = min(first + window, head + 1)
             while first < until:
-                positions = self._seen(first, until)
+                chunk = next(chunks)
+                positions = self._seen(first, until, chunk)
                 for events in self._what(positions):
                     stop = self._take(events, start)
                     if stop is not None:
                         return ItemPage(self.found, stop)
-                first = positions[-1] + 1 if len(positions) == _CHUNK else until
+                first = positions[-1] + 1 if len(positions) == chunk else until
                 if self._is_enough:
                     break
             if first > head:
@@ -176,8 +193,8 @@ class _Walk:
             after = {subject: at for subject, at in hits.items() if subject not in named}
         return named
 
-    def _seen(self, first: int, until: int) -> list[int]:
-        scope = self._scope(first=first, until=until, limit=_CHUNK)
+    def _seen(self, first: int, until: int, most: int) -> list[int]:
+        scope = self._scope(first=first, until=until, limit=most)
         return [position for (position,) in self.connection.execute(_SEEN, scope, prepare=False)]
 
     def _what(self, positions: Sequence[int]) -> Iterator[list[tuple[int, bytes]]]:

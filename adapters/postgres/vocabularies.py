@@ -21,7 +21,7 @@ from traceability.ledger.parts import Parts
 MOST_KEPT: Final = 33_554_432
 """Bytes of records whose statements a process keeps: some 50,000 statements, and twice as much memory."""
 
-_FETCHED: Final = 4_096
+_FETCHED: Final = 1_024
 
 # Of thousands of tags the planner knows nothing, so that it looks up each of them instead of planning for them.
 _POSITIONS: Final = """

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from adapters.postgres import named_items
 from adapters.postgres.listed import PostgresListed
-from adapters.postgres.named_items import ItemPlace, PostgresNamedItems
+from adapters.postgres.named_items import ItemPage, ItemPlace, PostgresNamedItems
 from adapters.postgres.visibility import PostgresVisibility
-from tests.contract.test_event_query import READERS, Books, shared
+from tests.contract.test_event_query import READERS, Books, books, shared
 from tests.support import epcis_queries as some
+from tests.support.epcis_events import typed
 from traceability.gs1.epcis import index_rows, view_of
 from traceability.gs1.identifiers import parse_identifier
 from traceability.ledger.access import Reader, redact
 
-__all__ = ["shared"]  # a fixture
+__all__ = ["books", "shared"]  # fixtures
 
 KINDS = ("bizLocations", "dispositions", "readPoints")
 
@@ -80,3 +83,21 @@ def test_a_list_holds_what_its_reader_sees(
         assert found == expected
         assert all(listed.has(kind, visible, value) for value in expected)
         assert not listed.has(kind, visible, "urn:never:named")
+
+
+def test_a_list_begins_with_the_first_event_that_its_reader_sees(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others recorded before is not walked, and who sees nothing has an empty list at once."""
+    monkeypatch.setattr(named_items, "WINDOWS", (4,))
+    monkeypatch.setattr(named_items, "_CHUNKS", (1, 2))
+    books.record(*(some.captured(typed("ObjectEvent", epcList=[f"urn:x:{n}"])) for n in range(12)))
+    own = [f"urn:y:{n}" for n in range(9)]
+    books.record(
+        *(some.captured(typed("ObjectEvent", epcList=sorted({one, own[0]}, reverse=True)), some.RIVAL) for one in own)
+    )
+    page = PostgresNamedItems(books.ledger).page(seen(books, Reader(some.RIVAL), "what"), limit=3)
+    assert (page.subjects, page.next) == (own[:3], ItemPlace(16, 0))
+    assert all_items(books, Reader(some.RIVAL), 3) == own
+    assert all_items(books, Reader(some.MAKER), 5) == [f"urn:x:{n}" for n in range(12)]
+    assert PostgresNamedItems(books.ledger).page(seen(books, Reader("none.example"), "what"), limit=3) == ItemPage(
+        [], None
+    )

@@ -81,6 +81,10 @@ class VocabularyElement(Struct, frozen=True, gc=False):
             self.valid_until is None or time < self.valid_until
         )
 
+    def is_said_at(self, time: int) -> bool:
+        """Tell whether it is said of a time, and not withdrawn."""
+        return not self.withdrawn and self.holds_at(time)
+
     def payload(self) -> bytes:
         """Return it as the ledger keeps it."""
         members: dict[str, JSON] = {"vocabulary": self.vocabulary, "id": self.id}

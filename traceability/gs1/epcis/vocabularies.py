@@ -9,9 +9,10 @@ reader itself and then the others by their names.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis.master_data import Statement, VocabularyElement, name_of
@@ -25,10 +26,6 @@ _MAX_ERAS: Final = 1_000
 _GLN: Final = re.compile(rf"{re.escape(RESOLVER)}/41[457]/([0-9]{{13}})").match
 FAR: Final = 1 << 62
 """A time after every other (µs), and its negative before."""
-
-
-Stated: TypeAlias = dict[str, list[Statement]]
-"""Statements by who makes them."""
 
 
 class Vocabularies(Protocol):
@@ -63,20 +60,20 @@ class MasterData:
     def __init__(self, statements: Iterable[Statement], reader: str, holder: Callable[[str], str | None]) -> None:
         self._reader = reader
         self._holder = holder
-        self._standing: dict[str, dict[str, Stated]] = {}
+        self._standing: defaultdict[str, list[Statement]] = defaultdict(list)
         self._parents: set[str] = set()
         for statement in standing(statements):
-            element = statement.element
-            if element.children:
-                self._parents.add(element.subject)
-            of_subject = self._standing.setdefault(element.subject, {})
-            of_subject.setdefault(element.vocabulary, {}).setdefault(statement.stated_by, []).append(statement)
+            self._standing[statement.element.subject].append(statement)
+            if statement.element.children:
+                self._parents.add(statement.element.subject)
 
     def believed(self, subject: str, at: int) -> list[Statement]:
         """Return what says what a subject is at a time: at most one statement of each vocabulary, by their types."""
-        of_subject = self._standing.get(subject, {})
-        found = [self._believed(subject, of_subject[vocabulary], at) for vocabulary in sorted(of_subject)]
-        return [statement for statement in found if statement is not None]
+        statements = self._standing.get(subject, ())
+        if len(statements) > 1:
+            return self._chosen(subject, statements, at)
+        # Of most things there is one.
+        return [one for one in statements if one.element.is_said_at(at) and self._believes(one, self._holder(subject))]
 
     def elements(self, subject: str, at: int) -> list[VocabularyElement]:
         """Return what a subject is at a time."""
@@ -105,31 +102,28 @@ class MasterData:
     @property
     def changes(self) -> list[int]:
         """Return the times at which anything begins or ends, in order."""
-        elements = (
-            statement.element
-            for of_subject in self._standing.values()
-            for stated in of_subject.values()
-            for statements in stated.values()
-            for statement in statements
-        )
+        elements = (statement.element for statements in self._standing.values() for statement in statements)
         return sorted({t for e in elements for t in (e.valid_from, e.valid_until) if t is not None})
 
-    def _believed(self, subject: str, stated: Stated, at: int) -> Statement | None:
-        for organisation in self._in_order(subject, stated):
-            holding = [statement for statement in stated[organisation] if statement.element.holds_at(at)]
-            if holding:
-                last = holding[0] if len(holding) == 1 else max(holding, key=_beginning)
-                if not last.element.withdrawn:
-                    return last
-        return None
-
-    def _in_order(self, subject: str, stated: Stated) -> Collection[str]:
-        """Return who is believed, the first first."""
+    def _chosen(self, subject: str, statements: Sequence[Statement], at: int) -> list[Statement]:
+        """Return the statement that counts in each vocabulary: of who is believed first, the one that began last."""
         holder = self._holder(subject)
-        believed = stated.keys() if holder is None else stated.keys() & {holder, self._reader}
-        if len(believed) > 1:
-            return sorted(believed, key=lambda name: (name != holder, name != self._reader, name))
-        return believed
+        last: dict[str, dict[str, Statement]] = defaultdict(dict)
+        for one in sorted(statements, key=_beginning):
+            if one.element.holds_at(at) and self._believes(one, holder):
+                last[one.element.vocabulary][one.stated_by] = one
+
+        def rank(organisation: str) -> tuple[bool, bool, str]:
+            return organisation != holder, organisation != self._reader, organisation
+
+        chosen = []
+        for _, stated in sorted(last.items()):
+            said = [stated[name] for name in sorted(stated, key=rank) if not stated[name].element.withdrawn]
+            chosen += said[:1]
+        return chosen
+
+    def _believes(self, statement: Statement, holder: str | None) -> bool:
+        return holder is None or statement.stated_by in (holder, self._reader)
 
 
 def _beginning(statement: Statement) -> int:
