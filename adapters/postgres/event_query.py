@@ -72,10 +72,10 @@ WINDOWS: Final = (4_096, 16_384, 65_536, 131_072)
 MAX_CHECKED: Final = 192
 """Records that one request reads."""
 
-ALL_CHECKED: Final = 4_096
+ALL_CHECKED: Final = 3_072
 """Records that a search reads before it looks for candidates anew, where all of them are wanted."""
 
-MAX_ROUNDS: Final = 128
+MAX_ROUNDS: Final = 64
 """Times that a search goes on to count for `maxEventCount`, or to find all that has to be sorted."""
 
 WIDE: Final = 48
@@ -314,6 +314,8 @@ class _Search:
             key = batch.end
 
     def _walk_sizes(self, want: int) -> Iterator[int]:
+        if self._reads and want > sum(READING_WALK):
+            return iter((want,))
         if self._reads:
             return iter(READING_WALK if len(self._extents) <= MANY_MERGED else (sum(READING_WALK) // 2,))
         # Without a condition that more than a visibility decides, the first batch is the page.

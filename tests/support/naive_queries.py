@@ -100,7 +100,7 @@ def _meets(event: Event, recorded_at: datetime, name: str, values: list[str]) ->
         return values[0] == "false" or bool(event.get(what))
     if what.startswith(("bizTransaction_", "source_", "destination_")):
         kind, _, one_type = what.partition("_")
-        found = [pair[kind] for pair in event.get(f"{kind}List", []) if pair["type"] == one_type]
+        found = [pair[kind] for pair in event.get(f"{kind}List", []) if pair.get("type") == one_type]
     else:
         found = list(things(event, LISTS[what])) if how == "MATCH" else _said(event, name)
     wanted = set().union(*(MEANS[means(value)] for value in values)) if how == "MATCH" else set(map(_same, values))

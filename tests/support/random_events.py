@@ -67,13 +67,16 @@ ASKED = [
 COMPARISONS = ["EQ", "GT", "GE", "LT", "LE"]
 AREAS = ["", "ILMD_", "ERROR_DECLARATION_", "SENSORELEMENT_", "SENSORMETADATA_", "SENSORREPORT_", "readPoint_",
          "bizLocation_"]  # fmt: skip
+KINDS = [
+    *["ObjectEvent"] * 4, *["AggregationEvent", "TransformationEvent", "TransactionEvent"] * 2, "AssociationEvent",
+]  # fmt: skip
 LISTS = ["epc", "parentID", "inputEPC", "outputEPC", "anyEPC"]
 CLASS_LISTS = ["epcClass", "inputEPCClass", "outputEPCClass", "anyEPCClass"]
 
 
 def event(random: Random, number: int) -> dict[str, Any]:
     """Return an event of JSON; `number` is its own."""
-    kind = random.choice(["ObjectEvent"] * 3 + ["AggregationEvent", "TransformationEvent", "TransactionEvent"])
+    kind = random.choice(KINDS)
     one: dict[str, Any] = {
         "type": kind,
         "eventTime": random.choice(TIMES),
@@ -92,11 +95,14 @@ def event(random: Random, number: int) -> dict[str, Any]:
         _put(random, one, field, [{"type": kinds, target: thing}], share=0.5)
     if kind == "TransactionEvent" or random.random() < 0.3:
         one["bizTransactionList"] = [
-            {"type": random.choice(["po", "inv"]), "bizTransaction": random.choice(ORDERS)}
+            {**random.choice([{"type": "po"}, {"type": "inv"}, {}]), "bizTransaction": random.choice(ORDERS)}
             for _ in range(random.randint(1, 2))
         ]
-    _put(random, one, "persistentDisposition", {"set": [random.choice(DISPOSITIONS)]}, share=0.2)
-    _put(random, one, "persistentDisposition", {"unset": random.sample(DISPOSITIONS[:3], 2)}, share=0.1)
+    persistent: dict[str, Any] = {}
+    _put(random, persistent, "set", [random.choice(DISPOSITIONS)], share=0.2)
+    _put(random, persistent, "unset", random.sample(DISPOSITIONS[:3], 2), share=0.15)
+    if persistent:
+        one["persistentDisposition"] = persistent
     if random.random() < 0.25:
         one["errorDeclaration"] = {
             "declarationTime": random.choice(TIMES),
@@ -124,17 +130,18 @@ def _what(random: Random, kind: str) -> dict[str, Any]:
     if random.random() < 0.7:
         counted = [{"epcClass": random.choice(CLASSES), "quantity": float(random.choice(QUANTITIES))}]
         _put(random, counted[0], "uom", random.choice(["KGM", "GRM", "XYZ"]), share=0.7)
-    action = random.choice(["ADD", "OBSERVE"])
+    action = random.choice(["ADD", "ADD", "OBSERVE", "OBSERVE", "DELETE"])
     match kind:
         case "ObjectEvent":
             return {"action": action, "epcList": things, "quantityList": counted}
-        case "AggregationEvent":
+        case "AggregationEvent" | "AssociationEvent":
             return {"action": action, "parentID": PALLET, "childEPCs": things, "childQuantityList": counted}
         case "TransactionEvent":
-            return {"action": action, "epcList": things, **({"parentID": PALLET} if random.random() < 0.5 else {})}
+            parent = {"parentID": PALLET} if random.random() < 0.5 else {}
+            return {"action": action, "epcList": things, "quantityList": counted, **parent}
     joined = {"transformationID": ORDERS[1]} if random.random() < 0.5 else {}
-    field = random.choice(["inputQuantityList", "outputQuantityList"])
-    return {"inputEPCList": things, "outputEPCList": things[:1], field: counted, **joined}
+    fields = random.sample(["inputQuantityList", "outputQuantityList"], random.randint(1, 2))
+    return {"inputEPCList": things, "outputEPCList": things[:1], **dict.fromkeys(fields, counted), **joined}
 
 
 def _element(random: Random) -> dict[str, Any]:
