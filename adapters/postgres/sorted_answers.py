@@ -18,6 +18,9 @@ from traceability.ledger.access import Reader
 MOST_KEPT: Final = 1_000_000
 """Positions in all the answers that a process keeps: 8 MB."""
 
+_OF_ONE: Final = 1_000
+"""Positions that a short answer counts for, since its query takes room too."""
+
 
 class Asked(NamedTuple):
     """All that an answer follows from."""
@@ -45,7 +48,7 @@ class SortedAnswers:
         with self._lock:
             if asked not in self._kept:
                 self._kept[asked] = found
-                self._size += 1 + len(found)
+                self._size += max(len(found), _OF_ONE)
             while self._size > MOST_KEPT:
-                self._size -= 1 + len(self._kept.popitem(last=False)[1])
+                self._size -= max(len(self._kept.popitem(last=False)[1]), _OF_ONE)
         return found
