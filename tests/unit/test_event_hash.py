@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.drawn_events import events
 from tests.support.epcis_events import LOT, PACK, PALLET, PARTY, PLACE, document, event, parts, typed
 from tests.support.xml_events import xml_document, xml_event
+from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.document_writer import DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.envelope import open_envelope
+from traceability.gs1.epcis.hash import documents
 from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events
+from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, prehash_of
+from traceability.gs1.epcis.hash.source import Prehashes
 from traceability.gs1.epcis.hash.values import braced, number, scalar, text
-from traceability.gs1.epcis.strict_json import Number, loads
+from traceability.gs1.epcis.strict_json import JsonTextError, Number, loads, read_value
 from traceability.gs1.epcis.times import milliseconds
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.identifiers import IdentifierError, parse_identifier
@@ -174,11 +180,96 @@ def test_what_the_reference_takes_for_the_same_is_not(member: str, one: Any, oth
         document(event(), more=[event()]),
     ],
 )
-def test_a_short_document_is_read_as_strictly_as_a_long_one(data: bytes) -> None:
+@pytest.mark.parametrize("few", [0, 4096])
+def test_a_short_document_is_read_as_strictly_as_a_long_one(
+    data: bytes, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(documents, "_FEW_BYTES", few)
+    for written in (data, squeezed(data)):
+        problems, found = hashed_document(written)
+        envelope = open_envelope(BytesIO(written))
+        assert list(found) == hashed(written)
+        assert problems == ([] if envelope.blocks else envelope.problems)
+
+
+def squeezed(data: bytes) -> bytes:
+    """Return a document without the spaces between its members."""
+    return data.replace(b'": ', b'":').replace(b', "', b',"').replace(b", {", b",{").replace(b", [", b",[")
+
+
+def told(data: bytes) -> tuple[list[Any], list[HashedEvent]]:
     problems, found = hashed_document(data)
-    envelope = open_envelope(BytesIO(data))
-    assert list(found) == hashed(data)
-    assert problems == ([] if envelope.blocks else envelope.problems)
+    return problems, list(found)
+
+
+EX = b'"https://x.example/a":'
+EDITS = [
+    b'"', b"\\", b"\\u0041", b" ", b"\n", b"0", b"-0", b"1e400", b"null", b"[]", b"{}", b",", b":", b"]", b"}",
+    b"\xff", b"\x00", b"9" * 70, b'"type":"ObjectEvent",', b'"eventID":{"a":1,"a":2},', b'"@context":{},',
+    EX + b'["",[1]],', EX + b"[" * 63 + b"]" * 63 + b",", EX + b'{"b":' + b"[" * 61 + b"]" * 61 + b"},",
+    b'"epcisBody":{"eventList":[]},', b'"eventList":[{}],', b'"epcList":["a",1,"b"],',
+    b'"readPoint":{"id":"a","id":"b"},',
+]  # fmt: skip
+"""What may be written into a document."""
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(events(), min_size=1, max_size=3), st.data())
+def test_an_event_read_member_by_member_has_the_hash_of_one_read_whole(
+    monkeypatch: pytest.MonkeyPatch, several: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    """Once and again, plainly written or not, sound or not."""
+    given = squeezed(document(*several, context=[*CONTEXTS, EXAMPLE]))
+    if data.draw(st.booleans()):
+        places = [at for at in range(len(given)) if given[at : at + 1] in (b"{", b'"', b",", b":", b"[")]
+        at = data.draw(st.sampled_from(places)) + data.draw(st.integers(0, 1))
+        given = given[:at] + data.draw(st.sampled_from(EDITS)) + given[at + data.draw(st.integers(0, 1)) :]
+    with monkeypatch.context() as patch:
+        patch.setattr(documents, "_FEW_BYTES", 0)
+        first, second = told(given), told(given)
+        patch.setattr(documents, "_plain_document", lambda _data: None)
+        patch.setattr(Prehashes, "_of_members", lambda _self, _source: None)
+        assert first == second == told(given)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b'"epcList":["a",1,"b"]', b'"epcList":["a","b"]', b'"epcList":["a","b" ]', b'"epcList":[["a","b"]]',
+        b'"readPoint":{"id":"a","id":"b"}', b'"readPoint":{"id":"a"}', b'"readPoint":{"x":{"a":1,"a":2}}',
+        b'"eventID":{"a":1,"a":2}', b'"eventID":"\xff"', b'"eventID":["a"]', b'"recordTime":null',
+        b'"https://x/a":"\\u0041"', b'"https://x/a":"\\ud800"', b'"https://x/a":"\xff"', b'"https://x/a":{"a":"\xff"}',
+        b'"https://x/a":-0', b'"https://x/a":1e400', b'"https://x/a":[1,1.0]', b'"https://x/a":null', b'"comment":7',
+        b'"https://x/a":' + b"9" * 30, b'"https://x/a":' + b"9" * 70, b'"https://x/a":[" x "]', b'"https://x/a":" x "',
+        b'"https://x/a":' + b"[" * 63 + b"]" * 63, b'"https://x/a":' + b"[" * 64 + b"]" * 64,
+        b'"https://x/a":{"b":' + b"[" * 62 + b"]" * 62 + b"}", b'"https://x/a":{"b":' + b"[" * 63 + b"]" * 63 + b"}",
+        b'"eventTimeZoneOffset":"+01:00"', b'"bizStep":"shipping"', b'"action":7', b'"parentID":["a"]',
+        b'"https://x/a":{"@context":{"q":"https://q/"},"q:a":1}', b'"@context":{"q":"https://q/"},"q:a":1',
+        b'"bizStep":"\xff"', b'"ilmd":{"https://x/a":[1,{"https://x/b":2}]}', b'"bizTransactionList":[{"type":"po"}]',
+    ],
+)  # fmt: skip
+def test_member_by_member_is_as_strict_and_says_the_same(member: bytes) -> None:
+    prehashes = Prehashes(Keys(standard_names()))
+    source = b'{"type":"ObjectEvent","eventTime":"2026-03-01T09:15:00.000Z",' + member + b"}"
+    outcomes = [_outcome(lambda: prehashes.of(source)) for _ in range(2)]
+    assert outcomes == [_outcome(lambda: prehash_of(read_value(source), prehashes.keys))] * 2
+
+
+def _outcome(read: Callable[[], str]) -> str:
+    try:
+        return read()
+    except (JsonTextError, EventHashError) as error:
+        return f"{error.code} {error.message}"
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    prehashes = Prehashes(Keys(standard_names()))
+    for i in range(3_000):
+        one = event(**{f"https://x.example/{i % 7}": {"a": f"{i:0400}"}, "bizStep": f"urn:x:{i:0400}"})
+        source = json.dumps(one, separators=(",", ":")).encode()
+        assert prehashes.of(source) == prehash_of(loads(source), prehashes.keys)
+        assert prehashes.remembered < 2 * 1024 * 1024
+    assert prehashes.remembered > 0
 
 
 @given(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
 from typing import Final, TypeAlias
 
-from msgspec import MsgspecError, Raw, Struct, field
+from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder
 
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
@@ -19,16 +18,15 @@ from traceability.gs1.epcis.envelope import MAX_CONTEXT_BYTES, Envelope, open_en
 from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, event_hash, prehash_of
 from traceability.gs1.epcis.hash.reference_hash import reference_prehash
 from traceability.gs1.epcis.hash.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
+from traceability.gs1.epcis.hash.source import NotPlainError, Prehashes, member_value, members_of
 from traceability.gs1.epcis.outline import spans_of
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.strict_json import (
     JSON,
     PLAIN_BYTES,
-    START,
     JsonTextError,
     Place,
     dumps,
-    loads,
     plain_value,
     read_value,
 )
@@ -38,8 +36,11 @@ from traceability.gs1.epcis.xml.outline import spans_of_xml
 from traceability.gs1.epcis.xml.tree import parse
 
 _EVENT_LIST: Final = "$.epcisBody.eventList"
+_FEW_BYTES: Final = 4 * 1024
+"""A document so short has an event or two, which are not worth taking apart."""
 _WHOLE_BYTES: Final = 32 * 1024
 """A document so short is read in one step; of a longer one, not all events are in memory as objects at once."""
+_LIST: Final = b'{"eventList":['
 _WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
 
 Read: TypeAlias = Callable[[Block], bytes]
@@ -54,8 +55,7 @@ class HashMode(StrEnum):
     REF_COMPAT = "ref-compat"
 
 
-@dataclass(frozen=True, slots=True)
-class HashedEvent:
+class HashedEvent(Struct, frozen=True):
     """One event: its JSONPath, and its pre-hash string or the problem that it has none."""
 
     path: str
@@ -68,68 +68,52 @@ class HashedEvent:
         return None if self.problem is not None else event_hash(self.prehash)
 
 
-class _Body(Struct):
-    events: Raw = field(name="eventList")
-
-
-class _Document(Struct):
-    body: _Body = field(name="epcisBody")
-
-
-_decode_document: Final = Decoder(_Document).decode
 _decode_list: Final = Decoder(list[Raw]).decode
 
 
 def hashed_document(data: bytes, mode: HashMode = HashMode.SPEC) -> tuple[list[Problem], Iterator[HashedEvent]]:
     """Return why no event of a document can be read, and the hashes of its events; no bytes raise."""
     if mode is HashMode.SPEC and len(data) <= PLAIN_BYTES:
-        plain = _plain_whole(data) or _plain_document(data)
+        plain = _plain_whole(data) if len(data) <= _FEW_BYTES else _plain_document(data) or _plain_whole(data)
         if plain is not None:
             return [], _of_plain(data, *plain)
     envelope = open_envelope(BytesIO(data))
     return [] if envelope.blocks else envelope.problems, hashed_events(envelope, _slice_of(data), mode)
 
 
-def _plain_whole(data: bytes) -> tuple[JSON, list[JSON]] | None:
-    """Return the context and the events of a document of a few events, all of it plainly written; else None."""
+def _plain_document(data: bytes) -> tuple[Prehashes, list[Raw]] | None:
+    """Return the events of a document in JSON that is plainly written, each unread; None for another."""
+    members = members_of(data.strip())
+    if members is None or members.get("type") != b'"EPCISDocument"' or members.get("schemaVersion") != b'"2.0"':
+        return None
+    context, body = members.pop("@context", b"null"), members.pop("epcisBody", b"")
+    if not body.startswith(_LIST) or not body.endswith(b"]}") or len(context) > MAX_CONTEXT_BYTES:
+        return None
+    try:
+        for source in members.values():
+            member_value(source)
+        events = _decode_list(body[len(_LIST) - 1 : -1])
+        return (_prehashes_in(context), events) if events else None
+    except (MsgspecError, UnicodeDecodeError, JsonTextError, TypeError, NotPlainError):
+        return None
+
+
+def _plain_whole(data: bytes) -> tuple[Prehashes, list[JSON]] | None:
+    """Return the events of a short document with spaces between its members, in one step; None for another."""
     members = plain_value(data) if len(data) <= _WHOLE_BYTES else None
-    if not isinstance(members, dict) or not _is_readable(members):
+    if not isinstance(members, dict) or members.get("type") != "EPCISDocument" or members.get("schemaVersion") != "2.0":
         return None
     body = members.get("epcisBody")
     events = body.get("eventList") if isinstance(body, dict) and len(body) == 1 else None
-    return (members.get("@context"), events) if events and isinstance(events, list) else None
+    return (_prehashes_in(dumps(members.get("@context"))), events) if events and isinstance(events, list) else None
 
 
-def _is_readable(members: dict[str, JSON]) -> bool:
-    return members.get("type") == "EPCISDocument" and members.get("schemaVersion") == "2.0"
-
-
-def _plain_document(data: bytes) -> tuple[JSON, list[Raw]] | None:
-    """Return the context and the events of a document in JSON that is plainly written, None: it has to be outlined.
-
-    To find where the events lie takes longest with a short document, and a faster decoder finds it. What is left around
-    them is then read as strictly as ever, and so is each event.
-    """
-    try:
-        listed = bytes(_decode_document(data).body.events)
-        events = _decode_list(listed)
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    start = data.find(listed)
-    around = data[:start] + b"[]" + data[start + len(listed) :]
-    members = plain_value(around) if len(around) <= MAX_CONTEXT_BYTES else None
-    if not events or not isinstance(members, dict) or members.get("epcisBody") != {"eventList": []}:
-        return None
-    return (members.get("@context"), events) if _is_readable(members) else None
-
-
-def _of_plain(data: bytes, context: JSON, events: list[JSON] | list[Raw]) -> Iterator[HashedEvent]:
-    keys = _keys_in(context)
+def _of_plain(data: bytes, prehashes: Prehashes, events: list[JSON] | list[Raw]) -> Iterator[HashedEvent]:
     for i, event in enumerate(events):
         path = f"{_EVENT_LIST}[{i}]"
         try:
-            value = _value(bytes(event), START, 0) if isinstance(event, Raw) else event
-            yield HashedEvent(path, prehash_of(value, keys))
+            written = prehashes.of(bytes(event)) if isinstance(event, Raw) else prehash_of(event, prehashes.keys)
+            yield HashedEvent(path, written)
         except EventHashError as error:
             yield HashedEvent(path, "", Problem(i, path + error.path, error.code, "error", error.message))
         except JsonTextError:  # to say where, the document is outlined after all
@@ -141,14 +125,10 @@ def _slice_of(data: bytes) -> Read:
     return lambda block: data[block.offset : block.offset + block.size]
 
 
-def _keys_in(context: JSON) -> Keys:
-    return _keys_in_text(dumps(context))
-
-
 @lru_cache(maxsize=32)
-def _keys_in_text(context: bytes) -> Keys:
+def _prehashes_in(context: bytes) -> Prehashes:
     # What is wrong with the context is told of the document, by whoever checks it.
-    return Keys(standard_names().within(loads(context), Findings(None, "$"), ""))
+    return Prehashes(Keys(standard_names().within(read_value(context), Findings(None, "$"), "")))
 
 
 def hashed_events(envelope: Envelope, read: Read, mode: HashMode = HashMode.SPEC) -> Iterator[HashedEvent]:
@@ -156,7 +136,7 @@ def hashed_events(envelope: Envelope, read: Read, mode: HashMode = HashMode.SPEC
     if envelope.in_xml:
         prehash = _spec_of_xml(envelope) if mode is HashMode.SPEC else _reference_of_xml(envelope)
     elif mode is HashMode.SPEC:
-        prehash = _spec_of_json(_keys_in(envelope.context))
+        prehash = _prehashes_in(dumps(envelope.context)).of
     else:
         prehash = _reference_of_json(envelope, read)
     for block in envelope.blocks:
@@ -187,10 +167,6 @@ def _without(block: Block, i: int, path: str, code: str, message: str) -> Hashed
 def _value(source: bytes, place: Place, offset: int) -> JSON:
     value = plain_value(source)
     return read_value(source, offset, place) if value is None else value
-
-
-def _spec_of_json(keys: Keys) -> _Prehash:
-    return lambda source, place, offset: prehash_of(_value(source, place, offset), keys)
 
 
 def _spec_of_xml(envelope: Envelope) -> _Prehash:

@@ -42,6 +42,7 @@ _CACHED: Final = 4096
 # Only texts this short are remembered, so that a hostile feed cannot turn a cache into a memory leak.
 _CACHED_LENGTH: Final = 256
 _CACHED_SHAPES: Final = 512
+_PAIR: Final = 2
 _CACHED_NAMES: Final = 1024
 
 
@@ -82,12 +83,12 @@ class Keys(dict[str, str]):
         return Keys(inner)
 
 
-_Write: TypeAlias = Callable[[str, JSON, Keys], str]
+Write: TypeAlias = Callable[[str, JSON, Keys], str]
 """Writes a field: name and value, under the names in force → its piece of the string; raises `EventHashError`."""
 _WriteObject: TypeAlias = Callable[[dict[str, JSON], Keys], str]
 """Writes what is inside an object."""
 
-_Shape: TypeAlias = tuple[list[tuple[str, _Write]], list[str]]
+_Shape: TypeAlias = tuple[list[tuple[str, Write]], list[str]]
 """What an object of some names is made of: the fields in their order, and the names that EPCIS does not define."""
 
 
@@ -106,12 +107,17 @@ def prehash_of(event: JSON, keys: Keys) -> str:
         raise EventHashError("", "epcis.type", f"An event is an object, not {shown(event)}.")
     if "@context" in event:
         keys = keys.within(event["@context"])
-    kind = event.get("type", event.get("@type"))
-    if type(kind) is not str:
-        raise EventHashError("", "epcis.missing_field", "An event needs a type.")
+    kind = event_type("type", event.get("type", event.get("@type")), keys)
     if "eventTime" not in event:
         raise EventHashError("", "epcis.missing_field", "An event needs an eventTime.")
-    return f"eventType={EVENT_TYPES.get(kind) or keys.names.iri(kind) or kind}{_EVENT(event, keys)}"
+    return kind + _EVENT(event, keys)
+
+
+def event_type(_name: str, value: JSON, keys: Keys) -> str:
+    """Write the type of an event, which its string begins with."""
+    if type(value) is not str:
+        raise EventHashError("", "epcis.missing_field", "An event needs a type.")
+    return f"eventType={EVENT_TYPES.get(value) or keys.names.iri(value) or value}"
 
 
 # What is written the same wherever it stands
@@ -161,7 +167,7 @@ def _number(name: str, value: JSON, keys: Keys) -> str:
     return _any(name, value, keys)
 
 
-def _word(words: Mapping[str, str]) -> _Write:
+def _word(words: Mapping[str, str]) -> Write:
     def write(name: str, value: JSON, keys: Keys) -> str:
         if type(value) is not str:
             return _any(name, value, keys)
@@ -177,7 +183,7 @@ def _unusual_word(value: str, words: Mapping[str, str], names: Names) -> str:
     return words.get(value) or words.get(iri) or text(iri)
 
 
-def _listed(inner: str) -> _Write:
+def _listed(inner: str) -> Write:
     """Write a list of texts, `inner` being the name of one."""
     before = f"{inner}="
 
@@ -188,7 +194,7 @@ def _listed(inner: str) -> _Write:
             return _any(name, value, keys)
         try:
             written = text(value[0]) if len(value) == 1 else before.join(sorted(filter(None, map(text, value))))
-        except AttributeError:  # what is no text has none of its methods
+        except (AttributeError, TypeError):  # what is no text has none of its methods
             pieces = "".join(sorted([_text(inner, item, keys) for item in value]))
             return name + pieces if pieces else ""
         return f"{name}{before}{written}" if written else ""
@@ -196,7 +202,7 @@ def _listed(inner: str) -> _Write:
     return write
 
 
-def _each(write: _Write) -> _Write:
+def _each(write: Write) -> Write:
     """Write a field that may be there several times, each time by its name."""
 
     def write_all(name: str, value: JSON, keys: Keys) -> str:
@@ -207,7 +213,7 @@ def _each(write: _Write) -> _Write:
     return write_all
 
 
-def _fields(pairs: Iterable[tuple[str, _Write]], *not_hashed: str) -> _WriteObject:
+def _fields(pairs: Iterable[tuple[str, Write]], *not_hashed: str) -> _WriteObject:
     """Return the writer of an object: its known fields in order, then what else it has, sorted."""
     writers = dict(pairs)
     known = frozenset((*writers, *not_hashed, "@context"))
@@ -242,7 +248,7 @@ def _fields(pairs: Iterable[tuple[str, _Write]], *not_hashed: str) -> _WriteObje
     return write_fields
 
 
-def _object(write_fields: _WriteObject) -> _Write:
+def _object(write_fields: _WriteObject) -> Write:
     def write(name: str, value: JSON, keys: Keys) -> str:
         if not isinstance(value, dict):
             return _any(name, value, keys)
@@ -252,7 +258,7 @@ def _object(write_fields: _WriteObject) -> _Write:
     return write
 
 
-def _objects(inner: str, write_fields: _WriteObject, outer: str | None = None) -> _Write:
+def _objects(inner: str, write_fields: _WriteObject, outer: str | None = None) -> Write:
     """Write a list of objects, each behind the name `inner`, and all behind that of the field, or `outer`."""
 
     def write(name: str, value: JSON, keys: Keys) -> str:
@@ -276,6 +282,25 @@ def _objects(inner: str, write_fields: _WriteObject, outer: str | None = None) -
         return (name if outer is None else outer) + written if written else ""
 
     return write
+
+
+def _pairs(words: Mapping[str, str], inner: str, write: Write) -> Write:
+    """Write a list of pairs, each a type and what is of this type."""
+    write_any = _objects("", _fields((("type", _word(words)), (inner, write))))
+
+    def write_pairs(name: str, value: JSON, keys: Keys) -> str:
+        try:
+            pieces = [
+                f"type={words[pair['type']]}{write(inner, pair[inner], keys)}" for pair in value if len(pair) == _PAIR
+            ]
+        except (KeyError, TypeError, EventHashError):
+            return write_any(name, value, keys)
+        if not pieces or len(pieces) != len(value):
+            return write_any(name, value, keys)
+        pieces.sort()
+        return name + "".join(pieces)
+
+    return write_pairs
 
 
 def _place(name: str, value: JSON, keys: Keys) -> str:
@@ -322,6 +347,22 @@ def _members(members: Mapping[str, JSON], names: Iterable[str], keys: Keys) -> s
     return "".join(pieces)
 
 
+def extension_piece(name: str, value: JSON, keys: Keys) -> str:
+    """Return what an extension of the event gives; the pieces of all its extensions are sorted.
+
+    Raises `EventHashError` for an array, each element of which is a piece.
+    """
+    key = keys[name]
+    if not key:
+        return ""
+    if type(value) is str:
+        written = text(keys.names.reference(value) if name in _REFERENCES else value)
+        return f"{key}={written}" if written else key
+    if isinstance(value, list):
+        raise EventHashError("", "epcis.type", "An array is a piece for each of its elements.")
+    return _extension(key, value, keys)[0]
+
+
 def _extension(key: str, value: JSON, keys: Keys) -> list[str]:
     """Write a member that EPCIS does not define: an array is its elements, as in XML."""
     if isinstance(value, list):
@@ -354,7 +395,6 @@ _QUANTITY: Final = _fields((("epcClass", _text), ("quantity", _number), ("uom", 
 _QUANTITIES: Final = _objects("quantityElement", _QUANTITY)
 _DISPOSITION: Final = _word(DISPOSITIONS)
 _PLACE: Final = _fields((("id", _few),))
-_PARTY: Final = _word(PARTY_TYPES)
 _METADATA: Final = _fields((
     ("time", _time), ("startTime", _time), ("endTime", _time), ("deviceID", _few), ("deviceMetadata", _few),
     ("rawData", _few), ("dataProcessingMethod", _few), ("bizRules", _few),
@@ -371,37 +411,32 @@ _SENSOR_ELEMENT: Final = _fields((
     ("sensorMetadata", _object(_METADATA)), ("sensorReport", _objects("sensorReport", _REPORT, outer="")),
 ))  # fmt: skip
 
-_EVENT: Final = _fields(
-    (
-        ("eventTime", _time),
-        ("eventTimeZoneOffset", _few),
-        ("certificationInfo", _each(_text)),
-        ("epcList", _EPCS),
-        ("parentID", _text),
-        ("inputEPCList", _EPCS),
-        ("childEPCs", _EPCS),
-        ("quantityList", _QUANTITIES),
-        ("childQuantityList", _QUANTITIES),
-        ("inputQuantityList", _QUANTITIES),
-        ("outputEPCList", _EPCS),
-        ("outputQuantityList", _QUANTITIES),
-        ("action", _few),
-        ("transformationID", _text),
-        ("bizStep", _word(BIZ_STEPS)),
-        ("disposition", _DISPOSITION),
-        ("persistentDisposition", _object(_fields((("set", _each(_DISPOSITION)), ("unset", _each(_DISPOSITION)))))),
-        ("readPoint", _place),
-        ("bizLocation", _place),
-        ("bizTransactionList", _objects("", _fields((("type", _word(TRANSACTION_TYPES)), ("bizTransaction", _text))))),
-        ("sourceList", _objects("", _fields((("type", _PARTY), ("source", _few))))),
-        ("destinationList", _objects("", _fields((("type", _PARTY), ("destination", _few))))),
-        ("sensorElementList", _objects("sensorElement", _SENSOR_ELEMENT)),
-        ("ilmd", _ilmd),
-    ),
-    "type",
-    "@type",
-    "@context",
-    "eventID",
-    "recordTime",
-    "errorDeclaration",
-)
+EVENT_FIELDS: Final[Mapping[str, Write]] = {
+    "eventTime": _time,
+    "eventTimeZoneOffset": _few,
+    "certificationInfo": _each(_text),
+    "epcList": _EPCS,
+    "parentID": _text,
+    "inputEPCList": _EPCS,
+    "childEPCs": _EPCS,
+    "quantityList": _QUANTITIES,
+    "childQuantityList": _QUANTITIES,
+    "inputQuantityList": _QUANTITIES,
+    "outputEPCList": _EPCS,
+    "outputQuantityList": _QUANTITIES,
+    "action": _few,
+    "transformationID": _text,
+    "bizStep": _word(BIZ_STEPS),
+    "disposition": _DISPOSITION,
+    "persistentDisposition": _object(_fields((("set", _each(_DISPOSITION)), ("unset", _each(_DISPOSITION))))),
+    "readPoint": _place,
+    "bizLocation": _place,
+    "bizTransactionList": _pairs(TRANSACTION_TYPES, "bizTransaction", _text),
+    "sourceList": _pairs(PARTY_TYPES, "source", _few),
+    "destinationList": _pairs(PARTY_TYPES, "destination", _few),
+    "sensorElementList": _objects("sensorElement", _SENSOR_ELEMENT),
+    "ilmd": _ilmd,
+}
+"""How each field of an event is written, in the standard's order."""
+NOT_HASHED: Final = ("type", "@type", "@context", "eventID", "recordTime", "errorDeclaration")
+_EVENT: Final = _fields(EVENT_FIELDS.items(), *NOT_HASHED)

@@ -79,32 +79,33 @@ def text(value: str) -> str:
     An identifier is the Digital Link on `https://id.gs1.org` down to the finest level that it names. One that breaks
     GS1's rules stays as it is.
     """
-    value = value.strip()
     if ":" not in value:
-        return value
+        return value.strip()
     # Serial and lot numbers are new in nearly every event: what is remembered is what stands before them.
-    at = value.rfind("/") + 1 or value.rfind(".") + 1
-    if 0 < at <= _CACHED_LENGTH:
-        before = _before(value[:at])
-        if before is not None:
-            tail = value[at:]
-            if (
-                len(tail) <= _LONGEST_TAIL
-                and tail.isascii()
-                and (tail.isalnum() or tail.replace("-", "").isalnum())
-                and tail != _NO_EXTENSION
-            ):
-                return before + tail
-    return _text_of_any(value)
+    stem, separator, tail = value.rpartition("/")
+    if not separator:
+        stem, separator, tail = value.rpartition(".")
+    if len(stem) < _CACHED_LENGTH:
+        before = _before(stem, separator)
+        if (
+            before is not None
+            and (tail.isalnum() or tail.replace("-", "").isalnum())
+            and tail.isascii()
+            and len(tail) <= _LONGEST_TAIL
+            and tail != _NO_EXTENSION
+        ):
+            return before + tail
+    return _text_of_any(value.strip())
 
 
 @lru_cache(maxsize=_CACHED_STEMS)
-def _before(stem: str) -> str | None:
-    """Return what `stem` becomes before every tail of letters, digits and hyphens, None when each has to be looked at.
+def _before(stem: str, separator: str) -> str | None:
+    """Return what `stem` and its separator become before every tail of letters, digits and hyphens.
 
     No rule looks at the letters of a serial or lot number, or of a location's extension, but for their count, so one
-    tail stands for all.
+    tail stands for all. None when each tail has to be looked at.
     """
+    stem += separator
     if stem.startswith("http") and not _MAY_BE_LINK(stem):
         return stem
     if not stem.startswith(_IDENTIFIERS) or "?" in stem or "#" in stem:
@@ -150,9 +151,17 @@ def number(value: str | int) -> str:
     if type(value) is int:
         return str(value)
     given = str(value).strip()
+    written = _digits(given) if len(given) <= _CACHED_LENGTH else _digits.__wrapped__(given)
+    if written is None:
+        return given if isinstance(value, Number) else text(given)
+    return written
+
+
+@lru_cache(maxsize=_CACHED)
+def _digits(given: str) -> str | None:
     match = _NUMBER(given)
     if match is None or not (match[2] or match[3]) or abs(int(match[4] or 0)) > MAX_EXPONENT:
-        return given if isinstance(value, Number) else text(given)
+        return None
     whole, fraction, exponent = match[2], match[3] or "", int(match[4] or 0)
     if exponent:
         digits, point = whole + fraction, len(whole) + exponent
