@@ -37,6 +37,7 @@ from traceability.notary.errors import NotPublishedError
 from traceability.notary.export import ExportHeader, checked, write_export
 from traceability.notary.ports import SignedCheckpoint, StoredEvent
 from traceability.supply_chain.history import item_history
+from traceability.supply_chain.parties import ListedParties, Parties
 from traceability.supply_chain.provenance import trace
 from traceability.supply_chain.seen import thing_of
 
@@ -240,7 +241,7 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
         known_at = int(told)
     index = ExportProvenance(events, reader=reader, known_at=known_at)
     try:
-        return _answered(index, question, trees)
+        return _answered(index, question, trees, _parties(events.headers))
     except UNREADABLE as error:
         # Who signed the log is whom an auditor does not trust: parts that the index does not look at may hold anything.
         raise InvalidInputError(
@@ -248,13 +249,23 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
         ) from error
 
 
-def _answered(index: ExportProvenance, question: Question, trees: Trees) -> bytes:
+def _parties(headers: Sequence[ExportHeader]) -> Parties:
+    """Return the organisations that an export tells of, by the parties that they are."""
+    named: dict[str, str] = {}
+    for members in headers[-1].readers:
+        organisation, parties = members.get("organisation"), members.get("parties")
+        if isinstance(organisation, str) and organisation != PUBLIC and isinstance(parties, list):
+            named.update((party, organisation) for party in parties if isinstance(party, str))
+    return ListedParties(named)
+
+
+def _answered(index: ExportProvenance, question: Question, trees: Trees, parties: Parties) -> bytes:
     if isinstance(question, TraceQuestion):
         query = query_of(question.trace)
         return written_trace(question.trace, query, trace(index, query), trees, {})
     identifier = read_code(question.item)
     as_of = None if question.as_of is None else microseconds_of(question.as_of)
-    found = item_history(index, thing_of(identifier.uri), as_of)
+    found = item_history(index, thing_of(identifier.uri), parties, as_of)
     return item_out(found, identifier, trees, question.limit).model_dump_json().encode()
 
 

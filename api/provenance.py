@@ -29,8 +29,9 @@ from traceability.ledger.access import Reader
 from traceability.ledger.event import EPOCH, utc_text
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.history import ItemHistory, item_history
-from traceability.supply_chain.item import HistoryEntry, ItemState, QuantityFact
+from traceability.supply_chain.item import ItemState, QuantityFact
 from traceability.supply_chain.readings import Reading
 from traceability.supply_chain.seen import SeenEvent, thing_of
 
@@ -90,7 +91,7 @@ def history_of(
 ) -> ItemHistory:
     """Find all that happened to a thing; raises as `describe_item` does."""
     at = None if as_of is None else microseconds_of(as_of)
-    return item_history(ask(engine, reader, known_at), thing_of(identifier.uri), at)
+    return item_history(ask(engine, reader, known_at), thing_of(identifier.uri), engine.parties, at)
 
 
 def published_trees(engine: Engine) -> Trees:

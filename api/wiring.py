@@ -20,6 +20,7 @@ from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
+from adapters.postgres.parties import PostgresParties
 from adapters.postgres.sealed import PostgresSealed
 from adapters.postgres.subscriptions import PostgresSubscriptions
 from adapters.postgres.visibility import PostgresVisibility
@@ -65,6 +66,11 @@ class Engine:
     def secrets(self) -> Secrets:
         """Return what encrypts the secrets of partners and subscriptions."""
         return Secrets(self.settings, self.entropy, PostgresSealed(self.pool, self.ledger.ledger_id))
+
+    @cached_property
+    def parties(self) -> PostgresParties:
+        """Return to whom the parties and places of events belong."""
+        return PostgresParties(self.pool, self.ledger.ledger_id)
 
     @property
     def subscriptions(self) -> PostgresSubscriptions:

@@ -22,6 +22,7 @@ from traceability.ledger.index import Indexer, MarkKind, TagHash, Visibility, ta
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
+from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
 from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, SeenEvent, Subjects, see_row
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
@@ -53,6 +54,8 @@ class ExportedEvents:
         self.visibilities: dict[Visibility, int] = {}
         self.declarations: list[int] = []
         """Positions of error declarations."""
+        self.decisions: set[int] = set()
+        """Positions of decisions about things."""
         tags, tagged = array("q"), array("q")
         for start, event in export.verified(*keys):
             self._starts.append(start)
@@ -92,11 +95,13 @@ class ExportedEvents:
 
     def _take_in(self, event: StoredEvent, indexer: Indexer, tags: array[int], tagged: array[int]) -> int:
         event_type, index = read_foreign(event.position, event.parts, indexer)
-        if event_type in EPCIS_TYPES:
+        if event_type in EPCIS_TYPES or event_type in DECISION_TYPES:
             hashes = {self.hash_of(tag) for tag in index.tags if tag.startswith(_ASKED_FOR)}
             tags.extend(hashes)
             tagged.extend([event.position] * len(hashes))
-            if index.retracts:
+            if event_type in DECISION_TYPES:
+                self.decisions.add(event.position)
+            elif index.retracts:
                 self.declarations.append(event.position)
         return self.visibilities.setdefault(index.visibility, len(self.visibilities))
 
@@ -117,6 +122,7 @@ class ExportProvenance:
         self._extents = [reader.extent(visibility) for visibility in events.visibilities]
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent | None] = {}
+        self._decisions: dict[int, SeenDecision] = {}
         self._partly_open: dict[int, tuple[tuple[Any, ...], frozenset[str]]] = {}
 
     @property
@@ -130,6 +136,11 @@ class ExportProvenance:
         self._asked.update(asked.things, asked.lots)
         found = self._see(self._events.under(asked.tags))
         return self._with_declarations([event for event in found if event.concerns(asked)])
+
+    def decisions(self, things: Collection[str]) -> list[SeenDecision]:
+        """Return the decisions about these things."""
+        self._see(self._events.under(f"item:{thing}" for thing in things) & self._events.decisions)
+        return [one for one in self._decisions.values() if not one.decided_about.isdisjoint(things)]
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
@@ -188,7 +199,11 @@ class ExportProvenance:
         what = b"\n".join(parts.what)
         rest = (parts.where, parts.why, parts.how, parts.more)
         row = (position, event.event_id, event.recorded_at, parts.head, what, *rest)
-        if ITEM in extent and "what" not in extent:
+        if position in self._events.decisions:
+            self._seen[position] = None
+            if (decision := see_decision(row, extent)) is not None:
+                self._decisions[position] = decision
+        elif ITEM in extent and "what" not in extent:
             self._partly_open[position] = row, extent
         else:
             self._seen[position] = see_row(row, extent, self._asked)

@@ -8,7 +8,8 @@ from collections.abc import Set as AbstractSet
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer, MarkKind
 from traceability.ledger.store import Record
-from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, see
+from traceability.supply_chain.decisions import SeenDecision, see_decision
+from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
 
@@ -40,6 +41,11 @@ class MemoryProvenance:
         self._asked.update(asked.things, asked.lots)
         found = self.all()
         return with_declarations([event for event in found if event.concerns(asked)], found)
+
+    def decisions(self, things: Collection[str]) -> list[SeenDecision]:
+        """Return the decisions about these things."""
+        decided = [see_decision(row, extent) for record, extent in self._visible if (row := row_of(record)) is not None]
+        return [one for one in decided if one is not None and not one.decided_about.isdisjoint(things)]
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""

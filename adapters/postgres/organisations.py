@@ -174,7 +174,9 @@ class PostgresOrganisations(Organisations):
         """Return what decides which events an organisation, or `PUBLIC`, may see."""
         parties: frozenset[str] = frozenset()
         if organisation != PUBLIC:
-            parties = frozenset(name for gln in self.get(organisation).glns for name in party_names(gln))
+            glns = self.get(organisation).glns
+            # Decisions name organisations, which may have no GLN, by their permanent names.
+            parties = frozenset([organisation, *(name for gln in glns for name in party_names(gln))])
         return Reader(organisation, parties, tuple(self._grants("grantee = ANY(%s)", [[organisation, PUBLIC]])))
 
     def _check_both(self, grantor: str, grantee: str) -> None:

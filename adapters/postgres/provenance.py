@@ -16,6 +16,7 @@ from adapters.postgres.visibility import PostgresVisibility
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import MarkKind
+from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
 from traceability.supply_chain.seen import (
     EPCIS_TYPES,
     MARK_KINDS,
@@ -182,6 +183,8 @@ class PostgresProvenance:
         self._known_at = head if known_at is None else known_at
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent | None] = {}
+        self._decided: set[str] = set()
+        self._decisions: dict[int, SeenDecision] = {}
         self._declarations: dict[int, list[int]] = {}
         self._partly_open: dict[int, tuple[tuple[Any, ...], frozenset[str]]] = {}
 
@@ -208,6 +211,12 @@ class PostgresProvenance:
         found = self._see(self._rows(_TIES_WITHIN, **self._windows(within)))
         once = {event.position: event for event in (*self._at(again), *found)}.values()
         return self._counting([event for event in once if event.ties and event.concerns(asked)])
+
+    def decisions(self, things: Collection[str]) -> list[SeenDecision]:
+        """Return the decisions about these things, which came with their events."""
+        if unread := {thing for thing in things if thing not in self._decided}:
+            self.events(Subjects(unread))
+        return [one for one in self._decisions.values() if not one.decided_about.isdisjoint(things)]
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
         """Return those of these things that an event that counts names, or names a member of."""
@@ -251,6 +260,7 @@ class PostgresProvenance:
         self, asked: Subjects, during: Mapping[str, Window], statements: _Statements, **more: object
     ) -> list[SeenEvent]:
         self._asked.update(asked.things, asked.lots, during)
+        self._decided.update(asked.things, during)
         if not during:
             rows = self._rows(statements.tagged, tags=self._hashes(asked.tags), **more) if any(asked) else []
         elif not any(asked):
@@ -304,6 +314,8 @@ class PostgresProvenance:
             extent = self._extents.get(row[_VISIBILITY])
             if extent is None or row[_TYPE] not in EPCIS_TYPES:
                 seen[position] = None
+                if extent is not None and row[_TYPE] in DECISION_TYPES:
+                    self._decide(row, extent)
                 continue
             seen[position] = event = see_row(row, extent, self._asked)
             if ITEM in extent and "what" not in extent:
@@ -314,6 +326,11 @@ class PostgresProvenance:
         if declared:
             self._read(declared)
         return self._at(positions)
+
+    def _decide(self, row: tuple[Any, ...], extent: frozenset[str]) -> None:
+        decision = see_decision(row, extent)
+        if decision is not None:
+            self._decisions[decision.position] = decision
 
     def _retracting(self, event: SeenEvent) -> list[int]:
         """Return the positions of declarations that may retract an event: what they join on has one hash with it."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from api.web import words
 from api.web.names import Names
 from api.web.page import Detail, Entry, Named
-from traceability.supply_chain.item import HistoryEntry
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.readings import TEMPERATURE, readings
 from traceability.supply_chain.seen import (
     AGGREGATION_EVENT,

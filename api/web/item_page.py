@@ -16,6 +16,7 @@ from traceability.ledger.organisations import Organisation
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import ENDED, ItemState, Lifecycle
+from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
 from traceability.supply_chain.seen import Role, Subjects, is_lot, thing_of
 
@@ -45,16 +46,19 @@ _DATES: Final[Mapping[str, str]] = {
 def item_page(
     identifier: Identifier,
     index: ProvenanceIndex,
+    parties: Parties,
     organisations: Iterable[Organisation],
     logs: Logs,
+    *,
     stated: Stated = lambda _: {},
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `index` is the reader's view of the ledger, `logs` those of the ledger, `stated` tells names out of master data.
+    `index` is the reader's view of the ledger, `parties` tells to whom parties belong, `logs` are those of the ledger,
+    `stated` tells names out of master data.
     """
     thing = thing_of(identifier.uri)
-    item = item_history(index, thing)
+    item = item_history(index, thing, parties)
     names = Names(organisations, stated)
     names.learn(entry.event for entry in item.entries)
     return _page(identifier, item, names, logs, _origin(thing, index, names))

@@ -19,7 +19,7 @@ from api.web.page import Detail, Named
 from traceability.gs1.digital_link import RESOLVER, read_path
 from traceability.gs1.identifiers import Identifier, Kind, gln_of
 from traceability.ledger.organisations import Organisation
-from traceability.supply_chain.item import HistoryEntry
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.seen import Role, SeenEvent, identify
 
 CBV_MASTER_DATA: Final = "urn:epcglobal:cbv:mda:"

@@ -116,7 +116,12 @@ def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPa
     trees = published_trees(engine).chain
     logs = Logs(tuple(Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey) for tree in trees))
     return item_page(
-        identifier, ask(engine, reader), engine.organisations.all(), logs, partial(names_for, engine, reader)
+        identifier,
+        ask(engine, reader),
+        engine.parties,
+        engine.organisations.all(),
+        logs,
+        stated=partial(names_for, engine, reader),
     )
 
 

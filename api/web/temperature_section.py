@@ -13,7 +13,7 @@ from api.web.chart import Band
 from api.web.drawing import Caption
 from api.web.names import master_data
 from api.web.page import ReadingRow, Temperature
-from traceability.supply_chain.item import HistoryEntry
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.readings import TEMPERATURE, Reading
 
 _AGREED: Final = "storageTemperature"

@@ -21,7 +21,7 @@ from tests.support.epcis_events import document, event
 from tests.support.receivers import receiving
 
 COMMAND = [*PROGRAM, "demo"]
-STORY_EVENTS = 66
+STORY_EVENTS = 82
 STORY_ELEMENTS = 45
 
 

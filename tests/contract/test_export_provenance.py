@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adapters.exports.provenance import ExportedEvents, ExportProvenance
 from adapters.memory.provenance import MemoryProvenance
 from tests.support.exports import export_of, exported_events, opened, stored
-from tests.support.happenings import DAY_ZERO, MAKER, STORE, Happening, commission, hours, pack, records
+from tests.support.happenings import DAY_ZERO, MAKER, STORE, STRANGERS, Happening, commission, hours, pack, records
 from tests.support.logs import KEY
 from tests.support.worlds import COUNTED, JOINED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
@@ -105,7 +105,7 @@ def test_both_indexes_find_the_same(
         for kind in MarkKind:
             assert _content(exported.emptyings(kind, instants)) == _content(memory.emptyings(kind, instants))
     folds: list[Callable[[ProvenanceIndex], object]] = [
-        lambda index: item_history(index, NAMED[0]),
+        lambda index: item_history(index, NAMED[0], STRANGERS),
         lambda index: trace(index, TraceQuery((NAMED[1],))),
     ]
     for fold in folds:

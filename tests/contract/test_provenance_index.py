@@ -24,6 +24,7 @@ from tests.support.happenings import (
     PALLET,
     READER,
     STORE,
+    STRANGERS,
     Happening,
     commission,
     hours,
@@ -178,10 +179,10 @@ def test_both_indexes_find_the_same(
                 assert _content(others[0]) == _content(others[1])
         assert _content(postgres.leavings(question.during)) == _content(memory.leavings(question.during))
     folds: list[Callable[[ProvenanceIndex], object]] = [
-        lambda index: item_history(index, question.thing),
+        lambda index: item_history(index, question.thing, STRANGERS),
         lambda index: trace(index, TraceQuery((question.thing,))),
         # A page asks one index for both, so that what was found for the first is there for the second.
-        lambda index: (item_history(index, question.thing), trace(index, TraceQuery((question.thing,)))),
+        lambda index: (item_history(index, question.thing, STRANGERS), trace(index, TraceQuery((question.thing,)))),
     ]
     for fold in folds:
         answers = [_answer(fold, index) for index in shared.ask(question.reader, known_at)]

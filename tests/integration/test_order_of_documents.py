@@ -23,6 +23,7 @@ from tests.integration.test_provenance_of_documents import (
     MILK,
     PACK,
     PALLET,
+    PARTIES,
     PRODUCED,
     RECEIVED,
     SHIPPED,
@@ -105,7 +106,7 @@ def answers(engine: Engine, reader: Reader) -> dict[str, Any]:
 
 
 def _history(index: PostgresProvenance, thing: str, named: Mapping[int, str]) -> tuple[Any, ...]:
-    item = item_history(index, thing)
+    item = item_history(index, thing, PARTIES)
     entries = [
         (named[one.event.position], one.mentions, one.via, one.retracted_by and named[one.retracted_by.position])
         for one in item.entries

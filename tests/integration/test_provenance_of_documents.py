@@ -22,6 +22,7 @@ from traceability.ledger.access import Reader
 from traceability.ledger.store import LedgerRules
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import Lifecycle
+from traceability.supply_chain.parties import ListedParties
 from traceability.supply_chain.provenance import Direction, Reach, Trace, TraceQuery, trace
 
 FARM, DAIRY, STORE = "farm.example", "dairy.example", "store.example"
@@ -37,6 +38,7 @@ PALLET = "https://id.gs1.org/00/095212340000000013"
 WRONG = "urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0009"
 RULES = LedgerRules(indexer=index_rows, content_digest=content_digest, clock=SystemClock(), entropy=SystemEntropy())
 
+PARTIES = ListedParties({STORE_GLN: STORE})
 Told = tuple[str, list[dict[str, Any]]]
 
 
@@ -112,7 +114,7 @@ class Desk:
         )
 
     def item(self, thing: str, organisation: str = STORE, known_at: int | None = None) -> ItemHistory:
-        return item_history(self.ask(organisation, known_at), thing)
+        return item_history(self.ask(organisation, known_at), thing, PARTIES)
 
     def trace(self, root: str, organisation: str = STORE, direction: Direction = Direction.BOTH) -> Trace:
         return trace(self.ask(organisation), TraceQuery((root,), direction))

@@ -15,9 +15,14 @@ from traceability.ledger.access import Reader
 from traceability.ledger.event import LedgerEvent, utc_text
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Record
+from traceability.supply_chain.decisions import AboutThings
+from traceability.supply_chain.parties import ListedParties
 
 MAKER = "maker.example"
 READER = Reader(MAKER)
+STRANGERS = ListedParties({})
+"""Nobody has a GLN."""
+
 HOUR = 3_600_000_000
 DAY_ZERO = 1_772_323_200_000_000
 """2026-03-01T00:00:00Z; times in tests are hours after it."""
@@ -60,6 +65,8 @@ class Happening:
     head: dict[str, Any] = field(default_factory=dict)
     event_id: str | None = None
     parties: Sequence[str] = ()
+    sources: dict[str, str] = field(default_factory=dict)
+    destinations: dict[str, str] = field(default_factory=dict)
 
     def parts(self) -> Parts:
         members: dict[str, Any] = {
@@ -72,12 +79,16 @@ class Happening:
             "disposition": self.disposition,
             **self.head,
         }
-        why = {"sourceList": [{"type": "owning_party", "source": party} for party in self.parties]}
+        sources = [("owning_party", party) for party in self.parties] + [*self.sources.items()]
+        why = {"sourceList": [{"type": kind, "source": party} for kind, party in sources]}
+        if self.destinations:
+            ends = [{"type": kind, "destination": party} for kind, party in self.destinations.items()]
+            why["destinationList"] = ends
         return Parts(
             head=orjson.dumps({name: value for name, value in members.items() if value is not None}),
             what=tuple(_item(*item) for item in self.items),
             where=_part(self.where),
-            why=_part(why if self.parties else {}),
+            why=_part({name: ends for name, ends in why.items() if ends}),
             how=_part(self.how),
             more=_part({"eventID": self.event_id} if self.event_id else {}),
         )
@@ -110,6 +121,19 @@ def observe(at: float, *things: str, place: str | None = None, **more: Any) -> H
 
 def end(at: float, *things: str, step: str = "decommissioning", **more: Any) -> Happening:
     return Happening("object", at, [("epcList", thing) for thing in things], "DELETE", step, **more)
+
+
+def ship(at: float, *things: str, to: str | None = None, owner: str | None = None, **more: Any) -> Happening:
+    return _moved(at, things, to, owner, {"step": "shipping", "disposition": "in_transit", **more})
+
+
+def receive(at: float, *things: str, to: str | None = None, owner: str | None = None, **more: Any) -> Happening:
+    return _moved(at, things, to, owner, {"step": "receiving", "disposition": "in_progress", **more})
+
+
+def _moved(at: float, things: Sequence[str], to: str | None, owner: str | None, more: dict[str, Any]) -> Happening:
+    ends = {"possessing_party": to, "owning_party": owner}
+    return observe(at, *things, destinations={kind: party for kind, party in ends.items() if party}, **more)
 
 
 def put(at: float, parent: str, *children: str, counted: Sequence[str] = (), **more: Any) -> Happening:
@@ -145,19 +169,28 @@ def transform(
     return Happening("transformation", at, items, step="creating_class_instance", how=how, **more)
 
 
-def records(happenings: Iterable[Happening], ids: Sequence[int] | None = None) -> list[Record]:
+@dataclass(frozen=True)
+class Decided:
+    """A decision about things; `to` are the parties that may see it too."""
+
+    at: float
+    payload: AboutThings
+    by: str = MAKER
+    to: Sequence[str] = ()
+
+    def event(self) -> LedgerEvent:
+        return self.payload.event(captured_by=self.by, occurred_at=hours(self.at), parties=self.to)
+
+
+def records(happenings: Iterable[Happening | Decided], ids: Sequence[int] | None = None) -> list[Record]:
     """Record happenings in this order; `ids` keep an event's id when only its arrival changes."""
     return [
         Record(
             position=position,
             leaf_hash=b"",
             visibility=0,
-            event=LedgerEvent(
-                type=f"epcis.{happening.kind}_event.v2",
-                data=b"",
-                tags=[],
-                captured_by=happening.by,
-                parts=happening.parts(),
+            event=replace(
+                _event(happening),
                 event_id=UUID(int=position if ids is None else ids[position - 1]),
                 recorded_at=hours(1000) + position,
             ),
@@ -166,8 +199,15 @@ def records(happenings: Iterable[Happening], ids: Sequence[int] | None = None) -
     ]
 
 
+def _event(happening: Happening | Decided) -> LedgerEvent:
+    if isinstance(happening, Decided):
+        return happening.event()
+    event_type, parts = f"epcis.{happening.kind}_event.v2", happening.parts()
+    return LedgerEvent(type=event_type, data=b"", tags=[], captured_by=happening.by, parts=parts)
+
+
 def index_of(
-    happenings: Iterable[Happening],
+    happenings: Iterable[Happening | Decided],
     *,
     reader: Reader = READER,
     known_at: int | None = None,

@@ -26,6 +26,7 @@ from traceability.gs1.identifiers import parse_digital_link_path
 from traceability.ledger.access import PUBLIC, Reader
 from traceability.ledger.organisations import Organisation
 from traceability.ledger.store import LedgerRules, Record
+from traceability.supply_chain.parties import ListedParties
 
 PACK, SAMPLE, PALLET, TROUT = (link.path for link in manifest().stories[0].links)
 DISPENSED, IN_STOCK, DRUG_PALLET = (link.path for link in manifest().stories[1].links)
@@ -34,6 +35,8 @@ PUBLIC_READER = Reader(PUBLIC, grants=tuple(who.grant() for who in manifest().or
 ORGANISATIONS = [
     Organisation(who.name, who.display_name, who.glns, None, 1_756_000_000_000_000) for who in manifest().organisations
 ]
+
+PARTIES = ListedParties({gln: who.name for who in ORGANISATIONS for gln in who.glns})
 
 
 @contextmanager
@@ -65,6 +68,7 @@ def page_of(path: str, reader: Reader = PUBLIC_READER) -> ItemPage:
     return item_page(
         parse_digital_link_path(path),
         MemoryProvenance(records(), reader=reader, indexer=index_rows),
+        PARTIES,
         ORGANISATIONS,
         Logs((Log(1, len(records()), "main", "demo.example/main", "demo.example/main+1a2b3c4d+AdQ="),)),
     )

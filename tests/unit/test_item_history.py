@@ -12,6 +12,7 @@ from tests.support.happenings import (
     PALLET,
     PLANT,
     STORE,
+    STRANGERS,
     TOTE,
     Happening,
     attach,
@@ -38,7 +39,7 @@ A, B, C = pack("A"), pack("B"), pack("C")
 
 
 def history(*happenings: Happening, thing: str = A, as_of: float | None = None, **view: object) -> ItemHistory:
-    return item_history(index_of(happenings, **view), thing, None if as_of is None else hours(as_of))  # type: ignore[arg-type]
+    return item_history(index_of(happenings, **view), thing, STRANGERS, None if as_of is None else hours(as_of))  # type: ignore[arg-type]
 
 
 def state(*happenings: Happening, thing: str = A, as_of: float | None = None, **view: object) -> ItemState:

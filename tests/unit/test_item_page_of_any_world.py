@@ -13,7 +13,7 @@ from api.web.history_section import Log, Logs
 from api.web.item_page import item_page
 from api.web.page import Named
 from api.web.rendering import render
-from tests.support.happenings import STORE, Happening, commission, index_of, observe, pack
+from tests.support.happenings import STORE, STRANGERS, Happening, commission, index_of, observe, pack
 from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
 from traceability.errors import NotFoundError
 from traceability.gs1.identifiers import parse_identifier
@@ -50,7 +50,7 @@ class Elements(HTMLParser):
 
 
 def elements_of(happenings: list[Happening], thing: str, organisations: list[Organisation] | None = None) -> Elements:
-    page = item_page(parse_identifier(thing), index_of(happenings), organisations or [], LOGS)
+    page = item_page(parse_identifier(thing), index_of(happenings), STRANGERS, organisations or [], LOGS)
     elements = Elements()
     elements.feed(render("item.html", page=page))
     assert elements.open == []
@@ -107,12 +107,15 @@ def test_nobody_renames_the_places_of_others() -> None:
         observe(2, thing, by="rival.example"),
         where={"readPoint": {"id": STORE, "urn:epcglobal:cbv:mda:name": "Nowhere"}},
     )
+    again = observe(3, thing, place=STORE)
     gln = STORE.removeprefix("https://id.gs1.org/414/")
     reader = Reader("maker.example", grants=(Grant("rival.example", PUBLIC, None, frozenset({"what", "where"})),))
 
     def place(holder: str) -> str | None:
-        index = index_of([made, seen], reader=reader)
-        page = item_page(parse_identifier(thing), index, [Organisation(holder, "The Store", (gln,), None, 0)], LOGS)
+        index = index_of([made, seen, again], reader=reader)
+        page = item_page(
+            parse_identifier(thing), index, STRANGERS, [Organisation(holder, "The Store", (gln,), None, 0)], LOGS
+        )
         return page.state.where
 
     assert place("store.example") == "at The Store"
@@ -130,7 +133,7 @@ def test_master_data_names_places_and_products_beside_their_numbers() -> None:
         asked.extend(subjects)
         return {subject: name for subject, name in names.items() if subject in subjects}
 
-    page = item_page(parse_identifier(thing), index_of([made, seen]), [], LOGS, stated)
+    page = item_page(parse_identifier(thing), index_of([made, seen]), STRANGERS, [], LOGS, stated=stated)
     assert (page.title, page.state.where) == ("Smoked trout", "at The Store")
     gln = STORE.removeprefix("https://id.gs1.org/414/")
     assert [entry.place for entry in page.history] == [None, Named("The Store", number=f"(414) {gln}")]

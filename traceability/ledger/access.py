@@ -84,8 +84,8 @@ class Grant:
 class Reader:
     """The organisation that an answer is for.
 
-    `parties` are the names under which events may name it: its GLNs (13 digits) and its party URIs; `grants` are those
-    made to it and to `PUBLIC`.
+    `parties` are the names under which events may name it: its own, its GLNs (13 digits) and its party URIs. `grants`
+    are those made to it and to `PUBLIC`.
     """
 
     organisation: str

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from traceability.ledger.index import MarkKind
+from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.seen import SeenEvent, Subjects
 from traceability.supply_chain.windows import Window
 
 
 class ProvenanceIndex(Protocol):
-    """The EPCIS events that one reader may see among those recorded up to `known_at`.
+    """The events and decisions that one reader may see among those recorded up to `known_at`.
 
     Every answer is checked against what the reader sees, so that two tags of one hash cost time and never an answer. It
     names an event once, in no order. An instance serves one question: when the reader may only see items that it names,
@@ -28,6 +29,13 @@ class ProvenanceIndex(Protocol):
 
         So do those of the things that have a window in `during`. Of one that was never a child, events outside of the
         window may be left out: a pallet is used again and again.
+        """
+        ...
+
+    def decisions(self, things: Collection[str]) -> Sequence[SeenDecision]:
+        """Return the decisions about these things that the reader may see.
+
+        Of a thing whose events were asked for in a window only, those outside of it may be left out.
         """
         ...
 

@@ -1,8 +1,7 @@
 """The state of one thing: a total fold over what the reader may see of it.
 
-It reads events by event time (`seen.ordered`), so any arrival order gives the same state, and never raises. Facts are
-recorded as claimed, so every event moves the state, however surprising; who had the authority to say so is decided
-where the parties are known (design §3).
+It reads events by event time (`standing.ordered`), so any arrival order gives the same state, and never raises. Every
+event that counts moves the state, however surprising; which of them are mere claims was judged before (`authority`).
 
 What happens to a container happens to what is in it: its places, readings and goods dispositions are inherited while
 the thing is inside, its own life is not.
@@ -17,8 +16,10 @@ from typing import Final
 
 import msgspec
 
+from traceability.supply_chain.decisions import SeenDecision
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.readings import TEMPERATURE, Reading
-from traceability.supply_chain.seen import OBJECT_EVENT, TRANSFORMATION_EVENT, Mention, Role, SeenEvent
+from traceability.supply_chain.seen import OBJECT_EVENT, TRANSFORMATION_EVENT, Role, SeenEvent
 
 
 class Lifecycle(StrEnum):
@@ -50,26 +51,6 @@ _ENDS_BY_DISPOSITION: Final = {
 }
 # CBV 2.0 §7.2: these speak of the container itself, not of what is inside.
 _CONTAINER_ONLY: Final = frozenset({"container_closed", "container_open"})
-
-
-class HistoryEntry(msgspec.Struct, frozen=True):
-    """An event in the life of a thing: its own `mentions`, or (`via`) those of a container that it was in.
-
-    Without mentions it is an event of a lot's member.
-
-    `retracted_by` is the error declaration that took the event back; such an event, and the declaration itself, are
-    shown and do not move the state.
-    """
-
-    event: SeenEvent
-    mentions: tuple[Mention, ...]
-    via: str | None = None
-    retracted_by: SeenEvent | None = None
-
-    @property
-    def counts(self) -> bool:
-        """Tell whether the entry moves the state."""
-        return self.retracted_by is None and not self.event.declares
 
 
 class QuantityFact(msgspec.Struct, frozen=True):
@@ -119,7 +100,7 @@ def state_of(thing: str, entries: Iterable[HistoryEntry], measured: Iterable[Rea
     """
     fold = _Fold(thing)
     for entry in entries:
-        if not entry.counts:
+        if not entry.counts or isinstance(entry.event, SeenDecision):
             continue
         if entry.via is not None:
             fold.inherit(entry.event)
@@ -212,21 +193,28 @@ def makes(event: SeenEvent, roles: Collection[Role]) -> bool:
     return (event.type == OBJECT_EVENT and event.action == "ADD") or Role.OUTPUT in roles
 
 
-def lifecycle_after(before: Lifecycle, event: SeenEvent, roles: Collection[Role]) -> Lifecycle:
-    """Return the lifecycle after an event; `roles` are those of this very thing and not of a quantity."""
+def ending(event: SeenEvent, roles: Collection[Role]) -> Lifecycle | None:
+    """Return how an event ends the life of what it names in `roles`, those of this very thing and not of a quantity."""
     head = event.head
-    if makes(event, roles):
-        return Lifecycle.ACTIVE  # also again: a returnable asset, or a serial that was taken back into use
     if Role.INPUT in roles:
         return Lifecycle.CONSUMED
-    if roles:
-        after = _ENDS_BY_DISPOSITION.get(head.disposition or "")
-        if after is None and head.disposition != "partially_dispensed":
-            after = _ENDS_BY_STEP.get(head.bizStep or "")
-        if after is None and event.type == OBJECT_EVENT and event.action == "DELETE":
-            after = Lifecycle.DECOMMISSIONED
-        if after is not None:
-            return after
+    if not roles:
+        return None
+    after = _ENDS_BY_DISPOSITION.get(head.disposition or "")
+    if after is None and head.disposition != "partially_dispensed":
+        after = _ENDS_BY_STEP.get(head.bizStep or "")
+    if after is None and event.type == OBJECT_EVENT and event.action == "DELETE":
+        after = Lifecycle.DECOMMISSIONED
+    return after
+
+
+def lifecycle_after(before: Lifecycle, event: SeenEvent, roles: Collection[Role]) -> Lifecycle:
+    """Return the lifecycle after an event; `roles` are those of this very thing and not of a quantity."""
+    if makes(event, roles):
+        return Lifecycle.ACTIVE  # also again: a returnable asset, or a serial that was taken back into use
+    after = ending(event, roles)
+    if after is not None:
+        return after
     if before in (Lifecycle.UNKNOWN, Lifecycle.LOST_OR_STOLEN):
         return Lifecycle.ACTIVE  # to handle a thing is to know that it is there
     return before

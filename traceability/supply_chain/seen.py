@@ -13,12 +13,15 @@ from uuid import UUID
 from traceability.gs1.epcis import EpcisView, Item, content_digest, lot_numbers, view_of
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.view import (
+    Ends,
     Head,
+    read_ends,
     read_event_id,
     read_head,
     read_ilmd,
     read_items,
     read_place,
+    read_places,
     read_sensor_elements,
 )
 from traceability.ledger.access import ITEM, SHAREABLE_PARTS, open_item_indices
@@ -218,6 +221,16 @@ class SeenEvent:
         """Return the business location, else the read point."""
         return read_place(self._part(_WHERE))
 
+    @property
+    def places(self) -> tuple[str | None, str | None]:
+        """Return the read point and the business location."""
+        return read_places(self._part(_WHERE))
+
+    @property
+    def ends(self) -> tuple[Ends, Ends]:
+        """Return the sources and the destinations of the business transfer that the event is part of."""
+        return read_ends(self._part(_WHY))
+
     @_once
     def sensor_elements(self) -> tuple[Mapping[str, JSON], ...]:
         """Return what sensors reported."""
@@ -386,12 +399,17 @@ def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenE
 
     `asked` are the names of the things that the reader named or was led to; they open items under the extent `ITEM`.
     """
+    row = row_of(record) if record.event.type in EPCIS_TYPES else None
+    return None if row is None else see_row(row, extent, asked)
+
+
+def row_of(record: Record) -> Row | None:
+    """Return a record as the ledger keeps it; None when it has no name and time yet."""
     event, parts = record.event, record.event.parts
-    if event.type not in EPCIS_TYPES or event.event_id is None or event.recorded_at is None:
+    if event.event_id is None or event.recorded_at is None:
         return None
-    what = b"\n".join(parts.what)
     rest = (parts.where, parts.why, parts.how, parts.more)
-    return see_row((record.position, event.event_id, event.recorded_at, parts.head, what, *rest), extent, asked)
+    return record.position, event.event_id, event.recorded_at, parts.head, b"\n".join(parts.what), *rest
 
 
 def see_row(row: Row, extent: frozenset[str], asked: Collection[str]) -> SeenEvent:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 from traceability.ledger.event import microseconds
+from traceability.supply_chain.decisions import ANSWERS, DECISION_TYPES
 from traceability.supply_chain.seen import (
     AGGREGATION_EVENT,
     ASSOCIATION_EVENT,
@@ -18,7 +19,8 @@ from traceability.supply_chain.seen import (
     SeenEvent,
 )
 
-# Events of one instant: things are made, then leave, then enter, then are seen, then end. With clocks that tick in
+# Events of one instant: things are made, then leave, then enter, then are seen, then end; and what was decided of them
+# comes after the deeds, an answer after what it answers. With clocks that tick in
 # minutes, "unpacked here, packed there" often has one time; leaving first makes it mean what was meant, whatever the
 # digests are.
 _KIND_RANKS: Final[Mapping[tuple[str, str | None], int]] = {
@@ -28,6 +30,7 @@ _KIND_RANKS: Final[Mapping[tuple[str, str | None], int]] = {
     (AGGREGATION_EVENT, "ADD"): 3,
     (ASSOCIATION_EVENT, "ADD"): 3,
     (OBJECT_EVENT, "DELETE"): 5,
+    **{(decision, None): 7 if decision in ANSWERS else 6 for decision in DECISION_TYPES},
 }
 _MADE_INTO: Final = 1
 _SEEN: Final = 4
@@ -63,9 +66,9 @@ class FoldOrder:
 def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     """Return each event once, in the order of folds; position only separates events that say the same."""
     once = {event.position: event for event in events}.values()
-    found = sorted(once, key=_time_and_kind)
+    found = sorted(once, key=time_and_kind)
     # Few agree in time and kind, and only those have to be compared further.
-    if any(_time_and_kind(one) == _time_and_kind(next_) for one, next_ in pairwise(found)):
+    if any(time_and_kind(one) == time_and_kind(next_) for one, next_ in pairwise(found)):
         found.sort(key=lambda event: (FoldOrder(event), event.position))
     return found
 
@@ -119,7 +122,8 @@ def _declaration_order(event: SeenEvent) -> tuple[int, FoldOrder, int]:
     return (0 if declaration is None else microseconds(declaration.time)), FoldOrder(event), event.position
 
 
-def _time_and_kind(event: SeenEvent) -> tuple[int, int]:
+def time_and_kind(event: SeenEvent) -> tuple[int, int]:
+    """Return the place of an event in the order of folds, but for its content."""
     return event.occurred_at, _kind_rank(event)
 
 

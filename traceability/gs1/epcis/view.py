@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -81,6 +81,17 @@ class _Where(msgspec.Struct):
     readPoint: _Place | None = None  # noqa: N815
 
 
+class _End(msgspec.Struct):
+    type: str | None = None
+    source: str | None = None
+    destination: str | None = None
+
+
+class _Why(msgspec.Struct):
+    sourceList: tuple[_End, ...] = ()  # noqa: N815
+    destinationList: tuple[_End, ...] = ()  # noqa: N815
+
+
 class _How(msgspec.Struct):
     ilmd: dict[str, msgspec.Raw] | None = None
 
@@ -88,6 +99,7 @@ class _How(msgspec.Struct):
 read_head: Final = msgspec.json.Decoder(Head).decode
 _decode_items: Final = msgspec.json.Decoder(tuple[Item, ...]).decode
 _decode_where: Final = msgspec.json.Decoder(_Where).decode
+_decode_why: Final = msgspec.json.Decoder(_Why).decode
 _decode_how: Final = msgspec.json.Decoder(_How).decode
 _decode_text: Final = msgspec.json.Decoder(str).decode
 _decode_more: Final = msgspec.json.Decoder(_More).decode
@@ -117,6 +129,21 @@ def read_places(where: bytes) -> tuple[str | None, str | None]:
     said = _decode_where(where) if where else _Where()
     read_point, biz_location = (None if place is None else place.id for place in (said.readPoint, said.bizLocation))
     return read_point, biz_location
+
+
+Ends: TypeAlias = tuple[tuple[str | None, str], ...]
+"""Sources or destinations as pairs of type and URI, like those of `EpcisView`."""
+
+
+def read_ends(why: bytes) -> tuple[Ends, Ends]:
+    """Return the sources and the destinations in a part `why`."""
+    if b'List":[{' not in why:
+        return (), ()
+    said = _decode_why(why)
+    return (
+        tuple([(end.type, end.source) for end in said.sourceList if end.source is not None]),
+        tuple([(end.type, end.destination) for end in said.destinationList if end.destination is not None]),
+    )
 
 
 def read_sensor_elements(how: bytes) -> tuple[Mapping[str, JSON], ...]:

@@ -1,0 +1,216 @@
+"""Who may say what of a thing: each entry of a history is judged by what was known before it.
+
+An organisation speaks with authority when, at that instant of event time,
+
+- the company prefix of the thing's key is registered to it (`prefix`); where none is, when it was the first to make it
+  (`commissioner`);
+- it has the thing (`custodian`), owns it (`owner`), or is to receive it (`consignee`);
+- it only observes and holds the place (`place`): neither custody nor containment moves, and nothing ends;
+- nobody is seen to have made or had the thing: then who speaks first has it (`first_to_speak`).
+
+To make a thing takes the prefix, or to be the first, or to have the thing already. What anybody else says is a *claim*.
+Whoever is shown more may judge otherwise: the judgement is part of a fold over what the reader sees.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from traceability.supply_chain.custody import Custody, CustodyFold, Movement, movement
+from traceability.supply_chain.decisions import (
+    HoldingRole,
+    HoldPlaced,
+    HoldReleased,
+    SeenDecision,
+    TransferAccepted,
+    TransferCancelled,
+    TransferDeclined,
+    TransferProposed,
+)
+from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
+from traceability.supply_chain.item import ending, makes
+from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.seen import TRANSFORMATION_EVENT, Role, SeenEvent, is_class, is_lot
+from traceability.supply_chain.standing import time_and_kind
+
+Verdict = Authority | ClaimReason
+
+
+class Judged(NamedTuple):
+    """A history with the right by which each entry was said, and who has the thing according to those that count.
+
+    `speakers` are the organisations with authority over the thing from a place in the order of folds on.
+    """
+
+    entries: list[HistoryEntry]
+    custody: Custody
+    speakers: Sequence[tuple[tuple[int, int], frozenset[str]]]
+
+    def heard(self, event: SeenEvent) -> bool:
+        """Tell whether who recorded an event had authority over the thing just before it, or nobody is known to."""
+        before = bisect_left(self.speakers, time_and_kind(event), key=lambda known: known[0])
+        speakers = self.speakers[before - 1][1] if before else frozenset[str]()
+        return not speakers or event.captured_by in speakers
+
+
+def judged(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> Judged:
+    """Judge the entries of a thing's history, which are in the order of folds; never raises."""
+    judge = _Judge(thing, parties)
+    return Judged([judge.hear(entry) for entry in entries], judge.fold.custody(), judge.speakers)
+
+
+class _Judge:
+    """Hears what is said of one thing, in order."""
+
+    def __init__(self, thing: str, parties: Parties) -> None:
+        self.fold = CustodyFold(parties, shared=is_lot(thing) or is_class(thing))
+        self.speakers: list[tuple[tuple[int, int], frozenset[str]]] = []
+        self._thing = thing
+        self._parties = parties
+
+    def hear(self, entry: HistoryEntry) -> HistoryEntry:
+        if not entry.stands:
+            return entry
+        event = entry.event
+        if isinstance(event, SeenDecision):
+            verdict = self._on_decision(event)
+            if isinstance(verdict, Authority):
+                self._first(verdict, event)
+                self.fold.decide(event, verdict, entry.via)
+        else:
+            verdict = self._on_event(entry)
+        if isinstance(verdict, ClaimReason):
+            return replace(entry, authority=Authority.CLAIM, reason=verdict)
+        voices = self._voices(event.occurred_at)
+        if not self.speakers or self.speakers[-1][1] != voices:
+            self.speakers.append((time_and_kind(event), voices))
+        return replace(entry, authority=verdict)
+
+    def _on_event(self, entry: HistoryEntry) -> Verdict:
+        event, fold = entry.event, self.fold
+        if entry.via is None and any(mention.class_level for mention in entry.mentions):
+            fold.shared = True
+        roles = _roles(self._thing, entry)
+        own = entry.via is None
+        made = own and makes(event, roles)
+        ends = own and not made and not fold.shared and ending(event, roles) is not None
+        moves = None if made or ends else movement(event)
+        verdict = self._right_to_make(event) if made else self._right(event, moves, ends=ends)
+        if isinstance(verdict, Authority):
+            if made:
+                fold.make(event)
+            else:
+                self._first(verdict, event)
+            if ends:
+                fold.end(event)
+            elif moves is not None:
+                fold.move(moves, event)
+        return verdict
+
+    def _voices(self, at: int) -> frozenset[str]:
+        holder = self._parties.prefix_holder(self._thing, at)
+        maker = self.fold.commissioner if holder is None else holder
+        voices = self.fold.voices()
+        return frozenset(voices if maker is None else {*voices, maker})
+
+    def _first(self, verdict: Verdict, event: SeenEvent) -> None:
+        if verdict is Authority.FIRST_TO_SPEAK and self.fold.unclaimed:
+            self.fold.begin(event)
+
+    def _right_to_make(self, event: SeenEvent) -> Verdict:
+        who = event.captured_by
+        holder = self._parties.prefix_holder(self._thing, event.occurred_at)
+        if holder == who:
+            return Authority.PREFIX
+        if holder is None and (self.fold.commissioner in (None, who) or is_class(self._thing)):
+            return Authority.COMMISSIONER
+        return self._holding(who) or (ClaimReason.MADE_BY_ANOTHER if holder is None else ClaimReason.PREFIX_OF_ANOTHER)
+
+    def _right(self, event: SeenEvent, moves: Movement | None, *, ends: bool) -> Verdict:
+        who, fold = event.captured_by, self.fold
+        right = self._standing_right(who, event.occurred_at)
+        if right is not None:
+            return right
+        takes = moves is Movement.RECEIVE and any(shipment.to is None for shipment in fold.shipments)
+        if takes or fold.expects(who):
+            return Authority.CONSIGNEE
+        if event.action == "OBSERVE" and moves is None and not ends and self._is_at_home(event):
+            return Authority.PLACE
+        return Authority.FIRST_TO_SPEAK if fold.unclaimed else ClaimReason.NO_AUTHORITY
+
+    def _standing_right(self, who: str, at: int) -> Authority | None:
+        """Return the right that does not depend on what is said."""
+        holder = self._parties.prefix_holder(self._thing, at)
+        if holder == who:
+            return Authority.PREFIX
+        if holder is None and self.fold.commissioner == who:
+            return Authority.COMMISSIONER
+        return self._holding(who)
+
+    def _holding(self, who: str) -> Authority | None:
+        if self.fold.has(HoldingRole.CUSTODY, who):
+            return Authority.CUSTODIAN
+        return Authority.OWNER if self.fold.has(HoldingRole.OWNERSHIP, who) else None
+
+    def _is_at_home(self, event: SeenEvent) -> bool:
+        places = [place for place in event.places if place is not None]
+        return any(self.fold.organisation_of(place) == event.captured_by for place in places)
+
+    def _on_decision(self, decision: SeenDecision) -> Verdict:
+        said, who = decision.payload, decision.captured_by
+        match said:
+            case TransferProposed():
+                return self._right_to_propose(said, who)
+            case TransferAccepted() | TransferDeclined() | TransferCancelled():
+                return self._right_to_answer(said, who)
+            case HoldReleased():
+                hold = self.fold.holds.get(said.hold)
+                if hold is None:
+                    return ClaimReason.NO_SUCH_HOLD
+                return hold.authority if hold.placed_by == who else ClaimReason.NOT_ITS_PLACER
+            case HoldPlaced():
+                return self._right_to_hold(who, decision.occurred_at)
+
+    def _right_to_hold(self, who: str, at: int) -> Verdict:
+        right = self._standing_right(who, at)
+        if right is not None:
+            return right
+        if self.fold.expects(who):
+            return Authority.CONSIGNEE
+        return Authority.FIRST_TO_SPEAK if self.fold.unclaimed else ClaimReason.NO_AUTHORITY
+
+    def _right_to_propose(self, said: TransferProposed, who: str) -> Verdict:
+        if self.fold.unclaimed and said.issuer == who:
+            return Authority.FIRST_TO_SPEAK
+        if said.issuer != who and not self.fold.speaks_for(said.role, said.issuer, who):
+            return ClaimReason.NOT_ITS_ISSUER
+        return _RIGHTS[said.role] if self.fold.may_give(said.role, who) else ClaimReason.ISSUER_WITHOUT_ROLE
+
+    def _right_to_answer(self, said: TransferAccepted | TransferDeclined | TransferCancelled, who: str) -> Verdict:
+        proposal = self.fold.proposals.get(said.proposal)
+        if proposal is None:
+            return ClaimReason.NO_SUCH_PROPOSAL
+        if isinstance(said, TransferCancelled):
+            return _RIGHTS[proposal.role] if who == proposal.proposed_by else ClaimReason.NOT_ITS_ISSUER
+        if who != proposal.receiver:
+            return ClaimReason.NOT_ITS_RECEIVER
+        if isinstance(said, TransferAccepted) and not self.fold.may_give(proposal.role, proposal.proposed_by):
+            return ClaimReason.ISSUER_WITHOUT_ROLE
+        return Authority.CONSIGNEE
+
+
+_RIGHTS = {HoldingRole.CUSTODY: Authority.CUSTODIAN, HoldingRole.OWNERSHIP: Authority.OWNER}
+
+
+def _roles(thing: str, entry: HistoryEntry) -> set[Role]:
+    """Return the parts of the thing itself and not of a quantity; of a lot those of its members."""
+    if entry.mentions:
+        return {mention.role for mention in entry.mentions if not mention.class_level or mention.role is Role.OUTPUT}
+    if entry.via is None and entry.event.type == TRANSFORMATION_EVENT:
+        lots = entry.event.memberships
+        return {mention.role for mention in entry.event.mentions if lots.get(mention.thing) == thing}
+    return set()

@@ -1,0 +1,414 @@
+"""Who has a thing and whose it is, as intervals of event time; where it is under way to; what holds it.
+
+The rules, over the events that count, in the order of folds:
+
+- Who makes a thing has and owns it, unless the event names a possessing or owning party.
+- Shipping opens a shipment to the party that is to possess it, else to own it, else whose place it goes to; where none
+  of them is told, to whoever receives it. The shipper stays custodian. Shipping without a destination while a shipment
+  is open is a leg of it.
+- Receiving gives custody to the possessing party that it names, else to who received it, and closes the shipment. It
+  gives ownership to the owning party that it names, or to a receiver who was to own it. Goods that a carrier took over
+  are under way until who is to own them has them. (Sources and destinations are the ends of a whole business transfer,
+  which several events may name, so they move nothing before it is over.)
+- Sending back turns an open shipment round, or opens one to who had the thing before.
+- A transfer that is proposed and accepted gives custody or ownership at the instant of acceptance.
+- The end of a thing ends its holdings.
+- Of a lot or class everybody who ever had some may still have some: holdings add up, and shipments too.
+
+A container's events and decisions are told of what is inside, so what is inside shares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from traceability.supply_chain.decisions import (
+    HoldingRole,
+    HoldPlaced,
+    HoldReleased,
+    SeenDecision,
+    TransferAccepted,
+    TransferProposed,
+)
+from traceability.supply_chain.entry import Authority
+from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.seen import SeenEvent
+
+_SHIPPING: Final = frozenset({"shipping", "departing", "consigning"})
+_RECEIVING: Final = frozenset({"receiving", "arriving", "accepting"})
+_SENDING_BACK: Final = frozenset({"rejecting", "returning"})  # no words of the CBV: the ends of private URIs
+_OWNER, _POSSESSOR, _PLACE = "owning_party", "possessing_party", "location"
+
+
+class Movement(StrEnum):
+    """What an event does to the custody of what it names."""
+
+    SHIP = "ship"
+    RECEIVE = "receive"
+    SEND_BACK = "send_back"
+    VOID = "void"
+
+
+class Party(msgspec.Struct, frozen=True):
+    """Who has something, by name; `voice` is the organisation that speaks for it.
+
+    An organisation speaks for itself. For a party that is none of this ledger, who recorded the handing over does.
+    """
+
+    name: str
+    voice: str
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """`holder` had custody or ownership from `since` until before `until` (µs UTC), None while it has.
+
+    `opened_by` and `closed_by` are positions. A holder is an organisation by its permanent name, else a party by URI.
+    """
+
+    role: HoldingRole
+    holder: str
+    since: int
+    until: int | None
+    opened_by: int
+    closed_by: int | None
+
+
+class Shipment(msgspec.Struct, frozen=True):
+    """The thing is on its way since an instant (µs UTC), as the event at `opened_by` says.
+
+    `shipper` had it then. `to` is to have it and `owner` to own it: None where that is not told.
+    """
+
+    shipper: str | None
+    to: str | None
+    owner: str | None
+    since: int
+    opened_by: int
+
+    def is_for(self, organisation: str) -> bool:
+        """Tell whether an organisation is to receive it, as somebody who is named or because nobody is."""
+        return organisation in (self.to, self.owner) or self.to is None
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """The thing must stay where it is since an instant (µs UTC), says `placed_by` by the right of its `authority`.
+
+    `via` is the container that the hold was placed on.
+    """
+
+    hold: str
+    kind: str
+    reason: str
+    placed_by: str
+    authority: Authority
+    since: int
+    position: int
+    via: str | None = None
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A transfer that is offered and not answered; `proposed_by` is the issuer, or who speaks for it."""
+
+    proposal: str
+    role: HoldingRole
+    issuer: str
+    receiver: str
+    proposed_by: str
+    since: int
+    position: int
+
+
+class Custody(msgspec.Struct, frozen=True):
+    """What a history says of who has a thing: holdings by their beginning, and the shipments, holds and proposals open.
+
+    More than one shipment is open only of a lot or class.
+    """
+
+    holdings: tuple[Holding, ...] = ()
+    shipments: tuple[Shipment, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+
+    def of(self, role: HoldingRole) -> tuple[Holding, ...]:
+        """Return the holdings of one role."""
+        return tuple(holding for holding in self.holdings if holding.role is role)
+
+    def holders(self, role: HoldingRole) -> tuple[str, ...]:
+        """Return who has the role now."""
+        return tuple(holding.holder for holding in self.of(role) if holding.until is None)
+
+
+class _Held(msgspec.Struct, frozen=True):
+    party: Party
+    since: int
+    position: int
+
+
+class _Ends(msgspec.Struct, frozen=True):
+    """The ends of a business transfer, as far as an event names them."""
+
+    owner_before: Party | None = None
+    possessor_before: Party | None = None
+    owner: Party | None = None
+    possessor: Party | None = None
+    place: Party | None = None
+
+
+_NO_ENDS: Final = _Ends()
+
+
+def movement(event: SeenEvent) -> Movement | None:
+    """Return how an event moves custody, None when it does not."""
+    step = event.head.bizStep or ""
+    if step in _RECEIVING:
+        return Movement.RECEIVE
+    if step in _SHIPPING:
+        return Movement.SHIP
+    if step == "void_shipping":
+        return Movement.VOID
+    if step.replace(":", "/").rpartition("/")[2] in _SENDING_BACK:
+        return Movement.SEND_BACK
+    if event.head.disposition == "in_transit" and any(kind in (_OWNER, _POSSESSOR) for kind, _ in event.ends[1]):
+        return Movement.SHIP
+    return None
+
+
+class CustodyFold:
+    """Custody in the making: it is told the events and decisions that count, in order.
+
+    `shared` is true for what is a lot or class, and as soon as some of it is counted.
+    """
+
+    def __init__(self, parties: Parties, *, shared: bool) -> None:
+        self.shared = shared
+        self.commissioner: str | None = None
+        self.shipments: list[Shipment] = []
+        self.holds: dict[str, Hold] = {}
+        self.proposals: dict[str, Proposal] = {}
+        self._parties = parties
+        self._named: dict[str, str | None] = {}
+        self._speaking: set[str] = set()
+        self._held: dict[HoldingRole, dict[str, _Held]] = {role: {} for role in HoldingRole}
+        self._closed: list[Holding] = []
+        self._last: dict[HoldingRole, Party] = {}
+        self._before: Party | None = None
+
+    def custody(self) -> Custody:
+        """Return what is known after what was told so far."""
+        still = [
+            Holding(role, held.party.name, held.since, None, held.position, None)
+            for role, those in self._held.items()
+            for held in those.values()
+        ]
+        holdings = sorted((*self._closed, *still), key=lambda holding: (holding.since, holding.role, holding.holder))
+        open_ = tuple(self.shipments), tuple(self.holds.values()), tuple(self.proposals.values())
+        return Custody(tuple(holdings), *open_)
+
+    def has(self, role: HoldingRole, organisation: str) -> bool:
+        """Tell whether an organisation has the role, speaks for who has it, or was the last to have it."""
+        held = self._held[role]
+        if held:
+            return any(organisation in (one.party.name, one.party.voice) for one in held.values())
+        last = self._last.get(role)
+        return last is not None and organisation in (last.name, last.voice)
+
+    @property
+    def unclaimed(self) -> bool:
+        """Tell whether nobody is known to have made or had the thing."""
+        return self.commissioner is None and not self._last
+
+    def may_give(self, role: HoldingRole, organisation: str) -> bool:
+        """Tell whether an organisation can transfer the role; who has what nobody is known to own may sell it."""
+        unowned = role is HoldingRole.OWNERSHIP and role not in self._last
+        return self.has(HoldingRole.CUSTODY if unowned else role, organisation)
+
+    def speaks_for(self, role: HoldingRole, holder: str, organisation: str) -> bool:
+        """Tell whether an organisation speaks for a party that has the role and is none of this ledger."""
+        held = self._held[role].get(holder)
+        return held is not None and held.party.voice == organisation
+
+    def expects(self, organisation: str) -> bool:
+        """Tell whether something under way is addressed to an organisation."""
+        return any(organisation in (shipment.to, shipment.owner) for shipment in self.shipments)
+
+    def voices(self) -> set[str]:
+        """Return who has the thing, had it last, owns it or is to receive it, and who speaks for them."""
+        found = {name for shipment in self.shipments for name in (shipment.to, shipment.owner) if name is not None}
+        for role, last in self._last.items():
+            for party in [held.party for held in self._held[role].values()] or [last]:
+                found.update((party.name, party.voice))
+        return found
+
+    def make(self, event: SeenEvent) -> None:
+        """Tell that the thing was made."""
+        speaker = Party(event.captured_by, event.captured_by)
+        self.commissioner = self.commissioner or event.captured_by
+        ends = self._ends(event)
+        self._give(HoldingRole.CUSTODY, ends.possessor or ends.possessor_before or speaker, event)
+        self._give(HoldingRole.OWNERSHIP, ends.owner or ends.owner_before or speaker, event)
+        if not self.shared:
+            self.shipments.clear()
+
+    def begin(self, event: SeenEvent) -> None:
+        """Tell that somebody spoke of the thing of whom nothing else is known."""
+        self._give(HoldingRole.CUSTODY, Party(event.captured_by, event.captured_by), event)
+
+    def end(self, event: SeenEvent) -> None:
+        """Tell that the thing ended."""
+        for role in HoldingRole:
+            self._close(role, event)
+        self.shipments.clear()
+
+    def move(self, how: Movement, event: SeenEvent) -> None:
+        """Tell that the thing was shipped, received, sent back, or not shipped after all."""
+        match how:
+            case Movement.SHIP:
+                self._ship(event)
+            case Movement.RECEIVE:
+                self._receive(event)
+            case Movement.SEND_BACK:
+                self._send_back(event)
+            case Movement.VOID:
+                voided = [s for s in self.shipments if not self.shared or s.shipper == event.captured_by]
+                for shipment in voided[-1:]:
+                    self.shipments.remove(shipment)
+
+    def decide(self, decision: SeenDecision, authority: Authority, via: str | None) -> None:
+        """Tell a decision that its maker had the right to take."""
+        said, who, at = decision.payload, decision.captured_by, decision.occurred_at
+        match said:
+            case TransferProposed():
+                ends = said.issuer, said.receiver
+                proposal = Proposal(said.proposal, said.role, *ends, who, at, decision.position)
+                self.proposals.setdefault(said.proposal, proposal)
+            case HoldPlaced():
+                hold = Hold(said.hold, said.kind, said.reason, who, authority, at, decision.position, via)
+                self.holds.setdefault(said.hold, hold)
+            case HoldReleased():
+                del self.holds[said.hold]
+            case _:
+                proposal = self.proposals.pop(said.proposal)
+                if isinstance(said, TransferAccepted):
+                    self._give(proposal.role, Party(proposal.receiver, proposal.receiver), decision)
+
+    def _ship(self, event: SeenEvent) -> None:
+        ends = self._ends(event)
+        to = ends.possessor or ends.owner or ends.place
+        if ends.owner_before is not None and not self._held[HoldingRole.OWNERSHIP]:
+            self._give(HoldingRole.OWNERSHIP, ends.owner_before, event)
+        shipment = Shipment(
+            shipper=next(iter(self._held[HoldingRole.CUSTODY]), None),
+            to=None if to is None else to.name,
+            owner=None if ends.owner is None else ends.owner.name,
+            since=event.occurred_at,
+            opened_by=event.position,
+        )
+        if self.shared:
+            self.shipments.append(replace(shipment, shipper=event.captured_by))
+        elif not self.shipments or (to is not None and _ends_of(self.shipments[0]) != _ends_of(shipment)):
+            self.shipments = [shipment]
+
+    def _receive(self, event: SeenEvent) -> None:
+        ends, speaker = self._ends(event), Party(event.captured_by, event.captured_by)
+        shipment = self._shipment_for(event.captured_by)
+        receiver = ends.possessor or speaker
+        if ends.possessor is None and shipment is not None and not shipment.is_for(speaker.name):
+            # Who shipped it, or speaks for who is to have it, says that it has arrived there.
+            receiver = self._named_before(shipment.to or speaker.name, event)
+        self._give(HoldingRole.CUSTODY, receiver, event)
+        owner = ends.owner
+        if owner is None and shipment is not None and shipment.owner == receiver.name:
+            owner = receiver
+        if owner is not None:
+            self._give(HoldingRole.OWNERSHIP, owner, event)
+        if shipment is not None:
+            place = self.shipments.index(shipment)
+            if owner is not None or shipment.owner is None:
+                del self.shipments[place]
+            else:
+                self.shipments[place] = replace(shipment, to=shipment.owner)
+
+    def _send_back(self, event: SeenEvent) -> None:
+        ends, shipment = self._ends(event), self._shipment_for(event.captured_by)
+        had = next(iter(self._held[HoldingRole.CUSTODY]), None)
+        back = self._before.name if self._before is not None else None
+        if shipment is not None:
+            self.shipments.remove(shipment)
+            had, back = shipment.shipper, shipment.shipper
+        to = ends.possessor or ends.owner or ends.place
+        turned = Shipment(had, back if to is None else to.name, None, event.occurred_at, event.position)
+        self.shipments = [*self.shipments, turned] if self.shared else [turned]
+
+    def _shipment_for(self, organisation: str) -> Shipment | None:
+        """Return the shipment that an organisation can mean: one to itself before one to another."""
+        addressed = [shipment for shipment in self.shipments if shipment.is_for(organisation)]
+        return next(iter(addressed or self.shipments), None)
+
+    def _give(self, role: HoldingRole, party: Party, event: SeenEvent) -> None:
+        held = self._held[role]
+        known = held.get(party.name)
+        if known is None and not self.shared:
+            self._close(role, event)
+        since, position = (event.occurred_at, event.position) if known is None else (known.since, known.position)
+        held[party.name] = _Held(party, since, position)
+        self._last[role] = party
+        if party.name == party.voice:
+            self._speaking.add(party.name)
+
+    def _close(self, role: HoldingRole, event: SeenEvent) -> None:
+        for held in self._held[role].values():
+            if role is HoldingRole.CUSTODY:
+                self._before = held.party
+            if held.since < event.occurred_at:  # what passes through somebody's hands in no time was not there
+                ended = (event.occurred_at, held.position, event.position)
+                self._closed.append(Holding(role, held.party.name, held.since, *ended))
+        self._held[role].clear()
+
+    def _ends(self, event: SeenEvent) -> _Ends:
+        sources, destinations = event.ends
+        if not sources and not destinations:
+            return _NO_ENDS
+        before = {kind: uri for kind, uri in reversed(sources) if kind is not None}
+        after = {kind: uri for kind, uri in reversed(destinations) if kind is not None}
+        place = self._party(after.get(_PLACE), event)
+        return _Ends(
+            owner_before=self._party(before.get(_OWNER), event),
+            possessor_before=self._party(before.get(_POSSESSOR), event),
+            owner=self._party(after.get(_OWNER), event),
+            possessor=self._party(after.get(_POSSESSOR), event),
+            # A place is nobody, unless it is somebody's.
+            place=place if place is not None and place.name != after.get(_PLACE) else None,
+        )
+
+    def _party(self, uri: str | None, event: SeenEvent) -> Party | None:
+        if uri is None:
+            return None
+        organisation = self.organisation_of(uri)
+        return Party(uri, event.captured_by) if organisation is None else Party(organisation, organisation)
+
+    def _named_before(self, name: str, event: SeenEvent) -> Party:
+        """Return the party of a name that was known before; an organisation speaks for itself."""
+        return Party(name, name if name in self._speaking else event.captured_by)
+
+    def organisation_of(self, uri: str) -> str | None:
+        """Return the organisation that a party or place belongs to; each is asked for once."""
+        if uri not in self._named:
+            organisation = self._named[uri] = self._parties.organisation_of(uri)
+            if organisation is not None:
+                self._speaking.add(organisation)
+        return self._named[uri]
+
+
+def _ends_of(shipment: Shipment) -> tuple[str | None, str | None]:
+    return shipment.to, shipment.owner
+
+
+def holds_in(custody: Custody, containers: Iterable[str]) -> Custody:
+    """Return custody without the holds of containers that the thing is no longer in."""
+    inside = set(containers)
+    return replace(custody, holds=tuple(hold for hold in custody.holds if hold.via is None or hold.via in inside))
