@@ -11,10 +11,14 @@ from api.notary import published_logs
 from api.provenance_models import (
     USUAL_HISTORY,
     EntryOut,
+    HoldingOut,
+    HoldOut,
     IntervalOut,
     ItemOut,
+    ProposalOut,
     QuantityOut,
     ReadingOut,
+    ShipmentOut,
     StateOut,
     TreeOut,
     Trees,
@@ -29,6 +33,8 @@ from traceability.ledger.access import Reader
 from traceability.ledger.event import EPOCH, utc_text
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Interval
+from traceability.supply_chain.custody import Hold, Proposal, Shipment
+from traceability.supply_chain.decisions import HoldingRole, SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import ItemState, QuantityFact
@@ -126,6 +132,11 @@ def item_out(found: ItemHistory, identifier: Identifier, trees: Trees, limit: in
         as_of=_time(found.as_of),
         known_at=found.known_at,
         state=_state(found.state),
+        custody=_holdings(found, HoldingRole.CUSTODY),
+        ownership=_holdings(found, HoldingRole.OWNERSHIP),
+        shipments=[_shipment(shipment) for shipment in found.custody.shipments],
+        holds=[_hold(hold) for hold in found.custody.holds],
+        proposals=[_proposal(proposal) for proposal in found.custody.proposals],
         history_count=len(found.entries),
         history=[_entry(entry, trees) for entry in found.entries[-limit:]],
         containers=_intervals(found.containers),
@@ -165,6 +176,55 @@ def _entry(entry: HistoryEntry, trees: Trees) -> EntryOut:
         roles=sorted({mention.role for mention in entry.mentions}) if entry.via is None else [],
         via=entry.via,
         retracted_by=None if entry.retracted_by is None else entry.retracted_by.event_id,
+        authority=entry.authority,
+        reason=entry.reason,
+    )
+
+
+def _holdings(found: ItemHistory, role: HoldingRole) -> list[HoldingOut]:
+    return [
+        HoldingOut(
+            holder=holding.holder,
+            since=utc_text(holding.since),
+            until=_time(holding.until),
+            opened_by=holding.opened_by,
+            closed_by=holding.closed_by,
+        )
+        for holding in found.custody.of(role)
+    ]
+
+
+def _shipment(shipment: Shipment) -> ShipmentOut:
+    return ShipmentOut(
+        shipper=shipment.shipper,
+        to=shipment.to,
+        owner=shipment.owner,
+        since=utc_text(shipment.since),
+        opened_by=shipment.opened_by,
+    )
+
+
+def _hold(hold: Hold) -> HoldOut:
+    return HoldOut(
+        hold=hold.hold,
+        kind=hold.kind,
+        reason=hold.reason,
+        placed_by=hold.placed_by,
+        authority=hold.authority,
+        since=utc_text(hold.since),
+        position=hold.position,
+        via=hold.via,
+    )
+
+
+def _proposal(proposal: Proposal) -> ProposalOut:
+    return ProposalOut(
+        proposal=proposal.proposal,
+        role=proposal.role,
+        issuer=proposal.issuer,
+        receiver=proposal.receiver,
+        since=utc_text(proposal.since),
+        position=proposal.position,
     )
 
 
@@ -185,7 +245,7 @@ def event_members(event: SeenEvent, trees: Trees) -> dict[str, Any]:
         "time_zone_offset": view.offset,
         "action": view.action,
         "biz_step": view.biz_step,
-        "step": words.step(view.biz_step),
+        "step": words.decided(event.payload) if isinstance(event, SeenDecision) else words.step(view.biz_step),
         "disposition": view.disposition,
         "read_point": view.read_point,
         "biz_location": view.biz_location,

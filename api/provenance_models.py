@@ -15,6 +15,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from traceability.gs1.identifiers import Kind
+from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.entry import Authority, ClaimReason
 from traceability.supply_chain.item import Lifecycle
 from traceability.supply_chain.provenance import MAX_ROOTS, PROPAGATING, Direction, EdgeKind, Reach, Stop
 from traceability.supply_chain.seen import Role
@@ -99,12 +101,62 @@ class EventOut(BaseModel):
 class EntryOut(EventOut):
     """An event in the life of the thing: in its own `roles`, or `via` a container that it was in.
 
-    An event that is retracted, and the declaration itself, do not move the state.
+    `authority` is by what right it was said, null for what counts for nothing anyway. An event that is retracted, the
+    declaration itself and a claim, for its `reason`, do not move the state.
     """
 
     roles: list[Role]
     via: str | None
     retracted_by: UUID | None
+    authority: Authority | None = Field(examples=["custodian"])
+    reason: ClaimReason | None
+
+
+class HoldingOut(BaseModel):
+    """Who had custody or ownership, by permanent name or party URI, from `since` until before `until`.
+
+    `opened_by` and `closed_by` are positions.
+    """
+
+    holder: str = Field(examples=["dairy.example"])
+    since: Time
+    until: Time | None
+    opened_by: int
+    closed_by: int | None
+
+
+class ShipmentOut(BaseModel):
+    """The thing is on its way: `to` is to have it, `owner` to own it, null where that was not told."""
+
+    shipper: str | None = Field(examples=["dairy.example"])
+    to: str | None = Field(examples=["store.example"])
+    owner: str | None
+    since: Time
+    opened_by: int
+
+
+class HoldOut(BaseModel):
+    """The thing must stay where it is, or what it is in (`via`)."""
+
+    hold: str
+    kind: str = Field(examples=["quality"])
+    reason: str
+    placed_by: str
+    authority: Authority
+    since: Time
+    position: int
+    via: str | None
+
+
+class ProposalOut(BaseModel):
+    """A transfer that was offered and not answered."""
+
+    proposal: str
+    role: HoldingRole
+    issuer: str
+    receiver: str
+    since: Time
+    position: int
 
 
 class IntervalOut(BaseModel):
@@ -171,7 +223,8 @@ class StateOut(BaseModel):
 class ItemOut(BaseModel):
     """State, history and containment of one thing, as of an event time and as known at a position.
 
-    `history` holds the last events in the order of their event times, `history_count` tells how many there are.
+    `history` holds the last events in the order of their event times, `history_count` tells how many there are. Of a
+    lot or class several may have some, and several shipments may be open.
     """
 
     id: str = Field(examples=[_PACK])
@@ -179,6 +232,11 @@ class ItemOut(BaseModel):
     as_of: Time | None
     known_at: int
     state: StateOut
+    custody: list[HoldingOut]
+    ownership: list[HoldingOut]
+    shipments: list[ShipmentOut]
+    holds: list[HoldOut]
+    proposals: list[ProposalOut]
     history_count: int
     history: list[EntryOut]
     containers: list[IntervalOut]

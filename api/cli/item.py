@@ -116,6 +116,7 @@ def _facts(found: ItemOut) -> Iterator[tuple[str, str]]:
         yield "last place", f"{named(state.place)}, since {_short(state.place_since)}"
     if state.lot:
         yield "lot", named(state.lot)
+    yield from _held(found)
     if state.contained_in:
         yield "is in", ", in ".join(named(container) for container in state.contained_in)
     for label, things in (
@@ -136,12 +137,28 @@ def _facts(found: ItemOut) -> Iterator[tuple[str, str]]:
     yield "known at", f"position {found.known_at}"
 
 
+def _held(found: ItemOut) -> Iterator[tuple[str, str]]:
+    for label, held in (("in custody of", found.custody), ("owned by", found.ownership)):
+        holders = [named(holding.holder) for holding in held if holding.until is None]
+        if holders:
+            yield label, ", ".join(holders)
+    for shipment in found.shipments:
+        to = "whoever receives it" if shipment.to is None else named(shipment.to)
+        yield "under way to", f"{to}, since {_short(shipment.since)}"
+    for hold in found.holds:
+        yield "on hold", f"{hold.kind}: {hold.reason}, by {hold.placed_by} since {_short(hold.since)}"
+    for proposal in found.proposals:
+        yield "offered", f"{proposal.role} to {proposal.receiver}, since {_short(proposal.since)}"
+
+
 def _line(entry: EntryOut) -> tuple[str, ...]:
     what = entry.step if entry.declaration is None else "Error declared"
     if entry.via is not None:
         what = f"{what}, in {named(entry.via)}"
     if entry.retracted_by is not None:
         what = f"{what} (retracted)"
+    if entry.reason is not None:
+        what = f"{what} (claim: {entry.reason.replace('_', ' ')})"
     place = entry.biz_location or entry.read_point
     where = "" if place is None else named(place)
     return _short(entry.occurred_at), what, where, entry.captured_by, str(entry.position)

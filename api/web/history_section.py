@@ -11,6 +11,7 @@ from urllib.parse import quote
 from api.web import words
 from api.web.names import Names
 from api.web.page import Detail, Entry, Named
+from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.readings import TEMPERATURE, readings
 from traceability.supply_chain.seen import (
@@ -111,10 +112,20 @@ def _entry(thing: str, entry: HistoryEntry, names: Names, logs: Logs) -> Entry:
         verify=verify_path(event, entry.via or thing),
         leaf_index=logs.leaf_index(event.position),
         retracted=None if entry.retracted_by is None else _retraction(entry.retracted_by, names),
+        claim=_claim(entry, names),
     )
 
 
+def _claim(entry: HistoryEntry, names: Names) -> str | None:
+    if entry.reason is None:
+        return None
+    who = names.organisation(entry.event.captured_by)
+    return f"It changes nothing: as far as you may see, {who} {words.claim(entry.reason)}."
+
+
 def _headline(entry: HistoryEntry, names: Names) -> str:
+    if isinstance(entry.event, SeenDecision):
+        return words.decided(entry.event.payload)
     view = entry.event.view
     roles = {mention.role for mention in entry.mentions}
     done = words.step(view.biz_step)

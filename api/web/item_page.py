@@ -13,12 +13,13 @@ from api.web.temperature_section import temperature
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.organisations import Organisation
+from traceability.supply_chain.decisions import HoldingRole, SeenDecision
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import ENDED, ItemState, Lifecycle
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
-from traceability.supply_chain.seen import Role, Subjects, is_lot, thing_of
+from traceability.supply_chain.seen import Role, SeenEvent, Subjects, is_lot, thing_of
 
 MAX_ENTRIES: Final = 200
 MAX_CONTENTS: Final = 60
@@ -94,7 +95,7 @@ def _page(identifier: Identifier, item: ItemHistory, names: Names, logs: Logs, o
         title=names.title(item.thing),
         elements=elements_of(identifier),
         state=_state(item.state, names),
-        warnings=tuple(_warnings(item.state, chart, lines)),
+        warnings=tuple(_warnings(item, chart, lines, names)),
         facts=tuple(_facts(item, names)),
         history=lines,
         more_history=f"{hidden} earlier events are only in the JSON." if hidden > 0 else None,
@@ -119,7 +120,10 @@ def _state(state: ItemState, names: Names) -> State:
     return State(sentence, where, since, Tone.WARN if alarming else Tone.PLAIN)
 
 
-def _warnings(state: ItemState, chart: Temperature | None, lines: tuple[Entry, ...]) -> Iterator[str]:
+def _warnings(item: ItemHistory, chart: Temperature | None, lines: tuple[Entry, ...], names: Names) -> Iterator[str]:
+    for hold in item.custody.holds:
+        yield f"On hold, {hold.kind}: {hold.reason} (by {names.organisation(hold.placed_by)})."
+    state = item.state
     for disposition in sorted(state.persistent_dispositions & words.ALARMING):
         yield f"{words.disposition(disposition)}."
     if chart is not None and chart.excursions:
@@ -128,6 +132,8 @@ def _warnings(state: ItemState, chart: Temperature | None, lines: tuple[Entry, .
         yield f"{count} outside {agreed}."
     if withdrawn := sum(line.retracted is not None for line in lines):
         yield f"{'One event was' if withdrawn == 1 else f'{withdrawn} events were'} withdrawn by who recorded it."
+    if claims := sum(line.claim is not None for line in lines):
+        yield f"{'One event is a claim' if claims == 1 else f'{claims} events are claims'} without authority."
 
 
 def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
@@ -140,6 +146,7 @@ def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
             yield Detail(label, value)
     if state.lot is not None:
         yield _named("Lot", names.thing(state.lot))
+    yield from _holders(item, names)
     for container in state.contained_in:
         yield _named("Inside", names.thing(container))
     for parent in state.attached_to:
@@ -153,6 +160,25 @@ def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
         yield Detail("Amount made", amount(made[0].quantity, made[0].uom))
     for disposition in sorted(state.persistent_dispositions - words.ALARMING):
         yield Detail("Checked", words.disposition(disposition))
+
+
+def _holders(item: ItemHistory, names: Names) -> Iterator[Detail]:
+    custody, ended = item.custody, item.state.lifecycle in ENDED
+    if having := custody.holders(HoldingRole.CUSTODY):
+        label = "Some is with" if is_lot(item.thing) and len(having) > 1 else "In the hands of"
+        yield Detail(label, ", ".join(names.holder(holder) for holder in having))
+    said = {entry.event.position for entry in item.entries if _names_an_owner(entry.event)}
+    # That who made a thing owns it is only taken for granted: it is worth telling where somebody said so.
+    for holding in custody.of(HoldingRole.OWNERSHIP):
+        if holding.until is None and holding.opened_by in said:
+            yield Detail("Owned by", names.holder(holding.holder))
+    for shipment in custody.shipments:
+        if shipment.to is not None and not ended:
+            yield Detail("Under way to", names.holder(shipment.to))
+
+
+def _names_an_owner(event: SeenEvent) -> bool:
+    return isinstance(event, SeenDecision) or any(kind == "owning_party" for ends in event.ends for kind, _ in ends)
 
 
 def _named(label: str, thing: Named) -> Detail:

@@ -130,6 +130,10 @@ class Names:
             self.organisation(holder) if holder else self._places.get(uri) or short_number(uri)
         )
 
+    def holder(self, name: str) -> str:
+        """Return who has or owns a thing: an organisation by its permanent name, or a party by URI."""
+        return self._organisations.get(name) or self.party(name)
+
     def organisation(self, name: str) -> str:
         """Return who captured an event."""
         return self._organisations.get(name, name)

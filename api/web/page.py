@@ -50,7 +50,8 @@ class State:
 class Entry:
     """One line of the history; `iso`, `utc` and `local` are one time, `local` as the clock showed there.
 
-    `retracted` says who took the event back, when and why; `leaf_index` is None while no signed tree holds the event.
+    `retracted` says who took the event back, when and why, `claim` why the event is a mere claim; `leaf_index` is None
+    while no signed tree holds the event.
     """
 
     anchor: str
@@ -65,6 +66,7 @@ class Entry:
     verify: str
     leaf_index: int | None
     retracted: str | None = None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

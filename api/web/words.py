@@ -13,6 +13,16 @@ from types import MappingProxyType
 from typing import Final
 
 from traceability.ledger.event import microseconds
+from traceability.supply_chain.decisions import (
+    Decided,
+    HoldPlaced,
+    HoldReleased,
+    TransferAccepted,
+    TransferCancelled,
+    TransferDeclined,
+    TransferProposed,
+)
+from traceability.supply_chain.entry import ClaimReason
 
 _STEPS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -208,6 +218,47 @@ def tables() -> dict[str, Mapping[str, str]]:
         "elements": _ELEMENTS,
         "units": _UNITS,
     }
+
+
+_CLAIMS: Final[Mapping[ClaimReason, str]] = MappingProxyType(
+    {
+        ClaimReason.NO_AUTHORITY: "is not known to have made it, or to have or own it, or to be sent it",
+        ClaimReason.PREFIX_OF_ANOTHER: "does not hold the company prefix of its number",
+        ClaimReason.MADE_BY_ANOTHER: "did not make it: another had",
+        ClaimReason.NO_SUCH_PROPOSAL: "answers a proposal that is not open",
+        ClaimReason.NOT_ITS_RECEIVER: "is not whom it was offered to",
+        ClaimReason.NOT_ITS_ISSUER: "did not make the proposal",
+        ClaimReason.ISSUER_WITHOUT_ROLE: "relies on somebody who did not have it then",
+        ClaimReason.NO_SUCH_HOLD: "releases a hold that is not there",
+        ClaimReason.NOT_ITS_PLACER: "did not place the hold",
+    }
+)
+
+
+def claim(reason: ClaimReason) -> str:
+    """Return why an event is a claim, to follow who recorded it: `did not place the hold`."""
+    return _CLAIMS[reason]
+
+
+def decided(said: Decided) -> str:
+    """Return what was decided, as the start of a line: `Put on hold, quality: a warm lorry`."""
+    match said:
+        case TransferProposed():
+            return f"{opened(said.role)} offered to {said.receiver}"
+        case TransferAccepted():
+            return "Transfer accepted"
+        case TransferDeclined():
+            return _because("Transfer declined", said.reason)
+        case TransferCancelled():
+            return _because("Transfer called off", said.reason)
+        case HoldPlaced():
+            return f"Put on hold, {said.kind}: {said.reason}"
+        case HoldReleased():
+            return _because("Hold released", said.reason)
+
+
+def _because(done: str, reason: str | None) -> str:
+    return done if reason is None else f"{done}: {reason}"
 
 
 def step(word: str | None) -> str:

@@ -18,6 +18,7 @@ from tests.support.happenings import (
     PLANT,
     STORE,
     TOTE,
+    Decided,
     Happening,
     commission,
     lot,
@@ -36,7 +37,7 @@ A, B, C = pack("A"), pack("B"), pack("C/D")
 Bearer = Callable[..., dict[str, str]]
 
 
-def record(engine: Engine, *happenings: Happening) -> None:
+def record(engine: Engine, *happenings: Happening | Decided) -> None:
     events = [record.event for record in records(happenings)]
     assert all(done.outcome == "recorded" for batch in engine.ledger.append_all(events) for done in batch)
 

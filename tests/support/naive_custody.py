@@ -59,7 +59,8 @@ def naive_custody(index: MemoryProvenance, thing: str, parties: Parties) -> Naiv
         standing = [one for one in told if one[0].position not in taken_back and not one[0].declares]
         said = {event.position: book.hear(event, via) for event, via in standing}
         unheard = [e for e in counting(events) if e.empties and e.position not in said and not book.heard(e)]
-        ties = [event for event, _ in standing if said[event.position] in REASONS] + unheard
+        moved = [event for event, via in standing if said[event.position] in REASONS and _is_moved(event, thing, via)]
+        ties = moved + unheard
         claims = frozenset(event.position for event in ties if _ties(event))
         if claims in tried:
             break
@@ -81,6 +82,10 @@ REASONS = {
 
 def _all_containers(events: Iterable[SeenEvent]) -> set[str]:
     return {parent for event in events for parent in event.parents}
+
+
+def _is_moved(event: SeenEvent, thing: str, via: str | None) -> bool:
+    return any(m.thing == (via or thing) and (via or m.role is not Role.PARENT) for m in event.mentions)
 
 
 def _ties(event: SeenEvent) -> bool:
@@ -290,10 +295,10 @@ class _Book:
             owner = possessor
         if owner:
             self.give(OWNERSHIP, owner, at)
-        if ship and (owner or ship[1] is None):
-            self.drop(ship)
-        elif ship:
+        if ship and ship[1] is not None and not owner:
             self.drop(ship, (ship[1], *ship[1:]))
+        elif ship and (owner or ship[0] is not None or event.head.bizStep == "receiving"):
+            self.drop(ship)
 
     def send_back(self, event: SeenEvent) -> None:
         back, had, ship = self.former, self.holder(), self.meant(event.captured_by)

@@ -6,7 +6,8 @@ The rules, over the events that count, in the order of folds:
 - Shipping opens a shipment to the party that is to possess it, else to own it, else whose place it goes to; where none
   of them is told, to whoever receives it. The shipper stays custodian. Shipping without a destination while a shipment
   is open is a leg of it.
-- Receiving gives custody to the possessing party that it names, else to who received it, and closes the shipment. It
+- Receiving gives custody to the possessing party that it names, else to who received it, and closes the shipment;
+  arriving and accepting do not close one to nobody in particular, which may go on from there. Receiving
   gives ownership to the owning party that it names, or to a receiver who was to own it. Goods that a carrier took over
   are under way until who is to own them has them. (Sources and destinations are the ends of a whole business transfer,
   which several events may name, so they move nothing before it is over.)
@@ -327,11 +328,15 @@ class CustodyFold:
         if owner is not None:
             self._give(HoldingRole.OWNERSHIP, owner, event)
         if shipment is not None:
-            place = self.shipments.index(shipment)
-            if owner is not None or shipment.owner is None:
-                del self.shipments[place]
-            else:
-                self.shipments[place] = replace(shipment, to=shipment.owner)
+            self._have_received(shipment, event, of_owner=owner is not None)
+
+    def _have_received(self, shipment: Shipment, event: SeenEvent, *, of_owner: bool) -> None:
+        place = self.shipments.index(shipment)
+        if shipment.owner is not None and not of_owner:
+            self.shipments[place] = replace(shipment, to=shipment.owner)
+        # Of what was sent to nobody in particular, nobody knows that where it arrived is where it was to go.
+        elif of_owner or shipment.to is not None or event.head.bizStep == "receiving":
+            del self.shipments[place]
 
     def _send_back(self, event: SeenEvent) -> None:
         ends, shipment = self._ends(event), self._shipment_for(event.captured_by)

@@ -111,7 +111,7 @@ class _Round:
     def claims_in(self, found: Judged) -> AbstractSet[int]:
         """Return the positions of claims that would tie or untie the thing, or what it is in."""
         told = {entry.event.position for entry in found.entries}
-        claimed = [entry.event for entry in found.entries if entry.authority is Authority.CLAIM]
+        claimed = [entry.event for entry in found.entries if entry.authority is Authority.CLAIM and _moves(entry)]
         # What empties the container of a container is told of neither, but parts the thing from the outer one.
         unheard = [
             event
@@ -228,6 +228,11 @@ def _concerns_contents(event: SeenEvent, container: str) -> bool:
     """Tell whether an event of a container is one of its contents; packing something else into it is not."""
     roles = {mention.role for mention in event.of(container)}
     return event.type != AGGREGATION_EVENT or Role.CHILD in roles
+
+
+def _moves(entry: HistoryEntry) -> bool:
+    """Tell whether the thing, or what it is in, is put somewhere, and not something into it."""
+    return any(entry.via is not None or mention.role is not Role.PARENT for mention in entry.mentions)
 
 
 def _ties(event: SeenEvent) -> bool:
