@@ -13,13 +13,14 @@ from api.web.temperature_section import temperature
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.organisations import Organisation
-from traceability.supply_chain.decisions import HoldingRole, SeenDecision
+from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.item import ENDED, ItemState, Lifecycle
+from traceability.supply_chain.item import ENDED, ItemState, Lifecycle, makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
-from traceability.supply_chain.seen import Role, SeenEvent, Subjects, is_lot, thing_of
+from traceability.supply_chain.seen import Role, Subjects, is_lot, thing_of
 
 MAX_ENTRIES: Final = 200
 MAX_CONTENTS: Final = 60
@@ -167,18 +168,19 @@ def _holders(item: ItemHistory, names: Names) -> Iterator[Detail]:
     if having := custody.holders(HoldingRole.CUSTODY):
         label = "Some is with" if is_lot(item.thing) and len(having) > 1 else "In the hands of"
         yield Detail(label, ", ".join(names.holder(holder) for holder in having))
-    said = {entry.event.position for entry in item.entries if _names_an_owner(entry.event)}
-    # That who made a thing owns it is only taken for granted: it is worth telling where somebody said so.
+    # That who made a thing owns it is only taken for granted, where the reader is told nothing of owners.
+    granted = {entry.event.position for entry in item.entries if _makes_for_nobody(entry)}
     for holding in custody.of(HoldingRole.OWNERSHIP):
-        if holding.until is None and holding.opened_by in said:
+        if holding.until is None and holding.opened_by not in granted:
             yield Detail("Owned by", names.holder(holding.holder))
     for shipment in custody.shipments:
         if shipment.to is not None and not ended:
             yield Detail("Under way to", names.holder(shipment.to))
 
 
-def _names_an_owner(event: SeenEvent) -> bool:
-    return isinstance(event, SeenDecision) or any(kind == "owning_party" for ends in event.ends for kind, _ in ends)
+def _makes_for_nobody(entry: HistoryEntry) -> bool:
+    named = any(kind == "owning_party" for ends in entry.event.ends for kind, _ in ends)
+    return not named and makes(entry.event, [mention.role for mention in entry.mentions])
 
 
 def _named(label: str, thing: Named) -> Detail:

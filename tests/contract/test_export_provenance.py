@@ -11,8 +11,21 @@ from hypothesis import strategies as st
 
 from adapters.exports.provenance import ExportedEvents, ExportProvenance
 from adapters.memory.provenance import MemoryProvenance
+from tests.support.dealings import ASKED, dealings
 from tests.support.exports import export_of, exported_events, opened, stored
-from tests.support.happenings import DAY_ZERO, MAKER, STORE, STRANGERS, Happening, commission, hours, pack, records
+from tests.support.happenings import (
+    DAY_ZERO,
+    MAKER,
+    STORE,
+    STRANGERS,
+    Decided,
+    Happening,
+    commission,
+    hours,
+    pack,
+    records,
+)
+from tests.support.holders import PARTIES, SEES_ALL, Told
 from tests.support.logs import KEY
 from tests.support.worlds import COUNTED, JOINED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
@@ -51,7 +64,7 @@ def _two_hashes(tag: str) -> int:
     return tag_hash(tag) % 2 + 1
 
 
-def _recorded(world: Sequence[Happening]) -> list[Record]:
+def _recorded(world: Sequence[Happening | Decided]) -> list[Record]:
     """Record a world, with a decision among the events that names a thing in its tags."""
     made = records(world)
     noted = Noted().to_event(captured_by=MAKER, occurred_at=DAY_ZERO, tags=[f"item:{NAMED[0]}"])
@@ -111,6 +124,15 @@ def test_both_indexes_find_the_same(
     for fold in folds:
         answers = [_answer(fold, index) for index in both()]
         assert answers[0] == answers[1]
+
+
+@given(dealings(max_size=8), st.sampled_from(ASKED), st.sampled_from([SEES_ALL, *READERS]))
+def test_both_tell_the_same_of_decisions(world: list[Told], thing: str, reader: Reader) -> None:
+    known = _recorded(world)
+    exported = ExportProvenance(exported_events(known, tag_hash), reader=reader)
+    memory = MemoryProvenance(known, reader=reader, indexer=index_rows)
+    answers = [_answer(lambda index: item_history(index, thing, PARTIES), index) for index in (exported, memory)]
+    assert answers[0] == answers[1]
 
 
 def _content(events: Sequence[SeenEvent]) -> list[tuple[int, object, bool]]:
