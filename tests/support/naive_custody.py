@@ -85,7 +85,8 @@ def _all_containers(events: Iterable[SeenEvent]) -> set[str]:
 
 
 def _is_moved(event: SeenEvent, thing: str, via: str | None) -> bool:
-    return any(m.thing == (via or thing) and (via or m.role is not Role.PARENT) for m in event.mentions)
+    mentions = [mention for mention in event.mentions if mention.thing == (via or thing)]
+    return event.empties or any(via or mention.role is not Role.PARENT for mention in mentions)
 
 
 def _ties(event: SeenEvent) -> bool:

@@ -231,8 +231,9 @@ def _concerns_contents(event: SeenEvent, container: str) -> bool:
 
 
 def _moves(entry: HistoryEntry) -> bool:
-    """Tell whether the thing, or what it is in, is put somewhere, and not something into it."""
-    return any(entry.via is not None or mention.role is not Role.PARENT for mention in entry.mentions)
+    """Tell whether the thing, or what it is in, is put somewhere or emptied; not whether something is put into it."""
+    moved = any(entry.via is not None or mention.role is not Role.PARENT for mention in entry.mentions)
+    return moved or entry.event.empties
 
 
 def _ties(event: SeenEvent) -> bool:
