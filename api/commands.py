@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+import orjson
 import psycopg
 from eventsourcing.dcb.api import DCBAppendCondition
 
@@ -16,9 +18,10 @@ from api.provenance import ask
 from api.wiring import Engine
 from traceability.errors import ConflictError
 from traceability.gs1.epcis.view import read_event_id
-from traceability.ledger.event import LedgerEvent
+from traceability.ledger.event import LedgerEvent, opaque_data
 from traceability.supply_chain.commands.body import Command
 from traceability.supply_chain.commands.carrying_out import Desk, carry_out
+from traceability.supply_chain.decisions import DECISION_TYPES
 
 LONGEST_BODY: Final = 16 * 1024 * 1024
 """Bytes of the longest command: a hundred thousand identifiers."""
@@ -26,11 +29,12 @@ LONGEST_BODY: Final = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command recorded: its position, our id of it, and its eventID."""
+    """What a command recorded: its position, our id of it, and its eventID, or the `name` of a proposal or hold."""
 
     position: int
     record_id: UUID
     event_id: str | None
+    name: str | None
 
 
 def perform(engine: Engine, organisation: str, command: Command, *, request: EventRequest | None = None) -> Done:
@@ -44,7 +48,8 @@ def perform(engine: Engine, organisation: str, command: Command, *, request: Eve
     reader = engine.organisations.reader(organisation)
     with engine.pool.connection() as connection:
         personal = personal_members(connection, engine.ledger.ledger_id)
-    desk = Desk(organisation, engine.ledger, lambda: ask(engine, reader), engine.clock, engine.entropy, personal)
+    view = partial(ask, engine, reader)
+    desk = Desk(organisation, engine.ledger, view, engine.parties, engine.clock, engine.entropy, personal)
     done: list[Done] = []
 
     def append(event: LedgerEvent, condition: DCBAppendCondition) -> int:
@@ -54,7 +59,7 @@ def perform(engine: Engine, organisation: str, command: Command, *, request: Eve
 
         prepared = engine.ledger.prepare(event)
         position = engine.ledger.append_prepared([prepared], condition, settle)
-        done[:] = [Done(position, prepared.event_id, read_event_id(event.parts.more))]
+        done[:] = [_done(position, prepared.event_id, event)]
         return position
 
     try:
@@ -76,4 +81,11 @@ def request_of(organisation: str, key: str | None, command: type[Command], body:
 def _done_before(engine: Engine, position: int) -> Done:
     (record,) = engine.ledger.records([position])
     assert record.event.event_id is not None
-    return Done(position, record.event.event_id, read_event_id(record.event.parts.more))
+    return _done(position, record.event.event_id, record.event)
+
+
+def _done(position: int, record_id: UUID, event: LedgerEvent) -> Done:
+    if event.type not in DECISION_TYPES:
+        return Done(position, record_id, read_event_id(event.parts.more), None)
+    payload = orjson.loads(opaque_data(event.parts))
+    return Done(position, record_id, None, payload.get("proposal") or payload.get("hold"))

@@ -161,7 +161,8 @@ class PostgresLedger(Ledger):
         if query is not None and after < self.head_seen - FAR_BEHIND:
             after = self._check(query, after, self.head())
         rows = sum(map(row_count, prepared))
-        if rows > SMALL_ROWS:
+        # A condition goes into the call as arrays too.
+        if rows + (0 if query is None else len(query.items)) > SMALL_ROWS:
             return bulk.append_atomically(self, prepared, query, after, settle)
         while True:
             attempt = SmallAppend(prepared, query, after, rows, settle)

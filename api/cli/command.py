@@ -31,6 +31,17 @@ _EXAMPLES: Final = {
         """--input-quantities '{"id": "https://id.gs1.org/01/09521234000013/10/A7", "quantity": 10, "uom": "KGM"}'"""
         " --outputs '(01)09521234000020(21)1'"
     ),
+    "ship": "--things '(00)095212340000000013' --to https://id.gs1.org/417/9521234000013",
+    "receive": "--things '(00)095212340000000013' --read-point '(414)9521234000006'",
+    "reject": "--things '(00)095212340000000013'",
+    "propose_transfer": "--things '(00)095212340000000013' --role ownership --to store.example",
+    "accept_transfer": "--things '(00)095212340000000013' --proposal P1 --as store.example",
+    "decline_transfer": "--things '(00)095212340000000013' --proposal P1 --as store.example",
+    "cancel_transfer": "--things '(00)095212340000000013' --proposal P1",
+    "place_hold": "--things '(00)095212340000000013' --reason 'seal broken' --hold H1",
+    "release_hold": "--things '(00)095212340000000013' --hold H1",
+    "customs_entry": "--things '(00)095212340000000013' --declaration 26DE0001",
+    "customs_release": "--things '(00)095212340000000013' --declaration 26DE0001 --release 26DE0001/R",
     "decommission": "--things '(01)09521234000013(21)1001'",
     "destroy": "--things '(01)09521234000013(21)1001'",
     "correct": "--event urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001 --reason did_not_occur",
@@ -55,7 +66,9 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     kind = list[str] if _is_list(field) else str
     hint = " One JSON object each." if _holds_objects(field) else " May be repeated." if _is_list(field) else ""
     metavar = "JSON" if _holds_objects(field) else "TEXT"
-    option = typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=(field.description or "") + hint)
+    option = typer.Option(
+        f"--{name.strip('_').replace('_', '-')}", metavar=metavar, help=(field.description or "") + hint
+    )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
@@ -81,11 +94,12 @@ def _run(command: type[Command]) -> Callable[..., None]:
                     "position": done.position,
                     "event_id": done.record_id,
                     "eventID": done.event_id,
+                    "name": done.name,
                 }
             )
             return
         typer.echo(done.position)
-        note(f"Recorded as {done.event_id}. Its receipt: traceability log prove {done.position}")
+        note(f"Recorded as {done.event_id or done.name}. Its receipt: traceability log prove {done.position}")
 
     own = [_option(name, field) for name, field in command.model_fields.items()]
     shared = {"body": _Body, "json": JSON, "as_": As, "ledger": LedgerName}

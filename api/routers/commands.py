@@ -37,6 +37,7 @@ class DoneOut(BaseModel):
     their_event_id: str | None = Field(
         serialization_alias="eventID", examples=["urn:uuid:019ca877-0c1b-7000-8000-000000000001"]
     )
+    name: str | None = Field(description="Of a proposal or hold: what answers to it name.")
     receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
     proof: Proof = None
 
@@ -61,6 +62,7 @@ def _endpoint(command: type[Command]) -> Callable[..., Awaitable[DoneOut]]:
             position=done.position,
             event_id=done.record_id,
             their_event_id=done.event_id,
+            name=done.name,
             receipt=receipt,
             proof=await proof_of(engine, request, wait, done.position, prove),
         )

@@ -13,12 +13,15 @@ from typer.testing import CliRunner
 
 from adapters.postgres.event_requests import PostgresEventRequests
 from api.cli import app as cli
+from api.provenance import ask
 from api.wiring import Engine
 from tests.api.conftest import DAIRY_GLN
 from tests.conftest import Database
 from tests.support.happenings import GTIN, PALLET, PLANT, TOTE, pack
 from traceability.errors import TraceabilityError
 from traceability.ledger.organisations import Scope
+from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.history import item_history
 
 DAIRY = "dairy.example"
 Bearer = Callable[..., dict[str, str]]
@@ -141,6 +144,29 @@ def test_another_organisation_answers_for_its_own(client: httpx.Client, key: dic
     assert send(client, store, "commission", things=[pack("A")]).status_code == 201
     unknown = send(client, store, "correct", event="urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "command.no_such_event")
+
+
+def test_goods_are_handed_over(client: httpx.Client, key: dict[str, str], bearer: Bearer, engine: Engine) -> None:
+    gln = "9521234000037"
+    engine.organisations.add("shop.example", glns=[gln])
+    shop = bearer("shop.example", Scope.CAPTURE, Scope.QUERY)
+    send(client, key, "commission", things=[pack("A"), PALLET])
+    send(client, key, "pack", parent=PALLET, children=[pack("A")])
+    hold = send(client, key, "place_hold", things=[PALLET], reason="no papers").json()
+    assert hold["eventID"] is None
+    held = send(client, key, "ship", things=[PALLET], to=f"https://id.gs1.org/417/{gln}")
+    assert [rule["rule"] for rule in held.json()["rules"]] == ["held"]
+    assert held.json()["rules"][0]["things"] == [PALLET, pack("A")]
+    assert send(client, key, "release_hold", things=[PALLET], hold=hold["name"]).status_code == 201
+    offer = {"things": [PALLET], "role": "ownership", "to": "shop.example", "proposal": "P1"}
+    assert send(client, key, "propose_transfer", **offer).json()["name"] == "P1"
+    accepted = send(client, shop, "accept_transfer", things=[PALLET], proposal="P1")
+    assert accepted.status_code == 201, accepted.text
+    assert send(client, key, "ship", things=[PALLET], to=f"(417){gln}").status_code == 201
+    received = send(client, shop, "receive", things=[PALLET])
+    assert received.status_code == 201, received.text
+    custody = item_history(ask(engine, engine.organisations.reader("shop.example")), PALLET, engine.parties).custody
+    assert [custody.holders(role) for role in HoldingRole] == [("shop.example",), ("shop.example",)]
 
 
 def run(database: Database, tmp_path: Any, *arguments: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from adapters.memory.ledger import MemoryLedger
 from adapters.memory.provenance import MemoryProvenance
+from tests.support import happenings
 from tests.support.happenings import DAY_ZERO, HOUR, hours
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.access import PUBLIC, Grant, Reader
@@ -18,8 +19,12 @@ from traceability.supply_chain.commands.carrying_out import Desk, carry_out
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.commands.table import COMMANDS
 from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.parties import ListedParties
 
 OPENED = frozenset({"what", "where", "why", "how"})
+GLNS = {"mover.example": "9521234000020", "store.example": "9521234000037"}
+MOVER, STORE = (f"https://id.gs1.org/417/{gln}" for gln in GLNS.values())
+PARTIES = ListedParties({gln: organisation for organisation, gln in GLNS.items()})
 
 
 @dataclass
@@ -50,6 +55,7 @@ class World:
 
     organisations: tuple[str, ...] = ("maker.example", "mover.example", "store.example")
     secretive: Collection[str] = ()
+    opened: frozenset[str] = OPENED
     clock: TickingClock = field(default_factory=TickingClock)
     entropy: Counter = field(default_factory=Counter)
 
@@ -59,12 +65,13 @@ class World:
 
     def view(self, organisation: str) -> MemoryProvenance:
         opening = (one for one in self.organisations if one not in self.secretive)
-        reader = Reader(organisation, grants=tuple(Grant(one, PUBLIC, None, OPENED) for one in opening))
+        names = frozenset([organisation, GLNS.get(organisation, organisation)])
+        reader = Reader(organisation, names, grants=tuple(Grant(one, PUBLIC, None, self.opened) for one in opening))
         records = self.ledger.records(range(1, self.ledger.head() + 1))
         return MemoryProvenance(records, reader=reader, indexer=index_rows, known_at=self.ledger.head())
 
     def desk(self, organisation: str) -> Desk:
-        return Desk(organisation, self.ledger, lambda: self.view(organisation), self.clock, self.entropy)
+        return Desk(organisation, self.ledger, lambda: self.view(organisation), PARTIES, self.clock, self.entropy)
 
     def do(self, name: str, *, by: str = "maker.example", at: float | None = None, **members: Any) -> int:
         """Carry a command out, `at` hours after the beginning; return the position of its event."""
@@ -74,6 +81,13 @@ class World:
             self.desk(by),
             lambda event, condition: self.ledger.append([event], condition),
         )
+
+    def record(self, what: str, *arguments: Any, **more: Any) -> None:
+        """Record what somebody sends, whatever it says: a function of `tests.support.happenings`."""
+        happening = getattr(happenings, what)(*arguments, **more)
+        (record,) = happenings.records([happening])
+        record.event.event_id = record.event.recorded_at = None
+        self.ledger.append([record.event])
 
     def refused(self, name: str, **members: Any) -> CommandRefusedError:
         """Give a command that must be refused; nothing is recorded."""
@@ -89,4 +103,4 @@ class World:
         return [broken.rule.value for broken in self.refused(name, **members).rules]
 
     def history(self, thing: str, organisation: str = "maker.example") -> ItemHistory:
-        return item_history(self.view(organisation), thing)
+        return item_history(self.view(organisation), thing, PARTIES)

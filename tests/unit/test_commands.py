@@ -242,9 +242,9 @@ def test_what_is_hidden_is_not_refused_for() -> None:
         world = World(secretive=("mover.example",))
         world.do("commission", at=1, things=[A, B])
         if hidden:
-            world.do("commission", by="mover.example", at=1, things=[C, PALLET])
-            world.do("pack", by="mover.example", at=2, parent=TOTE, children=[A, PALLET])
-            world.do("decommission", by="mover.example", at=3, things=[B])
+            world.record("commission", 0, C, PALLET, A, by="mover.example")
+            world.record("put", 2, TOTE, A, PALLET, by="mover.example")
+            world.record("end", 3, B, by="mover.example")
         told = []
         for name, members in (
             ("commission", {"things": [C]}),

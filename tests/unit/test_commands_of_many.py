@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.desks import World
+from tests.support.desks import GLNS, World
 from tests.support.happenings import OTHER_PALLET, PALLET, TOTE, pack
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.commands.table import COMMANDS
@@ -33,7 +33,7 @@ SOME = st.lists(st.sampled_from(ANYTHING), min_size=1, max_size=3, unique=True)
 
 @dataclass(frozen=True)
 class Told:
-    """What a command said: `things` are the children when it has a parent."""
+    """What a command said: `things` are the children when it has a parent, `to` is whom it ships to."""
 
     number: int
     name: str
@@ -41,6 +41,7 @@ class Told:
     at: int
     things: tuple[str, ...] = ()
     parent: str | None = None
+    to: str | None = None
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Replay:
     ended: set[str] = field(default_factory=set)
     inside: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    makers: dict[str, str] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=dict)
+    under_way: dict[str, str] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
     faults: set[tuple[str, str, int]] = field(default_factory=set)
 
     @classmethod
@@ -61,48 +66,108 @@ class Replay:
         return replay
 
     def take(self, event: Told) -> None:
-        mentioned = (*event.things, *([event.parent] if event.parent else []))
-        for thing in mentioned:
-            if event.name == "commission" and thing in self.issued:
-                self.faults.add(("commissioned_before", thing, event.number))
-            elif thing in self.ended:
-                self.faults.add(("ended", thing, event.number))
+        parent = event.parent
+        mentioned = (*event.things, *([parent] if parent else []))
+        concerned = set(mentioned)
+        if event.name in ("ship", "receive"):
+            concerned |= self.contents(event.things)
+        elif event.name == "unpack" and not event.things:
+            concerned |= {child for child, around in self.inside.items() if around == parent}
+        claimed = {thing for thing in concerned if not self.may_speak(event, thing)}
+        self.note("claim", event, claimed)
+        self.note("again", event, concerned & (self.issued if event.name == "commission" else set()))
+        self.note("ended", event, self.ended.intersection(mentioned))
+        self.look_at_hands(event, concerned)
+        if event.name in ("pack", "unpack", "ship", "decommission", "destroy"):
+            self.note("held", event, self.held_among(concerned - ({parent} if parent else set())))
         self.known.update(mentioned)
+        getattr(self, event.name)(event, concerned - claimed)
+
+    def note(self, what: str, event: Told, things: Iterable[str]) -> None:
+        self.faults |= {(what, thing, event.number) for thing in things}
+
+    def may_speak(self, event: Told, thing: str) -> bool:
+        maker, holder = self.makers.get(thing), self.holders.get(thing)
         if event.name == "commission":
-            self.issued.update(event.things)
-            self.ended.difference_update(event.things)
-        elif event.name == "pack":
-            self.pack(event, event.parent or "")
-        elif event.name == "unpack":
-            self.unpack(event)
-        elif event.name != "observe":
-            self.inside = {child: parent for child, parent in self.inside.items() if child not in event.things}
-            left = self.inside.values()
-            self.faults |= {("not_empty", thing, event.number) for thing in event.things if thing in left}
-            self.ended |= set(event.things)
+            return maker in (None, event.by) or holder == event.by
+        if self.under_way.get(thing) == event.by:
+            return True
+        return event.by in (maker, holder) or holder is None
 
-    def pack(self, event: Told, parent: str) -> None:
-        for thing in event.things:
-            if thing in self.inside:
-                self.faults.add(("inside", thing, event.number))
-            if self.inside.get(thing) != parent:
-                self.inside.pop(thing, None)
-                if thing in self.around(parent):
-                    self.faults.add(("cycle", thing, event.number))
-                self.inside[thing] = parent
+    def look_at_hands(self, event: Told, things: Iterable[str]) -> None:
+        for thing in things:
+            holder = self.holders.get(thing)
+            if event.name == "receive":
+                if holder is not None and self.under_way.get(thing) != event.by:
+                    self.note("not under way", event, [thing])
+            elif event.name in ("pack", "unpack", "ship", "decommission", "destroy"):
+                if holder not in (None, event.by):
+                    self.note("not in hand", event, [thing])
+                elif thing in self.under_way:
+                    self.note("under way", event, [thing])
 
-    def around(self, container: str) -> list[str]:
-        found = [container]
-        while (container := self.inside.get(container, "")) and container not in found:
-            found.append(container)
+    def held_among(self, things: Iterable[str]) -> set[str]:
+        return {thing for thing in things if not self.held.isdisjoint([thing, *self.around(thing)])}
+
+    def contents(self, things: Iterable[str]) -> set[str]:
+        return {thing for thing in self.inside if not set(self.around(thing)[1:]).isdisjoint(things)}
+
+    def around(self, thing: str) -> list[str]:
+        found = [thing]
+        while (thing := self.inside.get(thing, "")) and thing not in found:
+            found.append(thing)
         return found
 
-    def unpack(self, event: Told) -> None:
+    def commission(self, event: Told, things: Iterable[str]) -> None:
+        for thing in things:
+            self.makers.setdefault(thing, event.by)
+            self.holders[thing] = event.by
+            self.under_way.pop(thing, None)
+        self.issued.update(things)
+        self.ended.difference_update(things)
+
+    def observe(self, event: Told, things: Iterable[str]) -> None:
+        for thing in things:
+            self.holders.setdefault(thing, event.by)
+
+    hold = observe
+
+    def pack(self, event: Told, things: Iterable[str]) -> None:
+        self.observe(event, things)
+        parent = event.parent or ""
         for thing in event.things:
-            if self.inside.get(thing) != event.parent:
-                self.faults.add(("not_inside", thing, event.number))
-        gone = event.things or tuple(self.inside)
-        self.inside = {c: p for c, p in self.inside.items() if c not in gone or p != event.parent}
+            if thing in things:
+                if thing in self.inside:
+                    self.note("inside", event, [thing])
+                if self.inside.get(thing) != parent:
+                    self.inside.pop(thing, None)
+                    if thing in self.around(parent):
+                        self.note("cycle", event, [thing])
+                    self.inside[thing] = parent
+
+    def unpack(self, event: Told, things: Iterable[str]) -> None:
+        self.observe(event, things)
+        self.note("not inside", event, [one for one in event.things if self.inside.get(one) != event.parent])
+        self.inside = {c: p for c, p in self.inside.items() if c not in things or p != event.parent}
+
+    def decommission(self, event: Told, things: Iterable[str]) -> None:
+        self.inside = {child: parent for child, parent in self.inside.items() if child not in things}
+        self.note("not empty", event, [thing for thing in things if thing in self.inside.values()])
+        self.ended.update(things)
+        for thing in things:
+            self.under_way.pop(thing, None)
+            self.holders.setdefault(thing, event.by)
+
+    destroy = decommission
+
+    def ship(self, event: Told, things: Iterable[str]) -> None:
+        self.observe(event, things)
+        self.under_way.update(dict.fromkeys(things, event.to or ""))
+
+    def receive(self, event: Told, things: Iterable[str]) -> None:
+        for thing in things:
+            self.holders[thing] = event.by
+            self.under_way.pop(thing, None)
 
 
 class Organisations(RuleBasedStateMachine):
@@ -125,13 +190,15 @@ class Organisations(RuleBasedStateMachine):
         """Tell whether the model would accept an event."""
         before = self.seen_by(event.by)
         then = Replay.of(one for one in before if one.at < event.at)
-        if event.name not in ("commission", "unpack") and not then.known.issuperset(event.things):
+        if event.name not in ("commission", "unpack", "receive") and not then.known.issuperset(event.things):
             return False
         if event.name == "unpack" and not event.things and event.parent not in then.inside.values():
             return False
+        if event.name == "ship" and not then.inside.keys().isdisjoint(event.things):
+            return False
         return Replay.of([*before, event]).faults <= Replay.of(before).faults
 
-    def refusal(self, name: str, by: str, **body: Any) -> CommandRefusedError | None:
+    def refusal(self, name: str, by: str, *, late: bool, **body: Any) -> CommandRefusedError | None:
         """Give a command, and check what it is refused for, if it is."""
         head = self.world.ledger.head()
         try:
@@ -140,7 +207,8 @@ class Organisations(RuleBasedStateMachine):
             refused = error
         else:
             return None
-        assert {broken.rule for broken in refused.rules} <= set(COMMANDS[name].rules), refused.rules
+        # Of what came later anything may be broken.
+        assert late or {broken.rule for broken in refused.rules} <= set(COMMANDS[name].rules), refused.rules
         assert self.world.ledger.head() == head
         return refused
 
@@ -148,7 +216,8 @@ class Organisations(RuleBasedStateMachine):
         if any(one.at == event.at for one in self.told):
             return  # at one instant the order of things of one kind is that of their content
         expected = self.expect(event)
-        refused = self.refusal(event.name, event.by, at=event.at, event_id=f"urn:x:{event.number}", **body)
+        late = any(one.at > event.at for one in self.told)
+        refused = self.refusal(event.name, event.by, late=late, at=event.at, event_id=f"urn:x:{event.number}", **body)
         assert (refused is None) is expected, (event, refused and refused.rules)
         if refused is None:
             self.told.append(event)
@@ -171,6 +240,15 @@ class Organisations(RuleBasedStateMachine):
         told = Told(next(self.numbers), "unpack", by, at, tuple(children), parent)
         self.give(told, parent=parent, children=children)
 
+    @rule(by=BY, at=AT, things=SOME, to=st.sampled_from(sorted(GLNS)))
+    def ship(self, by: str, at: int, things: list[str], to: str) -> None:
+        told = Told(next(self.numbers), "ship", by, at, tuple(things), to=to)
+        self.give(told, things=things, to=f"https://id.gs1.org/417/{GLNS[to]}")
+
+    @rule(by=BY, at=AT, things=SOME)
+    def receive(self, by: str, at: int, things: list[str]) -> None:
+        self.give(Told(next(self.numbers), "receive", by, at, tuple(things)), things=things)
+
     @precondition(lambda self: self.told)
     @rule(data=st.data())
     def correct(self, data: st.DataObject) -> None:
@@ -178,7 +256,7 @@ class Organisations(RuleBasedStateMachine):
         before = self.seen_by(event.by)
         rest = [one for one in before if one is not event]
         expected = Replay.of(rest).faults <= Replay.of(before).faults
-        refused = self.refusal("correct", event.by, event=f"urn:x:{event.number}")
+        refused = self.refusal("correct", event.by, late=True, event=f"urn:x:{event.number}")
         assert (refused is None) is expected, (event, refused and refused.rules)
         if refused is None:
             self.told.remove(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,8 +18,10 @@ from traceability.gs1.reading import read_value
 from traceability.gs1.uris import is_absolute_uri
 from traceability.ledger.event import EPOCH, utc_text
 from traceability.ledger.store import Ledger
+from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.surroundings import Picture, Surroundings
+from traceability.supply_chain.commands.surroundings import Surroundings
+from traceability.supply_chain.decisions import Decided
 from traceability.supply_chain.seen import SeenEvent, is_class, is_lot, thing_of
 
 MOST_ITEMS: Final = 99_999
@@ -113,6 +115,7 @@ class Case:
     at: int
     around: Surroundings
     ledger: Ledger
+    new_name: Callable[[], str]
 
 
 class Command(BaseModel):
@@ -127,7 +130,7 @@ class Command(BaseModel):
     emits: ClassVar[str]
     """The event, in a few words for people."""
     rules: ClassVar[tuple[Rule, ...]]
-    """What it may be refused for."""
+    """What it may be refused for; one about the past may be for anything that came later."""
 
     @property
     def new_event_id(self) -> str | None:
@@ -142,32 +145,25 @@ class Command(BaseModel):
         """Read what the guards look at."""
         raise NotImplementedError
 
-    def said(self, case: Case) -> dict[str, JSON]:
-        """Return what happened, as one EPCIS event in JSON; without an eventID it is given one."""
+    def said(self, case: Case) -> dict[str, JSON] | Decided:
+        """Return what happened, as one EPCIS event in JSON, without an eventID if any will do, or as a decision."""
         raise NotImplementedError
+
+    def seen_by(self, case: Case) -> Iterable[str]:  # noqa: ARG002
+        """Return the parties that may see a decision beside who makes it."""
+        return ()
 
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:  # noqa: ARG002
         """Yield what keeps the command from being carried out, beside the faults that its events would add."""
         return ()
 
 
-class NewEvent(Command):
-    """What a command says of a new event, whatever it is."""
+class Timed(Command):
+    """A command about a moment that may be in the past."""
 
     event_time: AwareDatetime | None = Field(
         default=None, description="When it happened, with its offset; now if left out.", examples=[None]
     )
-    event_id: Uri | None = Field(
-        default=None, description="The eventID, for a correction that announced it; a new one if left out."
-    )
-    read_point: PlaceId | None = Field(default=None, description="Where it happened.", examples=[PLACE])
-    biz_location: PlaceId | None = Field(default=None, description="Where the things are then.", examples=[PLACE])
-    transactions: list[Transaction] = Field(default=[], max_length=100, description="Business documents.")
-
-    @property
-    def new_event_id(self) -> str | None:
-        """Return the eventID that the event is to have, None for any."""
-        return self.event_id
 
     def happened_at(self, now: int) -> int:
         """Return the event time, in microseconds UTC; raises `InvalidInputError` (`command.time`)."""
@@ -182,6 +178,22 @@ class NewEvent(Command):
                 "This event_time is in the future", code="command.time", hint="Leave it out for what happens now."
             )
         return at
+
+
+class NewEvent(Timed):
+    """What a command says of a new EPCIS event, whatever it is."""
+
+    event_id: Uri | None = Field(
+        default=None, description="The eventID, for a correction that announced it; a new one if left out."
+    )
+    read_point: PlaceId | None = Field(default=None, description="Where it happened.", examples=[PLACE])
+    biz_location: PlaceId | None = Field(default=None, description="Where the things are then.", examples=[PLACE])
+    transactions: list[Transaction] = Field(default=[], max_length=100, description="Business documents.")
+
+    @property
+    def new_event_id(self) -> str | None:
+        """Return the eventID that the event is to have, None for any."""
+        return self.event_id
 
     def with_common(self, case: Case, members: Mapping[str, JSON]) -> dict[str, JSON]:
         """Return an event of these members and those that all commands have; what says nothing is left out."""
@@ -226,12 +238,13 @@ def unknown(case: Case, things: Iterable[str], draft: SeenEvent, after: Picture)
     """Yield a fault for each of these things of which nothing is known at the command's time."""
     lots = set()
     for thing in things:
-        life = after.lives[thing]
-        if life[0] is not draft:
+        told = [entry.event for entry in after.entries[after.stands_for(thing)]]
+        if told and told[0] is not draft and told[0].occurred_at <= case.at:
             continue
         if is_lot(thing):
             lots.add(thing)  # a member may be known
         elif not is_class(thing):
-            yield Fault(Rule.UNKNOWN, thing, draft.position, life[1].position if life[1:] else None)
+            later = next((event.position for event in told if event is not draft), None)
+            yield Fault(Rule.UNKNOWN, thing, draft.position, later)
     lots -= case.around.known(lots, case.at)
     yield from (Fault(Rule.UNKNOWN, lot, draft.position, None) for lot in lots)

@@ -24,7 +24,9 @@ from traceability.supply_chain.commands.body import Case, Command
 from traceability.supply_chain.commands.faults import added_faults
 from traceability.supply_chain.commands.refusal import refusal
 from traceability.supply_chain.commands.surroundings import Surroundings
+from traceability.supply_chain.decisions import AboutThings, see_decision
 from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import SeenEvent, see_row
 
 RETRIES: Final = 3
@@ -40,9 +42,14 @@ class Desk:
     organisation: str
     ledger: Ledger
     view: Callable[[], ProvenanceIndex]
+    parties: Parties
     clock: Clock
     entropy: Entropy
     personal: Sequence[str] = ()
+
+    def new_name(self) -> str:
+        """Return a URI that nothing else is called."""
+        return f"urn:uuid:{event_id(self.clock.now_us(), self.entropy.token(10))}"
 
 
 class Decision(NamedTuple):
@@ -73,16 +80,19 @@ def carry_out(command: Command, desk: Desk, append: Append) -> int:
 
 def decide(command: Command, desk: Desk) -> Decision:
     """Judge a command by what its organisation sees now; raises as `carry_out` does."""
-    around = Surroundings(desk.view())
-    case = Case(desk.organisation, command.happened_at(desk.clock.now_us()), around, desk.ledger)
+    around = Surroundings(desk.view(), desk.parties)
+    case = Case(desk.organisation, command.happened_at(desk.clock.now_us()), around, desk.ledger, desk.new_name)
     if command.new_event_id is not None:
         _claim(command.new_event_id, case)
     command.look(case)
-    event = _event_of(command.said(case), desk)
+    said = command.said(case)
+    if isinstance(said, AboutThings):
+        event = said.event(captured_by=desk.organisation, occurred_at=case.at, parties=command.seen_by(case))
+    else:
+        event = _event_of(said, desk)
     draft = _seen(event, around.head + 1)
     found, after = added_faults(around, draft)
-    recorded = {event.position: event for event in around.events}
-    refused = refusal([*command.breaks(case, draft, after), *found], recorded, around.head)
+    refused = refusal([*command.breaks(case, draft, after), *found], around.recorded, around.head)
     if refused is not None:
         raise refused
     items = [DCBQueryItem(tags=[tag]) for tag in around.tags]
@@ -104,8 +114,7 @@ def _claim(name: str, case: Case) -> None:
 def _event_of(members: dict[str, JSON], desk: Desk) -> LedgerEvent:
     """Read an event as one that was captured is read."""
     if "eventID" not in members:
-        now, random = desk.clock.now_us(), desk.entropy.token(10)
-        members = {**members, "eventID": f"urn:uuid:{event_id(now, random)}"}
+        members = {**members, "eventID": desk.new_name()}
     findings = Findings(None, "$")
     personal = PersonalMembers(desk.personal)
     event = event_of(
@@ -124,4 +133,4 @@ def _seen(event: LedgerEvent, position: int) -> SeenEvent:
     parts = event.parts
     what = b"\n".join(parts.what)
     row = (position, _NO_ID, 0, parts.head, what, parts.where, parts.why, parts.how, parts.more)
-    return see_row(row, ALL_PARTS, ())
+    return see_decision(row, ALL_PARTS) or see_row(row, ALL_PARTS, ())

@@ -17,8 +17,8 @@ from traceability.gs1.epcis.writer import write_event
 from traceability.ledger.event import LedgerEvent, utc_text
 from traceability.ledger.store import Ledger
 from traceability.supply_chain.commands.body import Case, Command, Uri
+from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.surroundings import Picture
 from traceability.supply_chain.seen import EPCIS_TYPES, SeenEvent, thing_of
 from traceability.supply_chain.things import ROLES
 
@@ -42,6 +42,8 @@ class Correct(Command):
         Rule.ENDED,
         Rule.NOT_EMPTY,
         Rule.BELOW_ZERO,
+        Rule.NO_AUTHORITY,
+        Rule.HELD,
     )
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=2048)] = Field(
@@ -60,7 +62,7 @@ class Correct(Command):
             case.around.event_ids.add(event_id)
         items = read_items(b"\n".join(original.parts.what))
         case.around.name({thing_of(item.id) for item in items if item.list in ROLES})
-        case.around.look_inward(case.around.named, case.at)
+        case.around.look_inward(set(case.around.named), case.at)
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return the event with the declaration."""

@@ -7,18 +7,19 @@ refused when something that came later would no longer hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from traceability.gs1.units import unit
+from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.surroundings import Picture, Surroundings
+from traceability.supply_chain.commands.rights import faults_of_rights
+from traceability.supply_chain.commands.surroundings import Surroundings
 from traceability.supply_chain.containment import Containment, Interval
-from traceability.supply_chain.history import MAX_NESTING
 from traceability.supply_chain.item import Lifecycle, lifecycle_after, makes
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Mention, Role, SeenEvent
+from traceability.supply_chain.story import MAX_NESTING
 from traceability.supply_chain.windows import Window
 
 DEEPEST: Final = 10
@@ -36,20 +37,19 @@ _FINAL: Final = frozenset(
 
 def added_faults(around: Surroundings, draft: SeenEvent) -> tuple[list[Fault], Picture]:
     """Return the faults that a command's event would add, and the picture with this event."""
-    after = around.picture(draft)
-    found = list(faults(after, around.named))
+    after = around.picture(draft.occurred_at, draft)
+    found = list(faults(after))
     if found:
-        before = {fault[:_SAME] for fault in faults(around.picture(), around.named)}
+        before = {fault[:_SAME] for fault in faults(around.picture(draft.occurred_at))}
         found = [fault for fault in found if fault[:_SAME] not in before]
     return found, after
 
 
-def faults(picture: Picture, named: AbstractSet[str]) -> Iterator[Fault]:
-    """Yield what is wrong with the things that are named, all of whose events are in the picture."""
-    for thing, alike in picture.alike.items():
-        if thing in named:
-            for fault in _faults_of(picture, thing):
-                yield from (fault._replace(thing=one) for one in alike)
+def faults(picture: Picture) -> Iterator[Fault]:
+    """Yield what is wrong with the things of which all is known."""
+    for thing in picture.entries:
+        for fault in _faults_of(picture, thing):
+            yield from (fault._replace(thing=one) for one in picture.alike[thing])
 
 
 def _faults_of(picture: Picture, thing: str) -> Iterator[Fault]:
@@ -59,6 +59,7 @@ def _faults_of(picture: Picture, thing: str) -> Iterator[Fault]:
         yield from _faults_of_nest(picture.nest, interval)
     yield from _faults_of_moves(thing, picture.lives[thing], intervals)
     yield from _faults_of_quantity(thing, picture.lives[thing])
+    yield from faults_of_rights(picture, thing)
 
 
 def _faults_of_life(picture: Picture, thing: str) -> Iterator[Fault]:

@@ -21,8 +21,8 @@ from traceability.supply_chain.commands.body import (
     things_of,
     unknown,
 )
+from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.surroundings import Picture
 from traceability.supply_chain.seen import SeenEvent
 
 OWN_COMMAND: Final[Mapping[str, str]] = {
@@ -31,11 +31,17 @@ OWN_COMMAND: Final[Mapping[str, str]] = {
     "destroying": "destroy",
     "packing": "pack",
     "unpacking": "unpack",
+    "shipping": "ship",
+    "departing": "ship",
+    "consigning": "ship",
+    "receiving": "receive",
+    "arriving": "receive",
+    "accepting": "receive",
 }
 """Steps that have a command of their own, whose guards an observation would go round."""
 
 
-class _Handling(NewEvent):
+class Handling(NewEvent):
     """Something that happens to things that are there."""
 
     things: Things = Field(default=[], description="Items and logistic units, by any identifier.")
@@ -55,7 +61,9 @@ class _Handling(NewEvent):
         """Yield what nothing is known of."""
         return unknown(case, sorted(things_of(self.things, self.quantities)), draft, after)
 
-    def _event(self, case: Case, action: str, step: str | None, disposition: str | None) -> dict[str, JSON]:
+    def _event(
+        self, case: Case, action: str, step: str | None, disposition: str | None, **more: JSON
+    ) -> dict[str, JSON]:
         members = {
             "type": "ObjectEvent",
             "action": action,
@@ -63,16 +71,17 @@ class _Handling(NewEvent):
             "disposition": disposition,
             "epcList": self.things,
             "quantityList": elements(self.quantities),
+            **more,
         }
         return self.with_common(case, members)
 
 
-class Observe(_Handling):
+class Observe(Handling):
     """Tell that things were seen: where, in which step, and what is to be thought of them."""
 
     name = "observe"
     emits = "ObjectEvent OBSERVE"
-    rules = (Rule.UNKNOWN, Rule.ENDED)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY)
 
     biz_step: Word | None = Field(default=None, description="CBV word or URI.", examples=["inspecting"])
     disposition: Word | None = Field(default=None, description="CBV word or URI.", examples=["conformant"])
@@ -89,15 +98,24 @@ class Observe(_Handling):
         return self._event(case, "OBSERVE", self.biz_step, self.disposition)
 
 
-class _Ending(_Handling):
+class _Ending(Handling):
     """The end of a life."""
 
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NOT_EMPTY, Rule.BELOW_ZERO)
+    rules = (
+        Rule.UNKNOWN,
+        Rule.ENDED,
+        Rule.NOT_CUSTODIAN,
+        Rule.UNDER_WAY,
+        Rule.NO_AUTHORITY,
+        Rule.HELD,
+        Rule.NOT_EMPTY,
+        Rule.BELOW_ZERO,
+    )
 
     def look(self, case: Case) -> None:
         """Read all about the things, and what is inside of them."""
         super().look(case)
-        case.around.look_inward(case.around.named, case.at)
+        case.around.look_inward(set(case.around.named), case.at)
 
 
 class Decommission(_Ending):

@@ -26,8 +26,8 @@ from traceability.supply_chain.commands.body import (
     unknown,
 )
 from traceability.supply_chain.commands.faults import PIECES, written
+from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.surroundings import Picture
 from traceability.supply_chain.item import makes
 from traceability.supply_chain.seen import Role, SeenEvent, is_lot, thing_of
 
@@ -63,7 +63,7 @@ class Commission(NewEvent):
 
     name = "commission"
     emits = "ObjectEvent ADD, commissioning, active"
-    rules = (Rule.COMMISSIONED_BEFORE, Rule.ENDED)
+    rules = (Rule.COMMISSIONED_BEFORE, Rule.ENDED, Rule.PREFIX_OF_ANOTHER)
 
     things: Things = Field(default=[], description="Whole identifiers of items and logistic units.")
     gtin: _Gtin | None = Field(default=None, description="That the serials are of.", examples=["09521234000013"])
@@ -130,7 +130,12 @@ class Transform(NewEvent):
     rules = (
         Rule.UNKNOWN,
         Rule.ENDED,
+        Rule.NOT_CUSTODIAN,
+        Rule.UNDER_WAY,
+        Rule.NO_AUTHORITY,
+        Rule.HELD,
         Rule.COMMISSIONED_BEFORE,
+        Rule.PREFIX_OF_ANOTHER,
         Rule.MADE_BEFORE,
         Rule.BELOW_ZERO,
         Rule.MASS_BALANCE,
@@ -185,7 +190,8 @@ class Transform(NewEvent):
         inputs, outputs = self._things()
         yield from unknown(case, sorted(inputs), draft, after)
         for lot in filter(is_lot, sorted(outputs)):
-            made = [e for e in after.lives[lot] if makes(e, {m.role for m in e.mentions_of[lot]}) and e is not draft]
+            life = after.lives[after.stands_for(lot)]
+            made = [e for e in life if makes(e, {m.role for m in e.mentions_of[lot]}) and e is not draft]
             for event in made:
                 if event.transformation is None or event.transformation != draft.transformation:
                     yield Fault(Rule.MADE_BEFORE, lot, draft.position, event.position)

@@ -19,8 +19,8 @@ from traceability.supply_chain.commands.body import (
     things_of,
     unknown,
 )
+from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.surroundings import Picture
 from traceability.supply_chain.seen import SeenEvent, thing_of
 
 
@@ -51,7 +51,18 @@ class Pack(_Packing):
 
     name = "pack"
     emits = "AggregationEvent ADD, packing"
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.INSIDE, Rule.CYCLE, Rule.TOO_DEEP, Rule.NOT_EMPTY)
+    rules = (
+        Rule.UNKNOWN,
+        Rule.ENDED,
+        Rule.NOT_CUSTODIAN,
+        Rule.UNDER_WAY,
+        Rule.NO_AUTHORITY,
+        Rule.HELD,
+        Rule.INSIDE,
+        Rule.CYCLE,
+        Rule.TOO_DEEP,
+        Rule.NOT_EMPTY,
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -60,9 +71,8 @@ class Pack(_Packing):
         return self
 
     def look(self, case: Case) -> None:
-        """Read all about the parent and the children, what is around the parent, and what is in the children."""
+        """Read all about the parent and the children, and what is in the children."""
         case.around.name({thing_of(self.parent)} | self._children())
-        case.around.look_outward({thing_of(self.parent)}, case.at)
         case.around.look_inward(self._children(), case.at)
 
     def said(self, case: Case) -> dict[str, JSON]:
@@ -79,21 +89,29 @@ class Unpack(_Packing):
 
     name = "unpack"
     emits = "AggregationEvent DELETE, unpacking"
-    rules = (Rule.NOT_INSIDE, Rule.NOTHING_INSIDE, Rule.ENDED)
+    rules = (
+        Rule.NOT_INSIDE,
+        Rule.NOTHING_INSIDE,
+        Rule.ENDED,
+        Rule.NOT_CUSTODIAN,
+        Rule.UNDER_WAY,
+        Rule.NO_AUTHORITY,
+        Rule.HELD,
+    )
 
     def look(self, case: Case) -> None:
         """Read all about the container and what is to come out."""
         parent = {thing_of(self.parent)}
         case.around.name(parent | self._children())
         if not self._children():
-            case.around.look_inward(parent, case.at)
+            case.around.name(case.around.look_inward(parent, case.at))
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return one event for all."""
         return self._event(case, "DELETE", "unpacking")
 
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
-        """Yield the container when nothing is inside, and lots of which nothing was put into it."""
+        """Yield what is not inside: nothing at all, or lots that were not put into it."""
         parent = thing_of(self.parent)
         if not self._children() and not after.closed_by(draft.position):
             yield Fault(Rule.NOTHING_INSIDE, parent, draft.position, None)

@@ -32,6 +32,20 @@ class Rule(StrEnum):
     MASS_BALANCE = "mass_balance"
     DECLARED_BEFORE = "declared_before"
     WITHOUT_EVENT_ID = "without_event_id"
+    NOT_CUSTODIAN = "not_custodian"
+    UNDER_WAY = "under_way"
+    NOT_UNDER_WAY = "not_under_way"
+    NOT_TOP_LEVEL = "not_top_level"
+    HELD = "held"
+    NO_AUTHORITY = "no_authority"
+    PREFIX_OF_ANOTHER = "prefix_of_another"
+    PROPOSED_BEFORE = "proposed_before"
+    NO_SUCH_PROPOSAL = "no_such_proposal"
+    NOT_ITS_RECEIVER = "not_its_receiver"
+    NOT_ITS_ISSUER = "not_its_issuer"
+    ISSUER_WITHOUT_ROLE = "issuer_without_role"
+    NO_SUCH_HOLD = "no_such_hold"
+    NOT_ITS_PLACER = "not_its_placer"
 
 
 MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
@@ -82,6 +96,50 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
         "An error declaration names its event by the eventID (EPCIS 2.0 §7.4.1.4).",
         "An event that was recorded without an eventID cannot be taken back.",
     ),
+    Rule.NOT_CUSTODIAN: (
+        "Only who has a thing packs, changes, ships or ends it.",
+        "Receive it first, or accept a transfer of its custody.",
+    ),
+    Rule.UNDER_WAY: (
+        "What is on its way stays as it is until it has arrived.",
+        "Wait until it is received, or reject it first.",
+    ),
+    Rule.NOT_UNDER_WAY: (
+        "What another has is received when it was sent to you.",
+        "Have it shipped to your party first, or accept a transfer of its custody.",
+    ),
+    Rule.NOT_TOP_LEVEL: (
+        "What is inside of a container is shipped with it.",
+        "Ship the outermost container, or unpack the thing first.",
+    ),
+    Rule.HELD: (
+        "What is on hold is not packed, unpacked, used up, ended or shipped.",
+        "Have the hold released first by whoever placed it.",
+    ),
+    Rule.NO_AUTHORITY: (
+        "Who speaks of a thing made it, has or owns it, is to receive it, or holds the place where it is seen.",
+        "Let whoever has it say so, or take it over first.",
+    ),
+    Rule.PREFIX_OF_ANOTHER: (
+        "Identifiers are issued by the holder of their company prefix.",
+        "Use an identifier of a prefix that is registered to you.",
+    ),
+    Rule.PROPOSED_BEFORE: (
+        "To one receiver a thing is offered once at a time.",
+        "Wait for the answer, or cancel the first proposal.",
+    ),
+    Rule.NO_SUCH_PROPOSAL: (
+        "An answer is to a proposal that is open at that time.",
+        "Check the name of the proposal, and whether it was answered.",
+    ),
+    Rule.NOT_ITS_RECEIVER: ("A proposal is answered by its receiver.", "Let the receiver answer it."),
+    Rule.NOT_ITS_ISSUER: ("A proposal is cancelled by its issuer.", "Let the issuer cancel it."),
+    Rule.ISSUER_WITHOUT_ROLE: (
+        "Only who has a thing gives custody of it, and only who owns it ownership.",
+        "Let whoever has or owns it propose the transfer.",
+    ),
+    Rule.NO_SUCH_HOLD: ("A hold is released that is in force at that time.", "Check the name of the hold."),
+    Rule.NOT_ITS_PLACER: ("A hold is released by whoever placed it.", "Let whoever placed it release it."),
 }
 """What each rule says, and what makes a command that breaks it pass."""
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.containment import Containment, Interval
-from traceability.supply_chain.history import MAX_NESTING
+from traceability.supply_chain.commands.picture import Picture, Read
+from traceability.supply_chain.containment import Containment
+from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.seen import SeenEvent, Subjects, thing_of
-from traceability.supply_chain.standing import standing
-from traceability.supply_chain.windows import END, Window
+from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, thing_of
+from traceability.supply_chain.standing import counting, standing
+from traceability.supply_chain.story import MAX_NESTING, take_in
+from traceability.supply_chain.windows import Window, hulls
 
 
 class Surroundings:
-    """The events around a command.
+    """The events and decisions around a command.
 
-    Of the things that are `named` all events are here; of their containers and contents those that tell where these
-    were from some time on. `things` are all of them: the decision depends on each, on the `transformations` and on what
-    has one of the `event_ids`, and on nothing else.
+    Of the things that are `named` all events are here, and those of their containers while they were inside; of their
+    contents those that tell where these were. `things` are all of them: the decision depends on each, on the
+    `transformations` and on what has one of the `event_ids`, and on nothing else.
     """
 
-    def __init__(self, index: ProvenanceIndex) -> None:
+    def __init__(self, index: ProvenanceIndex, parties: Parties) -> None:
         self._index = index
+        self._parties = parties
         self._events: dict[int, SeenEvent] = {}
+        self._decisions: dict[int, SeenDecision] = {}
+        self._windows: dict[str, Window] = {}
+        self._emptied: set[tuple[str, int]] = set()
         self.named: set[str] = set()
         self.things: set[str] = set()
         self.transformations: set[str] = set()
@@ -46,112 +53,97 @@ class Surroundings:
         """Return the events, with the error declarations that retract some of them."""
         return self._events.values()
 
+    @property
+    def recorded(self) -> Mapping[int, SeenEvent]:
+        """Return events and decisions by position."""
+        return {**self._events, **self._decisions}
+
     def known(self, lots: Collection[str], as_of: int) -> set[str]:
         """Return those of these lots that are known at an event time, be it by a member."""
         return self._index.known(lots, as_of) if lots else set()
 
     def name(self, things: AbstractSet[str]) -> None:
-        """Read all about things."""
-        self.named |= things
-        self.things |= things
+        """Read all about things, and about what they were in."""
+        things = things - self.named
         if things:
-            self._take(self._index.events(Subjects(things)))
-            self._read_emptyings()
+            self.named |= things
+            self.things |= things
+            self._take(self._index.events(Subjects(things)), things)
+            self._look_outward(things)
 
     def join(self, transformation: str) -> None:
         """Read the events of a transformation, by its transformationID."""
         name = thing_of(transformation)
         self.transformations.add(name)
-        self._take(self._index.events(Subjects(transformations={name})))
+        self._take(self._index.events(Subjects(transformations={name})), ())
 
-    def look_outward(self, things: Iterable[str], since: int) -> None:
-        """Read what these things are in from `since` (µs UTC) on, and what that is in, and so on outward."""
-        level = set(things)
-        for _ in range(MAX_NESTING):
-            nest = self._nest(level)
-            intervals = (interval for thing in level for interval in nest.of_child(thing))
-            level = {i.parent for i in intervals if i.last >= since} - self.things
-            if not level:
-                return
-            self._take(self._index.events(Subjects(), dict.fromkeys(level, Window(since, END))))
-            self.things |= level
-            self._read_emptyings()
+    def look_inward(self, things: Iterable[str], since: int) -> set[str]:
+        """Read where what is in these things from `since` (µs UTC) on was, and what is in that, and so on; return it.
 
-    def look_inward(self, things: Iterable[str], since: int) -> None:
-        """Read what is in these things from `since` (µs UTC) on, and what is in that, and so on inward."""
-        level = set(things)
+        Of a container that is used again and again what was in it before does not matter.
+        """
+        level, found = set(things), set[str]()
         for _ in range(MAX_NESTING):
             # To know more of a child can only make its stay shorter.
-            nest = self._nest(None, level)
+            nest = Containment()
+            nest.add([event for event in standing(self.events) if not level.isdisjoint(event.parents)])
             intervals = (interval for thing in level for interval in nest.of_parent(thing))
-            level = {i.child for i in intervals if i.last >= since} - self.things
+            level = {i.child for i in intervals if i.last >= since} - found
+            found |= level
+            unread = level - self.things
+            if unread:
+                self.things |= unread
+                self._take(self._index.ties(Subjects(unread)), ())
             if not level:
+                break
+        return found
+
+    def picture(self, since: int, draft: SeenEvent | None = None) -> Picture:
+        """Return what is said, with the event of a command about the time `since` (µs UTC)."""
+        events, decisions = list(self.events), list(self._decisions.values())
+        if isinstance(draft, SeenDecision):
+            decisions.append(draft)
+        elif draft is not None:
+            events.append(draft)
+        return Picture(
+            Read(self.head, events, decisions, self.things), self.named, self._parties, draft=draft, since=since
+        )
+
+    def _look_outward(self, things: AbstractSet[str]) -> None:
+        """Read what things were in while they were, and what that was in, and so on."""
+        level = things
+        for _ in range(MAX_NESTING):
+            ties = [event for event in counting(self.events) if event.type in MARK_KINDS]
+            if not ties:
                 return
-            self._take(self._index.ties(Subjects(level)))
-            self.things |= level
-            self._read_emptyings()
+            nest = Containment()
+            take_in(nest, ties, level)
+            intervals = [interval for thing in level for interval in nest.of_child(thing)]
+            unread = {}
+            for parent, window in hulls((i.parent, i.opened_at, i.last) for i in intervals).items():
+                known = self._windows.get(parent)
+                if parent not in self.named and (known is None or not known.covers(window)):
+                    unread[parent] = self._windows[parent] = window if known is None else known.join(window)
+            if not unread:
+                return
+            self.things |= unread.keys()
+            self._take(self._index.events(Subjects(), unread), unread.keys())
+            level = unread.keys()
 
-    def picture(self, *drafts: SeenEvent) -> Picture:
-        """Return what the events say, with that of the command."""
-        return Picture([*self.events, *drafts], self.things, self.named)
-
-    def _take(self, events: Iterable[SeenEvent]) -> None:
+    def _take(self, events: Sequence[SeenEvent], decided: Collection[str]) -> None:
+        """Take in events, the decisions about things, and what emptied those into which something was put."""
         # One whose items only open when they are named may come again, with more of them.
         self._events.update((event.position, event) for event in events)
-
-    def _nest(self, children: AbstractSet[str] | None, parents: AbstractSet[str] = frozenset()) -> Containment:
-        """Pair what is known of some children, or of all that was put into some parents."""
-        nest = Containment()
-        for event in standing(self.events):
-            if children is not None:
-                nest.add((event,), [thing for thing in children if event.of(thing)])
-            elif not parents.isdisjoint(event.parents):
-                nest.add((event,))
-        return nest
-
-    def _read_emptyings(self) -> None:
+        if decided:
+            self._decisions.update((one.position, one) for one in self._index.decisions(decided))
         opened = {
             (parent, event.occurred_at)
-            for event in standing(self.events)
-            if event.action == "ADD"
+            for event in events
+            if event.action == "ADD" and event.type in MARK_KINDS
             for parent in event.parents
         }
-        if opened:
-            self._take(self._index.emptyings(MarkKind.CONTAINMENT, opened))
-
-
-class Picture:
-    """What events say of some things.
-
-    Things of which exactly the same is said lead the same life, so each is looked at once: `alike` has those that share
-    a life under the one that stands for them. `nest` knows the containers of those that stand for others.
-    """
-
-    def __init__(self, events: Iterable[SeenEvent], things: AbstractSet[str], named: AbstractSet[str]) -> None:
-        self.standing = standing(events)
-        self.events = {event.position: event for event in self.standing}
-        self.lives = self._lives(things)
-        alike: dict[object, list[str]] = {}
-        for thing, life in self.lives.items():
-            said = tuple([(e.position, m.role, m.class_level) for e in life for m in e.mentions_of.get(thing, ())])
-            alike.setdefault((thing in named, said), []).append(thing)
-        self.alike = {members[0]: members for members in alike.values()}
-        self.nest = Containment()
-        for event in self.standing:
-            self.nest.add((event,), [thing for thing in event.mentions_of if thing in self.alike])
-
-    def stands_for(self, thing: str) -> str:
-        """Return the one that is looked at in place of a thing."""
-        return next(first for first, members in self.alike.items() if thing in members)
-
-    def closed_by(self, position: int) -> dict[str, Interval]:
-        """Return by child, of those that stand for others, the interval that an event closed."""
-        return {child: i for child in self.alike for i in self.nest.of_child(child) if i.closed_by == position}
-
-    def _lives(self, things: AbstractSet[str]) -> dict[str, list[SeenEvent]]:
-        lives: dict[str, list[SeenEvent]] = {thing: [] for thing in things}
-        for event in self.standing:
-            for thing in event.mentions_of:
-                if thing in lives:
-                    lives[thing].append(event)
-        return lives
+        unread = opened - self._emptied
+        if unread:
+            self._emptied |= unread
+            found = self._index.emptyings(MarkKind.CONTAINMENT, unread)
+            self._events.update((event.position, event) for event in found)

@@ -7,8 +7,19 @@ from typing import Final
 
 from traceability.supply_chain.commands.body import Command
 from traceability.supply_chain.commands.correcting import Correct
+from traceability.supply_chain.commands.deciding import (
+    AcceptTransfer,
+    CancelTransfer,
+    CustomsEntry,
+    CustomsRelease,
+    DeclineTransfer,
+    PlaceHold,
+    ProposeTransfer,
+    ReleaseHold,
+)
 from traceability.supply_chain.commands.handling import Decommission, Destroy, Observe
 from traceability.supply_chain.commands.making import Commission, Transform
+from traceability.supply_chain.commands.moving import Receive, Reject, Ship
 from traceability.supply_chain.commands.packing import Pack, Unpack
 
 _ALL: Final[tuple[type[Command], ...]] = (
@@ -17,6 +28,17 @@ _ALL: Final[tuple[type[Command], ...]] = (
     Pack,
     Unpack,
     Transform,
+    Ship,
+    Receive,
+    Reject,
+    ProposeTransfer,
+    AcceptTransfer,
+    DeclineTransfer,
+    CancelTransfer,
+    PlaceHold,
+    ReleaseHold,
+    CustomsEntry,
+    CustomsRelease,
     Decommission,
     Destroy,
     Correct,

@@ -1,0 +1,231 @@
+"""Commands that decide what no EPCIS event says: transfers of custody and ownership, holds, customs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from traceability.supply_chain.commands.body import Case, Things, Timed, things_of, unknown
+from traceability.supply_chain.commands.picture import Picture
+from traceability.supply_chain.commands.refusal import Fault, Rule
+from traceability.supply_chain.decisions import (
+    Decided,
+    HoldingRole,
+    HoldPlaced,
+    HoldReleased,
+    TransferAccepted,
+    TransferCancelled,
+    TransferDeclined,
+    TransferProposed,
+)
+from traceability.supply_chain.seen import SeenEvent
+
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
+_Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+_ANSWER_RULES = (Rule.NO_SUCH_PROPOSAL,)
+
+
+class _Deciding(Timed):
+    """A decision about things, which is told of what is inside of them too."""
+
+    things: Things = Field(min_length=1, description="Items and logistic units.")
+
+    def look(self, case: Case) -> None:
+        """Read all about the things."""
+        case.around.name(things_of(self.things))
+
+    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
+        """Yield what nothing is known of."""
+        return unknown(case, sorted(things_of(self.things)), draft, after)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the things."""
+        return tuple(sorted(things_of(self.things)))
+
+    def holders(self, case: Case) -> set[str]:
+        """Return who has or owns the things at that time: a decision about them is theirs to see."""
+        picture = case.around.picture(case.at)
+        custodies = {first: picture.custody_at(first, case.at) for first in picture.entries}
+        return {holder for one in custodies.values() for role in HoldingRole for holder in one.holders(role)}
+
+
+class ProposeTransfer(_Deciding):
+    """Offer custody or ownership of things to another organisation; nothing moves before it accepts."""
+
+    name = "propose_transfer"
+    emits = "supply_chain.transfer_proposed.v1"
+    rules = (Rule.UNKNOWN, Rule.ISSUER_WITHOUT_ROLE, Rule.PROPOSED_BEFORE, Rule.UNDER_WAY)
+
+    role: HoldingRole
+    to: _Name = Field(description="The receiver, by its permanent name.", examples=["store.example"])
+    proposal: _Name | None = Field(default=None, description="A name of your own for it; a new one if left out.")
+
+    def said(self, case: Case) -> Decided:
+        """Return the proposal."""
+        return TransferProposed(
+            things=self.names(),
+            proposal=self.proposal or case.new_name(),
+            role=self.role,
+            issuer=case.organisation,
+            receiver=self.to,
+        )
+
+    def seen_by(self, case: Case) -> set[str]:  # noqa: ARG002
+        """Return who may see it too: the receiver."""
+        return {self.to}
+
+    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
+        """Yield what is unknown, under way, or offered to the receiver already."""
+        yield from super().breaks(case, draft, after)
+        for thing, alike in after.alike.items():
+            if thing not in after.entries:
+                continue
+            custody = after.custody_before(thing)
+            for one in alike:
+                if self.role is HoldingRole.CUSTODY and custody.shipments:
+                    yield Fault(Rule.UNDER_WAY, one, draft.position, custody.shipments[0].opened_by)
+                for open_ in custody.proposals:
+                    if (open_.role, open_.receiver) == (self.role, self.to):
+                        yield Fault(Rule.PROPOSED_BEFORE, one, draft.position, open_.position)
+
+
+class _Answering(_Deciding):
+    """An answer to a proposal, for some of its things or all."""
+
+    proposal: _Name = Field(description="The name of the proposal.", examples=["urn:uuid:019ca877-0c1b-7000-8000-0001"])
+
+    def seen_by(self, case: Case) -> set[str]:
+        """Return who may see it too: both sides of the proposal."""
+        picture = case.around.picture(case.at)
+        custodies = {first: picture.custody_at(first, case.at) for first in picture.entries}
+        return {
+            name
+            for one in custodies.values()
+            for proposal in one.proposals
+            if proposal.proposal == self.proposal
+            for name in (proposal.issuer, proposal.receiver, proposal.proposed_by)
+        }
+
+
+class AcceptTransfer(_Answering):
+    """Accept what was offered to you: it is yours from then on, if the issuer still has it."""
+
+    name = "accept_transfer"
+    emits = "supply_chain.transfer_accepted.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_PROPOSAL, Rule.NOT_ITS_RECEIVER, Rule.ISSUER_WITHOUT_ROLE)
+
+    def said(self, case: Case) -> Decided:  # noqa: ARG002
+        """Return the answer."""
+        return TransferAccepted(things=self.names(), proposal=self.proposal)
+
+
+class DeclineTransfer(_Answering):
+    """Decline what was offered to you."""
+
+    name = "decline_transfer"
+    emits = "supply_chain.transfer_declined.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_PROPOSAL, Rule.NOT_ITS_RECEIVER)
+
+    reason: _Reason | None = None
+
+    def said(self, case: Case) -> Decided:  # noqa: ARG002
+        """Return the answer."""
+        return TransferDeclined(things=self.names(), proposal=self.proposal, reason=self.reason)
+
+
+class CancelTransfer(_Answering):
+    """Take back an offer of yours that was not answered."""
+
+    name = "cancel_transfer"
+    emits = "supply_chain.transfer_cancelled.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_PROPOSAL, Rule.NOT_ITS_ISSUER)
+
+    reason: _Reason | None = None
+
+    def said(self, case: Case) -> Decided:  # noqa: ARG002
+        """Return the answer."""
+        return TransferCancelled(things=self.names(), proposal=self.proposal, reason=self.reason)
+
+
+class PlaceHold(_Deciding):
+    """Keep things, and what is inside of them, where they are, until the hold is released."""
+
+    name = "place_hold"
+    emits = "supply_chain.hold_placed.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_AUTHORITY, Rule.HELD)
+
+    kind: _Name = Field(default="quality", description="A word such as quality, compliance or recall.")
+    reason: _Reason
+    hold: _Name | None = Field(default=None, description="A name of your own for it; a new one if left out.")
+
+    def said(self, case: Case) -> Decided:
+        """Return the hold."""
+        return HoldPlaced(things=self.names(), hold=self.hold or case.new_name(), kind=self.kind, reason=self.reason)
+
+    def seen_by(self, case: Case) -> set[str]:
+        """Return who may see it too: who has or owns the things."""
+        return self.holders(case)
+
+
+class ReleaseHold(_Deciding):
+    """Let things go that you keep where they are."""
+
+    name = "release_hold"
+    emits = "supply_chain.hold_released.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER)
+
+    hold: _Name = Field(description="The name of the hold.")
+    reason: _Reason | None = None
+
+    def said(self, case: Case) -> Decided:  # noqa: ARG002
+        """Return the release."""
+        return HoldReleased(things=self.names(), hold=self.hold, reason=self.reason)
+
+    def seen_by(self, case: Case) -> set[str]:
+        """Return who may see it too: who has or owns the things."""
+        return self.holders(case)
+
+
+class CustomsEntry(_Deciding):
+    """Put things under customs: they stay where they are until they are released under the same declaration."""
+
+    name = "customs_entry"
+    emits = "supply_chain.hold_placed.v1 of the kind customs"
+    rules = (Rule.UNKNOWN, Rule.NO_AUTHORITY, Rule.HELD)
+    kind: ClassVar[str] = "customs"
+
+    declaration: _Name = Field(description="The number of the declaration.", examples=["26DE0001"])
+
+    def said(self, case: Case) -> Decided:  # noqa: ARG002
+        """Return the hold."""
+        reason = f"customs declaration {self.declaration}"
+        return HoldPlaced(things=self.names(), hold=_customs(self.declaration), kind=self.kind, reason=reason)
+
+    def seen_by(self, case: Case) -> set[str]:
+        """Return who may see it too: who has or owns the things."""
+        return self.holders(case)
+
+
+class CustomsRelease(_Deciding):
+    """Tell that customs released the things of a declaration."""
+
+    name = "customs_release"
+    emits = "supply_chain.hold_released.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER)
+
+    declaration: _Name = Field(description="The number of the declaration.", examples=["26DE0001"])
+    release: _Reason = Field(description="The number of the release, or what else stands for it.")
+
+    def said(self, case: Case) -> Decided:  # noqa: ARG002
+        """Return the release."""
+        return HoldReleased(things=self.names(), hold=_customs(self.declaration), reason=f"released: {self.release}")
+
+    def seen_by(self, case: Case) -> set[str]:
+        """Return who may see it too: who has or owns the things."""
+        return self.holders(case)
+
+
+def _customs(declaration: str) -> str:
+    return f"customs:{declaration}"

@@ -1,0 +1,191 @@
+"""What events and decisions say of some things together, with or without that of a command.
+
+Things of which exactly the same is said lead the same life, so each life is looked at once: a thousand packs that were
+commissioned together are one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from traceability.ledger.index import MarkKind
+from traceability.supply_chain.authority import judged
+from traceability.supply_chain.containment import Containment, Interval
+from traceability.supply_chain.custody import Custody
+from traceability.supply_chain.decisions import SeenDecision
+from traceability.supply_chain.entry import HistoryEntry
+from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.seen import AGGREGATION_EVENT, MARK_KINDS, Role, SeenEvent, Subjects
+from traceability.supply_chain.standing import counting, ordered, standing, with_declarations
+from traceability.supply_chain.story import story_of
+from traceability.supply_chain.windows import Window
+
+
+class Read:
+    """A provenance index of what was read before, about some things and no others."""
+
+    def __init__(
+        self, known_at: int, events: Sequence[SeenEvent], decisions: Sequence[SeenDecision], things: AbstractSet[str]
+    ) -> None:
+        self._known_at = known_at
+        self.things = things
+        self.standing = standing(events)
+        self._declarations = [event for event in events if event.declares]
+        self._emptyings: dict[tuple[MarkKind, str], list[SeenEvent]] = {}
+        for event in self.standing:
+            if event.empties:
+                for parent in event.parents:
+                    self._emptyings.setdefault((MARK_KINDS[event.type], parent), []).append(event)
+        self.concerning: dict[str, list[SeenEvent]] = {thing: [] for thing in things}
+        for event in events:
+            for thing in event.mentions_of:
+                if thing in self.concerning:
+                    self.concerning[thing].append(event)
+        self.decided: dict[str, list[SeenDecision]] = {}
+        for decision in decisions:
+            for thing in decision.decided_about & things:
+                self.decided.setdefault(thing, []).append(decision)
+
+    @property
+    def known_at(self) -> int:
+        """Return the last position that is taken into account."""
+        return self._known_at
+
+    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+        """Return the events that concern things, and what retracts them."""
+        names = asked.things | (during or {}).keys()
+        found = {event.position: event for name in names for event in self.concerning.get(name, ())}
+        return with_declarations(found.values(), self._declarations)
+
+    def decisions(self, things: Collection[str]) -> list[SeenDecision]:
+        """Return the decisions about things."""
+        return list({one.position: one for thing in things for one in self.decided.get(thing, ())}.values())
+
+    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
+        """Return those of these things that an event that counts names."""
+        return {
+            thing
+            for thing in things
+            if any(as_of is None or e.occurred_at <= as_of for e in counting(self.concerning.get(thing, ())))
+        }
+
+    def ties(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count and may tie things together."""
+        return [event for event in counting(self.events(asked, during)) if event.ties and event.position not in but]
+
+    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+        """Return the events that count and may tie things together."""
+        return self.ties(Subjects(within.keys()))
+
+    def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
+        """Return what emptied parents first after an instant."""
+        found: dict[int, SeenEvent] = {}
+        for parent, instant in after:
+            later = [event for event in self._emptyings.get((kind, parent), ()) if event.occurred_at > instant]
+            found.update((event.position, event) for event in later if event.occurred_at == later[0].occurred_at)
+        return list(found.values())
+
+
+class Picture:
+    """What was read, judged.
+
+    `alike` has those that lead one life under the one that stands for them; `lives` are the events of that one, in the
+    order of folds, that count and are no mere claims. `nest` knows its containers. Of things that are not `named`, not
+    all is known: only where they were. The command is about the time `since` (µs UTC).
+    """
+
+    def __init__(
+        self, read: Read, named: AbstractSet[str], parties: Parties, *, draft: SeenEvent | None, since: int
+    ) -> None:
+        self._parties = parties
+        self.draft = draft
+        self.since = since
+        self.read = read
+        self.standing = read.standing
+        told: dict[str, list[SeenEvent]] = {thing: [] for thing in read.things}
+        for event in self.standing:
+            for thing in event.mentions_of:
+                if thing in told:
+                    told[thing].append(event)
+        self.alike = _alike(read, told, named)
+        self._first = {thing: first for first, members in self.alike.items() for thing in members}
+        self.entries = {thing: self._judged(thing, told[thing]) for thing in self.alike if thing in named}
+        self.lives = {thing: self._life(thing, told[thing]) for thing in self.alike}
+        self.nest = self._nest()
+
+    def stands_for(self, thing: str) -> str:
+        """Return the one that is looked at in place of a thing."""
+        return self._first[thing]
+
+    def hears(self, entry: HistoryEntry) -> bool:
+        """Tell whether an entry counts; the command's own does whatever it is, so that every rule it breaks is told."""
+        return entry.counts or entry.event is self.draft
+
+    def custody(self, thing: str, place: int) -> Custody:
+        """Return who has one of those that stand for others, and so on, before the entry at a place of its history."""
+        return judged(thing, self.entries[thing][:place], self._parties).custody
+
+    def custody_at(self, thing: str, at: int) -> Custody:
+        """Return the same at an instant (µs UTC)."""
+        return self.custody(thing, bisect_right(self.entries[thing], at, key=lambda entry: entry.event.occurred_at))
+
+    def custody_before(self, thing: str) -> Custody:
+        """Return the same just before the command's event."""
+        return self.custody(thing, next(n for n, e in enumerate(self.entries[thing]) if e.event is self.draft))
+
+    def closed_by(self, position: int) -> dict[str, Interval]:
+        """Return by child, of those that stand for others, the interval that an event closed."""
+        return {child: i for child in self.alike for i in self.nest.of_child(child) if i.closed_by == position}
+
+    def _judged(self, thing: str, told: Sequence[SeenEvent]) -> Sequence[HistoryEntry]:
+        """Return the history of a thing as far as it stands, with the right by which each entry was said."""
+        ties = any(
+            event.type == AGGREGATION_EVENT and any(m.role is Role.CHILD for m in event.mentions_of[thing])
+            for event in told
+        )
+        if ties:
+            story = story_of(self.read, thing, self.read.events(Subjects({thing})), self._parties)
+            return [entry for entry in story.judged.entries if entry.stands]
+        # What was never inside of anything has no story but its own.
+        decided = self.read.decided.get(thing, ())
+        entries = [HistoryEntry(event, event.mentions_of[thing]) for event in told]
+        if decided:
+            own = {event.position: entry for event, entry in zip(told, entries, strict=True)}
+            own.update((one.position, HistoryEntry(one, ())) for one in decided)
+            entries = [own[event.position] for event in ordered([*told, *decided])]
+        return judged(thing, entries, self._parties).entries
+
+    def _life(self, thing: str, told: Sequence[SeenEvent]) -> Sequence[SeenEvent]:
+        entries = self.entries.get(thing)
+        if entries is None:
+            return told
+        return [e.event for e in entries if e.mentions and e.via is None and self.hears(e)]
+
+    def _nest(self) -> Containment:
+        nest = Containment()
+        lives = {thing: {event.position for event in self.lives[thing]} for thing in self.entries}
+        for event in self.standing:
+            if event.empties and any(event.position not in lives[p] for p in event.parents if p in lives):
+                continue  # a mere claim
+            about = [
+                thing
+                for thing in event.mentions_of
+                if thing in self.alike and (thing not in lives or event.position in lives[thing])
+            ]
+            nest.add((event,), about)
+        return nest
+
+
+def _alike(read: Read, told: Mapping[str, Sequence[SeenEvent]], named: AbstractSet[str]) -> dict[str, list[str]]:
+    alike: dict[object, list[str]] = {}
+    for thing in sorted(told):
+        said = tuple([(e.position, m.role, m.class_level) for e in told[thing] for m in e.mentions_of[thing]])
+        decided = tuple([one.position for one in read.decided.get(thing, ())])
+        # Whose the company prefix is depends on the key.
+        key = thing.rpartition("/")[0]
+        alike.setdefault((thing in named, key, said, decided), []).append(thing)
+    return {members[0]: members for members in alike.values()}

@@ -1,0 +1,112 @@
+"""What goes against somebody's right to a thing: mere claims, what a hold forbids, and what only who has it may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Final
+
+from traceability.supply_chain.commands.picture import Picture
+from traceability.supply_chain.commands.refusal import Fault, Rule
+from traceability.supply_chain.custody import Movement, movement
+from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, HoldReleased, SeenDecision
+from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
+from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
+
+_RULES: Final = {
+    reason: Rule.COMMISSIONED_BEFORE if reason is ClaimReason.MADE_BY_ANOTHER else Rule(reason.value)
+    for reason in ClaimReason
+}
+
+
+class _Deed(Enum):
+    """What an entry does to a thing, as far as it matters who has it."""
+
+    HANDLE = auto()
+    """It is packed, unpacked, used up, ended or shipped."""
+    PACK_INTO = auto()
+    """Something is put into it or taken out of it."""
+    RECEIVE = auto()
+    SEND_BACK = auto()
+
+
+def faults_of_rights(picture: Picture, thing: str) -> Iterator[Fault]:
+    """Yield the entries of a thing's history that are mere claims, and those that a hold or its custody forbids.
+
+    Who must have it is only asked from the time of the command on: before, the command changes nothing.
+    """
+    entries = picture.entries[thing]
+    for entry in entries:
+        if entry.authority is Authority.CLAIM and entry.reason is not None:
+            yield Fault(_RULES[entry.reason], thing, entry.event.position, None)
+    yield from _faults_of_holds(picture, thing)
+    for place, entry in enumerate(entries):
+        deed = _deed(entry) if entry.event.occurred_at >= picture.since and picture.hears(entry) else None
+        if deed is not None:
+            yield from _faults_of_hands(picture, thing, place, deed)
+
+
+def _faults_of_holds(picture: Picture, thing: str) -> Iterator[Fault]:
+    """Yield what was done to a thing while it was on hold, by itself or with a container that it was in."""
+    holds: dict[str, tuple[int, str | None]] = {}
+    for entry in filter(picture.hears, picture.entries[thing]):
+        event = entry.event
+        if not isinstance(event, SeenDecision):
+            for position, via in holds.values() if _deed(entry) is _Deed.HANDLE else ():
+                # What leaves its container was in it until just before.
+                if via is None or any(_is_in(picture, thing, via, event.occurred_at - ago) for ago in (0, 1)):
+                    yield Fault(Rule.HELD, thing, event.position, position)
+        elif isinstance(event.payload, HoldPlaced):
+            holds.setdefault(event.payload.hold, (event.position, entry.via))
+        elif isinstance(event.payload, HoldReleased):
+            holds.pop(event.payload.hold, None)
+
+
+def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> Iterator[Fault]:
+    """Yield what is wrong with it that somebody did something to a thing, by who had it just before."""
+    event = picture.entries[thing][place].event
+    custody = picture.custody(thing, place)
+    having = [holding for holding in custody.of(HoldingRole.CUSTODY) if holding.until is None]
+    mine = not having or any(holding.holder == event.captured_by for holding in having)
+    expected = any(shipment.is_for(event.captured_by) for shipment in custody.shipments)
+    if deed is _Deed.RECEIVE:
+        if having and not expected:
+            yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
+    elif not mine and not (deed is _Deed.SEND_BACK and expected):
+        yield Fault(Rule.NOT_CUSTODIAN, thing, event.position, having[0].opened_by)
+    elif deed in (_Deed.HANDLE, _Deed.PACK_INTO) and custody.shipments and not _is_counted(picture, thing):
+        yield Fault(Rule.UNDER_WAY, thing, event.position, custody.shipments[0].opened_by)
+
+
+def _deed(entry: HistoryEntry) -> _Deed | None:
+    if isinstance(entry.event, SeenDecision):
+        return None
+    event, roles = entry.event, {mention.role for mention in entry.mentions}
+    if event.type == AGGREGATION_EVENT:
+        if entry.via is None and event.action != "OBSERVE":
+            return _Deed.HANDLE if Role.CHILD in roles else _Deed.PACK_INTO
+        # Of what is inside of a container only its emptying is told.
+        return _Deed.HANDLE if event.empties else None
+    if entry.via is None and (Role.INPUT in roles or (event.type == OBJECT_EVENT and event.action == "DELETE")):
+        return _Deed.HANDLE
+    move = movement(event)
+    return None if move is None else _MOVES.get(move)
+
+
+_MOVES: Final = {
+    Movement.SHIP: _Deed.HANDLE,
+    Movement.RECEIVE: _Deed.RECEIVE,
+    Movement.SEND_BACK: _Deed.SEND_BACK,
+}
+
+
+def _is_counted(picture: Picture, thing: str) -> bool:
+    return any(mention.class_level for event in picture.lives[thing] for mention in event.mentions_of[thing])
+
+
+def _is_in(picture: Picture, thing: str, container: str, at: int) -> bool:
+    level = seen = {thing}
+    while level:
+        level = {i.parent for one in level for i in picture.nest.of_child(one) if i.opened_at <= at <= i.last} - seen
+        seen = seen | level
+    return container in seen
