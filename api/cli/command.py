@@ -79,8 +79,8 @@ def _run(command: type[Command]) -> Callable[..., None]:
         said = _read(body) if body is not None else {}
         for name, value in options.items():
             if value:
-                objects = _holds_objects(command.model_fields[name])
-                said[name] = [_object(name, text) for text in value] if objects else value
+                field = command.model_fields[name]
+                said[field.alias or name] = [_object(name, text) for text in value] if _holds_objects(field) else value
         try:
             asked = command.model_validate_json(orjson.dumps(said))
         except ValidationError as error:

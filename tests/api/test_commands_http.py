@@ -20,6 +20,7 @@ from tests.conftest import Database
 from tests.support.happenings import GTIN, PALLET, PLANT, TOTE, pack
 from traceability.errors import TraceabilityError
 from traceability.ledger.organisations import Scope
+from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.history import item_history
 
@@ -178,6 +179,8 @@ def test_the_command_line_has_an_option_for_each_member(engine: Engine, database
     made = run(database, tmp_path, "commission", "--gtin", DAIRY_GLN, "--serials", "A", "--serials", "B", "--lot", "A7")
     assert (made.exit_code, made.stdout) == (0, "1\n"), made.output
     lots = '{"id": "https://id.gs1.org/01/09521234000013/10/A7", "quantity": "2.50", "uom": "KGM"}'
+    shipped = run(database, tmp_path, "ship", "--things", pack("A"), "--to", "(417)9521234000037", "--from", PLANT)
+    assert isinstance(shipped.exception, CommandRefusedError)  # of this GTIN nothing was commissioned
     body = tmp_path / "pack.json"
     body.write_text(f'{{"parent": "{TOTE}", "read_point": "{PLANT}"}}')
     packed = run(database, tmp_path, "pack", "--body", str(body), "--parent", PALLET, "--quantities", lots, "--json")

@@ -75,13 +75,14 @@ class Replay:
             concerned |= {child for child, around in self.inside.items() if around == parent}
         claimed = {thing for thing in concerned if not self.may_speak(event, thing)}
         self.note("claim", event, claimed)
+        concerned -= claimed
         self.note("again", event, concerned & (self.issued if event.name == "commission" else set()))
-        self.note("ended", event, self.ended.intersection(mentioned))
+        self.note("ended", event, concerned & self.ended.intersection(mentioned))
         self.look_at_hands(event, concerned)
         if event.name in ("pack", "unpack", "ship", "decommission", "destroy"):
             self.note("held", event, self.held_among(concerned - ({parent} if parent else set())))
         self.known.update(mentioned)
-        getattr(self, event.name)(event, concerned - claimed)
+        getattr(self, event.name)(event, concerned)
 
     def note(self, what: str, event: Told, things: Iterable[str]) -> None:
         self.faults |= {(what, thing, event.number) for thing in things}

@@ -56,7 +56,10 @@ def _counted(text: str) -> str:
 
 
 def _place(text: str) -> str:
-    return _identifier(text).uri
+    identifier = _identifier(text)
+    if identifier.kind not in (Kind.PLACE, Kind.PARTY, Kind.PRIVATE):
+        raise ValueError("this is no place and no party")
+    return identifier.uri
 
 
 def _uri(text: str) -> str:

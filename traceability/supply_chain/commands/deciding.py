@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from traceability.ledger.access import is_organisation_name
 from traceability.supply_chain.commands.body import Case, Things, Timed, things_of, unknown
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
@@ -24,7 +25,12 @@ from traceability.supply_chain.seen import SeenEvent
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 _Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-_ANSWER_RULES = (Rule.NO_SUCH_PROPOSAL,)
+
+
+def _organisation(text: str) -> str:
+    if not is_organisation_name(text):
+        raise ValueError("this is no name of an organisation")
+    return text
 
 
 class _Deciding(Timed):
@@ -59,7 +65,9 @@ class ProposeTransfer(_Deciding):
     rules = (Rule.UNKNOWN, Rule.ISSUER_WITHOUT_ROLE, Rule.PROPOSED_BEFORE, Rule.UNDER_WAY)
 
     role: HoldingRole
-    to: _Name = Field(description="The receiver, by its permanent name.", examples=["store.example"])
+    to: Annotated[str, AfterValidator(_organisation)] = Field(
+        description="The receiver, by its permanent name.", examples=["store.example"]
+    )
     proposal: _Name | None = Field(default=None, description="A name of your own for it; a new one if left out.")
 
     def said(self, case: Case) -> Decided:

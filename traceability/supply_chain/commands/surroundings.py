@@ -14,7 +14,7 @@ from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, thing_of
 from traceability.supply_chain.standing import counting, standing
 from traceability.supply_chain.story import MAX_NESTING, take_in
-from traceability.supply_chain.windows import Window, hulls
+from traceability.supply_chain.windows import END, Window, hulls
 
 
 class Surroundings:
@@ -113,14 +113,19 @@ class Surroundings:
         """Read what things were in while they were, and what that was in, and so on."""
         level = things
         for _ in range(MAX_NESTING):
-            ties = [event for event in counting(self.events) if event.type in MARK_KINDS]
+            tying = [event for event in counting(self.events) if event.ties]
+            ties = [event for event in tying if event.type in MARK_KINDS]
             if not ties:
                 return
+            # What one organisation says of another's thing may be a mere claim, and end no stay.
+            disputed = len({event.captured_by for event in tying}) > 1
             nest = Containment()
             take_in(nest, ties, level)
             intervals = [interval for thing in level for interval in nest.of_child(thing)]
             unread = {}
-            for parent, window in hulls((i.parent, i.opened_at, i.last) for i in intervals).items():
+            for parent, window in hulls(
+                (i.parent, i.opened_at, END if disputed else i.last) for i in intervals
+            ).items():
                 known = self._windows.get(parent)
                 if parent not in self.named and (known is None or not known.covers(window)):
                     unread[parent] = self._windows[parent] = window if known is None else known.join(window)
