@@ -83,6 +83,7 @@ def test_nothing_moves_that_is_on_hold(world: World) -> None:
         ("ship", {"things": [PALLET], "to": STORE}),
         ("transform", {"inputs": [A], "outputs": [pack("N")]}),
         ("decommission", {"things": [A]}),
+        ("observe", {"things": [A], "biz_step": "dispensing", "disposition": "dispensed"}),
     ):
         refused = world.refused(name, at=4, **members)
         held = [broken for broken in refused.rules if broken.rule == "held"]

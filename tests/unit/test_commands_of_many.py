@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.support.desks import GLNS, World
+from tests.support.desks import GLNS, OPENED, World
 from tests.support.happenings import OTHER_PALLET, PALLET, TOTE, pack
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.commands.table import COMMANDS
@@ -33,7 +33,10 @@ SOME = st.lists(st.sampled_from(ANYTHING), min_size=1, max_size=3, unique=True)
 
 @dataclass(frozen=True)
 class Told:
-    """What a command said: `things` are the children when it has a parent, `to` is whom it ships to."""
+    """What a command said: `things` are the children when it has a parent, `to` is whom it ships to.
+
+    `hold` is the number of the hold that it releases.
+    """
 
     number: int
     name: str
@@ -42,6 +45,7 @@ class Told:
     things: tuple[str, ...] = ()
     parent: str | None = None
     to: str | None = None
+    hold: int | None = None
 
 
 @dataclass
@@ -55,7 +59,8 @@ class Replay:
     makers: dict[str, str] = field(default_factory=dict)
     holders: dict[str, str] = field(default_factory=dict)
     under_way: dict[str, str] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
+    held: dict[str, dict[int, str]] = field(default_factory=dict)
+    placers: dict[tuple[str, int], str] = field(default_factory=dict)
     faults: set[tuple[str, str, int]] = field(default_factory=set)
 
     @classmethod
@@ -69,7 +74,7 @@ class Replay:
         parent = event.parent
         mentioned = (*event.things, *([parent] if parent else []))
         concerned = set(mentioned)
-        if event.name in ("ship", "receive"):
+        if event.name in ("ship", "receive", "place_hold", "release_hold"):
             concerned |= self.contents(event.things)
         elif event.name == "unpack" and not event.things:
             concerned |= {child for child, around in self.inside.items() if around == parent}
@@ -88,6 +93,8 @@ class Replay:
         self.faults |= {(what, thing, event.number) for thing in things}
 
     def may_speak(self, event: Told, thing: str) -> bool:
+        if event.hold is not None:
+            return self.placers.get((thing, event.hold)) == event.by
         maker, holder = self.makers.get(thing), self.holders.get(thing)
         if event.name == "commission":
             return maker in (None, event.by) or holder == event.by
@@ -108,7 +115,7 @@ class Replay:
                     self.note("under way", event, [thing])
 
     def held_among(self, things: Iterable[str]) -> set[str]:
-        return {thing for thing in things if not self.held.isdisjoint([thing, *self.around(thing)])}
+        return {thing for thing in things if set(self.held.get(thing, {}).values()) & set(self.around(thing))}
 
     def contents(self, things: Iterable[str]) -> set[str]:
         return {thing for thing in self.inside if not set(self.around(thing)[1:]).isdisjoint(things)}
@@ -131,7 +138,17 @@ class Replay:
         for thing in things:
             self.holders.setdefault(thing, event.by)
 
-    hold = observe
+    def place_hold(self, event: Told, things: Iterable[str]) -> None:
+        self.observe(event, things)
+        for thing in things:
+            self.placers[thing, event.number] = event.by
+            on = next(one for one in self.around(thing) if one in event.things)
+            self.held.setdefault(thing, {})[event.number] = on
+
+    def release_hold(self, event: Told, things: Iterable[str]) -> None:
+        for thing in things:
+            self.held.get(thing, {}).pop(event.hold or 0, None)
+            self.placers.pop((thing, event.hold or 0), None)
 
     def pack(self, event: Told, things: Iterable[str]) -> None:
         self.observe(event, things)
@@ -182,7 +199,7 @@ class Organisations(RuleBasedStateMachine):
 
     @initialize(secretive=st.sampled_from([(), ("mover.example",)]))
     def begin(self, secretive: tuple[str, ...]) -> None:
-        self.world = World(secretive=secretive)
+        self.world = World(secretive=secretive, opened=OPENED | {"more"})
 
     def seen_by(self, organisation: str) -> list[Told]:
         return [one for one in self.told if one.by == organisation or one.by not in self.world.secretive]
@@ -218,7 +235,8 @@ class Organisations(RuleBasedStateMachine):
             return  # at one instant the order of things of one kind is that of their content
         expected = self.expect(event)
         late = any(one.at > event.at for one in self.told)
-        refused = self.refusal(event.name, event.by, late=late, at=event.at, event_id=f"urn:x:{event.number}", **body)
+        named = {} if event.name.endswith("hold") else {"event_id": f"urn:x:{event.number}"}
+        refused = self.refusal(event.name, event.by, late=late, at=event.at, **named, **body)
         assert (refused is None) is expected, (event, refused and refused.rules)
         if refused is None:
             self.told.append(event)
@@ -250,10 +268,25 @@ class Organisations(RuleBasedStateMachine):
     def receive(self, by: str, at: int, things: list[str]) -> None:
         self.give(Told(next(self.numbers), "receive", by, at, tuple(things)), things=things)
 
-    @precondition(lambda self: self.told)
+    @rule(by=BY, at=AT, things=SOME)
+    def place_hold(self, by: str, at: int, things: list[str]) -> None:
+        if by not in self.world.secretive:  # whose holds are seen by those whom they concern
+            told = Told(next(self.numbers), "place_hold", by, at, tuple(things))
+            self.give(told, things=things, reason="quality", hold=f"H{told.number}")
+
+    @precondition(lambda self: any(one.name == "place_hold" for one in self.told))
+    @rule(by=BY, at=AT, data=st.data())
+    def release_hold(self, by: str, at: int, data: st.DataObject) -> None:
+        held = data.draw(st.sampled_from([one for one in self.told if one.name == "place_hold"]))
+        if by not in self.world.secretive:
+            told = Told(next(self.numbers), "release_hold", by, at, held.things, hold=held.number)
+            self.give(told, things=held.things, hold=f"H{held.number}")
+
+    @precondition(lambda self: any(one.hold is None and one.name != "place_hold" for one in self.told))
     @rule(data=st.data())
     def correct(self, data: st.DataObject) -> None:
-        event = data.draw(st.sampled_from(self.told))
+        decided = ("place_hold", "release_hold")
+        event = data.draw(st.sampled_from([one for one in self.told if one.name not in decided]))
         before = self.seen_by(event.by)
         rest = [one for one in before if one is not event]
         expected = Replay.of(rest).faults <= Replay.of(before).faults

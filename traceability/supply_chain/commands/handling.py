@@ -77,11 +77,22 @@ class Handling(NewEvent):
 
 
 class Observe(Handling):
-    """Tell that things were seen: where, in which step, and what is to be thought of them."""
+    """Tell that things were seen: where, in which step, and what is to be thought of them.
+
+    A step or disposition that ends a life, such as dispensing, is only told by who has the thing.
+    """
 
     name = "observe"
     emits = "ObjectEvent OBSERVE"
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY)
+    rules = (
+        Rule.UNKNOWN,
+        Rule.ENDED,
+        Rule.NO_AUTHORITY,
+        Rule.NOT_CUSTODIAN,
+        Rule.UNDER_WAY,
+        Rule.HELD,
+        Rule.NOT_EMPTY,
+    )
 
     biz_step: Word | None = Field(default=None, description="CBV word or URI.", examples=["inspecting"])
     disposition: Word | None = Field(default=None, description="CBV word or URI.", examples=["conformant"])

@@ -11,6 +11,7 @@ from traceability.supply_chain.commands.refusal import Fault, Rule
 from traceability.supply_chain.custody import Movement, movement
 from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, HoldReleased, SeenDecision
 from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
+from traceability.supply_chain.item import Lifecycle, ending
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
 
 _RULES: Final = {
@@ -87,10 +88,17 @@ def _deed(entry: HistoryEntry) -> _Deed | None:
             return _Deed.HANDLE if Role.CHILD in roles else _Deed.PACK_INTO
         # Of what is inside of a container only its emptying is told.
         return _Deed.HANDLE if event.empties else None
-    if entry.via is None and (Role.INPUT in roles or (event.type == OBJECT_EVENT and event.action == "DELETE")):
+    if entry.via is None and (Role.INPUT in roles or _ends(entry)):
         return _Deed.HANDLE
     move = movement(event)
     return None if move is None else _MOVES.get(move)
+
+
+def _ends(entry: HistoryEntry) -> bool:
+    event, named = entry.event, {mention.role for mention in entry.mentions if not mention.class_level}
+    # Whoever misses a thing may say so, wherever it is.
+    ended = ending(event, named) not in (None, Lifecycle.LOST_OR_STOLEN)
+    return ended or (event.type == OBJECT_EVENT and event.action == "DELETE")
 
 
 _MOVES: Final = {
