@@ -85,7 +85,7 @@ def dead_letter(
         return page_for(request, visitor, DEAD_LETTERS, partial(dead_letter_page, engine, dead_letter_id))
     response.headers["Vary"] = VARY
     dead = dead_delivery(engine, caller.organisation, dead_letter_id)
-    events = refused_events(engine, caller.organisation, dead).events
+    events = refused_events(engine, caller.organisation, dead)
     return RefusedOut.model_validate({**described_dead(dead), "event_list": [orjson.loads(event) for event in events]})
 
 

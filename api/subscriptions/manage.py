@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -17,7 +17,7 @@ from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionErro
 from api.epcis_headers import VERSIONS, Wish
 from api.named_queries import named
 from api.page_tokens import NextPage, next_page, place_of
-from api.subscriptions.batches import PLAIN, Asked, Batch, Document, asked_of, document_of, read_batch
+from api.subscriptions.batches import MOST_EVENTS, PLAIN, Asked, Document, asked_of, document_of, read_batch
 from api.subscriptions.delivery import asked_for, headers_of
 from api.wiring import Engine
 from traceability.errors import BusyError, InvalidInputError, NotFoundError, UnavailableError
@@ -119,10 +119,17 @@ def dead_delivery(engine: Engine, organisation: str, delivery_id: UUID) -> DeadD
     return found[0]
 
 
-def refused_events(engine: Engine, organisation: str, dead: DeadDelivery) -> Batch:
-    """Return the events of a dead letter, a hundred at most, as its organisation may see them by now."""
+def refused_events(engine: Engine, organisation: str, dead: DeadDelivery) -> list[bytes]:
+    """Return the events of a dead letter in JSON, a hundred at most, as its organisation may see them by now."""
     subscription = engine.subscriptions.find(organisation, dead.subscription_id)
-    return read_batch(engine, _asked(engine, subscription), dead.after, dead.up_to)
+    asked = replace(_asked(engine, subscription), wish=PLAIN)
+    found: list[bytes] = []
+    position = dead.after
+    while position < dead.up_to and len(found) < MOST_EVENTS:
+        batch = read_batch(engine, asked, position, dead.up_to, most=MOST_EVENTS - len(found))
+        found += batch.events
+        position = batch.up_to
+    return found
 
 
 def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
@@ -130,7 +137,7 @@ def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
 
     They are what meets the query by now, as the organisation may see it by now. Raises `NoSuchDeliveryError`, and
     `UnavailableError` (`subscription.not_taken`, `outgoing.…`) when it is not taken: it stays, and some of it may have
-    arrived.
+    arrived. `NotInXmlError` for what cannot be written in the form that is wished for.
     """
     dead = dead_delivery(engine, organisation, delivery_id)
     subscription = engine.subscriptions.find(organisation, dead.subscription_id)

@@ -26,6 +26,7 @@ from traceability.errors import UnavailableError
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis.strict_json import JSON, loads
 from traceability.gs1.epcis.times import utc
+from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.event import microseconds
 from traceability.ledger.organisations import Scope
 
@@ -143,6 +144,8 @@ def act(
         replay(engine, visitor.organisation, dead_letter_id)
     except UnavailableError as error:
         return _letter_page(engine, dead_letter_id, visitor, error.message, HTTPStatus.SERVICE_UNAVAILABLE)
+    except NotInXmlError as error:
+        return _letter_page(engine, dead_letter_id, visitor, error.message, HTTPStatus.UNPROCESSABLE_ENTITY)
     return go_to(SUBSCRIPTIONS.path)
 
 
@@ -151,7 +154,7 @@ def _letter_page(
 ) -> Response:
     dead = dead_delivery(engine, visitor.organisation, delivery_id)
     subscription = engine.subscriptions.find(visitor.organisation, dead.subscription_id)
-    events = refused_events(engine, visitor.organisation, dead).events
+    events = refused_events(engine, visitor.organisation, dead)
     return _answer(
         "dead_letter.html",
         status,

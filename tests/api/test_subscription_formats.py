@@ -129,6 +129,11 @@ def test_what_xml_cannot_say_is_set_aside_at_once(
         wait_until(lambda: engine.subscriptions.page(DAIRY, limit=1)[0].failures == 0)
     (dead,) = engine.subscriptions.dead(DAIRY, limit=9)
     assert (dead.events, dead.after, dead.up_to, "arrays in arrays" in dead.reason) == (1, 1, 2, True)
+    shown = client.get(f"/dead-letters/{dead.delivery_id}", headers=mine).json()
+    assert [one["eventID"] for one in shown["event_list"]] == ["urn:uuid:nested"]
+    page = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    replayed = client.post(f"/dead-letters/{dead.delivery_id}", data={"do": "replay"}, headers={**mine, **page})
+    assert (replayed.status_code, "arrays in arrays" in replayed.text) == (422, True)
 
 
 def test_a_replay_has_the_form_too(
