@@ -44,10 +44,12 @@ def open_at(page: Page, address: str) -> Response:
 def press(control: Locator) -> None:
     """Click what opens another page, and wait until that page is loaded.
 
-    `click` alone returns while the old page is still there, which may well hold what a test then looks for.
+    `click` alone returns while the old page is still there, which may well hold what a test then looks for. Nor is
+    anything of the new page under way any more, which the next one would break off, to the anger of its traffic.
     """
     with control.page.expect_navigation():
         control.click()
+    control.page.wait_for_load_state("networkidle")
 
 
 @pytest.fixture(scope="module")  # not session: while it is open, no other test of this thread can run an event loop
