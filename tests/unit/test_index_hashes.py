@@ -80,6 +80,17 @@ def test_they_agree_about_every_kind_of_key() -> None:
     assert all(fast(captured.event.parts) for captured in found)
 
 
+def test_they_agree_about_numbers_of_master_data_to_the_last_digit() -> None:
+    numbers = ["0.10", "0.1000000000000000055511151231257827", "12345678901234567890123", "1E2", "-0", "100"]
+    master_data = ",".join(f'"https://x.example/{i}":{number}' for i, number in enumerate(numbers))
+    text = json.dumps(event(action="ADD", ilmd={"https://x.example/ilmd": None})).replace(
+        '"https://x.example/ilmd": null', master_data
+    )
+    [captured] = read_document(document(text), captured_by=DAIRY).events
+    assert fast(captured.event.parts)
+    agree([captured.event.parts])
+
+
 @settings(deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=4))
 def test_they_agree_about_any_event(events: list[dict[str, object]]) -> None:

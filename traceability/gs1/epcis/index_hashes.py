@@ -29,6 +29,7 @@ from traceability.gs1.epcis.index import (
     via_tag,
 )
 from traceability.gs1.epcis.query.tags import quantity_tag, query_tags
+from traceability.gs1.epcis.strict_json import plain_loads
 from traceability.gs1.identifiers import Identifier, item_tag, parse_identifier
 from traceability.gs1.patterns import prefix_tag
 from traceability.ledger.index import (
@@ -112,7 +113,8 @@ def hashed_rows(parts: StoredParts) -> HashedRows | None:
     tags: list[str] = []
     parties = tag_business(orjson.loads(why), tags) if why else ()
     if how:
-        measured = orjson.loads(how)
+        # Numbers of master data become tags, by their digits.
+        measured = plain_loads(how) if b'"ilmd"' in how else orjson.loads(how)
         tag_how(measured, said.type, [(field.decode(), thing.identifier) for field, thing in named], tags)
         hashes += map(_recurring, query_tags({}, (), {}, measured, {}))
     stated = orjson.loads(more) if more else {}
