@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.epcis_events import CONTEXT, LOT, PACK, PARTY, PLACE, parts
 from traceability.gs1.epcis import content_digest
-from traceability.gs1.epcis.digest import _encoded, _item, _normal
+from traceability.gs1.epcis.digest import _encoded, _head, _item, _normal
 from traceability.gs1.epcis.strict_json import loads
 from traceability.ledger.parts import ITEM_LISTS
 
@@ -39,3 +39,13 @@ def test_the_digest_of_this_event_stays_what_it_is() -> None:
 def test_an_item_is_turned_as_if_it_were_read(field: str, text: str, measure: str) -> None:
     item = b'{"list":"%b","id":%b%b}' % (field.encode(), orjson.dumps(text), measure.encode())
     assert _item(item) == _encoded(_normal(loads(item), ""))
+
+
+@given(st.dictionaries(st.sampled_from(["type", "occurred_at", "bizStep", "set", "some time"]), st.text()))
+@example({"occurred_at": "2026-03-01T08:15:00.000000Z", "bizStep": "some time"})
+@example({"occurred_at": "some time", "bizStep": "2026-03-01T08:15:00.000000Z"})
+@example({"bizStep": '"occurred_at":"1"', "occurred_at": "1"})
+@example({"type": "epcis.object_event.v2", "occurred_at": "2026-03-01T08:15:00.000000Z", "action": "OBSERVE"})
+def test_a_head_is_written_as_if_its_time_were_read(members: dict[str, str]) -> None:
+    head = orjson.dumps(members)
+    assert _head(head) == _encoded(_normal(loads(head), ""))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from traceability.gs1.epcis.strict_json import JSON, MAX_EXPONENT, MAX_NUMBER_LENGTH
@@ -14,6 +15,8 @@ from traceability.ledger.event import microseconds
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE]([+-]?\d{1,3}))?", re.ASCII).fullmatch
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII).fullmatch
+_FIRST: Final = "-0123456789"  # what a number or a time begins with
+_SHORT: Final = 32
 _TYPED: Final = "@value"
 
 
@@ -62,8 +65,17 @@ def scalars(value: JSON) -> Iterator[JSON]:
 
 def one_form(text: str) -> str:
     """Return one text for all that are the same number, the same moment, or the same text."""
+    if text[:1] not in _FIRST:
+        return f"text {text}"
+    return _remembered_form(text) if len(text) <= _SHORT else _form(text)
+
+
+def _form(text: str) -> str:
     number = number_of(text)
     if number is not None:
         return f"number {number}"
     time = time_of(text)
     return f"text {text}" if time is None else f"time {time}"
+
+
+_remembered_form: Final = lru_cache(maxsize=4096)(_form)  # dates come again and again

@@ -7,7 +7,7 @@ about goods, and is asked for by its values, such as a lot's number: there the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -90,35 +90,40 @@ def query_tags(
     where: Mapping[str, JSON],
     how: Mapping[str, JSON],
     more: Mapping[str, JSON],
-) -> Iterator[str]:
-    """Yield the tags of an event from its decoded parts and the bytes of its items; some may come more than once."""
+) -> list[str]:
+    """Return the tags of an event from its decoded parts and the bytes of its items; some may come more than once."""
+    tags = []
     if "persistentDisposition" in head:
         for member, words in head["persistentDisposition"].items():
-            yield from [persistent_tag(member, word) for word in words]
+            tags += [persistent_tag(member, word) for word in words]
     if "errorDeclaration" in head:
-        yield DECLARED
+        tags.append(DECLARED)
         reason = head["errorDeclaration"].get("reason")
         if reason is not None:
-            yield reason_tag(reason)
-    yield from [quantity_tag(uom) for uom in _units(what)]
+            tags.append(reason_tag(reason))
+    tags += [quantity_tag(uom) for uom in _units(what)]
     for place in where.values():
         if len(place) > 1:
-            yield from _field_tags(place, PLACE_FIELDS)
+            tags += _field_tags(place, PLACE_FIELDS)
     if how:
-        yield from _of_sensors(how.get("sensorElementList", ()))
+        _add_sensors(how.get("sensorElementList", ()), tags)
         if how.get("ilmd"):
-            yield from _of_master_data(how["ilmd"])
-    yield from _field_tags(more, EVENT_FIELDS)
+            _add_master_data(how["ilmd"], tags)
+    tags += _field_tags(more, EVENT_FIELDS)
     declaration = more.get("errorDeclaration")
     if declaration:
-        yield from map(corrective_tag, declaration.get("correctiveEventIDs", ()))
-        yield from _field_tags(declaration, DECLARATION_FIELDS)
+        tags += map(corrective_tag, declaration.get("correctiveEventIDs", ()))
+        tags += _field_tags(declaration, DECLARATION_FIELDS)
+    return tags
 
 
-def _of_master_data(ilmd: Mapping[str, JSON]) -> Iterator[str]:
+def _add_master_data(ilmd: Mapping[str, JSON], tags: list[str]) -> None:
     for name, value in ilmd.items():
-        yield field_tag(name)
-        yield from [ilmd_tag(name, text) for one in scalars(value) if (text := text_of(one)) is not None]
+        tags.append(field_tag(name))
+        if type(value) is str:  # and no Number, which is one too
+            tags.append(ilmd_tag(name, value))
+        else:
+            tags += [ilmd_tag(name, text) for one in scalars(value) if (text := text_of(one)) is not None]
 
 
 _UOM: Final = b'"uom":"'
@@ -129,19 +134,19 @@ def _units(what: Iterable[bytes]) -> set[str]:
     return {str(item.rpartition(_UOM)[2][:-2], "ascii") for item in what if _UOM in item}
 
 
-def _of_sensors(elements: Iterable[Mapping[str, JSON]]) -> Iterator[str]:
+def _add_sensors(elements: Iterable[Mapping[str, JSON]], tags: list[str]) -> None:
     for element in elements:
-        yield SENSED
+        tags.append(SENSED)
         metadata, reports = element.get("sensorMetadata") or {}, element.get("sensorReport", ())
         for holder in (metadata, *reports):
-            yield from [sensor_tag(name, holder[name]) for name in SENSOR_TERMS if name in holder]
-        yield from [reading_tag(report["uom"]) for report in reports if "uom" in report]
-        yield from _field_tags(element, ELEMENT_FIELDS)
-        yield from _field_tags(metadata, METADATA_FIELDS)
+            tags += [sensor_tag(name, holder[name]) for name in SENSOR_TERMS if name in holder]
+        tags += [reading_tag(report["uom"]) for report in reports if "uom" in report]
+        tags += _field_tags(element, ELEMENT_FIELDS)
+        tags += _field_tags(metadata, METADATA_FIELDS)
         for report in reports:
-            yield from _field_tags(report, REPORT_FIELDS)
+            tags += _field_tags(report, REPORT_FIELDS)
 
 
 def _field_tags(holder: Mapping[str, JSON], standard: frozenset[str]) -> list[str]:
     # What stands inside an extension has no tag: whoever writes objects there would pay for each name in them.
-    return [field_tag(name) for name in holder if name not in standard]
+    return [] if holder.keys() <= standard else [field_tag(name) for name in holder if name not in standard]
