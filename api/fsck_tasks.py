@@ -25,6 +25,7 @@ from traceability.notary.records import Block, CheckedBlock, check_block
 _MOST_WORKERS: Final = 8
 _FEW: Final = 16  # pieces that are done before a process has started
 _AHEAD: Final = 64  # pieces that are done before the one that is waited for: a window takes as long as many blocks
+_SOME: Final = 64  # records: what fits into a processor's own memory
 _ALLOCATIONS: Final = 100_000
 
 
@@ -60,10 +61,11 @@ def answer_to(pool: Pool, task: Task) -> Answer:
 
 
 def _shown(rows: Iterable[StoredRow], index: IndexExpectation) -> Iterator[StoredRow]:
-    """Pass rows on, and show each to the index first: a thousand rows later it is far away in memory."""
-    for row in rows:
-        index.add((row,))
-        yield row
+    """Pass rows on, and show them to the index first, some at a time: a thousand rows later they are far from hand."""
+    rows = iter(rows)
+    while some := list(islice(rows, _SOME)):
+        index.add(some)
+        yield from some
 
 
 class Checkers:

@@ -7,7 +7,7 @@ bits and added to the sum of its position: two sets of rows with the same sum ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -22,7 +22,6 @@ from adapters.postgres.rows import rows_of
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.index import (
     HashedIndexer,
-    HashedRows,
     Indexer,
     TagHash,
     Visibility,
@@ -83,44 +82,46 @@ class IndexExpectation:
         self._hashed = hashed
         self._sums = {table: np.zeros(count, np.uint64) for table in TABLES}
         self._batch = HashedBatch()
-        self._places: list[int] = []
+        self._known: list[tuple[int, int]] = []  # position and stored visibility of each event in it
         self._others: list[StoredRow] = []
         self._held = 0  # bytes of theirs
         self._ids: dict[Visibility, int] = {}
         self._visibilities: dict[int, tuple[int, Visibility]] = {}
         self._misfiled: list[int] = []
 
-    def add(self, rows: Sequence[StoredRow]) -> None:
+    def add(self, rows: Iterable[StoredRow]) -> None:
         """Take in records, in order of position.
 
         One whose parts cannot be indexed, because they were tampered with, has no rows: what is stored is too much.
         """
         for row in rows:
-            found = self._found(row)
-            if found is None:
-                self._others.append(row)
-                self._held += len(row[10]) + len(row[14])
-                if len(self._others) == _ROWS or self._held > _BYTES:
-                    self._add_others()
+            try:
+                found = None if self._hashed is None else self._hashed(row[9:15])
+            except Exception:  # noqa: BLE001 - such parts may be anything, and any code may stumble over them
+                found = None
+            if found is not None:
+                self._batch.add(row[1], found)
+                self._known.append((row[0], row[4]))
+                if len(self._batch.hashes) > _HASHES:
+                    self._add_batch()
                 continue
-            self._batch.add(row[1], self._seen(row, found.visibility), found)
-            self._places.append(row[0] - self._first)
-            if self._batch.hashes > _HASHES:
-                self._add_batch()
+            self._others.append(row)
+            self._held += len(row[10]) + len(row[14])
+            if len(self._others) == _ROWS or self._held > _BYTES:
+                self._add_others()
 
     def _add_batch(self) -> None:
-        self._add_up(np.array(self._places, np.int64), self._batch.tables())
-        self._batch, self._places = HashedBatch(), []
+        batch, known = self._batch, self._known
+        self._batch, self._known = HashedBatch(), []
+        for meaning in set(batch.visibilities).difference(self._ids):
+            self._ids[meaning] = visibility_id(meaning)
+        visibilities = np.array([self._ids[meaning] for meaning in batch.visibilities], np.int64)
+        self._add_up(known, visibilities, batch.visibilities, batch.tables(visibilities))
 
     def _add_others(self) -> None:
-        self._add(self._others)
+        rows = self._others
         self._others, self._held = [], 0
-
-    def _found(self, row: StoredRow) -> HashedRows | None:
-        try:
-            return None if self._hashed is None else self._hashed(row[9:15])
-        except Exception:  # noqa: BLE001 - such parts may be anything, and any code may stumble over them
-            return None
+        self._add(rows)
 
     def _add(self, rows: Sequence[StoredRow]) -> None:
         if not rows:
@@ -132,26 +133,29 @@ class IndexExpectation:
             for some in (rows[:half], rows[half:]) if half else ():
                 self._add(some)
             return
-        places = np.array([row[0] for row in rows], np.int64) - self._first
-        self._add_up(places, {table: (packed.tables[table]["ordinal"], _values(packed, table)) for table in TABLES})
-        for row, visibility in zip(rows, packed.visibilities.tolist(), strict=True):
-            self._seen(row, packed.meanings[visibility])
+        tables = {table: (packed.tables[table]["ordinal"], _values(packed, table)) for table in TABLES}
+        meanings = [packed.meanings[visibility] for visibility in packed.visibilities.tolist()]
+        self._add_up([(row[0], row[4]) for row in rows], packed.visibilities, meanings, tables)
 
-    def _add_up(self, places: Array, tables: Mapping[str, tuple[Array, Sequence[Array]]]) -> None:
+    def _add_up(
+        self,
+        known: Sequence[tuple[int, int]],
+        visibilities: Array,
+        meanings: Sequence[Visibility],
+        tables: Mapping[str, tuple[Array, Sequence[Array]]],
+    ) -> None:
+        """Take in rows of records whose positions and stored visibilities are known; note which visibilities occur."""
+        if not known:
+            return
+        positions, stored = np.array(known, np.int64).T
         for table, (ordinals, columns) in tables.items():
-            np.add.at(self._sums[table], places[ordinals], mixed(self._key, table, columns))
-
-    def _seen(self, row: StoredRow, meaning: Visibility) -> int:
-        """Note that a record has a visibility, and return its id."""
-        visibility = self._ids.get(meaning)
-        if visibility is None:
-            visibility = self._ids[meaning] = visibility_id(meaning)
-        known = self._visibilities.get(visibility)
-        if known is None or row[0] < known[0]:
-            self._visibilities[visibility] = row[0], meaning
-        if row[4] != visibility:
-            self._misfiled.append(row[0])
-        return visibility
+            np.add.at(self._sums[table], positions[ordinals] - self._first, mixed(self._key, table, columns))
+        self._misfiled += positions[stored != visibilities].tolist()
+        different, firsts = np.unique(visibilities, return_index=True)
+        for visibility, first in zip(different.tolist(), firsts.tolist(), strict=True):
+            position, before = known[first][0], self._visibilities.get(visibility)
+            if before is None or position < before[0]:
+                self._visibilities[visibility] = position, meanings[first]
 
     def given(self) -> ExpectedIndex:
         """Return what has come together."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from adapters.postgres.index_sums import word
 from adapters.postgres.packed import Array
-from traceability.ledger.index import HashedRows, event_id_tag, tag_digest
+from traceability.ledger.index import HashedRows, Visibility, event_id_tag, tag_digest
 
 _HASH = ">i8"
 
@@ -17,56 +17,53 @@ class HashedBatch:
     """Collects the rows of events; an event is known by its ordinal, from 0."""
 
     def __init__(self) -> None:
-        self._hashes: list[bytes] = []
+        self.event_ids: list[bytes] = []
+        self.visibilities: list[Visibility] = []
+        self.hashes: list[bytes] = []
         self._counts: list[int] = []
         self._times: list[bytes] = []
-        self._visibilities: list[int] = []
         self._events: list[bytes] = []
-        self._words: list[int] = []
+        self._words: list[tuple[str | None, str | None]] = []
         self._marks = _Groups()
         self._kinds: list[int] = []
         self._opens: list[bool] = []
         self._edges = _Groups()
         self._inputs: list[bool] = []
 
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    @property
-    def hashes(self) -> int:
-        """How many hashes of tags there are."""
-        return len(self._hashes)
-
-    def add(self, event_id: bytes, visibility: int, found: HashedRows) -> None:
-        """Take in an event: its id (16 bytes), the id of its visibility, and its rows."""
-        ordinal, hashes = len(self._counts), found.hashes
-        hashes.add(tag_digest(event_id_tag(event_id.hex())))
-        self._hashes.extend(hashes)
+    def add(self, event_id: bytes, found: HashedRows) -> None:
+        """Take in an event: its id (16 bytes), and its rows."""
+        hashes, visibility = found.hashes, found.visibility
+        self.event_ids.append(event_id)
+        self.visibilities.append(visibility)
+        self.hashes += hashes
         self._counts.append(len(hashes))
         self._times.append(found.occurred_at)
-        self._visibilities.append(visibility)
         self._events.append(found.event)
-        self._words.append(word(found.visibility.biz_step, found.disposition))
+        self._words.append((visibility.biz_step, found.disposition))
         if (marks := found.marks) is not None:
-            self._marks.add(ordinal, marks.parent, marks.children)
+            self._marks.add(len(self._counts) - 1, marks.parent, marks.children)
             self._kinds.append(ord(marks.kind.value))
             self._opens.append(marks.opens)
         if (edges := found.edges) is not None:
-            self._edges.add(ordinal, edges.via, edges.nodes)
+            self._edges.add(len(self._counts) - 1, edges.via, edges.nodes)
             self._inputs.extend(edges.inputs)
 
-    def tables(self) -> dict[str, tuple[Array, list[Array]]]:
-        """Return for each table the ordinals of its rows, and their columns (`index_sums.COLUMNS`)."""
-        visibilities = np.array(self._visibilities, np.int64)
+    def tables(self, visibilities: Array) -> dict[str, tuple[Array, list[Array]]]:
+        """Return for each table the ordinals of its rows, and their columns (`index_sums.COLUMNS`).
+
+        The ids of the visibilities are given.
+        """
+        ordinals, none = np.arange(len(self._counts)), np.zeros(len(self._counts), np.int64)
         times = np.array(self._times, "S26").astype("datetime64[us]").astype(np.int64)
-        ordinals = np.arange(len(self))
-        tagged = np.repeat(ordinals, self._counts)
+        words = np.array([word(*pair) for pair in self._words], np.int64)
+        tagged = np.concatenate([np.repeat(ordinals, self._counts), ordinals])
+        found_by = [tag_digest(event_id_tag(event_id.hex())) for event_id in self.event_ids]
+        tags = _numbers([*self.hashes, *found_by])
         marked, marks = self._marks.rows()
         joined, edges = self._edges.rows()
         kinds, opens = (self._marks.spread(np.array(column, np.int64)) for column in (self._kinds, self._opens))
-        words, none = np.array(self._words, np.int64), np.zeros(len(self), np.int64)
         return {
-            "posting": (tagged, [_numbers(self._hashes), visibilities[tagged]]),
+            "posting": (tagged, [tags, visibilities[tagged]]),
             "mark": (marked, [*marks, kinds, opens, times[marked], visibilities[marked]]),
             "edge": (joined, [*edges, np.array(self._inputs, np.int64), times[joined], visibilities[joined]]),
             "sighting": (ordinals, [times, visibilities, _numbers(self._events), none, words]),

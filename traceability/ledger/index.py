@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -80,7 +80,7 @@ class IndexRows:
     sighting: Sighting | None = None
 
 
-class HashedMarks(NamedTuple):
+class HashedMarks(Struct, frozen=True, gc=False):
     """An event's marks, which share all but the child; `children` and `parent` are hashes, 8 bytes each."""
 
     kind: MarkKind
@@ -89,7 +89,7 @@ class HashedMarks(NamedTuple):
     children: Sequence[bytes]
 
 
-class HashedEdges(NamedTuple):
+class HashedEdges(Struct, frozen=True, gc=False):
     """An event's edges: the hashes of the nodes, each once for input and output, and of what joins several events."""
 
     via: bytes
@@ -97,7 +97,7 @@ class HashedEdges(NamedTuple):
     inputs: Sequence[bool]
 
 
-class HashedRows(NamedTuple):
+class HashedRows(Struct, frozen=True, gc=False):
     """One event's rows as the store keeps them, made without the names: hashes are 8 bytes, big-endian.
 
     `hashes` are those of the tags and of the identity; `occurred_at` is the time as the head has it, without the `Z`;
@@ -140,16 +140,16 @@ _RECURRING: Final = ("class:", "org:", "party:", "place:", "prefix:")
 
 def tag_digest(tag: str) -> bytes:
     """Return the BLAKE2b hash of a tag, 8 bytes."""
-    return blake2b(tag.encode(), digest_size=8).digest()
+    state = _EMPTY.copy()
+    state.update(tag.encode())
+    return state.digest()
 
 
 _EMPTY: Final = blake2b(digest_size=8)  # to copy it is faster than to make another
 
 
 def _hash(tag: str) -> int:
-    state = _EMPTY.copy()
-    state.update(tag.encode())
-    return int.from_bytes(state.digest(), "big", signed=True)
+    return int.from_bytes(tag_digest(tag), "big", signed=True)
 
 
 _remembered_hash: Final = lru_cache(maxsize=16_384)(_hash)
