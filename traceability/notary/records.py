@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -105,8 +106,8 @@ def _fill(checked: CheckedBlock, position: int) -> None:
 
 def _leaf_hash(row: StoredRow, leaf: int, report: Report) -> bytes:
     """Return the hash of a record's entry, after a look at everything that the entry commits to."""
-    position, event_id, recorded_at, kind, _, leaf_hash, commitment, salt, personal_salt, head, *others = row
-    if commit_stored(salt, personal_salt, head, *others) != commitment:
+    position, event_id, recorded_at, kind, _, leaf_hash, commitment = row[:7]
+    if commit_stored(*row[7:]) != commitment:
         report.add("log.commitment", f"position {position} has parts that its commitment is not of", leaf)
     # entry_of and leaf_hash written out; a time that was tampered with may be negative.
     entry = b"\x00\x01" + event_id + recorded_at.to_bytes(8, "big", signed=True) + commitment
@@ -114,7 +115,7 @@ def _leaf_hash(row: StoredRow, leaf: int, report: Report) -> bytes:
     if computed != leaf_hash:
         report.add("log.leaf", f"position {position} has a leaf hash that is not of its entry", leaf)
     # Writers put the type first, so hardly any head is decoded.
-    if not head.startswith(b'{"type":"%b"' % kind.encode()) and _type_of(head) != kind:
+    if not row[9].startswith(_beginning(kind)) and _type_of(row[9]) != kind:
         report.add("log.column", f"position {position} is stored under a type that its head does not say", leaf)
     return computed
 
@@ -139,6 +140,11 @@ def redacted_position(head: bytes, more: bytes) -> int | None:
     except (ValueError, KeyError, TypeError):
         return None
     return position if type(position) is int else None
+
+
+@lru_cache(maxsize=256)
+def _beginning(kind: str) -> bytes:
+    return b'{"type":"%b"' % kind.encode()
 
 
 def _type_of(head: bytes) -> object:
