@@ -18,11 +18,13 @@ import time
 from collections.abc import Callable
 from hashlib import sha256, shake_256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from api.fsck import FILES, INDEX, LAST, RECORDS, Asked, Checked, LogCheck
-from api.notary import PublishedLog, published_log
-from tests.benchmarks._loaded import Feed, loaded
 from tests.benchmarks._machine import machine
+
+if TYPE_CHECKING:
+    from api.fsck import Checked
+    from api.notary import PublishedLog
 
 _SAMPLE = 2_000
 
@@ -34,6 +36,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None, help="processes; one a core unless said")
     parser.add_argument("--folder", type=Path, help="where the loaded ledger is kept; a temporary one unless said")
     chosen = parser.parse_args()
+    # Not above: each process that checks imports the program's module again, and that of the command line has nothing.
+    from api.fsck import FILES, INDEX, LAST, RECORDS, Asked, LogCheck  # noqa: PLC0415
+    from api.notary import published_log  # noqa: PLC0415
+    from tests.benchmarks._loaded import Feed, loaded  # noqa: PLC0415
+
     with loaded(Feed(chosen.events, large=0.0), chosen.folder, profiles=False) as engine:
         log = published_log(engine)
 
