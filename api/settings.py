@@ -110,7 +110,8 @@ class Settings(BaseSettings):
     ledger: _LedgerName = Field(default="main", description="The ledger that commands and server work on.")
     organisation: _OrganisationName = Field(default=LOCAL, description="Whom the command line acts as.")
     operator: _OrganisationName = Field(
-        default=LOCAL, description="The organisation whose admin keys may add organisations over HTTP."
+        default=LOCAL,
+        description="The organisation whose admin keys may add organisations over HTTP, and that keeps the register.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

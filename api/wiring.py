@@ -21,6 +21,7 @@ from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.migrate import check, migrate
 from adapters.postgres.organisations import PostgresOrganisations
 from adapters.postgres.parties import PostgresParties
+from adapters.postgres.register import PostgresRegister
 from adapters.postgres.sealed import PostgresSealed
 from adapters.postgres.subscriptions import PostgresSubscriptions
 from adapters.postgres.visibility import PostgresVisibility
@@ -71,6 +72,11 @@ class Engine:
     def parties(self) -> PostgresParties:
         """Return to whom the parties and places of events belong."""
         return PostgresParties(self.pool, self.ledger.ledger_id)
+
+    @cached_property
+    def register(self) -> PostgresRegister:
+        """Return who is registered, licensed and whose partner."""
+        return PostgresRegister(self.ledger, self.visibility, self.settings.operator)
 
     @property
     def subscriptions(self) -> PostgresSubscriptions:

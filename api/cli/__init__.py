@@ -33,6 +33,7 @@ from api.cli import (
     log_chain,
     organisation,
     partner,
+    register,
     serve,
     subscription,
     trace,
@@ -70,6 +71,7 @@ app.add_typer(audit.app)
 app.add_typer(evidence.app)
 app.add_typer(witness.app)
 app.add_typer(organisation.app)
+app.add_typer(register.app)
 app.add_typer(partner.app)
 app.add_typer(vocabulary.app)
 app.add_typer(key.app)

@@ -27,7 +27,7 @@ SCOPES = tuple(Scope)
 CODES = (
     {None}
     | {f"access.{name}" for name in ("unknown_key", "scope", "other_organisation", "operator", "other_origin")}
-    | {"signature.wrong"}
+    | {"signature.wrong", "register.not_registrar"}
 )
 
 
@@ -220,6 +220,20 @@ ROUTES = {
     "POST /partners/{name}/webhook": replace(FORM, path="/partners/d/webhook"),
     "DELETE /partners/{name}": Expected(403, 404, 403, 204, ADMIN, "/partners/d"),
     # For the operator only: dairy.example is not the operator, so its full key is refused too.
+    # The register is for everybody; here it says nothing yet. Of others only a registrar says something.
+    "GET /register": Expected(200, 200, 403, 200, Scope.QUERY),
+    "GET /register/{organisation}": Expected(404, 404, 403, 404, Scope.QUERY, "/register/none.example"),
+    "GET /register/{organisation}/authorised": Expected(
+        200, 200, 403, 200, Scope.QUERY, "/register/dairy.example/authorised?action=ship"
+    ),
+    "POST /register": Expected(
+        403,
+        403,
+        403,
+        201,
+        Scope.CAPTURE,
+        body={"type": "partner_authorised", "said": {"organisation": "dairy.example", "partner": "store.example"}},
+    ),
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
     "GET /organisations/{organisation}": Expected(403, 403, 403, 200, ADMIN, DAIRY),
@@ -293,6 +307,7 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
     without_body = [name for name in names if not name.startswith("OPTIONS ")]
     assert without_body == [
         "GET /openapi.json",
+        "POST /register",
         "POST /provenance/events/{event_id}/erasure-requests",
         "POST /epcis/capture",
         *(f"POST /commands/{name}" for name in COMMANDS),

@@ -30,6 +30,9 @@ MASTER_DATA: Final = "master_data"
 No business step is called so, and no grant of parts of events opens master data or the other way round.
 """
 
+REGISTER: Final = "register"
+"""The step of every statement of the register that is for everybody; no event of EPCIS has it."""
+
 ALL_PARTS: Final = frozenset(PART_NAMES) - {"head"}
 SHAREABLE_PARTS: Final = ALL_PARTS - {"personal", "source"}
 GRANTABLE_PARTS: Final = SHAREABLE_PARTS | {ITEM, MASTER_DATA}
@@ -97,6 +100,8 @@ class Reader:
         if visibility.captured_by == self.organisation != PUBLIC:
             return ALL_PARTS
         if not self.parties.isdisjoint(map(_party_name, visibility.parties)):
+            return SHAREABLE_PARTS
+        if visibility.biz_step == REGISTER:
             return SHAREABLE_PARTS
         granted = [grant.opened(visibility) for grant in self.grants if grant.covers(visibility)]
         return frozenset().union(*granted) if granted else None

@@ -32,6 +32,7 @@ from traceability.gs1.patterns import prefix_tag
 from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
+from traceability.ledger.register.statements import STATEMENTS, statement_rows
 
 EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
 TRANSFORMATION: Final = TYPE_NAMES["TransformationEvent"]
@@ -56,6 +57,8 @@ def index_rows(parts: Parts) -> IndexRows:
     head = orjson.loads(parts.head)
     if head["type"] == ELEMENT_STATED:
         return element_rows(parts, f"content:{head['captured_by']}\x00{content_digest(parts).hex()}")
+    if head["type"] in STATEMENTS:
+        return statement_rows(parts)
     if head["type"] not in EPCIS_TYPES:
         return opaque_index(parts)
     named = [(entry["list"], parse_identifier(entry["id"])) for entry in map(orjson.loads, parts.what)]

@@ -1,0 +1,1 @@
+"""The register: who is who in a ledger, and what each may do, as events."""
