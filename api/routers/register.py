@@ -28,6 +28,8 @@ from api.register import (
     state,
 )
 from api.security import CaptureDep, EngineDep, ReaderDep
+from api.web.negotiation import HTML, JSON, wants_page
+from api.web.register_page import register_page
 
 router: Final = APIRouter(prefix=PATH, tags=["register"], dependencies=[Depends(only_declared)])
 
@@ -97,13 +99,33 @@ async def state_in_register(
     )
 
 
-@router.get("/{organisation}", summary="Show what the register says of an organisation")
+@router.get(
+    "/{organisation}",
+    summary="Show what the register says of an organisation",
+    response_model=OrganisationOut,
+    responses={200: {"content": {HTML: {}}}},
+)
 def show_registration(
-    engine: EngineDep, reader: ReaderDep, organisation: Organisation, as_of: AsOf = None, known_at: KnownAt = None
-) -> OrganisationOut:
-    """Give its registration, licences, prefixes, partners, keys and roles at a time, and every statement about it."""
+    *,
+    request: Request,
+    engine: EngineDep,
+    reader: ReaderDep,
+    organisation: Organisation,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> Response:
+    """Give its registration, licences, prefixes, partners, keys and roles at a time, and every statement about it.
+
+    A page is for people, by `Accept`.
+    """
     at = None if as_of is None else microseconds_of(as_of)
-    return describe_organisation(engine, reader, organisation, as_of=at, known_at=known_at)
+    shown = describe_organisation(engine, reader, organisation, as_of=at, known_at=known_at)
+    if wants_page(request.headers.get("accept")):
+        answer: Response = register_page(engine, shown)
+    else:
+        answer = Response(shown.model_dump_json(), media_type=JSON)
+    answer.headers["Vary"] = "Accept, Authorization"
+    return answer
 
 
 @router.get("/{organisation}/authorised", summary="Tell whether an organisation may do something")
