@@ -36,7 +36,7 @@ class StatedElement:
 
 def vocabularies_of(engine: Engine, reader: Reader, known_at: int | None = None) -> PostgresVocabularies:
     """Open a reader's view of the master data for one question."""
-    return PostgresVocabularies(engine.ledger, engine.visibility, reader=reader, known_at=known_at)
+    return PostgresVocabularies(engine.ledger, engine.visibility, engine.register, reader=reader, known_at=known_at)
 
 
 def names_for(

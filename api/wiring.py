@@ -61,7 +61,7 @@ class Engine:
     @cached_property
     def event_queries(self) -> PostgresEventQueries:
         """Return what answers EPCIS queries."""
-        return PostgresEventQueries(self.ledger, self.visibility)
+        return PostgresEventQueries(self.ledger, self.visibility, self.register)
 
     @cached_property
     def secrets(self) -> Secrets:

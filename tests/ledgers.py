@@ -11,11 +11,15 @@ from itertools import count
 import orjson
 
 from adapters.postgres.connection import open_pool
+from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.register import PostgresRegister
+from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.event import LedgerEvent, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, TagHash, tag_hash
+from traceability.ledger.organisations import LOCAL
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import LedgerRules
 
@@ -89,3 +93,13 @@ def epcis_ledger(url: str, hash_of: TagHash = tag_hash, *, organisation: str) ->
         yield PostgresLedger(pool, epcis, organisation=organisation)
     finally:
         pool.close()
+
+
+def register_of(ledger: PostgresLedger) -> PostgresRegister:
+    """Return the register of a ledger whose operator is `local`."""
+    return PostgresRegister(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id), LOCAL)
+
+
+def event_queries(ledger: PostgresLedger) -> PostgresEventQueries:
+    """Return what answers queries over a ledger."""
+    return PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id), register_of(ledger))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from adapters.memory.register import MemoryRegister
 from traceability.gs1.epcis.master_data import ELEMENT_STATED, Statement, statement_of
 from traceability.ledger.access import Reader, redact
 from traceability.ledger.index import Indexer
+from traceability.ledger.organisations import LOCAL
 from traceability.ledger.store import Record
 
 
 class MemoryVocabularies:
-    """Looks at every record for every question; `glns` are who holds which."""
+    """Looks at every record for every question; `glns` are who holds which, `operator` keeps the register."""
 
     def __init__(
         self,
@@ -22,7 +24,9 @@ class MemoryVocabularies:
         glns: Mapping[str, str],
         known_at: int,
         personal: bool = True,
+        operator: str = LOCAL,
     ) -> None:
+        self.register = MemoryRegister(lambda: records, indexer, operator).for_all(known_at)
         self._glns = glns
         self.reader = reader.organisation
         self.known_at = known_at

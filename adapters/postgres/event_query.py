@@ -41,6 +41,7 @@ from traceability.gs1.epcis.query.event_query import (
 )
 from traceability.gs1.epcis.query.field_order import MOST_SORTED, FieldOrder, goes_on, page_of
 from traceability.ledger.access import Reader
+from traceability.ledger.register.registers import Registers
 
 FEW: Final = 2_048
 """Postings up to which a condition counts as rare: they are sorted at once."""
@@ -102,10 +103,10 @@ class _Batch:
 class PostgresEventQueries:
     """Answers queries over one ledger; safe to share between threads."""
 
-    def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility) -> None:
+    def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility, registers: Registers) -> None:
         self._ledger = ledger
         self._visibility = visibility
-        self._resolved = ResolvedConditions(ledger, visibility)
+        self._resolved = ResolvedConditions(ledger, visibility, registers)
         self._sorted = SortedAnswers()
 
     def page(

@@ -1,7 +1,8 @@
 """What questions to master data come to, kept from page to page: `WD_`, `HASATTR_` and `EQATTR_`.
 
 A condition means the same things to one reader for as long as nothing more is stated that the reader may see, and
-nobody registers a GLN. Both are asked for with each page; to fold thousands of statements again would take a second.
+nobody registers a GLN or a company prefix. All this is asked for with each page; to fold thousands of statements again
+would take a second.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from traceability.gs1.epcis.query.event_query import EventQuery
 from traceability.gs1.epcis.query.master_data import meant, resolve
 from traceability.gs1.epcis.query.master_data_conditions import Below, Described, IsAmong
 from traceability.ledger.access import MASTER_DATA, Reader
+from traceability.ledger.register.registers import Registers
 
 MOST_KEPT: Final = 100_000
 """Things in all the sets that a process keeps: some 20 MB."""
@@ -84,11 +86,15 @@ class Meant(IsAmong):
 
 
 class _Basis(NamedTuple):
-    """All that an answer follows from: who asks, up to where statements count, and how many GLNs are known."""
+    """All that an answer follows from: who asks, up to where statements count, what is known of GLNs and prefixes.
+
+    These are how many GLNs are held, and the position of the last statement of the register.
+    """
 
     reader: Reader
     upto: int
     glns: int
+    registered: int
 
 
 class _Looked(NamedTuple):
@@ -101,9 +107,10 @@ class _Looked(NamedTuple):
 class ResolvedConditions:
     """Resolves queries over one ledger; safe to share between threads."""
 
-    def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility) -> None:
+    def __init__(self, ledger: PostgresLedger, visibility: PostgresVisibility, registers: Registers) -> None:
         self._ledger = ledger
         self._visibility = visibility
+        self._registers = registers
         self._lock = Lock()
         self._looked: OrderedDict[Reader, _Looked] = OrderedDict()
         self._kept: OrderedDict[tuple[_Basis, Below | Described], Meant] = OrderedDict()
@@ -129,7 +136,12 @@ class ResolvedConditions:
                 self._kept.move_to_end(key)
                 return kept
         view = PostgresVocabularies(
-            self._ledger, self._visibility, reader=basis.reader, known_at=known_at, kept=self._statements
+            self._ledger,
+            self._visibility,
+            self._registers,
+            reader=basis.reader,
+            known_at=known_at,
+            kept=self._statements,
         )
         among = meant(condition, view)
         found = Meant(among.field, among.eras, np.sort(bigints(map(self._ledger.rules.tag_hash, among.tags))))
@@ -165,4 +177,4 @@ class ResolvedConditions:
                 self._looked.move_to_end(reader)
                 if len(self._looked) > _READERS:
                     self._looked.popitem(last=False)
-        return _Basis(reader, since, row[1])
+        return _Basis(reader, since, row[1], self._registers.for_all(known_at).newest)

@@ -17,6 +17,7 @@ from adapters.postgres.visibility import PostgresVisibility
 from traceability.gs1.epcis.master_data import Statement, statement_of
 from traceability.ledger.access import MASTER_DATA, Reader
 from traceability.ledger.parts import Parts
+from traceability.ledger.register.registers import Registers
 
 MOST_KEPT: Final = 33_554_432
 """Bytes of records whose statements a process keeps: some 50,000 statements, and twice as much memory."""
@@ -81,6 +82,7 @@ class PostgresVocabularies:
         self,
         ledger: PostgresLedger,
         visibility: PostgresVisibility,
+        registers: Registers,
         *,
         reader: Reader,
         known_at: int | None = None,
@@ -90,6 +92,7 @@ class PostgresVocabularies:
         self._kept = kept
         head = ledger.head()
         self.known_at = head if known_at is None else min(known_at, head)
+        self.register = registers.for_all(self.known_at)
         self.reader = reader.organisation
         # Taken after the head: whatever was committed up to it has its visibility there. Who may see master data sees
         # all of it but what is personal.

@@ -96,7 +96,7 @@ class Asking:
 
     def forget(self) -> None:
         """Ask as a process that has answered nothing yet."""
-        self.queries = PostgresEventQueries(self.engine.ledger, self.engine.visibility)
+        self.queries = PostgresEventQueries(self.engine.ledger, self.engine.visibility, self.engine.register)
 
     def page(self, parameters: Parameters, place: Place | None = None, size: int = PAGE) -> Page:
         return self.queries.page(read_query(parameters), reader=self.reader, size=size, after=place)

@@ -51,7 +51,7 @@ def address(shared_database: Database, tmp_path_factory: pytest.TempPathFactory)
         state(engine, IMPORTER, claim)
         integrate_all(engine)
         with serving(create_app(engine)) as client:
-            yield f"{client.base_url}register/{IMPORTER}"
+            yield f"{client.base_url}/register/{IMPORTER}"
 
 
 def test_it_tells_who_this_is_what_it_may_do_and_what_is_a_claim(address: str, page: Page) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.reindex import reindex
-from adapters.postgres.visibility import PostgresVisibility
 from tests.conformance.golden.epcis import documents, hand_made, xml_documents
 from tests.conformance.test_xml_fixtures import TWICE
 from tests.conftest import Database
-from tests.ledgers import epcis_ledger
+from tests.ledgers import epcis_ledger, event_queries
 from tests.unit.test_index_hashes import agree
 from tests.unit.test_recorded_hash import sent, without
 from traceability.gs1.epcis import index_rows, read_document
@@ -68,7 +66,7 @@ def test_every_event_is_found_by_its_hash_and_the_index_is_what_the_records_give
     agree(event.parts for event in events)
     with epcis_ledger(database.runtime_url, organisation=OPEN) as ledger:
         ids = [one.event_id for batch in ledger.append_all(events) for one in batch]
-        queries = PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id))
+        queries = event_queries(ledger)
         for (name, event), event_id in zip(expected, ids, strict=True):
             query = read_query([("EQ_eventID", name)])
             page = queries.page(query, reader=Reader(event.captured_by), size=100)

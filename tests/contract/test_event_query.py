@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 from adapters.memory.event_query import MemoryEventQueries
 from adapters.postgres import event_query, sorted_answers
 from adapters.postgres.embedded import EmbeddedServer
-from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.visibility import PostgresVisibility
 from tests.conftest import Database, fresh_database
-from tests.ledgers import epcis_ledger
+from tests.ledgers import epcis_ledger, event_queries
 from tests.support import epcis_queries as some
 from tests.support.epcis_events import typed
 from traceability.gs1.epcis import index_rows
@@ -59,7 +57,7 @@ class Books:
     def __init__(self, ledger: PostgresLedger) -> None:
         self.ledger = ledger
         self.numbers = count(1)
-        self.postgres = PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id))
+        self.postgres = event_queries(ledger)
         self.memory = MemoryEventQueries(lambda: ledger.records(range(1, ledger.head() + 1)), indexer=index_rows)
 
     def record(self, *events: LedgerEvent) -> None:
@@ -241,7 +239,7 @@ def test_the_pages_of_a_sorted_answer_are_found_once_or_again(books: Books, monk
     books.record(some.captured(typed("ObjectEvent", epcList=[some.EPCS[0]], **{name: 3})))
     assert first.next is not None
     # Another process goes on as the first would have, whatever was recorded meanwhile; so does who has no room.
-    fresh = PostgresEventQueries(books.ledger, PostgresVisibility(books.ledger.pool, books.ledger.ledger_id))
+    fresh = event_queries(books.ledger)
     assert (fresh.page(query, reader=OWNER, size=7, after=first.next).events, len(searches)) == (expected[7:14], 1)
     monkeypatch.setattr(sorted_answers, "MOST_KEPT", 10)
     assert len(everything(fresh, query, OWNER, 7)) == 41

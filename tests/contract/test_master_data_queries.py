@@ -18,10 +18,9 @@ from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.event_query_sql import Statements
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.organisations import PostgresOrganisations
-from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from tests.conftest import fresh_database
-from tests.ledgers import epcis_ledger
+from tests.ledgers import epcis_ledger, event_queries
 from tests.support.epcis_events import event
 from tests.support.epcis_queries import MAKER, ORDERS, PARTIES, PLACES, RIVAL, captured, members
 from traceability.gs1.epcis import index_rows, view_of
@@ -100,7 +99,7 @@ def postgres_queries(request: pytest.FixtureRequest, ledger: PostgresLedger) -> 
 
 
 def store_of(ledger: PostgresLedger) -> PostgresEventQueries:
-    return PostgresEventQueries(ledger, PostgresVisibility(ledger.pool, ledger.ledger_id))
+    return event_queries(ledger)
 
 
 def field_of(view: EpcisView, field: str) -> list[str]:

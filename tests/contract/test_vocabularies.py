@@ -18,14 +18,16 @@ from adapters.postgres.visibility import PostgresVisibility
 from adapters.postgres.vocabularies import KeptStatements, PostgresVocabularies
 from adapters.system import SystemClock, SystemEntropy
 from tests.conftest import fresh_database
-from tests.ledgers import epcis_ledger
+from tests.ledgers import epcis_ledger, register_of
 from tests.support.epcis_queries import captured, members
-from tests.support.master_data import CITY, GLNS, HOLDER, MAKER, NAME, ORGANISATIONS, PLACES, RIVAL, elements
+from tests.support.master_data import CITY, GLNS, HOLDER, MAKER, NAME, ORGANISATIONS, PLACES, RIVAL, elements, prefixes
 from traceability.gs1.epcis import index_rows
 from traceability.gs1.epcis.master_data import VocabularyElement, value_tag
 from traceability.gs1.epcis.vocabularies import hierarchy
 from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant, Reader
 from traceability.ledger.index import tag_hash
+from traceability.ledger.organisations import LOCAL
+from traceability.ledger.register.statements import PrefixHeld
 
 OPEN = frozenset({MASTER_DATA})
 READERS = [
@@ -70,25 +72,28 @@ def world(ledger: PostgresLedger) -> tuple[PostgresLedger, KeptStatements]:
     st.lists(st.tuples(elements, st.sampled_from(ORGANISATIONS), st.integers(0, 2)), min_size=1, max_size=3),
     st.sampled_from(READERS),
     st.sets(st.sampled_from(PLACES), min_size=1),
-    st.tuples(st.sets(st.sampled_from(TAGS), min_size=1), st.integers(1, 30), st.floats(0, 1)),
+    st.tuples(st.sets(st.sampled_from(TAGS), min_size=1), st.integers(1, 30), st.floats(0, 1), prefixes),
 )
 def test_both_find_the_same_statements(
     world: tuple[PostgresLedger, KeptStatements],
     stated: list[tuple[VocabularyElement, str, int]],
     reader: Reader,
     subjects: set[str],
-    tagged: tuple[set[str], int, float],
+    tagged: tuple[set[str], int, float, PrefixHeld],
 ) -> None:
     ledger, kept = world
     for element, organisation, at in stated:
         ledger.append([element.event(organisation, at, [CITY] if at else [])])
-    tags, limit, share = tagged
+    tags, limit, share, held = tagged
+    ledger.append([held.event(captured_by=LOCAL, stated_at=0)])
     head = ledger.head()
     known_at = int(share * head)
     visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
     records = ledger.records(range(1, head + 1))
     for store in (None, kept):
-        postgres = PostgresVocabularies(ledger, visibility, reader=reader, known_at=known_at, kept=store)
+        postgres = PostgresVocabularies(
+            ledger, visibility, register_of(ledger), reader=reader, known_at=known_at, kept=store
+        )
         memory = MemoryVocabularies(
             records, indexer=index_rows, reader=reader, glns=GLNS, known_at=known_at, personal=store is None
         )
@@ -97,6 +102,7 @@ def test_both_find_the_same_statements(
         assert postgres.tagged(tags, limit) == memory.tagged(tags, limit)
         assert postgres.tagged(tags, limit, head // 2) == memory.tagged(tags, limit, head // 2)
         assert postgres.holders(set(GLNS)) == GLNS
+        assert postgres.register.statements == memory.register.statements
         one, other = hierarchy(postgres, subjects), hierarchy(memory, subjects)
         assert [one.below(subjects, at) for at in (0, 15, 25)] == [other.below(subjects, at) for at in (0, 15, 25)]
 
@@ -119,5 +125,5 @@ def test_what_is_kept_of_statements_is_bounded(monkeypatch: pytest.MonkeyPatch) 
 def test_events_are_no_statements(ledger: PostgresLedger, event: dict[str, object]) -> None:
     list(ledger.append_all([captured(event)]))
     visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
-    found = PostgresVocabularies(ledger, visibility, reader=Reader(MAKER)).of(set(PLACES))
+    found = PostgresVocabularies(ledger, visibility, register_of(ledger), reader=Reader(MAKER)).of(set(PLACES))
     assert all(statement.stated_by == MAKER for statement in found)

@@ -7,6 +7,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from traceability.gs1.epcis.master_data import CBV_ATTRIBUTE, Statement, VocabularyElement, vocabulary_type
+from traceability.ledger.register.statements import PrefixHeld
 
 NAME = f"{CBV_ATTRIBUTE}name"
 CITY = f"{CBV_ATTRIBUTE}city"
@@ -30,6 +31,14 @@ elements = st.builds(
     valid_from=st.sampled_from(TIMES),
     valid_until=st.sampled_from([None, None, 20, 30]),
     withdrawn=st.sampled_from([False, False, False, True]),
+)
+
+prefixes = st.builds(
+    PrefixHeld,
+    organisation=st.sampled_from(ORGANISATIONS),
+    prefix=st.sampled_from(["9521", "9521234"]),
+    since=st.sampled_from([0, 15, 25]),
+    until=st.sampled_from([None, None, 30]),
 )
 
 

@@ -19,9 +19,11 @@ from tests.support.master_data import (
     PLACES,
     RIVAL,
     elements,
+    prefixes,
     said,
     statements,
 )
+from tests.support.register import OPERATOR, stated
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.gs1.epcis.master_data import (
     CBV_ATTRIBUTE,
@@ -36,18 +38,26 @@ from traceability.gs1.epcis.master_data import (
 )
 from traceability.gs1.epcis.problems import Findings
 from traceability.gs1.epcis.strict_json import read_value
-from traceability.gs1.epcis.vocabularies import FAR, MasterData, eras
+from traceability.gs1.epcis.vocabularies import FAR, Holders, MasterData, eras
 from traceability.gs1.identifiers import gln_of, parse_identifier
 from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant, Reader
 from traceability.ledger.index import Visibility
+from traceability.ledger.register.register import Register
+from traceability.ledger.register.statements import PrefixHeld
 
 PLACE = PLACES[0]
 LOCATION = vocabulary_type("BusinessLocation")
 AT = 25
 
 
-def folded(found: Sequence[Statement], reader: str = PUBLIC) -> MasterData:
-    return MasterData(found, reader, lambda subject: GLNS.get(gln_of(subject) or ""))
+NOTHING = Register((), OPERATOR)
+registers = st.lists(prefixes, max_size=3).map(
+    lambda held: Register([stated(one, position=n) for n, one in enumerate(held, 1)], OPERATOR)
+)
+
+
+def folded(found: Sequence[Statement], reader: str = PUBLIC, register: Register = NOTHING) -> MasterData:
+    return MasterData(found, reader, Holders({one.element.subject for one in found}, GLNS, register))
 
 
 def place(identifier: str = PLACE, name: str | None = None, **more: Any) -> VocabularyElement:
@@ -228,22 +238,25 @@ def test_the_type_of_a_vocabulary_is_a_uri(kind: str) -> None:
 # What statements amount to
 
 
-@given(statements, st.randoms(), st.sampled_from([*ORGANISATIONS, PUBLIC]), st.integers(0, 40))
+@given(statements, st.randoms(), st.sampled_from([*ORGANISATIONS, PUBLIC]), st.integers(0, 40), registers)
 def test_no_order_of_arrival_changes_names_or_what_is_below(
-    found: list[Statement], random: Any, reader: str, at: int
+    found: list[Statement], random: Any, reader: str, at: int, register: Register
 ) -> None:
     shuffled = list(found)
     random.shuffle(shuffled)
-    one, other = folded(found, reader), folded(shuffled, reader)
+    one, other = folded(found, reader, register), folded(shuffled, reader, register)
     for subject in PLACES:
         assert one.elements(subject, at) == other.elements(subject, at)
         assert one.name(subject, at) == other.name(subject, at)
         assert one.below([subject], at) == other.below([subject], at)
 
 
-def plainly(found: Sequence[Statement], reader: str, subject: str, kind: str, at: int) -> VocabularyElement | None:
+def plainly(
+    found: Sequence[Statement], reader: str, subject: str, kind: str, at: int, *, register: Register
+) -> VocabularyElement | None:
     """Return what the guide says that counts, word by word."""
-    holder = GLNS.get(gln_of(subject) or "")
+    gln = gln_of(subject) or ""
+    holder = GLNS.get(gln) or register.prefix_holder(gln, at)
     order = [holder, reader] if holder else [reader, *sorted({one.stated_by for one in found} - {reader})]
     for organisation in order:
         own = [
@@ -264,18 +277,20 @@ def plainly(found: Sequence[Statement], reader: str, subject: str, kind: str, at
     return None
 
 
-@given(statements, st.sampled_from([*ORGANISATIONS, PUBLIC]), st.sampled_from(PLACES), st.integers(0, 40))
+@given(statements, st.sampled_from([*ORGANISATIONS, PUBLIC]), st.sampled_from(PLACES), st.integers(0, 40), registers)
 def test_the_element_at_a_time_is_the_one_that_the_rules_name(
-    found: list[Statement], reader: str, subject: str, at: int
+    found: list[Statement], reader: str, subject: str, at: int, register: Register
 ) -> None:
     kinds = [LOCATION, vocabulary_type("ReadPoint")]
-    expected = [element for kind in kinds if (element := plainly(found, reader, subject, kind, at)) is not None]
-    assert folded(found, reader).elements(subject, at) == expected
+    told = (plainly(found, reader, subject, kind, at, register=register) for kind in kinds)
+    assert folded(found, reader, register).elements(subject, at) == [element for element in told if element is not None]
 
 
-@given(statements, st.sampled_from([*ORGANISATIONS, PUBLIC]), st.sampled_from(PLACES), st.integers(-5, 40))
-def test_each_era_has_what_holds_at_any_time_in_it(found: list[Statement], reader: str, root: str, at: int) -> None:
-    data = folded(found, reader)
+@given(statements, st.sampled_from([*ORGANISATIONS, PUBLIC]), st.sampled_from(PLACES), st.integers(-5, 40), registers)
+def test_each_era_has_what_holds_at_any_time_in_it(
+    found: list[Statement], reader: str, root: str, at: int, register: Register
+) -> None:
+    data = folded(found, reader, register)
     spans = eras(data, lambda time: data.below([root], time))
     assert spans[0][0] == -FAR
     (subjects,) = [subjects for since, subjects in spans if since <= at][-1:]
@@ -288,6 +303,19 @@ def test_a_later_word_replaces_only_what_begins_when_it_does() -> None:
     assert [folded(told).name(PLACE, at) for at in (5, 15)] == [None, None]  # it has a holder, who said nothing
     own = [Statement(one.element, HOLDER, one.stated_at, i, one.event_id, i) for i, one in enumerate(told, 1)]
     assert [folded(own).name(PLACE, at) for at in (5, 15)] == ["Older", "New"]
+
+
+def test_a_product_is_what_the_holder_of_its_prefix_says_from_the_time_that_it_holds_it() -> None:
+    product = "https://id.gs1.org/01/09521234000013"
+    told = [said(place(product, "Cheese"), HOLDER), said(place(product, "Chalk"), RIVAL)]
+    passed_on = [
+        stated(PrefixHeld(organisation=RIVAL, prefix="9521", since=0)),
+        stated(PrefixHeld(organisation=HOLDER, prefix="9521234", since=20), position=2),
+    ]
+    data = folded(told, PUBLIC, Register(passed_on, OPERATOR))
+    # Where nobody holds it, the first by name is believed.
+    assert [data.name(product, at) for at in (-1, 0, 20)] == ["Cheese", "Chalk", "Cheese"]
+    assert data.changes == [0, 20]
 
 
 def test_nobody_renames_the_place_of_another_but_for_itself() -> None:

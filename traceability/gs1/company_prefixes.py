@@ -19,6 +19,9 @@ FROM_SECOND: Final = frozenset({"00", "01", "8003", "8006"})
 
 _LONGEST: Final = 12
 _LEADING: Final = re.compile(f"[0-9]{{0,{_LONGEST}}}").match
+_FROM_PREFIX: Final = re.compile(
+    rf"{re.escape(RESOLVER)}/(?:(?:{'|'.join(sorted(FROM_SECOND))})/[0-9]|[0-9]{{2,4}}/)([0-9]{{1,{_LONGEST}}})"
+).match
 _GTIN_8: Final = "00000"
 _GTIN_8_PREFIX: Final = 8
 _SHORTEST_IN_URN: Final = 6
@@ -45,6 +48,15 @@ class ListedPrefixes:
             if length is not None:
                 return length
         return None if self._behind is None else self._behind.length_of(digits)
+
+
+def digits_from_prefix(subject: str) -> str:
+    """Return the digits with which the key of a canonical link goes on from its company prefix, at most twelve.
+
+    Of another URI there are none.
+    """
+    match = _FROM_PREFIX(subject)
+    return "" if match is None else match[1]
 
 
 def company_prefix_length(key: str, value: str, prefixes: CompanyPrefixes) -> int:

@@ -14,10 +14,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
+from traceability.gs1.company_prefixes import digits_from_prefix
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.epcis.master_data import Statement, VocabularyElement, name_of
 from traceability.gs1.epcis.query.event_query import QueryTooComplexError
 from traceability.gs1.identifiers import parse_identifier
+from traceability.ledger.register.register import Register
 
 MAX_SUBJECTS: Final = 10_000
 """Things that one question may lead to: all places below one, all products with an attribute."""
@@ -53,13 +55,44 @@ class Vocabularies(Protocol):
         """Return the organisations that hold these GLNs (13 digits)."""
         ...
 
+    @property
+    def register(self) -> Register:
+        """Return the register that tells whose the company prefixes are."""
+        ...
+
+
+class Holders:
+    """Who holds the GS1 keys of some subjects: of a place or party who has its GLN, else who has the company prefix."""
+
+    def __init__(self, subjects: Iterable[str], glns: Mapping[str, str], register: Register) -> None:
+        self._register = register
+        self._for_good: dict[str, str] = {}
+        self._digits: dict[str, str] = {}
+        for subject in subjects:
+            match = _GLN(subject)
+            holder = None if match is None else glns.get(match[1])
+            if holder is not None:
+                self._for_good[subject] = holder
+            elif register.knows_prefixes and (digits := digits_from_prefix(subject)):
+                self._digits[subject] = digits
+
+    def of(self, subject: str, at: int) -> str | None:
+        """Return who holds the key of a subject at a time, None where nobody knows."""
+        digits = self._digits.get(subject)
+        return self._for_good.get(subject) if digits is None else self._register.prefix_holder(digits, at)
+
+    @property
+    def changes(self) -> set[int]:
+        """Return the times at which a key may pass to another."""
+        return {at for digits in set(self._digits.values()) for at in self._register.prefix_changes(digits)}
+
 
 class MasterData:
-    """Statements folded for a reader; `holder` tells the holder of a subject's key, None where nobody knows."""
+    """Statements folded for a reader, who believes the holders of the keys."""
 
-    def __init__(self, statements: Iterable[Statement], reader: str, holder: Callable[[str], str | None]) -> None:
+    def __init__(self, statements: Iterable[Statement], reader: str, holders: Holders) -> None:
         self._reader = reader
-        self._holder = holder
+        self._holders = holders
         self._standing: defaultdict[str, list[Statement]] = defaultdict(list)
         self._parents: set[str] = set()
         for statement in standing(statements):
@@ -73,7 +106,11 @@ class MasterData:
         if len(statements) > 1:
             return self._chosen(subject, statements, at)
         # Of most things there is one.
-        return [one for one in statements if one.element.is_said_at(at) and self._believes(one, self._holder(subject))]
+        return [
+            one
+            for one in statements
+            if one.element.is_said_at(at) and self._believes(one, self._holders.of(subject, at))
+        ]
 
     def elements(self, subject: str, at: int) -> list[VocabularyElement]:
         """Return what a subject is at a time."""
@@ -101,13 +138,14 @@ class MasterData:
 
     @property
     def changes(self) -> list[int]:
-        """Return the times at which anything begins or ends, in order."""
+        """Return the times at which anything begins, ends or passes to another, in order."""
         elements = (statement.element for statements in self._standing.values() for statement in statements)
-        return sorted({t for e in elements for t in (e.valid_from, e.valid_until) if t is not None})
+        stated = {t for e in elements for t in (e.valid_from, e.valid_until) if t is not None}
+        return sorted(stated | self._holders.changes)
 
     def _chosen(self, subject: str, statements: Sequence[Statement], at: int) -> list[Statement]:
         """Return the statement that counts in each vocabulary: of who is believed first, the one that began last."""
-        holder = self._holder(subject)
+        holder = self._holders.of(subject, at)
         last: dict[str, dict[str, Statement]] = defaultdict(dict)
         for one in sorted(statements, key=_beginning):
             if one.element.holds_at(at) and self._believes(one, holder):
@@ -201,16 +239,11 @@ def eras(data: MasterData, subjects_at: Callable[[int], AbstractSet[str]]) -> tu
     return tuple(found)
 
 
-def holder_of(vocabularies: Vocabularies, subjects: Iterable[str]) -> Callable[[str], str | None]:
-    """Return a function that tells who holds the key of one of these subjects."""
-    glns = {subject: match[1] for subject in subjects if (match := _GLN(subject)) is not None}
-    holders = vocabularies.holders(set(glns.values())) if glns else {}
-    return lambda subject: holders.get(glns.get(subject, ""))
-
-
 def _folded(vocabularies: Vocabularies, statements: Sequence[Statement]) -> MasterData:
     subjects = {statement.element.subject for statement in statements}
-    return MasterData(statements, vocabularies.reader, holder_of(vocabularies, subjects))
+    glns = {match[1] for subject in subjects if (match := _GLN(subject)) is not None}
+    holders = Holders(subjects, vocabularies.holders(glns) if glns else {}, vocabularies.register)
+    return MasterData(statements, vocabularies.reader, holders)
 
 
 def _bounded(subjects: Collection[object]) -> None:

@@ -154,6 +154,8 @@ class Register:
 
     def __init__(self, statements: Iterable[Stated], operator: str) -> None:
         known = list(statements)
+        self.newest = max((one.position for one in known), default=0)
+        """The last position that it rests on."""
         by_operator = (one for one in known if one.stated_by == operator and _is_registrar(one))
         self._timelines = _timelines(_last_said(by_operator))
         heard: list[Stated] = []
@@ -207,6 +209,11 @@ class Register:
     def licences(self, organisation: str, at: int) -> list[Licence]:
         """Return what the licences of an organisation are, those that it had and will have too, by kind and number."""
         return [self._licence(subject, at) for subject in self._licences.get(organisation, ())]
+
+    @property
+    def knows_prefixes(self) -> bool:
+        """Tell whether any company prefix was ever registered."""
+        return any(subject[0] == "prefix" for subject in self._timelines)
 
     def prefix_holder(self, digits: str, at: int) -> str | None:
         """Return who holds the company prefix that `digits` begin with, the longest registered; None for nobody.
