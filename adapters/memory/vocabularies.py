@@ -42,9 +42,13 @@ class MemoryVocabularies:
             if statement is not None:
                 self._found.append((statement, record.event.tags))
 
-    def of(self, subjects: Collection[str]) -> list[Statement]:
-        """Return every statement about these subjects."""
-        return [statement for statement, _ in self._found if statement.element.subject in subjects]
+    def of(self, subjects: Collection[str], vocabularies: Collection[str] | None = None) -> list[Statement]:
+        """Return every statement about these subjects, in these vocabularies, in all of them where None."""
+        return [
+            one
+            for one, _ in self._found
+            if one.element.subject in subjects and (vocabularies is None or one.element.vocabulary in vocabularies)
+        ]
 
     def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
         """Return statements with one of these tags, in order of position from behind `after`, up to `limit`."""

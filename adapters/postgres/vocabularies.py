@@ -23,6 +23,7 @@ MOST_KEPT: Final = 33_554_432
 """Bytes of records whose statements a process keeps: some 50,000 statements, and twice as much memory."""
 
 _FETCHED: Final = 1_024
+_MANY: Final = 256
 
 # Of thousands of tags the planner knows nothing, so that it looks up each of them instead of planning for them.
 _POSITIONS: Final = """
@@ -102,10 +103,18 @@ class PostgresVocabularies:
         self._extents = {one.id: one.extent for one in opened}
         self.organisations = frozenset(one.visibility.captured_by for one in opened)
 
-    def of(self, subjects: Collection[str]) -> list[Statement]:
-        """Return every statement about these subjects."""
-        positions = self._positions({f"element:{subject}" for subject in subjects}, None, 0)
-        return [statement for statement in self._statements(positions) if statement.element.subject in subjects]
+    def of(self, subjects: Collection[str], vocabularies: Collection[str] | None = None) -> list[Statement]:
+        """Return every statement about these subjects, in these vocabularies, in all of them where None."""
+        positions = None
+        if vocabularies is not None and len(subjects) > _MANY:
+            # Where most of what is stated is about these subjects, to look up each of them would take longer.
+            most = len(subjects) + len(subjects) // 2
+            every = self._positions({f"vocabulary:{vocabulary}" for vocabulary in vocabularies}, most, 0)
+            positions = every if len(every) < most else None
+        if positions is None:
+            positions = self._positions({f"element:{subject}" for subject in subjects}, None, 0)
+        found = [statement for statement in self._statements(positions) if statement.element.subject in subjects]
+        return [one for one in found if vocabularies is None or one.element.vocabulary in vocabularies]
 
     def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
         """Return statements with one of these tags, in order of position from behind `after`, up to `limit`."""

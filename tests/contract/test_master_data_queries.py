@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.memory.event_query import MemoryEventQueries
 from adapters.memory.vocabularies import MemoryVocabularies
-from adapters.postgres import event_query, resolved
+from adapters.postgres import event_query, resolved, vocabularies
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.event_query import PostgresEventQueries
 from adapters.postgres.event_query_sql import Statements
@@ -95,6 +95,7 @@ def postgres_queries(request: pytest.FixtureRequest, ledger: PostgresLedger) -> 
     """Give a store that keeps what it resolved, from one example to the next."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_query, "WIDE", request.param)
+        patch.setattr(vocabularies, "_MANY", request.param)
         yield store_of(ledger)
 
 

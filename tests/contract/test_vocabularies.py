@@ -22,7 +22,7 @@ from tests.ledgers import epcis_ledger, register_of
 from tests.support.epcis_queries import captured, members
 from tests.support.master_data import CITY, GLNS, HOLDER, MAKER, NAME, ORGANISATIONS, PLACES, RIVAL, elements, prefixes
 from traceability.gs1.epcis import index_rows
-from traceability.gs1.epcis.master_data import VocabularyElement, value_tag
+from traceability.gs1.epcis.master_data import VocabularyElement, value_tag, vocabulary_type
 from traceability.gs1.epcis.vocabularies import hierarchy
 from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant, Reader
 from traceability.ledger.index import tag_hash
@@ -39,6 +39,7 @@ READERS = [
         RIVAL, grants=(Grant(HOLDER, RIVAL, None, OPEN | {"where"}), Grant(MAKER, PUBLIC, None, frozenset({"more"})))
     ),
 ]
+KINDS = [vocabulary_type("BusinessLocation"), vocabulary_type("ReadPoint")]
 TAGS = [f"attribute:{NAME}", f"attribute:{CITY}", value_tag(NAME, "Gate"), value_tag(CITY, "Yard"), "attribute:none"]
 
 
@@ -99,6 +100,11 @@ def test_both_find_the_same_statements(
         )
         assert (postgres.known_at, postgres.reader) == (memory.known_at, memory.reader)
         assert postgres.of(subjects) == memory.of(subjects)
+        for many in (1_000, 0):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(vocabularies, "_MANY", many)
+                assert postgres.of(subjects, KINDS[:1]) == memory.of(subjects, KINDS[:1])
+                assert postgres.of(subjects, KINDS) == memory.of(subjects)
         assert postgres.tagged(tags, limit) == memory.tagged(tags, limit)
         assert postgres.tagged(tags, limit, head // 2) == memory.tagged(tags, limit, head // 2)
         assert postgres.holders(set(GLNS)) == GLNS

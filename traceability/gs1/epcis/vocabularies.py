@@ -43,8 +43,8 @@ class Vocabularies(Protocol):
         """Return the last position that is taken into account."""
         ...
 
-    def of(self, subjects: Collection[str]) -> list[Statement]:
-        """Return every statement about these subjects."""
+    def of(self, subjects: Collection[str], vocabularies: Collection[str] | None = None) -> list[Statement]:
+        """Return every statement about these subjects, in these vocabularies, in all of them where None."""
         ...
 
     def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
@@ -216,7 +216,9 @@ def with_tags(vocabularies: Vocabularies, tags: Collection[str]) -> tuple[Master
     found = vocabularies.tagged(tags, MAX_SUBJECTS + 1)
     _bounded(found)
     subjects = {statement.element.subject for statement in found}
-    return master_data(vocabularies, subjects), subjects
+    # In each vocabulary another statement counts; where none has such a tag, none that counts has the attribute.
+    said = vocabularies.of(subjects, {statement.element.vocabulary for statement in found}) if found else []
+    return _folded(vocabularies, said), subjects
 
 
 def eras(data: MasterData, subjects_at: Callable[[int], AbstractSet[str]]) -> tuple[tuple[int, frozenset[str]], ...]:
