@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from adapters.postgres import named_items, vocabularies
+from adapters.postgres.arrays import bigints
 from adapters.postgres.event_query import _Search
 from adapters.postgres.event_query_sql import LAST_BEFORE
 from adapters.postgres.ledger import PostgresLedger
@@ -70,3 +72,23 @@ def test_no_statement_reads_a_table_from_end_to_end(
     # Of a partition that is known to be empty there is nothing else to read.
     assert [plan for plan in plans if re.search(r"Seq Scan on (sighting|posting_0)", plan)] == []
     assert "sighting_seen" in plans[0]
+
+
+@pytest.mark.parametrize("analysed", [False, True])
+def test_neither_statements_nor_named_things_are_looked_for_in_whole_tables(
+    database: Database, ledger: PostgresLedger, *, analysed: bool
+) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(FILL.format(n=EVENTS, v=VISIBILITIES, place=tag_hash(f"place:{PLACE}")))
+        if analysed:
+            owner.execute("VACUUM ANALYZE ledger.sighting, ledger.posting, ledger.record")
+    tags, visible = bigints(range(5_000)), list(range(0, VISIBILITIES, 6))
+    scope = {"ledger": 1, "tags": tags, "visible": visible, "after": 0, "head": EVENTS, "limit": 100}
+    scope |= {"first": 1, "until": 4_096}
+    with ledger.pool.connection() as connection:
+        plans = [
+            "\n".join(line for (line,) in connection.execute(f"EXPLAIN {statement}", scope, prepare=False))
+            for statement in (vocabularies._POSITIONS, named_items._SEEN)
+        ]
+    assert [plan for plan in plans if re.search(r"Seq Scan on (sighting|posting_0)", plan)] == []
+    assert "Sort" not in plans[1], "they are read in order"
