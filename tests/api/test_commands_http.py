@@ -140,11 +140,23 @@ def test_a_hundred_thousand_serials_are_one_command(client: httpx.Client, key: d
 def test_another_organisation_answers_for_its_own(client: httpx.Client, key: dict[str, str], bearer: Bearer) -> None:
     send(client, key, "commission", things=[pack("A")])
     store = bearer("store.example", Scope.CAPTURE)
+    send(client, key, "pack", parent=PALLET, children=[pack("A")])
     # Nothing of the dairy's is open to the store: it is answered as if nothing were there.
-    assert send(client, store, "observe", things=[pack("A")]).json()["rules"][0]["rule"] == "unknown"
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("observe", {"things": [pack("A")]}),
+        ("pack", {"parent": TOTE, "children": [pack("A")]}),
+        ("unpack", {"parent": PALLET, "children": [pack("A")]}),
+        ("decommission", {"things": [pack("A")]}),
+        ("accept_transfer", {"things": [pack("A")], "proposal": "P1"}),
+    ]
+    for name, body in asked:
+        hidden = send(client, store, name, **body)
+        unknown = send(client, store, name, **{n: [pack("Z")] if isinstance(v, list) else v for n, v in body.items()})
+        assert hidden.status_code == 409
+        assert hidden.text.replace(pack("A"), pack("Z")) == unknown.text
     assert send(client, store, "commission", things=[pack("A")]).status_code == 201
-    unknown = send(client, store, "correct", event="urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001")
-    assert (unknown.status_code, unknown.json()["code"]) == (404, "command.no_such_event")
+    unseen = send(client, store, "correct", event="urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001")
+    assert (unseen.status_code, unseen.json()["code"]) == (404, "command.no_such_event")
 
 
 def test_goods_are_handed_over(client: httpx.Client, key: dict[str, str], bearer: Bearer, engine: Engine) -> None:
