@@ -14,11 +14,12 @@ from tests.support.happenings import DAY_ZERO, HOUR, hours
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.event import utc_text
-from traceability.ledger.store import LedgerRules
+from traceability.ledger.store import Ledger, LedgerRules
 from traceability.supply_chain.commands.carrying_out import Desk, carry_out
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.commands.table import COMMANDS
 from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import ListedParties
 
 OPENED = frozenset({"what", "where", "why", "how"})
@@ -61,14 +62,20 @@ class World:
 
     def __post_init__(self) -> None:
         rules = LedgerRules(index_rows, content_digest, self.clock, self.entropy)
-        self.ledger = MemoryLedger(rules, organisation="maker.example")
+        self.ledger = self.opened_ledger(rules)
 
-    def view(self, organisation: str) -> MemoryProvenance:
+    def opened_ledger(self, rules: LedgerRules) -> Ledger:
+        return MemoryLedger(rules, organisation="maker.example")
+
+    def reader(self, organisation: str) -> Reader:
         opening = (one for one in self.organisations if one not in self.secretive)
         names = frozenset([organisation, GLNS.get(organisation, organisation)])
-        reader = Reader(organisation, names, grants=tuple(Grant(one, PUBLIC, None, self.opened) for one in opening))
+        return Reader(organisation, names, grants=tuple(Grant(one, PUBLIC, None, self.opened) for one in opening))
+
+    def view(self, organisation: str) -> ProvenanceIndex:
         records = self.ledger.records(range(1, self.ledger.head() + 1))
-        return MemoryProvenance(records, reader=reader, indexer=index_rows, known_at=self.ledger.head())
+        reader, head = self.reader(organisation), self.ledger.head()
+        return MemoryProvenance(records, reader=reader, indexer=index_rows, known_at=head)
 
     def desk(self, organisation: str) -> Desk:
         return Desk(organisation, self.ledger, lambda: self.view(organisation), PARTIES, self.clock, self.entropy)

@@ -199,7 +199,10 @@ class Organisations(RuleBasedStateMachine):
 
     @initialize(secretive=st.sampled_from([(), ("mover.example",)]))
     def begin(self, secretive: tuple[str, ...]) -> None:
-        self.world = World(secretive=secretive, opened=OPENED | {"more"})
+        self.world = self.made(secretive)
+
+    def made(self, secretive: tuple[str, ...]) -> World:
+        return World(secretive=secretive, opened=OPENED | {"more"})
 
     def seen_by(self, organisation: str) -> list[Told]:
         return [one for one in self.told if one.by == organisation or one.by not in self.world.secretive]
