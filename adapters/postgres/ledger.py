@@ -118,6 +118,8 @@ class PostgresLedger(Ledger):
 
         Everything up to `until` was committed before it could be read as the head, so chunks need no common snapshot.
         """
+        if after >= until:
+            return  # under the head's lock mostly: the hashes of a hundred thousand tags would keep all others waiting
         sql, parameters = _candidates(query, self.rules.tag_hash)
         while after < until:
             window = {**parameters, "ledger": self.ledger_id, "after": after, "until": until, "chunk": chunk}
