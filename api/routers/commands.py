@@ -24,6 +24,7 @@ from traceability.supply_chain.commands.refusal import Rule
 from traceability.supply_chain.commands.table import COMMANDS
 
 PATH: Final = "/commands"
+_MOST_TOLD: Final = 100  # of what is wrong with a body
 
 router = APIRouter(prefix=PATH, tags=["commands"])
 
@@ -75,7 +76,7 @@ def _perform(engine: Engine, organisation: str, command: type[Command], body: by
     try:
         said = command.model_validate_json(body)
     except ValidationError as error:
-        told = error.errors(include_url=False, include_input=False, include_context=False)
+        told = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_TOLD]
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in told]) from error
     return perform(engine, organisation, said, request=request_of(organisation, key, command, body))
 

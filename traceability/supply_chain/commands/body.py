@@ -38,7 +38,7 @@ def _identifier(text: str) -> Identifier:
             return parse_identifier(link_of(read_value(text).ais))
         return parse_identifier(text)
     except IdentifierError as error:
-        raise ValueError(error.message) from error
+        raise ValueError(f"this is no identifier ({error.code})") from error  # which is not repeated
 
 
 def _thing(text: str) -> str:
