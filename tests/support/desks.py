@@ -20,7 +20,7 @@ from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.commands.table import COMMANDS
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.parties import ListedParties
+from traceability.supply_chain.parties import ListedParties, Parties
 
 OPENED = frozenset({"what", "where", "why", "how"})
 GLNS = {"mover.example": "9521234000020", "store.example": "9521234000037"}
@@ -57,6 +57,7 @@ class World:
     organisations: tuple[str, ...] = ("maker.example", "mover.example", "store.example")
     secretive: Collection[str] = ()
     opened: frozenset[str] = OPENED
+    parties: Parties = PARTIES
     clock: TickingClock = field(default_factory=TickingClock)
     entropy: Counter = field(default_factory=Counter)
 
@@ -78,7 +79,7 @@ class World:
         return MemoryProvenance(records, reader=reader, indexer=index_rows, known_at=head)
 
     def desk(self, organisation: str) -> Desk:
-        return Desk(organisation, self.ledger, lambda: self.view(organisation), PARTIES, self.clock, self.entropy)
+        return Desk(organisation, self.ledger, lambda: self.view(organisation), self.parties, self.clock, self.entropy)
 
     def do(self, name: str, *, by: str = "maker.example", at: float | None = None, **members: Any) -> int:
         """Carry a command out, `at` hours after the beginning; return the position of its event."""
@@ -110,4 +111,4 @@ class World:
         return [broken.rule.value for broken in self.refused(name, **members).rules]
 
     def history(self, thing: str, organisation: str = "maker.example") -> ItemHistory:
-        return item_history(self.view(organisation), thing, PARTIES)
+        return item_history(self.view(organisation), thing, self.parties)

@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.desks import MOVER, OPENED, STORE, World
-from tests.support.happenings import OTHER_PALLET, PALLET, TOTE, lot, pack
+from tests.support.happenings import GTIN, OTHER_PALLET, PALLET, TOTE, hours, lot, pack
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.history import ItemHistory
+from traceability.supply_chain.parties import ListedParties
 
 MAKER_NAME, MOVER_NAME, STORE_NAME = "maker.example", "mover.example", "store.example"
 A, B, C = pack("A"), pack("B"), pack("C")
@@ -173,6 +174,21 @@ def test_a_mere_claim_stands_in_nobodys_way(world: World) -> None:
     world.do("unpack", at=4, parent=PALLET, children=[A])
     world.do("pack", at=5, parent=OTHER_PALLET, children=[A, C])
     assert world.history(C).state.contained_in == (OTHER_PALLET,)
+
+
+class Registered(ListedParties):
+    """The store holds the company prefix of the packs."""
+
+    def prefix_holder(self, thing: str, at: int) -> str | None:
+        return STORE_NAME if thing.startswith(GTIN) and at < hours(10) else None
+
+
+def test_identifiers_are_issued_by_the_holder_of_their_company_prefix() -> None:
+    world = World(parties=Registered({}))
+    assert world.rules("commission", at=1, things=[A]) == ["prefix_of_another"]
+    world.do("commission", at=1, by=STORE_NAME, things=[A])
+    assert world.rules("transform", at=2, by=MOVER_NAME, inputs=[TOTE], outputs=[B]) == ["prefix_of_another", "unknown"]
+    world.do("commission", at=11, things=[C])  # when nobody holds it any more
 
 
 def test_steps_of_shipping_have_commands_of_their_own(world: World) -> None:
