@@ -39,7 +39,7 @@ THINGS = [pack("1"), f"{GTIN}/10/L1/21/3", PALLET, TOTE]
 COUNTED = [lot("L1"), GTIN]
 ASKED = [pack("1"), pack("3"), PALLET, TOTE, *COUNTED]
 ORGANISATIONS = [MAKER, MAKER, CARRIER, SHOP, RIVAL]
-ENDS = [None, PARTY[CARRIER], PARTY[SHOP], PARTY[MAKER], OUTSIDE]
+ENDS = [None, None, None, PARTY[CARRIER], PARTY[SHOP], PARTY[MAKER], OUTSIDE]
 STEPS = ["shipping", "shipping", "departing", "receiving", "receiving", "accepting", "returning", "void_shipping",
          "dispensing", "storing", None]  # fmt: skip
 

@@ -122,6 +122,14 @@ def test_whoever_receives_what_was_shipped_to_nobody_in_particular_has_it() -> N
     assert rights(MADE, ship(2, A), observe(3, A, by=RIVAL))[-1] is ClaimReason.NO_AUTHORITY
 
 
+def test_what_was_sent_to_nobody_in_particular_may_go_on_from_where_it_arrived() -> None:
+    arrived = receive(3, A, step="arriving", by=CARRIER)
+    told = MADE, ship(2, A), arrived, receive(4, A, by=SHOP)
+    assert custody(*told) == [(MAKER, 1, 3), (CARRIER, 3, 4), (SHOP, 4, None)]
+    assert open_shipments(*told[:3]) == [(None, None)]
+    assert open_shipments(*told) == []
+
+
 def test_a_place_of_destination_is_for_who_holds_it() -> None:
     shipped = observe(2, A, step="shipping", destinations={"location": WAREHOUSE})
     assert open_shipments(MADE, shipped) == [(CARRIER, None)]
