@@ -93,8 +93,10 @@ def test_a_claim_to_have_emptied_an_outer_container_parts_nothing() -> None:
 
 
 def test_after_a_claim_to_have_emptied_it_the_next_emptying_counts() -> None:
-    told = MADE, put(2, PALLET, A), take(3, PALLET, by=RIVAL), take(4, PALLET)
-    assert [(one.opened_at, one.closed_at) for one in history(*told).containers] == [(hours(2), hours(4))]
+    told = MADE, put(2, PALLET, A), take(3, PALLET, by=RIVAL), take(4, PALLET), observe(5, PALLET, place=PLANT)
+    found = history(*told)
+    assert [(one.opened_at, one.closed_at) for one in found.containers] == [(hours(2), hours(4))]
+    assert (found.state.contained_in, found.state.place) == ((), None)
 
 
 def test_who_holds_the_place_may_observe_there_and_no_more() -> None:
@@ -165,11 +167,11 @@ def test_everybody_who_had_some_of_a_lot_may_speak_of_it() -> None:
     shipped = [
         Happening("object", at, [("quantityList", milk, 5, "KGM")], "OBSERVE", "shipping",
                   destinations={"owning_party": PARTY[to]})
-        for at, to in ((2, SHOP), (3, CARRIER))
+        for at, to in ((2, CARRIER), (3, SHOP))
     ]  # fmt: skip
     received = Happening("object", 4, [("quantityList", milk, 5, "KGM")], "OBSERVE", "receiving", by=SHOP)
     told = made, *shipped, received
-    assert open_shipments(*told[:3], thing=milk) == [(SHOP, SHOP), (CARRIER, CARRIER)]
+    assert open_shipments(*told[:3], thing=milk) == [(CARRIER, CARRIER), (SHOP, SHOP)]
     assert open_shipments(*told, thing=milk) == [(CARRIER, CARRIER)]
     assert custody(*told, thing=milk) == [(MAKER, 1, None), (SHOP, 4, None)]
     used = [transform(5, [], [A], counted_inputs=[milk], by=who) for who in (SHOP, MAKER, RIVAL)]

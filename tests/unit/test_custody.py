@@ -144,6 +144,13 @@ def test_goods_in_transit_with_a_destination_are_shipped_whatever_the_step() -> 
     assert open_shipments(MADE, observe(2, A, step="loading", disposition="in_transit")) == []
 
 
+def test_what_is_said_again_of_a_shipment_leaves_it_as_it_was() -> None:
+    again = observe(2.5, A, disposition="in_transit", destinations={"owning_party": PARTY[SHOP]})
+    elsewhere = ship(2.6, A, to=PARTY[CARRIER])
+    assert history(MADE, SHIPPED, again).custody.shipments == (Shipment(MAKER, SHOP, SHOP, hours(2), 2),)
+    assert history(MADE, SHIPPED, elsewhere).custody.shipments == (Shipment(MAKER, CARRIER, None, hours(2.6), 3),)
+
+
 def test_a_shipment_that_was_called_off_leaves_the_thing_where_it_was() -> None:
     told = MADE, SHIPPED, observe(3, A, step="void_shipping")
     assert (custody(*told), open_shipments(*told)) == ([(MAKER, 1, None)], [])

@@ -84,6 +84,13 @@ def test_a_proposal_is_open_until_it_is_answered() -> None:
         assert rights(MADE, propose(2), answer, accept(4))[-1] is ClaimReason.NO_SUCH_PROPOSAL
 
 
+@pytest.mark.parametrize("name", [f"P{n}" for n in range(8)])
+def test_at_one_instant_an_answer_comes_after_what_it_answers(name: str) -> None:
+    said = TransferProposed(things=(A,), proposal=name, role=HoldingRole.CUSTODY, issuer=MAKER, receiver=SHOP)
+    accepted = TransferAccepted(things=(A,), proposal=name)
+    assert custody(MADE, Decided(2, accepted, SHOP), Decided(2, said)) == [(MAKER, 1, 2), (SHOP, 2, None)]
+
+
 @pytest.mark.parametrize(
     ("told", "reason"),
     [
