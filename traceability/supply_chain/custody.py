@@ -6,11 +6,11 @@ The rules, over the events that count, in the order of folds:
 - Shipping opens a shipment to the party that is to possess it, else to own it, else whose place it goes to; where none
   of them is told, to whoever receives it. The shipper stays custodian. Shipping without a destination while a shipment
   is open is a leg of it.
-- Receiving gives custody to the possessing party that it names, else to who received it, and closes the shipment;
-  arriving and accepting do not close one to nobody in particular, which may go on from there. Receiving
-  gives ownership to the owning party that it names, or to a receiver who was to own it. Goods that a carrier took over
-  are under way until who is to own them has them. (Sources and destinations are the ends of a whole business transfer,
-  which several events may name, so they move nothing before it is over.)
+- Receiving gives custody to the possessing party that it names, else to who received it, and closes the shipment. What
+  was sent to nobody in particular may go on from where it arrived or was accepted: only the step `receiving` closes it.
+- Receiving gives ownership to the owning party that it names, or to a receiver who was to own the goods. What a carrier
+  took over is under way until who is to own it has it. (Sources and destinations are the ends of a whole business
+  transfer, which several events may name, so they move nothing before it is over.)
 - Sending back turns an open shipment round, or opens one to who had the thing before.
 - A transfer that is proposed and accepted gives custody or ownership at the instant of acceptance.
 - The end of a thing ends its holdings.
