@@ -6,6 +6,7 @@ Loaded once into a folder that is kept, and found there the next time: half of t
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 import time
@@ -28,16 +29,18 @@ from tests.benchmarks import generate
 from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour
 
+_EVENT_ID = re.compile(rb'"eventID":"[^"]*",')
 OPENED = frozenset({"what", "where", "how"})
 """What every organisation opens of its events to everybody."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """The feed that is in a ledger."""
+    """The feed that is in a ledger; without eventIDs if it is not `named`."""
 
     events: int
     large: float = 1.0
+    named: bool = True
 
 
 @contextmanager
@@ -83,7 +86,8 @@ def spooled(
     """Put the whole feed into the spool, as a job of one organisation."""
     with receiving(engine, organisation, behaviour, held=True) as (upload, make):
         with upload.file("feed.jsonld") as out:
-            generate.document(feed.events, generate.SEED, out, large=feed.large)
+            events = generate.feed(feed.events, large=feed.large)
+            generate.write(events if feed.named else (_EVENT_ID.sub(b"", event, count=1) for event in events), [out])
         return make()
 
 

@@ -1,7 +1,7 @@
 """Captures of a large feed, everything on: duplicates, postings, marks and edges, commitments and leaf hashes.
 
     python -m tests.benchmarks.capture [--events 1000000] [--large 1] [--workers 2] [--lock 0.05]
-        [--behaviour proceed] [--only import,copy,commands]
+        [--behaviour proceed] [--only import,copy,commands] [--unnamed]
 
 Prints JSON. `fsync` and `synchronous_commit` are on, and PostgreSQL has the same cores.
 
@@ -52,9 +52,10 @@ def main() -> None:
     parser.add_argument("--lock", type=float, default=bulk.LOCK_SECONDS, help="seconds that a batch holds the lock")
     parser.add_argument("--behaviour", type=ErrorBehaviour, default=ErrorBehaviour.PROCEED, help="rollback, proceed")
     parser.add_argument("--only", default="import,copy,commands", help="what to measure")
+    parser.add_argument("--unnamed", action="store_true", help="leave the eventIDs out, so that events have CBV hashes")
     chosen = parser.parse_args()
-    feed = Feed(chosen.events, chosen.large)
-    told = {"events": feed.events, "large_per_cent": feed.large, "workers": chosen.workers}
+    feed = Feed(chosen.events, chosen.large, named=not chosen.unnamed)
+    told = {"events": feed.events, "large_per_cent": feed.large, "named": feed.named, "workers": chosen.workers}
     first_seconds = None
     if "import" in chosen.only:
         with opened(None) as engine:
@@ -159,7 +160,7 @@ def packs(engine: Engine, job_id: UUID) -> Iterator[Packed]:
 
 def commands(engine: Engine, feed: Feed, workers: int, lock: float) -> dict[str, object]:
     """Import a part of the feed beside eight clients of another process, which say how long each append took."""
-    job = spooled(engine, Feed(min(feed.events, 2 * FIRST), feed.large), ORGANISATION)
+    job = spooled(engine, Feed(min(feed.events, 2 * FIRST), feed.large, feed.named), ORGANISATION)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks._clients", engine.urls.runtime, str(CLIENTS)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

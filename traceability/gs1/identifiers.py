@@ -113,7 +113,7 @@ def parse_identifier(text: str) -> Identifier:
             reader = _reader_after(text[:at])
             if reader is not None and (identifier := reader(tail)) is not None:
                 return identifier
-    return _parse_cached(text) if len(text) <= _CACHE_LENGTH else _parse(text)
+    return _parse_cached(text) if len(text) <= _CACHE_LENGTH else parse_afresh(text)
 
 
 def read_identifier(text: str) -> tuple[Identifier, IdentifierError | None]:
@@ -246,7 +246,7 @@ def _sscc_under(prefix: str) -> _TailReader:
 
 def _trade_item_after(stem: str) -> _TailReader | None:
     try:
-        one = _parse(stem + _ANY_TAIL)
+        one = parse_afresh(stem + _ANY_TAIL)
     except IdentifierError:
         return None
     uri, subject = one.uri.removesuffix(_ANY_TAIL), one.subject.removesuffix(_ANY_TAIL)
@@ -265,7 +265,8 @@ def _trade_item_after(stem: str) -> _TailReader | None:
     return None
 
 
-def _parse(text: str) -> Identifier:
+def parse_afresh(text: str) -> Identifier:
+    """Do what `parse_identifier` does, for a text that does not come twice."""
     if len(text) > MAX_LENGTH:
         raise IdentifierError(f"An identifier has at most {MAX_LENGTH} characters.", code="gs1.length")
     if text.startswith("urn:epc:") or text[:8].lower() == "urn:epc:":
@@ -285,7 +286,7 @@ def _parse(text: str) -> Identifier:
     return _private(text) if elements is None else _identified(elements)
 
 
-_parse_cached: Final = lru_cache(maxsize=_CACHE_ENTRIES)(_parse)
+_parse_cached: Final = lru_cache(maxsize=_CACHE_ENTRIES)(parse_afresh)
 
 
 def _read_web(web: re.Match[str], *, stem: bool) -> tuple[ElementString, ...] | None:

@@ -46,6 +46,8 @@ _NEW: Final = frozenset({
 _KNOWN: Final = dict.fromkeys(("type", *EVENT_FIELDS, *NOT_HASHED))
 _SHORT: Final = 512
 _QUOTE: Final = ord('"')
+_ID: Final = b'{"id":"'
+_QUOTES_OF_ID: Final = 4
 _MOST_HELD: Final = 1024 * 1024
 _MOST_SHAPES: Final = 512
 _LONGEST_NAMES: Final = 1024
@@ -223,6 +225,8 @@ def member_value(source: bytes) -> JSON:
         raise NotPlainError
     if source.startswith(b'"'):
         return source[1:-1].decode()
+    if source.startswith(_ID) and source.endswith(b'"}') and source.count(b'"') == _QUOTES_OF_ID:
+        return {"id": source[len(_ID) : -2].decode()}
     # The object around it is one level more.
     if len(source) > MAX_DEPTH and source.count(b"{") + source.count(b"[") >= MAX_DEPTH:
         raise NotPlainError

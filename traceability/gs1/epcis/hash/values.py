@@ -21,7 +21,7 @@ from traceability.gs1.epcis.vocabulary import (
     TRANSACTION_TYPE,
     Vocabulary,
 )
-from traceability.gs1.identifiers import IdentifierError, parse_identifier
+from traceability.gs1.identifiers import IdentifierError, parse_afresh, parse_identifier
 
 _CBV: Final = STANDARD_PREFIXES["cbv"]
 _GS1: Final = STANDARD_PREFIXES["gs1"]
@@ -111,7 +111,7 @@ def _before(stem: str, separator: str) -> str | None:
     if not stem.startswith(_IDENTIFIERS) or "?" in stem or "#" in stem:
         return None
     try:
-        one = parse_identifier(stem + _ANY_TAIL)
+        one = parse_afresh(stem + _ANY_TAIL)
     except IdentifierError:
         return None
     if _ANY_TAIL in (one.serial, one.lot) or one.subject.endswith(_ANY_EXTENSION):
