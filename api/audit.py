@@ -29,6 +29,7 @@ from traceability.ledger.access import ALL_PARTS, PUBLIC, Grant, Reader
 from traceability.ledger.event import UNREADABLE
 from traceability.ledger.index import Visibility
 from traceability.ledger.organisations import Organisations
+from traceability.ledger.register.register import Register
 from traceability.notary.age import WORK
 from traceability.notary.checkpoint import Checkpoint
 from traceability.notary.content import decode_json
@@ -87,7 +88,7 @@ def export_log(
         signed = _signed(logs, until)
         with pool.connection() as connection:
             personal = personal_members(connection, ledger.ledger_id)
-        readers = tuple(_readers(engine.organisations))
+        readers = tuple(_readers(engine.organisations, engine.settings.operator))
         headers = [
             ExportHeader(
                 ledger=ledger.name,
@@ -241,7 +242,7 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
         known_at = int(told)
     index = ExportProvenance(events, reader=reader, known_at=known_at)
     try:
-        return _answered(index, question, trees, _parties(events.headers))
+        return _answered(index, question, trees, _parties(events, reader, index.known_at))
     except UNREADABLE as error:
         # Who signed the log is whom an auditor does not trust: parts that the index does not look at may hold anything.
         raise InvalidInputError(
@@ -249,14 +250,16 @@ def recompute(events: ExportedEvents, question: Question, reader: Reader, answer
         ) from error
 
 
-def _parties(headers: Sequence[ExportHeader]) -> Parties:
-    """Return the organisations that an export tells of, by the parties that they are."""
+def _parties(events: ExportedEvents, reader: Reader, known_at: int) -> Parties:
+    """Return the organisations that an export tells of, by the parties that they are, with what is registered."""
     named: dict[str, str] = {}
-    for members in headers[-1].readers:
+    operator = ""
+    for members in events.headers[-1].readers:
         organisation, parties = members.get("organisation"), members.get("parties")
         if isinstance(organisation, str) and organisation != PUBLIC and isinstance(parties, list):
             named.update((party, organisation) for party in parties if isinstance(party, str))
-    return ListedParties(named)
+            operator = organisation if members.get("operator") is True else operator
+    return ListedParties(named, Register(events.register(reader, known_at), operator))
 
 
 def _answered(index: ExportProvenance, question: Question, trees: Trees, parties: Parties) -> bytes:
@@ -331,7 +334,7 @@ def _trees(headers: Sequence[ExportHeader], answer: Mapping[str, Any] | None) ->
     return Trees(tuple(trees))
 
 
-def _readers(organisations: Organisations) -> Iterator[dict[str, Any]]:
+def _readers(organisations: Organisations, operator: str) -> Iterator[dict[str, Any]]:
     for name in (PUBLIC, *(organisation.name for organisation in organisations.all())):
         reader = organisations.reader(name)
         grants = [
@@ -343,7 +346,8 @@ def _readers(organisations: Organisations) -> Iterator[dict[str, Any]]:
             }
             for grant in reader.grants
         ]
-        yield {"organisation": name, "parties": sorted(reader.parties), "grants": grants}
+        kept = {"operator": True} if name == operator else {}
+        yield {"organisation": name, "parties": sorted(reader.parties), "grants": grants, **kept}
 
 
 class _Told:

@@ -49,7 +49,7 @@ def perform(engine: Engine, organisation: str, command: Command, *, request: Eve
     with engine.pool.connection() as connection:
         personal = personal_members(connection, engine.ledger.ledger_id)
     view = partial(ask, engine, reader)
-    desk = Desk(organisation, engine.ledger, view, engine.parties, engine.clock, engine.entropy, personal)
+    desk = Desk(organisation, engine.ledger, view, engine.parties(reader), engine.clock, engine.entropy, personal)
     done: list[Done] = []
 
     def append(event: LedgerEvent, condition: DCBAppendCondition) -> int:

@@ -97,7 +97,8 @@ def history_of(
 ) -> ItemHistory:
     """Find all that happened to a thing; raises as `describe_item` does."""
     at = None if as_of is None else microseconds_of(as_of)
-    return item_history(ask(engine, reader, known_at), thing_of(identifier.uri), engine.parties, at)
+    index = ask(engine, reader, known_at)
+    return item_history(index, thing_of(identifier.uri), engine.parties(reader, index.known_at), at)
 
 
 def published_trees(engine: Engine) -> Trees:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -31,11 +31,13 @@ from api.sealing import Secrets
 from api.settings import Settings
 from traceability.errors import ConflictError, UnavailableError
 from traceability.gs1.epcis import content_digest, index_rows
+from traceability.ledger.access import Reader
 from traceability.ledger.index import Indexer
 from traceability.ledger.organisations import LOCAL
 from traceability.ledger.store import LedgerRules
 from traceability.notary.cosigning import Witnesses
 from traceability.ports import Clock, Entropy
+from traceability.supply_chain.parties import Parties, Registered
 
 INDEXER: Final[Indexer] = index_rows
 """How the index of every ledger follows from its records."""
@@ -69,9 +71,13 @@ class Engine:
         return Secrets(self.settings, self.entropy, PostgresSealed(self.pool, self.ledger.ledger_id))
 
     @cached_property
-    def parties(self) -> PostgresParties:
-        """Return to whom the parties and places of events belong."""
+    def _parties(self) -> PostgresParties:
         return PostgresParties(self.pool, self.ledger.ledger_id)
+
+    def parties(self, reader: Reader, known_at: int | None = None) -> Parties:
+        """Return to whom parties and places belong, and what the register says of them, as far as a reader may see."""
+        about = cache(lambda name: self.register.about([name], reader, known_at))
+        return Registered(self._parties.organisation_of, self.register.for_all(known_at), about)
 
     @cached_property
     def register(self) -> PostgresRegister:

@@ -7,7 +7,7 @@ Nothing decrypted goes to the disk. Memory holds 16 bytes a tag that may be aske
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import Any, Final
@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from traceability.errors import InvalidInputError
-from traceability.ledger.access import ITEM, Reader
+from traceability.ledger.access import ITEM, Reader, redact
 from traceability.ledger.event import read_foreign
 from traceability.ledger.index import Indexer, MarkKind, TagHash, Visibility, tag_hash
+from traceability.ledger.register.statements import STATEMENTS, Stated, stated_in
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
@@ -56,6 +57,8 @@ class ExportedEvents:
         """Positions of error declarations."""
         self.decisions: set[int] = set()
         """Positions of decisions about things."""
+        self.registered: list[int] = []
+        """Positions of statements of the register."""
         tags, tagged = array("q"), array("q")
         for start, event in export.verified(*keys):
             self._starts.append(start)
@@ -93,6 +96,17 @@ class ExportedEvents:
         """Return an event, read again."""
         return self._export.event_at(self._starts[position - self.first_position], position)
 
+    def register(self, reader: Reader, known_at: int) -> Iterator[Stated]:
+        """Yield the statements of the register that a reader may see of those recorded up to a position."""
+        extents = [reader.extent(visibility) for visibility in self.visibilities]
+        for position in self.registered:
+            extent = extents[self.visibility_at(position)]
+            if position <= known_at and extent is not None:
+                event = self.at(position)
+                stated = stated_in(redact(event.parts, extent, ()), position, event.event_id, event.recorded_at)
+                if stated is not None:
+                    yield stated
+
     def _take_in(self, event: StoredEvent, indexer: Indexer, tags: array[int], tagged: array[int]) -> int:
         event_type, index = read_foreign(event.position, event.parts, indexer)
         if event_type in EPCIS_TYPES or event_type in DECISION_TYPES:
@@ -103,6 +117,8 @@ class ExportedEvents:
                 self.decisions.add(event.position)
             elif index.retracts:
                 self.declarations.append(event.position)
+        elif event_type in STATEMENTS:
+            self.registered.append(event.position)
         return self.visibilities.setdefault(index.visibility, len(self.visibilities))
 
 

@@ -9,14 +9,13 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
 from traceability.gs1.identifiers import gln_of
-from traceability.supply_chain.parties import Parties
 
 _HOLDER: Final = """
 SELECT organisation FROM access.identifier WHERE ledger_id = %s AND scheme = 'gln' AND value = %s
 """
 
 
-class PostgresParties(Parties):
+class PostgresParties:
     """The organisations of one ledger by their GLNs. Safe to share between threads."""
 
     def __init__(self, pool: ConnectionPool[Connection[TupleRow]], ledger_id: int) -> None:
@@ -38,7 +37,3 @@ class PostgresParties(Parties):
             # A GLN belongs to one organisation for good.
             known = self._known[gln] = row[0]
         return known
-
-    def prefix_holder(self, thing: str, at: int) -> str | None:  # noqa: ARG002  # none is registered yet
-        """Return None."""
-        return None

@@ -69,9 +69,9 @@ class PostgresRegister(Registers):
 
     def _for_all(self, known_at: int | None) -> list[Stated]:
         """Return what concerns everybody, by position."""
-        head = self._until(known_at)
         with self._lock:
             read_to = self._read_to
+        head = known_at if known_at is not None and known_at <= read_to else self._until(known_at)
         if read_to < head:
             extents = {one.id: one.extent for one in self._visibility.opened(_EVERYBODY) if _is_public(one)}
             read = self._tagged(FOR_ALL, extents, head=head, after=read_to)

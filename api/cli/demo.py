@@ -135,7 +135,7 @@ def _verify_one(engine: Engine) -> bool:
     thing = read_code(manifest().stories[0].links[0].path)
     reader = engine.organisations.reader(PUBLIC)
     index = PostgresProvenance(engine.ledger, engine.visibility, reader=reader)
-    entry = latest(item_history(index, thing_of(thing.uri), engine.parties).entries)
+    entry = latest(item_history(index, thing_of(thing.uri), engine.parties(reader)).entries)
     assert entry is not None, "the thing is shown because something happened to it"
     proof = receipt(engine, entry.event.event_id, reader, [thing.uri])
     result = verify_receipt(proof.text().encode(), published_log(engine).key)

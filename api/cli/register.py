@@ -45,7 +45,7 @@ Until = Annotated[
 ]
 Hidden = Annotated[bool, typer.Option("--hidden", help="For the organisations alone that it is about.")]
 Actions = Annotated[
-    list[str] | None, typer.Option("--action", metavar="ACTION", help="Such as ship; may be repeated. All without it.")
+    list[str] | None, typer.Option("--action", metavar="ACTION", help="A business step, such as shipping; repeatable.")
 ]
 
 
@@ -207,7 +207,7 @@ def role(
 
 @app.command()
 def rule(
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="A word, such as ship, or a URI.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="A business step, such as shipping.")],
     *,
     licence: Annotated[
         list[str] | None, typer.Option("--licence", metavar="KIND", help="Needs one of this kind; may be repeated.")
@@ -224,7 +224,7 @@ def rule(
 ) -> None:
     """Set what an action needs in this ledger. Without a rule anybody may do it.
 
-    Example: `traceability register rule receive --licence import`
+    Example: `traceability register rule receiving --licence import`
     """
     said = {"action": action, "licences": licence or [], "roles": role or [], "partner": partner}
     _say("rule_set", said, since, until, hidden=False, as_=as_, ledger=ledger, json=json)
@@ -273,7 +273,7 @@ def show(
 @app.command()
 def check(
     name: Organisation,
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="Such as receive.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="A business step, such as receiving.")],
     *,
     at: Annotated[
         datetime | None,
@@ -287,7 +287,7 @@ def check(
 ) -> None:
     """Tell whether an organisation may do something, and by which statements. Exit 1 when it may not.
 
-    Example: `traceability register check importer.example receive --at 2026-06-01T00:00:00+08:00`
+    Example: `traceability register check importer.example receiving --at 2026-06-01T00:00:00+08:00`
     """
     time = None if at is None else microseconds_of(at)
     with opened(ledger, as_) as engine:

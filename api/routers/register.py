@@ -38,7 +38,7 @@ _GRANTED: Final = {
     "kind": "import",
     "number": "GZ-2026-7",
     "issuer": "Guangzhou Customs",
-    "actions": ["receive"],
+    "actions": ["receiving"],
     "since": "2026-03-01T00:00:00+08:00",
     "until": "2027-03-01T00:00:00+08:00",
 }
@@ -134,7 +134,7 @@ def check_authorised(
     engine: EngineDep,
     reader: ReaderDep,
     organisation: Organisation,
-    action: Annotated[str, Query(max_length=200, description="A word such as `ship`, or a URI.")],
+    action: Annotated[str, Query(max_length=200, description="A business step, such as `shipping`.")],
     at: AsOf = None,
     partner: Annotated[str | None, Query(max_length=63, description="The other side, where there is one.")] = None,
     known_at: KnownAt = None,

@@ -115,10 +115,11 @@ def install_pages(app: FastAPI) -> None:
 def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPage:
     trees = published_trees(engine).chain
     logs = Logs(tuple(Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey) for tree in trees))
+    index = ask(engine, reader)
     return item_page(
         identifier,
-        ask(engine, reader),
-        engine.parties,
+        index,
+        engine.parties(reader, index.known_at),
         engine.organisations.all(),
         logs,
         stated=partial(names_for, engine, reader),

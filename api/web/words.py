@@ -225,6 +225,7 @@ _CLAIMS: Final[Mapping[ClaimReason, str]] = MappingProxyType(
         ClaimReason.NO_AUTHORITY: "is not known to have made it, or to have or own it, or to be sent it",
         ClaimReason.PREFIX_OF_ANOTHER: "does not hold the company prefix of its number",
         ClaimReason.MADE_BY_ANOTHER: "did not make it: another had",
+        ClaimReason.NOT_AUTHORISED: "has not what the register asks of who does this",
         ClaimReason.NO_SUCH_PROPOSAL: "answers a proposal that is not open",
         ClaimReason.NOT_ITS_RECEIVER: "is not whom it was offered to",
         ClaimReason.NOT_ITS_ISSUER: "did not make the proposal",

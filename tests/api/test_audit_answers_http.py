@@ -16,10 +16,22 @@ from adapters.postgres.erasure import erase
 from api.audit import difference, export_log, read_answer, read_question, reader_named, recompute
 from api.notary import integrate_all
 from api.wiring import INDEXER, Engine
-from tests.support.happenings import OTHER_PALLET, PALLET, commission, observe, pack, put, records, take, transform
+from tests.support.happenings import (
+    OTHER_PALLET,
+    PALLET,
+    commission,
+    hours,
+    observe,
+    pack,
+    put,
+    records,
+    take,
+    transform,
+)
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
+from traceability.ledger.register.statements import LicenceGranted, PrefixHeld, RuleSet
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 
@@ -37,11 +49,21 @@ STORY = [
     put(7, OTHER_PALLET, pack(3), by=DAIRY, event_id="urn:uuid:7"),
 ]
 
+OPERATOR = "local"
+REGISTERED = [
+    PrefixHeld(organisation=STORE, prefix="9521234", since=hours(0)),
+    RuleSet(action="packing", licences=("packer",), since=hours(2)),
+    LicenceGranted(organisation=DAIRY, kind="packer", number="1", issuer="Office", since=hours(0), until=hours(7)),
+]
+
 
 @pytest.fixture
 def events(engine: Engine, tmp_path: Path) -> Iterator[ExportedEvents]:
     """Give the export of a ledger that has told more, and of which something was erased, since."""
     list(engine.ledger.append_all(record.event for record in records(STORY)))
+    for said in REGISTERED:
+        hidden = isinstance(said, LicenceGranted)
+        engine.ledger.append([said.event(captured_by=OPERATOR, stated_at=0, hidden=hidden)])
     engine.organisations.set_grant(Grant(DAIRY, "public", frozenset({"packing"}), frozenset({"item"})))
     engine.organisations.set_grant(Grant(STORE, DAIRY, None, frozenset({"what", "where"})))
     erase(engine.urls.owner, engine.ledger, 2, reason="r", authority="a")
@@ -62,7 +84,7 @@ def test_answers_over_http_are_recomputed(
     reader = reader_named(events.headers[0], organisation)
     told = 0
     for thing in THINGS:
-        for known_at in (9, 5):
+        for known_at in (len(STORY) + len(REGISTERED) + 1, 5):
             path = f"/provenance/items/{quote(thing, safe='')}?known_at={known_at}"
             body = {"roots": [thing], "known_at": known_at, "include": ["events"]}
             for answer, question in (

@@ -178,7 +178,8 @@ def test_goods_are_handed_over(client: httpx.Client, key: dict[str, str], bearer
     assert send(client, key, "ship", things=[PALLET], to=f"(417){gln}").status_code == 201
     received = send(client, shop, "receive", things=[PALLET])
     assert received.status_code == 201, received.text
-    custody = item_history(ask(engine, engine.organisations.reader("shop.example")), PALLET, engine.parties).custody
+    asking = engine.organisations.reader("shop.example")
+    custody = item_history(ask(engine, asking), PALLET, engine.parties(asking)).custody
     assert [custody.holders(role) for role in HoldingRole] == [("shop.example",), ("shop.example",)]
 
 

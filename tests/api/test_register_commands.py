@@ -16,7 +16,7 @@ def test_an_organisation_is_registered_shown_and_checked(dairy: Run) -> None:
     operator = ("--as", "local")
     office = ("--as", "dairy.example")
     assert dairy("register", "role", "dairy.example", "registrar", *operator).code == 0
-    assert dairy("register", "rule", "receive", "--licence", "import", "--partner", *FROM, *operator).code == 0
+    assert dairy("register", "rule", "receiving", "--licence", "import", "--partner", *FROM, *operator).code == 0
     named = ("--legal-name", "Pearl River Imports Ltd.", "--identifier", "uscc=91440101MA5CTRUE0X")
     assert dairy("register", "organisation", "importer.example", *named, *FROM, *office).code == 0
     licence = ("register", "licence", "importer.example", "import", "GZ-7")
@@ -34,7 +34,7 @@ def test_an_organisation_is_registered_shown_and_checked(dairy: Run) -> None:
     rules = dairy("register", "show")
     assert [line.split("\t")[0] for line in rules.out.splitlines()] == ["rule_set", "role_given", "prefix_held"]
 
-    check = ("register", "check", "importer.example", "receive", "--partner", "dairy.example", "--at")
+    check = ("register", "check", "importer.example", "receiving", "--partner", "dairy.example", "--at")
     may = dairy(*check, "2026-06-01T00:00:00+08:00")
     assert (may.code, may.out.splitlines()[0]) == (0, "authorised")
     late = dairy(*check, "2026-09-01T00:00:00+08:00", "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from api.notary import integrate_all, published_log
 from api.wiring import Engine
+from tests.support.epcis_events import event
+from traceability.ledger.access import MASTER_DATA, PUBLIC, Grant
 from traceability.ledger.event import opaque_data
 from traceability.ledger.organisations import Scope
 from traceability.ledger.register.statements import LicenceGranted
@@ -24,10 +27,11 @@ LICENCE = {
     "kind": "import",
     "number": "GZ-7",
     "issuer": "Guangzhou Customs",
-    "since": "2026-03-01T00:00:00+08:00",
-    "until": "2026-09-01T00:00:00+08:00",
+    "since": "2025-03-01T00:00:00+08:00",
+    "until": "2025-09-01T00:00:00+08:00",
 }
-IN_TIME, TOO_LATE = "2026-08-31T23:59:59+08:00", "2026-09-01T00:00:00+08:00"
+CARGO = "https://id.gs1.org/00/095212340000000013"
+IN_TIME, TOO_LATE = "2025-08-31T23:59:59+08:00", "2025-09-01T00:00:00+08:00"
 
 
 class Speaker:
@@ -35,18 +39,33 @@ class Speaker:
 
     def __init__(self, client: httpx.Client, headers: dict[str, str]) -> None:
         self._client = client
-        self._headers = headers
+        self.headers = headers
 
     def say(self, type_: str, said: dict[str, Any], *, status: int = 201, **more: object) -> Any:
         body = {"type": type_, "said": said, **more}
-        answer = self._client.post("/register", json=body, headers=self._headers)
+        answer = self._client.post("/register", json=body, headers=self.headers)
         assert answer.status_code == status, answer.text
         return answer.json()
 
     def ask(self, path: str, *, status: int = 200, **params: str | int) -> Any:
-        answer = self._client.get(f"/register{path}", params=params, headers=self._headers)
+        answer = self._client.get(f"/register{path}", params=params, headers=self.headers)
         assert answer.status_code == status, answer.text
         return answer.json()
+
+    def do(self, command: str, **body: Any) -> httpx.Response:
+        return self._client.post(f"/commands/{command}", json=body, headers=self.headers)
+
+    def capture(self, said: dict[str, Any]) -> None:
+        assert self._client.post("/epcis/events", json=said, headers=self.headers).status_code == 201
+
+    def name(self, product: str, name: str) -> None:
+        put = self._client.put(
+            f"/vocabularies/EPCClass/{product}", json={"attributes": {"name": name}}, headers=self.headers
+        )
+        assert put.status_code == 201
+
+    def named(self, product: str) -> Any:
+        return self._client.get(f"/vocabularies/EPCClass/{product}", headers=self.headers).json()["name"]
 
     def may(self, action: str, at: str, **known_at: int) -> Any:
         params: dict[str, Any] = {"action": action, "at": at, **known_at}
@@ -90,7 +109,7 @@ def test_only_the_operator_and_its_registrars_speak_for_others(speaker: Callable
     assert office.say("licence_granted", LICENCE)["claim"] is False
     assert office.say("licence_granted", LICENCE | {"organisation": "no.example"}, status=404)
     for type_, said in (
-        ("rule_set", {"action": "receive"}),
+        ("rule_set", {"action": "receiving"}),
         ("role_given", {"organisation": IMPORTER, "role": "registrar"}),
     ):
         assert office.say(type_, said, status=403)["code"] == "register.not_operator"
@@ -106,21 +125,21 @@ def test_only_the_operator_and_its_registrars_speak_for_others(speaker: Callable
 
 def test_what_is_hidden_is_seen_by_whom_it_is_about(speaker: Callable[[str], Speaker], client: httpx.Client) -> None:
     operator, importer, store = speaker("local"), speaker(IMPORTER), speaker("store.example")
-    operator.say("rule_set", {"action": "receive", "licences": ["import"], "since": "2026-01-01T00:00:00Z"})
+    operator.say("rule_set", {"action": "receiving", "licences": ["import"], "since": "2025-01-01T00:00:00Z"})
     operator.say("licence_granted", LICENCE, hidden=True)
     assert importer.ask(f"/{IMPORTER}")["statements"][0]["hidden"] is True
     assert store.ask(f"/{IMPORTER}", status=404)["code"] == "register.unknown"
     assert client.get(f"/register/{IMPORTER}").status_code == 404
     # A refusal tells as little as the page.
-    assert importer.may("receive", IN_TIME)["authorised"] is True
-    assert store.may("receive", IN_TIME)["refusal"]["code"] == "no_licence"
+    assert importer.may("receiving", IN_TIME)["authorised"] is True
+    assert store.may("receiving", IN_TIME)["refusal"]["code"] == "no_licence"
     assert operator.say("prefix_held", {"organisation": IMPORTER, "prefix": "9521"}, status=422, hidden=True)[
         "code"
     ] == ("register.public")
 
 
 def test_rules_registrars_and_prefixes_are_for_everybody(operator: Speaker, client: httpx.Client) -> None:
-    operator.say("rule_set", {"action": "receive", "licences": ["import"]})
+    operator.say("rule_set", {"action": "receiving", "licences": ["import"]})
     operator.say("role_given", {"organisation": OFFICE, "role": "registrar"})
     operator.say("role_given", {"organisation": IMPORTER, "role": "carrier"})
     operator.say("prefix_held", {"organisation": IMPORTER, "prefix": "9521234"})
@@ -133,13 +152,28 @@ def test_rules_registrars_and_prefixes_are_for_everybody(operator: Speaker, clie
     assert [one["said"]["prefix"] for one in client.get(f"/register/{IMPORTER}").json()["prefixes"]] == ["9521234"]
 
 
+def test_numbers_are_issued_by_the_holder_of_their_prefix(engine: Engine, speaker: Callable[[str], Speaker]) -> None:
+    operator, importer, store = map(speaker, ("local", IMPORTER, "store.example"))
+    pack = "https://id.gs1.org/01/09521234000013/21/1001"
+    operator.say("prefix_held", {"organisation": IMPORTER, "prefix": "9521234", "since": "2025-01-01T00:00:00Z"})
+    refused = store.do("commission", things=[pack], event_time=IN_TIME)
+    assert [one["rule"] for one in refused.json()["rules"]] == ["prefix_of_another"]
+    assert importer.do("commission", things=[pack], event_time=IN_TIME).status_code == 201
+    # Of the product, too, the holder's word is believed.
+    for one, name in ((store, "Chalk"), (importer, "Cheese")):
+        one.name("01/09521234000013", name)
+    assert store.named("01/09521234000013") == "Chalk"  # for itself, while it does not see the other's
+    engine.organisations.set_grant(Grant(IMPORTER, PUBLIC, None, frozenset({MASTER_DATA})))
+    assert store.named("01/09521234000013") == "Cheese"
+
+
 @pytest.mark.parametrize(
     ("type_", "said"),
     [
         ("licence_sold", {}),
         ("licence_granted", {}),
-        ("licence_granted", LICENCE | {"until": "2026-01-01T00:00:00Z"}),
-        ("licence_granted", LICENCE | {"since": "2026-03-01"}),
+        ("licence_granted", LICENCE | {"until": "2025-01-01T00:00:00Z"}),
+        ("licence_granted", LICENCE | {"since": "2025-03-01"}),
         ("licence_granted", LICENCE | {"colour": "red"}),
         ("key_bound", {"organisation": IMPORTER, "public_key": "AAAA"}),
     ],
@@ -164,15 +198,15 @@ def test_an_importer_is_registered_checked_at_the_gate_and_refused_when_its_lice
     with the key that they bind to it.
     """
     integrate_all(engine)
-    operator, office, port = speaker("local"), speaker(OFFICE), speaker("store.example")
-    operator.say("rule_set", {"action": "receive", "licences": ["import"], "since": "2026-01-01T00:00:00+08:00"})
-    operator.say("role_given", {"organisation": OFFICE, "role": "registrar", "since": "2026-01-01T00:00:00+08:00"})
+    operator, office, port, importer = map(speaker, ("local", OFFICE, "store.example", IMPORTER))
+    operator.say("rule_set", {"action": "receiving", "licences": ["import"], "since": "2025-01-01T00:00:00+08:00"})
+    operator.say("role_given", {"organisation": OFFICE, "role": "registrar", "since": "2025-01-01T00:00:00+08:00"})
     registered = {
         "organisation": IMPORTER,
         "legal_name": "Pearl River Imports Ltd.",
         "identifiers": [{"scheme": "uscc", "value": "91440101MA5CTRUE0X"}],
         "office": "Guangzhou Market Supervision Administration",
-        "since": "2026-02-01T00:00:00+08:00",
+        "since": "2025-02-01T00:00:00+08:00",
     }
     office.say("organisation_registered", registered)
     office.say("licence_granted", LICENCE)
@@ -180,7 +214,7 @@ def test_an_importer_is_registered_checked_at_the_gate_and_refused_when_its_lice
     public_key = b64encode(secret.public_key().public_bytes_raw()).decode()
     office.say("key_bound", {"organisation": IMPORTER, "public_key": public_key, "since": LICENCE["since"]})
 
-    gate = port.may("receive", IN_TIME)
+    gate = port.may("receiving", IN_TIME)
     assert gate["authorised"] is True
     assert [one["type"] for one in gate["rests_on"]] == ["rule_set", "organisation_registered", "licence_granted"]
 
@@ -196,18 +230,30 @@ def test_an_importer_is_registered_checked_at_the_gate_and_refused_when_its_lice
     assert (licence.organisation, licence.number, licence.issuer) == (IMPORTER, "GZ-7", "Guangzhou Customs")
     (bound,) = port.ask(f"/{IMPORTER}", as_of=IN_TIME)["keys"]
     verify_receipt(client.get(bound["receipt"]).content, log_key)
-    voucher = b"pick up 24 pallets, 2026-08-31"
+    voucher = b"pick up 24 pallets, 2025-08-31"
     Ed25519PublicKey.from_public_bytes(b64decode(bound["said"]["public_key"])).verify(secret.sign(voucher), voucher)
 
-    late = port.may("receive", TOO_LATE)
+    # What it did with its licence counts; without, its commands are refused, and what it sends is a claim.
+    assert importer.do("receive", things=[CARGO], event_time=IN_TIME).status_code == 201
+    refused = importer.do("receive", things=["https://id.gs1.org/01/09521234000013/21/7"], event_time=TOO_LATE)
+    assert (refused.status_code, [one["rule"] for one in refused.json()["rules"]]) == (409, ["not_authorised"])
+    importer.capture(event(epcList=[CARGO], eventTime=TOO_LATE, bizStep="receiving", disposition="damaged"))
+    item = client.get(f"/provenance/items/{quote(CARGO, safe='')}", headers=importer.headers).json()
+    assert [(one["authority"], one["reason"]) for one in item["history"]] == [
+        ("first_to_speak", None),
+        ("claim", "not_authorised"),
+    ]
+    assert item["state"]["disposition"] == "in_progress"
+
+    late = port.may("receiving", TOO_LATE)
     assert (late["authorised"], late["refusal"]["code"]) == (False, "licence_expired")
     assert late["refusal"]["remedy"]
     # Suspended in between, as was only known later: what the gate knew then is still what it knew then.
     known_at = engine.ledger.head()
     named = {name: LICENCE[name] for name in ("organisation", "kind", "number")}
-    office.say("licence_suspended", {**named, "reason": "false papers", "since": "2026-06-01T00:00:00+08:00"})
-    assert port.may("receive", IN_TIME)["refusal"]["code"] == "licence_suspended"
-    assert port.may("receive", IN_TIME, known_at=known_at)["authorised"] is True
-    office.say("licence_reinstated", {**named, "since": "2026-07-01T00:00:00+08:00"})
-    office.say("licence_granted", LICENCE | {"since": LICENCE["until"], "until": "2027-09-01T00:00:00+08:00"})
-    assert [port.may("receive", at)["authorised"] for at in (IN_TIME, TOO_LATE)] == [True, True]
+    office.say("licence_suspended", {**named, "reason": "false papers", "since": "2025-06-01T00:00:00+08:00"})
+    assert port.may("receiving", IN_TIME)["refusal"]["code"] == "licence_suspended"
+    assert port.may("receiving", IN_TIME, known_at=known_at)["authorised"] is True
+    office.say("licence_reinstated", {**named, "since": "2025-07-01T00:00:00+08:00"})
+    office.say("licence_granted", LICENCE | {"since": LICENCE["until"], "until": "2026-09-01T00:00:00+08:00"})
+    assert [port.may("receiving", at)["authorised"] for at in (IN_TIME, TOO_LATE)] == [True, True]

@@ -91,7 +91,7 @@ def measure_history(engine: Engine, name: str, feed: Feed) -> None:
 
 
 def _ask_history(engine: Engine, reader: Reader, thing: str) -> object:
-    return item_history(ask(engine, reader), thing, engine.parties)
+    return item_history(ask(engine, reader), thing, engine.parties(reader))
 
 
 def measure_traces(client: HTTPConnection, key: str, feed: Feed, requests: int) -> None:

@@ -58,7 +58,7 @@ def test_of_eight_processes_that_want_the_same_one_gets_it(database: Database, t
             packed = [n for n, rounds in enumerate(outcomes) if rounds[number][2]]
             assert (len(made), len(packed)) == (1, 1), (number, outcomes)
             for serial in serials(number):
-                history = item_history(ask(engine, reader), pack(serial), engine.parties)
+                history = item_history(ask(engine, reader), pack(serial), engine.parties(reader))
                 assert history.state.contained_in == (pallet(packed[0]),)
                 assert [entry.event.head.bizStep for entry in history.entries] == ["commissioning", "packing"]
         assert engine.ledger.head() == 2 * ROUNDS

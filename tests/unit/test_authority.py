@@ -7,6 +7,7 @@ from tests.support.happenings import (
     MAKER,
     PALLET,
     PLANT,
+    Decided,
     Happening,
     commission,
     end,
@@ -42,9 +43,10 @@ from tests.support.holders import (
     ownership,
     rights,
 )
-from traceability.supply_chain.decisions import (
-    HoldingRole,
-)
+from tests.support.register import OPERATOR, stated
+from traceability.ledger.register.register import Register
+from traceability.ledger.register.statements import LicenceGranted, PartnerAuthorised, RuleSet
+from traceability.supply_chain.decisions import HoldingRole, HoldPlaced
 from traceability.supply_chain.entry import Authority, ClaimReason
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.item import Lifecycle
@@ -182,3 +184,35 @@ def test_a_lot_is_in_the_hands_of_who_makes_its_members() -> None:
     told = commission(1, A, number="L1"), commission(2, B, number="L1", by=RIVAL)
     assert rights(*told, thing=lot("L1")) == [Authority.COMMISSIONER, ClaimReason.MADE_BY_ANOTHER]
     assert history(*told, thing=lot("L1")).members == (A,)
+
+
+def test_what_the_register_forbids_is_a_claim_and_moves_nothing() -> None:
+    licence = LicenceGranted(
+        organisation=SHOP, kind="import", number="7", issuer="Customs", since=hours(0), until=hours(3)
+    )
+    partner = PartnerAuthorised(organisation=MAKER, partner=SHOP, since=hours(2))
+    registered = [
+        RuleSet(action="receiving", licences=("import",), since=hours(1)),
+        RuleSet(action="shipping", partner=True, since=hours(0)),
+        RuleSet(action="hold_placed", roles=("quality",), since=hours(0)),
+        licence,
+        partner,
+    ]
+    register = Register([stated(one, position=n) for n, one in enumerate(registered, 1)], OPERATOR)
+
+    def said(*told: Told) -> list[Authority | ClaimReason | None]:
+        found = item_history(index_of(told, reader=SEES_ALL), A, ListedParties(GLNS, register))
+        return [entry.reason or entry.authority for entry in found.entries]
+
+    shipped, received = ship(2, A, to=PARTY[SHOP]), receive(2.5, A, by=SHOP)
+    assert said(MADE, shipped, received) == [Authority.COMMISSIONER, Authority.COMMISSIONER, Authority.CONSIGNEE]
+    # Neither before it was a partner, nor after the licence has expired.
+    assert said(MADE, ship(1.5, A, to=PARTY[SHOP]))[-1] is ClaimReason.NOT_AUTHORISED
+    assert said(MADE, ship(2, A, to=PARTY[CARRIER]))[-1] is ClaimReason.NOT_AUTHORISED
+    assert said(MADE, shipped, receive(3, A, by=SHOP))[-1] is ClaimReason.NOT_AUTHORISED
+    late = item_history(
+        index_of((MADE, shipped, receive(3, A, by=SHOP)), reader=SEES_ALL), A, ListedParties(GLNS, register)
+    )
+    assert len(late.custody.shipments) == 1
+    hold = Decided(2, HoldPlaced(things=(A,), hold="H1", kind="quality", reason="a warm lorry"), MAKER)
+    assert said(MADE, hold)[-1] is ClaimReason.NOT_AUTHORISED

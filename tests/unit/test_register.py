@@ -87,6 +87,15 @@ def test_it_is_as_the_rules_say_in_any_order_of_arrival(
             assert {one.position for one in verdict.rests_on} <= {one.position for one in naive.counting()}
 
 
+def test_of_two_statements_of_one_moment_the_content_decides_and_not_which_came_first() -> None:
+    one, other = (PrefixHeld(organisation=name, prefix="9521", since=0) for name in (IMPORTER, STORE))
+    held = [
+        Register([stated(first, position=1), stated(second, position=2)], OPERATOR).prefix_holder("9521", 0)
+        for first, second in ((one, other), (other, one))
+    ]
+    assert held[0] == held[1]
+
+
 @given(worlds, st.integers(0, 14))
 def test_what_arrives_later_changes_nothing_of_what_was_known(world: list[Stated], known_at: int) -> None:
     then = Register([one for one in world if one.position <= known_at], OPERATOR)

@@ -8,6 +8,7 @@ An organisation speaks with authority when, at that instant of event time,
 - it only observes and holds the place (`place`): neither custody nor containment moves, and nothing ends;
 - nobody is seen to have made or had the thing: then who speaks first has it (`first_to_speak`).
 
+Whatever the right, where the register has a rule for the business step or decision it has to be met (`not_authorised`).
 To make a thing takes the prefix, or to be the first, or to have the thing already. What anybody else says is a *claim*.
 Whoever is shown more may judge otherwise: the judgement is part of a fold over what the reader sees.
 """
@@ -76,7 +77,9 @@ class _Judge:
         if not entry.stands:
             return entry
         event = entry.event
-        if isinstance(event, SeenDecision):
+        if not self._is_authorised(event):
+            verdict: Verdict = ClaimReason.NOT_AUTHORISED
+        elif isinstance(event, SeenDecision):
             verdict = self._on_decision(event)
             if isinstance(verdict, Authority):
                 self._first(verdict, event)
@@ -89,6 +92,14 @@ class _Judge:
         if not self.speakers or self.speakers[-1][1] != voices:
             self.speakers.append((time_and_kind(event), voices))
         return replace(entry, authority=verdict)
+
+    def _is_authorised(self, event: SeenEvent) -> bool:
+        """Tell whether who recorded an event has what the register asks of who does this."""
+        action = event.type.split(".")[1] if isinstance(event, SeenDecision) else event.head.bizStep
+        if action is None or not self._parties.is_ruled(action, event.occurred_at):
+            return True
+        partner = self.fold.other_side(event)
+        return self._parties.authorised(event.captured_by, action, event.occurred_at, partner)
 
     def _on_event(self, entry: HistoryEntry) -> Verdict:
         event, fold = entry.event, self.fold

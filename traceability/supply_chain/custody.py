@@ -237,6 +237,19 @@ class CustodyFold:
         """Tell whether something under way is addressed to an organisation."""
         return any(organisation in (shipment.to, shipment.owner) for shipment in self.shipments)
 
+    def other_side(self, event: SeenEvent) -> str | None:
+        """Return with whom who recorded an event says to deal, None where it names nobody else."""
+        if isinstance(event, SeenDecision):
+            said = event.payload
+            proposal = None if isinstance(said, HoldPlaced | HoldReleased) else self.proposals.get(said.proposal)
+            ends = said if isinstance(said, TransferProposed) else proposal
+            names = [] if ends is None else [ends.receiver, ends.issuer]
+        else:
+            found = self._ends(event)
+            parties = (found.possessor, found.owner, found.place, found.possessor_before, found.owner_before)
+            names = [party.name for party in parties if party is not None]
+        return next((name for name in names if name != event.captured_by), None)
+
     def voices(self) -> set[str]:
         """Return who has the thing, had it last, owns it or is to receive it, and who speaks for them."""
         found = {name for shipment in self.shipments for name in (shipment.to, shipment.owner) if name is not None}

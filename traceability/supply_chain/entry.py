@@ -31,6 +31,8 @@ class ClaimReason(StrEnum):
     """It says that the thing was made, and the company prefix of its key is registered to another."""
     MADE_BY_ANOTHER = "made_by_another"
     """It says that the thing was made, and another had made it."""
+    NOT_AUTHORISED = "not_authorised"
+    """There is a rule of who may do this, and by the register it may not."""
     NO_SUCH_PROPOSAL = "no_such_proposal"
     """It answers a proposal that nobody made, or that was answered."""
     NOT_ITS_RECEIVER = "not_its_receiver"

@@ -169,6 +169,8 @@ class Register:
         self.claims.sort(key=lambda claim: _turn(claim.stated))
         self._last_said = _last_said(heard)
         self._timelines = _timelines(self._last_said)
+        self.knows_prefixes = any(subject[0] == "prefix" for subject in self._timelines)
+        """Whether any company prefix was ever registered."""
         self._licences: dict[str, list[Subject]] = {}
         for subject in sorted(self._timelines):
             if subject[0] == _LICENCE:
@@ -192,6 +194,10 @@ class Register:
         """Return the registration of an organisation."""
         return self.holding(("organisation", organisation), at)
 
+    def rule(self, action: str, at: int) -> Stated | None:
+        """Return the rule of who may do something."""
+        return self.holding(("rule", action), at)
+
     def was_registered(self, organisation: str, at: int) -> bool:
         """Tell whether an organisation was registered at some time up to an instant."""
         return self._last(("organisation", organisation), at) is not None
@@ -209,11 +215,6 @@ class Register:
     def licences(self, organisation: str, at: int) -> list[Licence]:
         """Return what the licences of an organisation are, those that it had and will have too, by kind and number."""
         return [self._licence(subject, at) for subject in self._licences.get(organisation, ())]
-
-    @property
-    def knows_prefixes(self) -> bool:
-        """Tell whether any company prefix was ever registered."""
-        return any(subject[0] == "prefix" for subject in self._timelines)
 
     def prefix_holder(self, digits: str, at: int) -> str | None:
         """Return who holds the company prefix that `digits` begin with, the longest registered; None for nobody.
@@ -240,7 +241,7 @@ class Register:
     def _judged(
         self, organisation: str, action: str, at: int, partner: str | None
     ) -> tuple[Refusal | None, list[Stated]]:
-        rule = self.holding(("rule", action), at)
+        rule = self.rule(action, at)
         if rule is None or not isinstance(rule.said, RuleSet):
             return None, []
         rests_on = [rule]

@@ -39,6 +39,7 @@ class Rule(StrEnum):
     HELD = "held"
     NO_AUTHORITY = "no_authority"
     PREFIX_OF_ANOTHER = "prefix_of_another"
+    NOT_AUTHORISED = "not_authorised"
     PROPOSED_BEFORE = "proposed_before"
     NO_SUCH_PROPOSAL = "no_such_proposal"
     NOT_ITS_RECEIVER = "not_its_receiver"
@@ -123,6 +124,10 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     Rule.PREFIX_OF_ANOTHER: (
         "Identifiers are issued by the holder of their company prefix.",
         "Use an identifier of a prefix that is registered to you.",
+    ),
+    Rule.NOT_AUTHORISED: (
+        "Who does this has the licence, role or trading partner that the register asks for.",
+        "Ask the register for what is missing at that time: GET /register/{organisation}/authorised.",
     ),
     Rule.PROPOSED_BEFORE: (
         "To one receiver a thing is offered once at a time.",
