@@ -21,7 +21,9 @@ from adapters.postgres.ledgers import personal_members
 from adapters.postgres.notary import PostgresLog, find_logs
 from api.codes import read_code
 from api.provenance import item_out, microseconds_of
-from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, TraceIn, TreeOut, Trees
+from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, TreeOut, Trees
+from api.trace_holders import holders_of
+from api.trace_models import TraceIn
 from api.traces import query_of, written_trace
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
@@ -265,7 +267,8 @@ def _parties(events: ExportedEvents, reader: Reader, known_at: int) -> Parties:
 def _answered(index: ExportProvenance, question: Question, trees: Trees, parties: Parties) -> bytes:
     if isinstance(question, TraceQuestion):
         query = query_of(question.trace)
-        return written_trace(question.trace, query, trace(index, query), trees, {})
+        holders = holders_of(index, parties, question.trace, query)
+        return written_trace(question.trace, trace(index, query), trees, holders=holders, names={})
     identifier = read_code(question.item)
     as_of = None if question.as_of is None else microseconds_of(question.as_of)
     found = item_history(index, thing_of(identifier.uri), parties, as_of)

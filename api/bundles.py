@@ -20,7 +20,7 @@ from api.notary import PublishedLog, open_record, published_log, published_logs
 from api.page_tokens import NextPage
 from api.policy import verifiers_policy
 from api.provenance import ask, describe_history, history_of
-from api.provenance_models import Include, TraceIn
+from api.trace_models import Include, TraceIn
 from api.traces import trace_json
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError

@@ -133,10 +133,7 @@ def item_out(found: ItemHistory, identifier: Identifier, trees: Trees, limit: in
         as_of=_time(found.as_of),
         known_at=found.known_at,
         state=_state(found.state),
-        custody=_holdings(found, HoldingRole.CUSTODY),
-        ownership=_holdings(found, HoldingRole.OWNERSHIP),
-        shipments=[_shipment(shipment) for shipment in found.custody.shipments],
-        holds=[_hold(hold) for hold in found.custody.holds],
+        **custody_members(found),
         proposals=[_proposal(proposal) for proposal in found.custody.proposals],
         history_count=len(found.entries),
         history=[_entry(entry, trees) for entry in found.entries[-limit:]],
@@ -180,6 +177,16 @@ def _entry(entry: HistoryEntry, trees: Trees) -> EntryOut:
         authority=entry.authority,
         reason=entry.reason,
     )
+
+
+def custody_members(found: ItemHistory) -> dict[str, Any]:
+    """Return the members that tell who has a thing, whose it is, where it is under way to, and what holds it."""
+    return {
+        "custody": _holdings(found, HoldingRole.CUSTODY),
+        "ownership": _holdings(found, HoldingRole.OWNERSHIP),
+        "shipments": [_shipment(shipment) for shipment in found.custody.shipments],
+        "holds": [_hold(hold) for hold in found.custody.holds],
+    }
 
 
 def _holdings(found: ItemHistory, role: HoldingRole) -> list[HoldingOut]:

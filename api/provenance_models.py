@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.entry import Authority, ClaimReason
 from traceability.supply_chain.item import Lifecycle
-from traceability.supply_chain.provenance import MAX_ROOTS, PROPAGATING, Direction, EdgeKind, Reach, Stop
 from traceability.supply_chain.seen import Role
 
 MAX_HISTORY: Final = 10_000
 USUAL_HISTORY: Final = 1_000
-MAX_NODES: Final = 200_000
 _PACK: Final = "https://id.gs1.org/01/09521234000013/21/1001"
 _PALLET: Final = "https://id.gs1.org/00/095212340000000013"
 _TIME: Final = "2026-03-01T08:15:00.000000Z"
@@ -248,136 +245,3 @@ class ItemOut(BaseModel):
         default={}, description="What you call these places and things by master data.", examples=[{_PACK: "Cheese"}]
     )
     log: TreeOut | None
-
-
-class Include(StrEnum):
-    """What a trace may hold beside nodes, edges and frontier."""
-
-    EVENTS = "events"
-    NAMES = "names"
-
-
-_INCLUDED: Final = "`events`: each event and not only its name; `names`: what you call the things."
-
-
-class TraceIn(BaseModel):
-    """What to trace. `as_of` needs an offset; `known_at` is a position of the ledger."""
-
-    model_config = ConfigDict(extra="forbid")
-    roots: list[Text] = Field(
-        min_length=1, max_length=MAX_ROOTS, description="Digital Links, URNs or (01)…", examples=[[_PACK]]
-    )
-    direction: Direction = Direction.BOTH
-    as_of: AwareDatetime | None = Field(default=None, examples=[_TIME])
-    known_at: int | None = Field(default=None, ge=0)
-    max_depth: int = Field(default=100, ge=0, le=MAX_NODES, description="Steps from thing to thing.")
-    max_nodes: int = Field(default=10_000, ge=1, le=MAX_NODES)
-    edge_kinds: frozenset[EdgeKind] = Field(default=PROPAGATING, description="Association is shown, never followed.")
-    include: frozenset[Include] = Field(default=frozenset(), description=_INCLUDED)
-
-
-class NodeOut(BaseModel):
-    """A thing, or a transformation (`reach` null)."""
-
-    kind: str = Field(examples=["item", "lot", "class", "transformation"])
-    reach: Reach | None
-    depth: int
-
-
-class EdgeOut(BaseModel):
-    """A tie in the direction of the goods: input → transformation → output, child → parent, lot → member.
-
-    It holds from `since` until before `until`; a transformation is an instant, lot membership has no time.
-    """
-
-    kind: EdgeKind
-    source: str
-    target: str
-    since: Time | None
-    until: Time | None
-    positions: list[int]
-
-
-class FrontierOut(BaseModel):
-    """Where the walk in one direction ended, and why."""
-
-    id: str
-    direction: Direction
-    reason: Stop
-
-
-class EventName(BaseModel):
-    """The names of an event."""
-
-    position: int
-    event_id: UUID
-
-
-class TraceOut(BaseModel):
-    """Nodes by id, the edges between them, where the walk ended, and the events that say so.
-
-    `complete` is false when a limit cut it short.
-    """
-
-    roots: list[str]
-    direction: Direction
-    as_of: Time | None
-    known_at: int
-    complete: bool
-    nodes: dict[str, NodeOut]
-    edges: list[EdgeOut]
-    frontier: list[FrontierOut]
-    events: list[EventOut] | list[EventName]
-    names: dict[str, str] = Field(
-        default={}, description="With `names`, what you call the first 1,000 things.", examples=[{_PACK: "Cheese"}]
-    )
-    log: TreeOut | None
-
-
-class NodeLine(NodeOut):
-    """A node of an answer in lines; a later line about the same `id` replaces this one."""
-
-    id: str
-
-
-class EndOut(BaseModel):
-    """The last line of an answer in lines: how much there was of each kind. An answer without it was cut off."""
-
-    roots: list[str]
-    direction: Direction
-    as_of: Time | None
-    known_at: int
-    complete: bool
-    nodes: int = Field(description="Different nodes.")
-    edges: int
-    frontier: int
-    events: int
-    names: dict[str, str] = {}
-    log: TreeOut | None
-
-
-class TraceLine(BaseModel):
-    """One line of a trace as NDJSON: it has exactly one of these members."""
-
-    node: NodeLine | None = None
-    event: EventOut | EventName | None = None
-    edge: EdgeOut | None = None
-    frontier: FrontierOut | None = None
-    end: EndOut | None = None
-
-
-def written_out(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a model without references, for a media type that FastAPI makes no schema of."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-
-    def resolved(part: Any) -> Any:  # noqa: ANN401  # any JSON
-        if isinstance(part, list):
-            return [resolved(inner) for inner in part]
-        if not isinstance(part, dict):
-            return part
-        name = part.get("$ref", "").removeprefix("#/$defs/")
-        return resolved(definitions[name]) if name else {key: resolved(inner) for key, inner in part.items()}
-
-    found: dict[str, Any] = resolved(schema)
-    return found

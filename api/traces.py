@@ -7,7 +7,10 @@ A trace may have two hundred thousand nodes, so its JSON is made of plain object
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from hashlib import sha256
+from importlib.metadata import version
 from itertools import islice
 from typing import Any, Final
 from uuid import UUID
@@ -15,13 +18,18 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from adapters.postgres.provenance import PostgresProvenance
 from api import collector
 from api.codes import read_code
 from api.provenance import ask, event_members, microseconds_of, names_of, published_trees
-from api.provenance_models import Include, TraceIn, TraceOut, Trees
+from api.provenance_models import Trees
+from api.trace_exports import exported
+from api.trace_holders import Holders, holders_of
+from api.trace_models import Include, TraceIn, TraceOut
 from api.wiring import Engine
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
+from traceability.supply_chain.affected import BlastRadius
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.provenance import (
     EdgeKind,
@@ -38,7 +46,7 @@ from traceability.supply_chain.provenance import (
 )
 from traceability.supply_chain.seen import SeenEvent, thing_of
 from traceability.supply_chain.things import kind_of
-from traceability.supply_chain.traced import EdgeColumns
+from traceability.supply_chain.traced import EdgeColumns, Seen
 
 NDJSON: Final = "application/x-ndjson"
 NAMED: Final = 1_000
@@ -60,6 +68,14 @@ class _Edge(msgspec.Struct, frozen=True, gc=False):
     positions: tuple[int, ...]
 
 
+class _Whereabouts(msgspec.Struct, frozen=True, gc=False):
+    id: str
+    last_seen: str | None
+    step: str | None
+    place: str | None
+    disposition: str | None
+
+
 class _EventName(msgspec.Struct, frozen=True, gc=False):
     position: int
     event_id: UUID
@@ -75,15 +91,87 @@ def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOu
 
 def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
     """Trace, as `describe_trace` does; return the JSON of a `TraceOut`."""
-    with collector.paused():
-        return _json(engine, reader, question)
+    return AskedTrace.of(engine, reader, question).json()
 
 
-def _json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
-    query = query_of(question)
-    found = trace(ask(engine, reader, question.known_at), query)
-    names = _names(engine, reader, question, found.known_at, found.nodes)
-    return written_trace(question, query, found, published_trees(engine), names)
+@dataclass(frozen=True)
+class AskedTrace:
+    """A question for a trace, and the state of the ledger that it is asked of."""
+
+    engine: Engine
+    reader: Reader
+    question: TraceIn
+    query: TraceQuery
+    index: PostgresProvenance
+    trees: Trees
+
+    @classmethod
+    def of(cls, engine: Engine, reader: Reader, question: TraceIn) -> AskedTrace:
+        """Ask; raises `IdentifierError` for what is no identifier, and as `ask` does."""
+        query = query_of(question)
+        return cls(engine, reader, question, query, ask(engine, reader, question.known_at), published_trees(engine))
+
+    def etag(self, media_type: str) -> str:
+        """Return the entity tag of the answer (RFC 9110 §8.8.3), a weak one: order may differ.
+
+        It is that of the position that the answer is as known at, of all that decides what the reader sees there, of
+        whose the parties and places are, of the question and of the published trees. Nothing else goes into an answer
+        of this version.
+        """
+        told = (
+            version("traceability"),
+            self.engine.ledger.name,
+            self.index.known_at,
+            self.reader.organisation,
+            sorted(self.reader.parties),
+            sorted(
+                (grant.grantor, grant.grantee, sorted(grant.steps or ()), grant.steps is None, sorted(grant.parts))
+                for grant in self.reader.grants
+            ),
+            [(one.name, one.glns) for one in self.engine.organisations.all()],
+            sorted((name, str(told)) for name, told in _asked(self.question).items()),
+            [tree.model_dump() for tree in self.trees.chain],
+            media_type,
+        )
+        return f'W/"{sha256(_encoder.encode(told)).hexdigest()[:32]}"'
+
+    def json(self) -> bytes:
+        """Trace; return the JSON of a `TraceOut`. Raises as `trace` does."""
+        with collector.paused():
+            found = trace(self.index, self.query)
+            names = _names(self.engine, self.reader, self.question, found.known_at, found.nodes)
+            return written_trace(self.question, found, self.trees, holders=self._holders, names=names)
+
+    def lines(self) -> Iterator[bytes]:
+        """Trace, and give the answer as lines of JSON while it is found, many at a time (docs/guide/provenance.md).
+
+        Raises as `trace` does, before the iterator is returned.
+        """
+        names_for = partial(_names, self.engine, self.reader, self.question, self.index.known_at)
+        walked = walk(self.index, self.query)
+        return _lines(
+            walked,
+            self.query,
+            self.index,
+            self.trees,
+            self.question,
+            holders=self._holders,
+            names_for=names_for,
+        )
+
+    @property
+    def _holders(self) -> Holders:
+        return holders_of(self.index, self.engine.parties(self.reader, self.index.known_at), self.question, self.query)
+
+    def graph(self, media_type: str) -> bytes:
+        """Trace; return the graph in one of the forms of `trace_exports`. Raises as `trace` does."""
+        with collector.paused():
+            return exported(trace(self.index, self.query), media_type)
+
+
+def _asked(question: TraceIn) -> dict[str, Any]:
+    told = question.model_dump(mode="json")
+    return {name: sorted(value) if name in ("edge_kinds", "include") else value for name, value in told.items()}
 
 
 def _names(engine: Engine, reader: Reader, question: TraceIn, known_at: int, nodes: Iterable[str]) -> dict[str, str]:
@@ -93,8 +181,11 @@ def _names(engine: Engine, reader: Reader, question: TraceIn, known_at: int, nod
     return names_of(engine, reader, list(islice(nodes, NAMED)), as_of=as_of, known_at=known_at)
 
 
-def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Trees, names: Mapping[str, str]) -> bytes:
+def written_trace(
+    question: TraceIn, found: Trace, trees: Trees, *, holders: Holders, names: Mapping[str, str]
+) -> bytes:
     """Return the JSON of the answer that a trace is, wherever it was found; `names` are those of its nodes."""
+    query = found.query
     time_of, event_of = _Times(), _event_of(question, trees)
     return _encoder.encode(
         {
@@ -107,6 +198,9 @@ def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Tre
             "edges": _edges(found.columns),
             "frontier": [_frontier(node) for node in found.frontier],
             "events": [event_of(event) for event in found.events.values()],
+            "custody": holders.custody(found.nodes.values()),
+            "balance": found.balance._asdict(),
+            "blast_radius": None if found.blast_radius is None else _radius(found.blast_radius, time_of, holders),
             "names": dict(names),
             "log": trees.newest and trees.newest.model_dump(),
         }
@@ -114,13 +208,13 @@ def written_trace(question: TraceIn, query: TraceQuery, found: Trace, trees: Tre
 
 
 def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[bytes]:
-    """Trace, and give the answer as lines of JSON while it is being found, many at a time (docs/guide/provenance.md).
+    """Trace, and give the answer as lines of JSON while it is being found; raises as `describe_trace` does."""
+    return AskedTrace.of(engine, reader, question).lines()
 
-    Raises as `describe_trace` does, before the iterator is returned.
-    """
-    query, index = query_of(question), ask(engine, reader, question.known_at)
-    names_for = partial(_names, engine, reader, question, index.known_at)
-    return _lines(walk(index, query), query, index, published_trees(engine), question, names_for=names_for)
+
+def trace_graph(engine: Engine, reader: Reader, question: TraceIn, media_type: str) -> bytes:
+    """Trace, and give the graph in one of the forms of `trace_exports`; raises as `describe_trace` does."""
+    return AskedTrace.of(engine, reader, question).graph(media_type)
 
 
 def _lines(
@@ -130,14 +224,15 @@ def _lines(
     trees: Trees,
     question: TraceIn,
     *,
+    holders: Holders,
     names_for: Callable[[Iterable[str]], Mapping[str, str]],
 ) -> Iterator[bytes]:
     time_of, event_of = _Times(), _event_of(question, trees)
-    nodes: dict[str, None] = {}  # in the order in which they were found
+    nodes: dict[str, TraceNode] = {}  # in the order in which they were found
     edges = frontier = events = 0
     complete = True
     for found in walked:
-        nodes.update((node.id, None) for node in found.nodes)
+        nodes.update((node.id, node) for node in found.nodes)
         events += len(found.events)
         edges += len(found.edges)
         frontier += len(found.frontier)
@@ -146,6 +241,13 @@ def _lines(
         yield from _written("event", map(event_of, found.events))
         yield from _written("edge", (_edge(edge, time_of) for edge in found.edges))
         yield from _written("frontier", map(_frontier, found.frontier))
+        if (balance := found.balance) is not None:
+            yield from _written("custody", holders.custody(nodes.values()))
+            yield from _written("balance", balance.transformations)
+            yield from _written("share", balance.shares)
+            yield from _written("breach", balance.breaches)
+        if (radius := found.blast_radius) is not None:
+            yield from _written("blast_radius", [_radius(radius, time_of, holders)])
     end = {
         "roots": query.roots,
         "direction": query.direction.value,
@@ -162,7 +264,7 @@ def _lines(
     yield from _written("end", [end])
 
 
-def _written(kind: str, told: Iterable[_Members | _Edge | _EventName]) -> Iterator[bytes]:
+def _written(kind: str, told: Iterable[_Members | msgspec.Struct]) -> Iterator[bytes]:
     told = iter(told)
     while lines := [{kind: one} for one in islice(told, _LINES_AT_ONCE)]:
         yield _encoder.encode_lines(lines)
@@ -177,7 +279,20 @@ def query_of(question: TraceIn) -> TraceQuery:
         max_depth=question.max_depth,
         max_nodes=question.max_nodes,
         edge_kinds=question.edge_kinds,
+        tolerance=question.tolerance,
+        shares=Include.SHARES in question.include,
+        whereabouts=Include.WHEREABOUTS in question.include,
+        chain_of_custody=question.chain_of_custody,
+        seen=_seen(question),
     )
+
+
+def _seen(question: TraceIn) -> Seen | None:
+    if not (question.at or question.since or question.until):
+        return None
+    places = frozenset(thing_of(read_code(place).uri) for place in question.at)
+    since, until = (None if time is None else microseconds_of(time) for time in (question.since, question.until))
+    return Seen(places, since, until)
 
 
 class _Times(dict[int | None, str | None]):
@@ -219,6 +334,33 @@ def _edges(columns: EdgeColumns) -> list[_Edge]:
     time_of = {None: None, **dict(zip(instants, times, strict=True))}.__getitem__
     since, until = map(time_of, columns.begins), map(time_of, columns.ends)
     return list(map(_Edge, columns.kinds, columns.sources, columns.targets, since, until, columns.positions))
+
+
+def _radius(radius: BlastRadius, time_of: _Times, holders: Holders) -> _Members:
+    return {
+        "items": radius.items,
+        "out_there": radius.out_there,
+        "ended": radius.ended,
+        "lots": radius.lots,
+        "quantities": radius.quantities,
+        "in_transit": radius.in_transit,
+        "places": radius.places
+        and [
+            {
+                "id": place.id,
+                "organisation": holders.organisation_at(place.id),
+                "items": place.items,
+                "lots": place.lots,
+                "last_seen": time_of(place.last_seen),
+            }
+            for place in radius.places
+        ],
+        "whereabouts": radius.whereabouts
+        and [
+            _Whereabouts(one.id, time_of(one.last_seen), one.step, one.place, one.disposition)
+            for one in radius.whereabouts
+        ],
+    }
 
 
 def _frontier(node: FrontierNode) -> _Members:

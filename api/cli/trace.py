@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 import typer
@@ -13,10 +15,12 @@ from rich.tree import Tree
 
 from api.bundles import trace_bundle
 from api.cli.context import EXIT_OK, JSON, As, LedgerName, note, opened, print_json
-from api.cli.item import AsOf, Bundle, KnownAt, named, save_bundle
-from api.provenance_models import MAX_NODES, EdgeOut, Include, NodeOut, TraceIn, TraceOut
-from api.traces import describe_trace, trace_lines
+from api.cli.item import AsOf, Bundle, KnownAt, moment, named, save_bundle
+from api.trace_exports import MEDIA_TYPES, GraphFormat
+from api.trace_models import MAX_NODES, EdgeOut, Include, NodeOut, TraceIn, TraceOut
+from api.traces import describe_trace, trace_graph, trace_lines
 from traceability.supply_chain.provenance import PROPAGATING, Direction, EdgeKind, Reach, Stop
+from traceability.supply_chain.shares import ChainOfCustody
 
 _HEADINGS = {Direction.BACK: "where it came from", Direction.FORWARD: "what became of it"}
 _STOPS = {
@@ -43,6 +47,38 @@ def trace(
         bool, typer.Option("--events", help="With --json or --ndjson: each event, not only its name.")
     ] = False,
     names: Annotated[bool, typer.Option("--names", help="With --json or --ndjson: what you call the things.")] = False,
+    custody: Annotated[
+        bool, typer.Option("--custody", help="With --json or --ndjson: who had the first 1,000 things.")
+    ] = False,
+    shares: Annotated[
+        bool,
+        typer.Option(
+            "--shares", help="With --json or --ndjson: how much of the roots may be in what was made of them."
+        ),
+    ] = False,
+    whereabouts: Annotated[
+        bool, typer.Option("--whereabouts", help="With --json or --ndjson: where each affected thing was last seen.")
+    ] = False,
+    tolerance: Annotated[
+        str,
+        typer.Option(metavar="PART", help="The part of what goes into a transformation that may be lost or gained."),
+    ] = "0",
+    chain_of_custody: Annotated[
+        ChainOfCustody | None, typer.Option(help="With --json or --ndjson: where this model of ISO 22095 is broken.")
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option("--at", metavar="PLACE", help="Show only the roots and what was seen there."),
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="TIME", help="Show only what was seen from then on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="TIME", help="Show only what was seen up to then.")
+    ] = None,
+    form: Annotated[
+        GraphFormat | None, typer.Option("--format", help="Print the graph for another tool.", show_default=False)
+    ] = None,
     bundle: Bundle = None,
     json: JSON = False,
     ndjson: Annotated[bool, typer.Option("--ndjson", help="Print lines of JSON while the trace is found.")] = False,
@@ -60,6 +96,7 @@ def trace(
     - `traceability trace '(01)09521103001011(10)L1' --direction forward --json`
     - `traceability trace '(01)09521103001011(10)L1' --ndjson --max-nodes 200000`
     - `traceability trace '(01)09521103001011(10)L1' --direction back --bundle origins.zip`
+    - `traceability trace '(01)09521103001011(10)L1' --format mermaid`
     """
     question = TraceIn(
         roots=identifiers,
@@ -69,12 +106,30 @@ def trace(
         max_depth=max_depth,
         max_nodes=max_nodes,
         edge_kinds=frozenset(edge_kinds or PROPAGATING),
-        include=frozenset(one for one, wanted in ((Include.EVENTS, events), (Include.NAMES, names)) if wanted),
+        include=frozenset(
+            one
+            for one, wanted in (
+                (Include.EVENTS, events),
+                (Include.NAMES, names),
+                (Include.CUSTODY, custody),
+                (Include.SHARES, shares),
+                (Include.WHEREABOUTS, whereabouts),
+            )
+            if wanted
+        ),
+        tolerance=_part(tolerance),
+        chain_of_custody=chain_of_custody,
+        at=at or [],
+        since=since,
+        until=until,
     )
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         if bundle is not None:
             save_bundle(engine, trace_bundle(engine, reader, question), bundle)
+            raise typer.Exit(EXIT_OK)
+        if form is not None:
+            typer.echo(trace_graph(engine, reader, question, MEDIA_TYPES[form]), nl=False)
             raise typer.Exit(EXIT_OK)
         if ndjson:
             for lines in trace_lines(engine, reader, question):
@@ -86,6 +141,16 @@ def trace(
         walked = _HEADINGS if direction is Direction.BOTH else {direction: _HEADINGS[direction]}
         for way, heading in walked.items():
             _print(describe_trace(engine, reader, question.model_copy(update={"direction": way})), heading)
+
+
+def _part(text: str) -> Decimal:
+    try:
+        part = Decimal(text)
+    except InvalidOperation:
+        part = Decimal(-1)
+    if not part.is_finite() or not 0 <= part <= 1:
+        raise typer.BadParameter("A tolerance is a number from 0 to 1.", param_hint="--tolerance")
+    return part
 
 
 def _print(found: TraceOut, heading: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from http import HTTPStatus
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -11,16 +12,19 @@ from pydantic import AwareDatetime
 from api.bundles import item_bundle, trace_bundle
 from api.codes import identifier_in_path
 from api.provenance import describe_item
-from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut, TraceIn, TraceLine, TraceOut, written_out
+from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import EngineDep, ReaderDep
-from api.traces import NDJSON, trace_json, trace_lines
+from api.trace_exports import MEDIA_TYPES
+from api.trace_models import TraceIn, TraceLine, TraceOut, written_out
+from api.traces import NDJSON, AskedTrace
 from api.web.negotiation import JSON, preferred
 from traceability.gs1.identifiers import Identifier
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
 _ITEMS: Final = "/provenance/items/"
+_GRAPHS: Final[dict[str, Any]] = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
 
 
 def identifier_in(
@@ -68,12 +72,17 @@ def item(
     responses={
         200: {
             "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
-            "content": {NDJSON: {"schema": written_out(TraceLine)}, **ZIP_CONTENT},
-        }
+            "content": {NDJSON: {"schema": written_out(TraceLine)}, **_GRAPHS, **ZIP_CONTENT},
+        },
+        304: {"description": "The answer is the one that `If-None-Match` names."},
     },
 )
 def traces(
-    engine: EngineDep, reader: ReaderDep, question: TraceIn, accept: Annotated[str | None, Header()] = None
+    engine: EngineDep,
+    reader: ReaderDep,
+    question: TraceIn,
+    accept: Annotated[str | None, Header()] = None,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of an answer that you have.")] = None,
 ) -> Response:
     """Walk back to origins, forward to consequences, or both, over the events that you may see.
 
@@ -86,10 +95,22 @@ def traces(
 
     With `Accept: application/zip` it is a bundle that verifies offline: this JSON, the events behind it and one proof
     for all of them, as known at the last published position (docs/guide/bundles.md).
+
+    With `application/graphml+xml`, `text/vnd.mermaid` or `application/ld+json` it is the graph alone, for other tools.
+
+    The `ETag` of an answer changes with the ledger, the question and what you may see. The same question with
+    `If-None-Match` is answered with 304, without a body, while it would have the same answer.
     """
-    wanted = preferred(accept, (JSON, NDJSON, ZIP))
+    wanted = preferred(accept, (JSON, NDJSON, ZIP, *MEDIA_TYPES.values())) or JSON
     if wanted == ZIP:
         return zipped(trace_bundle(engine, reader, question))
+    asked = AskedTrace.of(engine, reader, question)
+    etag = asked.etag(wanted)
+    headers = {"ETag": etag, "Vary": "Accept, Authorization", "Cache-Control": "private, no-cache"}
+    if etag in [tag.strip() for tag in (if_none_match or "").split(",")]:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wanted == NDJSON:
-        return StreamingResponse(trace_lines(engine, reader, question), media_type=NDJSON)
-    return Response(trace_json(engine, reader, question), media_type=JSON)
+        return StreamingResponse(asked.lines(), media_type=NDJSON, headers=headers)
+    if wanted == JSON:
+        return Response(asked.json(), media_type=JSON, headers=headers)
+    return Response(asked.graph(wanted), media_type=wanted, headers=headers)

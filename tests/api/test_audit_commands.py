@@ -17,8 +17,8 @@ from api.audit import recompute as recompute_from
 from api.codes import read_code
 from api.demo.story import manifest
 from api.provenance import describe_item
-from api.provenance_models import Include, TraceIn
 from api.settings import Settings
+from api.trace_models import Include, TraceIn
 from api.traces import trace_json
 from api.wiring import INDEXER, Engine, open_engine
 from tests.api.test_cli import Ran, Run, run

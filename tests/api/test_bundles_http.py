@@ -18,7 +18,7 @@ from tests.api.test_one_pack_of_a_pallet import PALLET as FULL_PALLET
 from tests.api.test_provenance_http import DAIRY, dairy, record
 from tests.conformance.bundle_verifier import unzip
 from tests.conformance.bundle_verifier import verify_bundle as independent
-from tests.support.happenings import PALLET, PLANT, TOTE, commission, observe, pack, put, take
+from tests.support.happenings import PALLET, PLANT, TOTE, commission, lot, observe, pack, put, take
 from traceability.notary.errors import VerificationError
 from traceability.notary.note import VerifierKey
 from traceability.notary.policy import Policy
@@ -107,7 +107,9 @@ def test_the_bundle_of_a_trace(engine: Engine, dairy: httpx.Client) -> None:
     bundle = verified(engine, dairy.post("/provenance/traces", json=question, headers=ZIP).content)
     answer = json.loads(bundle.answer)
     assert answer == plain
-    assert set(bundle.logs[0].positions) == {event["position"] for event in answer["events"]}
+    made = {held["opened_by"] for one in answer["custody"] for held in one["custody"]}
+    assert set(bundle.logs[0].positions) == {event["position"] for event in answer["events"]} | made
+    assert made
     assert bundle.manifest.kind == "trace"
     assert bundle.manifest.question["edge_kinds"] == ["containment", "lot"]
     assert bundle.manifest.question["known_at"] == bundle.manifest.known_at
@@ -165,7 +167,7 @@ def test_what_is_not_there_has_no_bundle(packed: httpx.Client) -> None:
 
 
 def test_an_answer_that_rests_on_no_event_has_no_bundle(packed: httpx.Client) -> None:
-    question: dict[str, Any] = {"roots": [A], "max_depth": 0}
+    question: dict[str, Any] = {"roots": [lot("L1")], "max_depth": 0}
     assert packed.post("/provenance/traces", json=question).json()["events"] == []
     answer = packed.post("/provenance/traces", json=question, headers=ZIP)
     assert (answer.status_code, answer.json()["code"]) == (404, "bundle.no_events")

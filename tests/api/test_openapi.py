@@ -70,6 +70,8 @@ NEED_MEANING = {
     "POST /partners",
     "POST /partners/{name}/webhook",
     "POST /provenance/traces",
+    "POST /register",
+    "GET /register/{organisation}",
     *(f"POST /commands/{name}" for name in COMMANDS),
 }
 # What a database or a log that is not ready answers is described, and no failure here.

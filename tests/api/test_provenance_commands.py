@@ -165,3 +165,27 @@ def test_a_trace_is_printed_in_lines_while_it_is_found(imported: Run) -> None:
     lines = [json.loads(line) for line in imported("trace", MILK, "--ndjson").out.splitlines()]
     assert {line["node"]["id"] for line in lines if "node" in line} == set(whole["nodes"])
     assert lines[-1]["end"]["edges"] == len(whole["edges"]) == sum("edge" in line for line in lines)
+
+
+def test_a_trace_is_printed_as_a_graph(imported: Run) -> None:
+    assert imported("trace", MILK, "--format", "mermaid").out.startswith("flowchart LR\n")
+    assert imported("trace", MILK, "--format", "graphml").out.startswith("<?xml")
+    graph = json.loads(imported("trace", MILK, "--format", "jsonld").out)["@graph"]
+    assert len(graph) == len(imported("trace", MILK, "--json").json["nodes"])
+
+
+def test_a_trace_is_balanced_and_narrowed_as_asked(imported: Run) -> None:
+    asked = ("trace", MILK, "--direction", "forward", "--json")
+    told = imported(*asked, "--shares", "--whereabouts", "--tolerance", "0.1", "--chain-of-custody", "segregated").json
+    assert told["balance"]["shares"] == [{"id": PACK, "most": "1.000000000000", "proportional": "1.000000000000"}]
+    assert told["balance"]["breaches"] == []
+    assert {one["id"] for one in told["blast_radius"]["whereabouts"]} == {PACK, MILK}
+    place = "https://id.gs1.org/414/9521234000006"
+    assert imported(*asked, "--at", place, "--since", "2026-03-02T00:00:00Z").json["nodes"].keys() == {
+        MILK,
+        PACK,
+        PALLET,
+    }
+    assert imported(*asked, "--until", "2026-02-01T00:00:00Z").json["nodes"].keys() == {MILK}
+    for wrong in (("--tolerance", "much"), ("--tolerance", "2"), ("--tolerance", "NaN"), ("--since", "yesterday")):
+        assert imported(*asked, *wrong).code == 2

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api.notary import integrate_all
-from api.provenance_models import TraceLine, TraceOut
+from api.trace_models import TraceLine, TraceOut
 from api.wiring import Engine
 from tests.support.happenings import (
     PALLET,
@@ -173,18 +173,26 @@ def test_a_trace_in_lines_tells_what_it_tells_in_one_piece(
 ) -> None:
     told = transform(1, [A], [B], by=DAIRY), put(2, PALLET, B, by=DAIRY), transform(3, [PALLET], [pack("E")], by=DAIRY)
     record(engine, *told)
-    question = {"roots": [B], "include": include, "max_nodes": max_nodes}
+    question = {"roots": [B], "include": [*include, "shares", "whereabouts", "custody"], "max_nodes": max_nodes}
+    question |= {"chain_of_custody": "segregated", "tolerance": "0.1"}
     whole = dairy.post("/provenance/traces", json=question)
     assert whole.content == TraceOut.model_validate_json(whole.content).model_dump_json().encode()
     lines = dairy.post("/provenance/traces", json=question, headers={"Accept": "application/x-ndjson"})
     assert (lines.status_code, lines.headers["content-type"]) == (200, "application/x-ndjson")
     assert lines.content.endswith(b"\n")
-    found: dict[str, list[dict[str, Any]]] = {"node": [], "event": [], "edge": [], "frontier": [], "end": []}
+    kinds = ("node", "event", "edge", "frontier", "balance", "share", "breach", "blast_radius", "custody", "end")
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     for line in lines.text.splitlines():
         TraceLine.model_validate_json(line)
         ((kind, one),) = json.loads(line).items()
         found[kind].append(one)
     expected = whole.json()
+    assert bool(expected["balance"]["transformations"]) is (max_nodes == 100)
+    for kind, balanced in (("balance", "transformations"), ("share", "shares"), ("breach", "breaches")):
+        assert found[kind] == expected["balance"][balanced]
+    assert found["blast_radius"] == [expected["blast_radius"]]
+    assert found["custody"] == expected["custody"]
+    del expected["balance"], expected["blast_radius"], expected["custody"]
     nodes = {node.pop("id"): node for node in found["node"]}
     counts = {"nodes": len(nodes), **{name: len(expected[name]) for name in ("edges", "frontier", "events")}}
     assert found.pop("end") == [{**expected, **counts}]
@@ -232,7 +240,8 @@ def test_what_is_wrong_with_a_question_is_told_before_the_first_line(dairy: http
 def test_both_forms_of_a_trace_are_documented(client: httpx.Client) -> None:
     told = client.get("/openapi.json").json()["paths"]["/provenance/traces"]["post"]["responses"]["200"]["content"]
     assert told["application/json"]["schema"] == {"$ref": "#/components/schemas/TraceOut"}
-    assert set(told["application/x-ndjson"]["schema"]["properties"]) == {"node", "event", "edge", "frontier", "end"}
+    kinds = {"node", "event", "edge", "frontier", "balance", "share", "breach", "blast_radius", "custody", "end"}
+    assert set(told["application/x-ndjson"]["schema"]["properties"]) == kinds
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from adapters.tiles import MemoryTileStore
 from api import collector
 from api.bundles import trace_bundle
 from api.notary import published_log
-from api.provenance_models import TraceIn
+from api.trace_models import TraceIn
 from api.wiring import Engine
 from tests.benchmarks import generate
 from tests.benchmarks._loaded import Feed, loaded

@@ -34,9 +34,9 @@ from api.codes import read_code
 from api.erasures import keep_erasures
 from api.notary import integrate_all, published_log, receipt
 from api.provenance import describe_item
-from api.provenance_models import Include, TraceIn
 from api.restore import read_erasures, restore_ledger
 from api.settings import Settings
+from api.trace_models import Include, TraceIn
 from api.traces import trace_json
 from api.wiring import INDEXER, Engine, open_engine
 from tests.conftest import Database

@@ -118,6 +118,13 @@ def unit(code: str) -> Unit:
 
 
 @cache
+def reference_code(kind: str) -> str:
+    """Return the code of the unit of reference of a kind; a kind that is not listed is a code itself."""
+    text = _KINDS.get(kind)
+    return kind if text is None else text.partition("=")[0]
+
+
+@cache
 def _units() -> dict[str, Unit]:
     return {code: found for kind, text in _KINDS.items() for code, found in _read(kind, text)}
 

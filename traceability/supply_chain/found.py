@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from operator import itemgetter
 from typing import Final
 
 import numpy as np
 
+from traceability.supply_chain.affected import BlastRadius
 from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.labels import REACHES, TRACED, Labels
 from traceability.supply_chain.steps import Edges, Steps
 from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints
 from traceability.supply_chain.traced import (
+    Balance,
     Direction,
     EdgeColumns,
     EdgeKind,
@@ -66,7 +68,10 @@ class _Nodes:
 
 
 class Found:
-    """Nodes, edges and frontier so far; a node is admitted while there is room."""
+    """Nodes, edges and frontier so far; a node is admitted while there is room.
+
+    `forward` are the labels of the walk towards consequences, once it has ended.
+    """
 
     def __init__(self, facts: Facts, max_nodes: int) -> None:
         self._facts = facts
@@ -81,6 +86,17 @@ class Found:
         self._new_passages: list[Ints] = []
         self._new_edges: list[tuple[int, ...]] = []
         self._told_frontier = 0
+        self.forward = Labels(NONE, NONE, NONE, NONE)
+
+    @property
+    def transformations(self) -> Ints:
+        """Return the numbers of the transformations that are nodes."""
+        return self._transformations.there
+
+    @property
+    def ties(self) -> Collection[tuple[int, ...]]:
+        """Return the edges other than those of transformations, by the columns of `Edges`."""
+        return self._edges.keys()
 
     def add_roots(self, things: Ints) -> None:
         """Begin with these."""
@@ -131,7 +147,7 @@ class Found:
             [node for _, node in nodes], edges, frontier, [self._facts.events[position] for position in new]
         )
 
-    def trace(self, query: TraceQuery, known_at: int) -> Trace:
+    def trace(self, query: TraceQuery, known_at: int, balance: Balance, radius: BlastRadius | None) -> Trace:
         """Return the answer."""
         numbers = self._things.there, self._transformations.there
         found = list(self._nodes(*numbers))
@@ -151,6 +167,8 @@ class Found:
             columns=columns,
             frontier=tuple(sorted(self._frontier, key=lambda node: (node.id, node.direction, node.reason))),
             events={position: self._facts.events[position] for position in positions},
+            balance=balance,
+            blast_radius=radius,
         )
 
     def _columns(self, rank: Ints, first: int, names: list[str]) -> tuple[EdgeColumns, list[int]]:

@@ -50,7 +50,7 @@ _ENDS_BY_DISPOSITION: Final = {
     "stolen": Lifecycle.LOST_OR_STOLEN,
 }
 # CBV 2.0 §7.2: these speak of the container itself, not of what is inside.
-_CONTAINER_ONLY: Final = frozenset({"container_closed", "container_open"})
+CONTAINER_ONLY: Final = frozenset({"container_closed", "container_open"})
 
 
 class QuantityFact(msgspec.Struct, frozen=True):
@@ -168,7 +168,7 @@ class _Fold:
     def inherit(self, event: SeenEvent) -> None:
         """Tell an event of a container that the thing was in."""
         disposition = event.head.disposition
-        if disposition is not None and disposition not in _CONTAINER_ONLY and self._lifecycle not in ENDED:
+        if disposition is not None and disposition not in CONTAINER_ONLY and self._lifecycle not in ENDED:
             self._disposition = disposition
         self._see(event)
 

@@ -33,6 +33,11 @@ class Kept:
     def __init__(self) -> None:
         self._kept = Table(Labels._fields, ("thing",))
 
+    @property
+    def labels(self) -> Labels:
+        """Return all that was kept."""
+        return Labels(*(self._kept[column] for column in Labels._fields))
+
     def accept(self, labels: Labels) -> Labels:
         """Keep what leads on: labels that no other one covers.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.in_bulk import add_whole
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
+from traceability.supply_chain.standing import counting
 from traceability.supply_chain.tables import Ints, distinct
 from traceability.supply_chain.windows import Window
 
@@ -68,6 +70,10 @@ class Links:
             if instants := facts.newly_opened(kind):
                 facts.add_emptyings(self._until(self._index.emptyings(kind, instants)))
         facts.settle()
+
+    def events(self, things: AbstractSet[str], during: Mapping[str, Window]) -> list[SeenEvent]:
+        """Return all events that count of some things, and of others those in a window: what only observes, too."""
+        return counting(self._until(self._index.events(Subjects(things), during)))
 
     def _fetch(self, asked: Subjects, carriers: Mapping[str, Window] | None = None) -> None:
         missing = Subjects(

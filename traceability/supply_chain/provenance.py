@@ -28,12 +28,16 @@ import numpy as np
 
 from traceability.errors import NotFoundError
 from traceability.ledger.index import MarkKind
+from traceability.supply_chain.adding_up import balance_of
+from traceability.supply_chain.affected import BlastRadius
+from traceability.supply_chain.blast_radius import blast_radius
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.facts import CONTAINED
 from traceability.supply_chain.found import EDGE_KINDS, Found
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.labels import ATTACHED, CARRIER, LOT, TRACED, Kept, Labels
 from traceability.supply_chain.links import Links
+from traceability.supply_chain.narrowed import narrowed
 from traceability.supply_chain.pairing import Intervals, intervals, objects_of
 from traceability.supply_chain.seen import is_class
 from traceability.supply_chain.steps import Edges, Steps
@@ -74,18 +78,25 @@ __all__ = [
 
 def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
     """Walk from the roots; raise `NotFoundError` when the reader sees nothing of one of them (as of that time)."""
-    links, found = _begin(index, query)
+    return _traced(*_begin(index, query), query, index)
+
+
+def _traced(links: Links, found: Found, query: TraceQuery, index: ProvenanceIndex) -> Trace:
     for _ in _levels(links, query, found):
         pass
-    return found.trace(query, index.known_at)
+    balance = balance_of(links.facts, found, query)
+    answer = found.trace(query, index.known_at, balance, _radius(links, found, query))
+    return answer if query.seen is None else narrowed(links, answer, query.seen)
 
 
 def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
     """Walk as `trace` does, and tell level by level what was found: the roots at once.
 
+    A narrowed answer is told at the end.
+
     Raises `NotFoundError` as `trace` does, before the iterator is returned.
     """
-    return _told(*_begin(index, query), query)
+    return _told(*_begin(index, query), query, index)
 
 
 def _begin(index: ProvenanceIndex, query: TraceQuery) -> tuple[Links, Found]:
@@ -105,10 +116,23 @@ def _levels(links: Links, query: TraceQuery, found: Found) -> Iterator[None]:
             yield from _Walk(links, query, direction, found).levels()
 
 
-def _told(links: Links, found: Found, query: TraceQuery) -> Iterator[Progress]:
+def _told(links: Links, found: Found, query: TraceQuery, index: ProvenanceIndex) -> Iterator[Progress]:
+    if query.seen is not None:
+        answer = _traced(links, found, query, index)
+        nodes, events = list(answer.nodes.values()), list(answer.events.values())
+        yield Progress(nodes, [*answer.edges], [*answer.frontier], events, answer.balance, answer.blast_radius)
+        return
     yield found.progress()
     for _ in _levels(links, query, found):
         yield found.progress()
+    balance = balance_of(links.facts, found, query)
+    yield found.progress()._replace(balance=balance, blast_radius=_radius(links, found, query))
+
+
+def _radius(links: Links, found: Found, query: TraceQuery) -> BlastRadius | None:
+    return (
+        None if query.direction is Direction.BACK else blast_radius(links, found.forward, whereabouts=query.whereabouts)
+    )
 
 
 class _Walk:
@@ -145,6 +169,8 @@ class _Walk:
             level = self._kept.accept(taken)
             yield
         self._stop(np.setdiff1d(np.concatenate(self._ended), np.concatenate(self._led_on)), Stop.NO_FURTHER)
+        if not self._back:
+            self._found.forward = self._kept.labels
         yield
 
     def _followed(self, level: Labels) -> Flags:

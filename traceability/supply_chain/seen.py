@@ -241,6 +241,11 @@ class SeenEvent:
         """Return the content digest of what is visible; never shown, it only breaks ties."""
         return content_digest(self.parts)
 
+    @property
+    def what(self) -> bytes:
+        """Return the visible items as they are written, joined by newlines."""
+        return self._what
+
     @_once
     def items(self) -> tuple[Item, ...]:
         """Return the visible items."""

@@ -6,7 +6,7 @@ The order is that of event time, then kind rank, then content digest; never that
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import chain, groupby, pairwise
 from typing import Final
 
 from traceability.ledger.event import microseconds
@@ -68,8 +68,12 @@ def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     once = {event.position: event for event in events}.values()
     found = sorted(once, key=time_and_kind)
     # Few agree in time and kind, and only those have to be compared further.
-    if any(time_and_kind(one) == time_and_kind(next_) for one, next_ in pairwise(found)):
-        found.sort(key=lambda event: (FoldOrder(event), event.position))
+    if any(one == next_ for one, next_ in pairwise(map(time_and_kind, found))):
+        runs = [list(run) for _, run in groupby(found, key=time_and_kind)]
+        for run in runs:
+            if len(run) > 1:
+                run.sort(key=lambda event: (FoldOrder(event), event.position))
+        return list(chain.from_iterable(runs))
     return found
 
 
