@@ -15,14 +15,8 @@ from traceability.errors import ConflictError, ForbiddenError, InvalidInputError
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.ledger.register.register import MEANINGS, ClaimReason, Licence, LicenceStatus, Refusal, Register
-from traceability.ledger.register.statements import (
-    REGISTRAR,
-    STATEMENTS,
-    RegisterStatement,
-    RoleGiven,
-    RuleSet,
-    Stated,
-)
+from traceability.ledger.register.stated import Stated
+from traceability.ledger.register.statements import REGISTRAR, STATEMENTS, RegisterStatement, RoleGiven, RuleSet
 from traceability.ledger.store import AppendConflictError
 
 PATH: Final = "/register"

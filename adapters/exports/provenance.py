@@ -19,7 +19,8 @@ from traceability.errors import InvalidInputError
 from traceability.ledger.access import ITEM, Reader, redact
 from traceability.ledger.event import read_foreign
 from traceability.ledger.index import Indexer, MarkKind, TagHash, Visibility, tag_hash
-from traceability.ledger.register.statements import STATEMENTS, Stated, stated_in
+from traceability.ledger.register.stated import Stated, stated_in
+from traceability.ledger.register.statements import STATEMENTS
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent

@@ -8,7 +8,8 @@ from traceability.ledger.access import PUBLIC, Reader, redact
 from traceability.ledger.index import Indexer
 from traceability.ledger.register.register import Register
 from traceability.ledger.register.registers import Registers
-from traceability.ledger.register.statements import FOR_ALL, PrefixHeld, Stated, stated_in
+from traceability.ledger.register.stated import Stated, stated_in
+from traceability.ledger.register.statements import FOR_ALL, PrefixHeld
 from traceability.ledger.store import Record
 
 

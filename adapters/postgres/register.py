@@ -15,7 +15,8 @@ from traceability.ledger.access import PUBLIC, REGISTER, Reader, redact
 from traceability.ledger.parts import Parts
 from traceability.ledger.register.register import Register
 from traceability.ledger.register.registers import Registers
-from traceability.ledger.register.statements import FOR_ALL, PrefixHeld, Stated, stated_in
+from traceability.ledger.register.stated import Stated, stated_in
+from traceability.ledger.register.statements import FOR_ALL, PrefixHeld
 
 _HIT: Final = """
 WITH hit AS MATERIALIZED (

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from traceability.ledger.register.stated import Stated
 from traceability.ledger.register.statements import (
     REGISTRAR,
     LicenceGranted,
@@ -21,7 +22,6 @@ from traceability.ledger.register.statements import (
     RegisterStatement,
     RoleGiven,
     RuleSet,
-    Stated,
 )
 
 OPERATOR, OFFICE, IMPORTER, STORE = "operator.example", "office.example", "importer.example", "store.example"

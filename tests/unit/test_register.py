@@ -27,6 +27,7 @@ from traceability.gs1.epcis import index_rows
 from traceability.ledger.access import PUBLIC, REGISTER, Reader
 from traceability.ledger.event import PAYLOAD, decision_event
 from traceability.ledger.register.register import MEANINGS, ClaimReason, LicenceStatus, Refusal, Register
+from traceability.ledger.register.stated import Stated, stated_in
 from traceability.ledger.register.statements import (
     REGISTRAR,
     STATEMENTS,
@@ -41,8 +42,6 @@ from traceability.ledger.register.statements import (
     RegisterStatement,
     RoleGiven,
     RuleSet,
-    Stated,
-    stated_in,
 )
 
 partners = st.sampled_from([None, STORE, IMPORTER])

@@ -32,7 +32,8 @@ from traceability.gs1.patterns import prefix_tag
 from traceability.ledger.event import microseconds, opaque_index
 from traceability.ledger.index import Edge, IndexRows, Mark, MarkKind, Sighting, Visibility
 from traceability.ledger.parts import Parts
-from traceability.ledger.register.statements import STATEMENTS, statement_rows
+from traceability.ledger.register.stated import statement_rows
+from traceability.ledger.register.statements import STATEMENTS
 
 EPCIS_TYPES: Final = frozenset(TYPE_NAMES.values())
 TRANSFORMATION: Final = TYPE_NAMES["TransformationEvent"]

@@ -14,6 +14,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+from traceability.ledger.register.stated import Stated
 from traceability.ledger.register.statements import (
     REGISTRAR,
     LicenceGranted,
@@ -22,7 +23,6 @@ from traceability.ledger.register.statements import (
     PrefixHeld,
     RoleGiven,
     RuleSet,
-    Stated,
     Subject,
 )
 
