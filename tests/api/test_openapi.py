@@ -35,6 +35,7 @@ from api.named_queries import define
 from api.notary import integrate_all
 from api.page_tokens import next_page
 from api.partners.define import define as define_partner
+from api.register import read_statement, state
 from api.settings import Settings
 from api.subscriptions.manage import subscribe
 from api.wiring import Engine, open_engine
@@ -71,7 +72,6 @@ NEED_MEANING = {
     "POST /partners/{name}/webhook",
     "POST /provenance/traces",
     "POST /register",
-    "GET /register/{organisation}",
     *(f"POST /commands/{name}" for name in COMMANDS),
 }
 # What a database or a log that is not ready answers is described, and no failure here.
@@ -108,6 +108,7 @@ def there(engine: Engine) -> dict[str, str]:
     )
     job = run(engine, send(engine, document(good, event(eventTime="yesterday")), behaviour=PROCEED, held=True))
     assert take_job(engine) is None
+    state(engine, DAIRY, read_statement("role_given", {"organisation": DAIRY, "role": "maker"}, 0))
     evidence, _ = register(engine, DAIRY, EvidenceRegistered(sha256="ab" * 32))
     for query in ("shipped", "kept"):
         define(engine, DAIRY, b'{"name": "%s", "query": {"EQ_bizStep": ["shipping"]}}' % query.encode())
