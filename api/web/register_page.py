@@ -34,8 +34,8 @@ _SAID: Final = {
     "role_given": "Has the role {role}",
 }
 _CLAIMS: Final = {
-    ClaimReason.NOT_OPERATOR: "a claim: only the operator of the ledger says this",
-    ClaimReason.NOT_REGISTRAR: "a claim: whoever said it is no registrar",
+    ClaimReason.NOT_OPERATOR: "Only the operator of the ledger says this.",
+    ClaimReason.NOT_REGISTRAR: "Whoever said it is no registrar: nothing rests on it.",
 }
 
 
@@ -56,6 +56,7 @@ class LicenceLine:
 class StatementLine:
     """A statement in the history; `verify` is None while no signed tree holds it."""
 
+    anchor: str
     sentence: str
     holds: str
     iso: str
@@ -130,6 +131,7 @@ def _line(stated: StatementOut, published: int) -> StatementLine:
     until = said.get("until")
     holds = f"from {_moment(said['since'])}" + ("" if until is None else f" until {_moment(until)}")
     return StatementLine(
+        anchor=f"p{stated.position}",
         sentence=_SAID[stated.type].format_map(said),
         holds="withdrawn" if until == said["since"] else holds,
         iso=stated.stated_at,

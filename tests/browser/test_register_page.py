@@ -62,7 +62,7 @@ def test_it_tells_who_this_is_what_it_may_do_and_what_is_a_claim(address: str, p
         expect(facts).to_contain_text(fact)
     expect(page.get_by_role("row", name="GZ-7")).to_contain_text("suspended")
     expect(page.locator(".history li")).to_have_count(5)
-    expect(page.locator(".history li.retracted")).to_contain_text("whoever said it is no registrar")
+    expect(page.locator(".history li.claim")).to_contain_text("Whoever said it is no registrar")
     expect(page.locator("body")).not_to_contain_text("Li Hua")
 
 
