@@ -108,7 +108,6 @@ def there(engine: Engine) -> dict[str, str]:
     )
     job = run(engine, send(engine, document(good, event(eventTime="yesterday")), behaviour=PROCEED, held=True))
     assert take_job(engine) is None
-    state(engine, DAIRY, read_statement("role_given", {"organisation": DAIRY, "role": "maker"}, 0))
     evidence, _ = register(engine, DAIRY, EvidenceRegistered(sha256="ab" * 32))
     for query in ("shipped", "kept"):
         define(engine, DAIRY, b'{"name": "%s", "query": {"EQ_bizStep": ["shipping"]}}' % query.encode())
@@ -120,6 +119,7 @@ def there(engine: Engine) -> dict[str, str]:
     # By the name of the log, which is in paths as well.
     define_partner(engine, "main", DAIRY, Kind.EPCIS, address="https://dairy.example/epcis/events")
     integrate_all(engine)
+    state(engine, DAIRY, read_statement("role_given", {"organisation": DAIRY, "role": "maker"}, 0))
     (finding,) = findings_of(engine).page(DAIRY, FindingFilter(), limit=9)
     key, _ = engine.organisations.create_key(DAIRY, [Scope.QUERY])
     (record,) = engine.ledger.records([1])
