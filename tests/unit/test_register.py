@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from api.register import KINDS, read_statement
 from tests.support.register import (
     ACTIONS,
     DIGITS,
@@ -278,3 +280,18 @@ def test_what_cannot_be_read_says_nothing(kind: str, payload: bytes) -> None:
     event = decision_event(kind, payload, captured_by=OPERATOR, occurred_at=0, tags=["register:rules"])
     assert stated_in(event.parts, 1, stated(granted()).event_id, 1) is None
     index_rows(event.parts)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda x: st.lists(x, max_size=2)
+)
+MEMBERS = st.sampled_from(
+    ["organisation", "since", "until", "kind", "number", "actions", "prefix", "public_key", "role"]
+)
+
+
+@given(st.sampled_from([*KINDS, "nothing"]), st.dictionaries(MEMBERS | st.text(max_size=5), JUNK, max_size=6))
+def test_what_people_send_is_read_or_refused(kind: str, members: dict[str, object]) -> None:
+    with suppress(InvalidInputError):
+        said = read_statement(kind, members, 0)
+        assert _recorded(said) is not None
