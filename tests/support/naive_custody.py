@@ -40,7 +40,7 @@ class Naive(NamedTuple):
     said: dict[int, str | None]
     holdings: set[tuple[str, str, int, int | None]]
     shipments: list[tuple[str | None, str | None, int]]
-    holds: set[str]
+    holds: set[tuple[str, str]]
     proposals: set[str]
 
 
@@ -69,7 +69,7 @@ def naive_custody(index: MemoryProvenance, thing: str, parties: Parties) -> Naiv
         {event.position: said.get(event.position) for event, _ in told},
         book.holdings(),
         [(to, owner, since) for to, owner, since, _ in book.ships],
-        {name for name, (_, via, _) in book.holds.items() if via is None or via in inside},
+        {one for one, (via, _) in book.holds.items() if via is None or via in inside},
         set(book.offers),
     )
 
@@ -128,7 +128,8 @@ def _told(seen: _Seen, stays: Sequence[Stay], claims: frozenset[int]) -> list[To
     found.update((one.position, (one, None)) for one in seen.decisions if seen.thing in one.decided_about)
     count = {event.position for event in counting(seen.events)}
     left = {(stay[0], stay[2] + 1) for stay in stays if stay[3] == 1}
-    for container, first, last, depth in sorted(stays, key=lambda stay: stay[3]):
+    for stay in sorted(stays, key=lambda stay: stay[3]):
+        container, first, last, depth = stay
         for event in seen.events:
             roles = {mention.role for mention in event.mentions if mention.thing == container}
             within = first <= event.occurred_at <= last
@@ -139,9 +140,21 @@ def _told(seen: _Seen, stays: Sequence[Stay], claims: frozenset[int]) -> list[To
             if concerns:
                 found.setdefault(event.position, (event, container))
         for one in seen.decisions:
-            if container in one.decided_about and first <= one.occurred_at <= last:
+            if container in one.decided_about and (first <= one.occurred_at <= last or _lets_go(seen, one, stay)):
                 found.setdefault(one.position, (one, container))
     return [found[event.position] for event in ordered(event for event, _ in found.values())]
+
+
+def _lets_go(seen: _Seen, release: SeenDecision, stay: Stay) -> bool:
+    container, first, last, _ = stay
+    return any(
+        isinstance(one.payload, HoldPlaced)
+        and isinstance(release.payload, HoldReleased)
+        and (one.payload.hold, one.captured_by) == (release.payload.hold, release.captured_by)
+        and container in one.decided_about
+        and first <= one.occurred_at <= last < release.occurred_at
+        for one in seen.decisions
+    )
 
 
 class _Book:
@@ -156,7 +169,7 @@ class _Book:
         self.spans: list[tuple[str, str, int, int | None]] = []
         self.former: str | None = None
         self.ships: list[Shipped] = []
-        self.holds: dict[str, tuple[str, str | None, str]] = {}
+        self.holds: dict[tuple[str, str], tuple[str | None, str]] = {}
         self.offers: dict[str, tuple[str, str, str]] = {}
         self.heards: list[tuple[tuple[int, int], set[str]]] = []
 
@@ -347,12 +360,13 @@ class _Book:
                 nobody = "no_authority" if self.maker or self.last else "first_to_speak"
                 verdict = self.standing(who, at) or ("consignee" if expects else nobody)
                 if verdict not in REASONS:
-                    self.holds.setdefault(said.hold, (who, via, verdict))
+                    known = self.holds.get((said.hold, who))
+                    if not known or (known[0] and not via):
+                        self.holds[said.hold, who] = (via, verdict)
             case HoldReleased():
-                placed = self.holds.get(said.hold)
-                if placed is None or placed[0] != who:
-                    return "not_its_placer" if placed else "no_such_hold"
-                return self.holds.pop(said.hold)[2]
+                if (said.hold, who) in self.holds:
+                    return self.holds.pop((said.hold, who))[1]
+                return "not_its_placer" if said.hold in {name for name, _ in self.holds} else "no_such_hold"
             case _:
                 return self.answer(said, who, at)
         if verdict == "first_to_speak":

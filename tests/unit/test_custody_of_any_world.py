@@ -32,7 +32,7 @@ def test_the_naive_fold_tells_the_same(world: list[Told], thing: str) -> None:
     assert said == naive.said
     assert {(h.role, h.holder, h.since, h.until) for h in fast.custody.holdings} == naive.holdings
     assert [(s.to, s.owner, s.since) for s in fast.custody.shipments] == naive.shipments
-    assert {hold.hold for hold in fast.custody.holds} == naive.holds
+    assert {(hold.hold, hold.placed_by) for hold in fast.custody.holds} == naive.holds
     assert {proposal.proposal for proposal in fast.custody.proposals} == naive.proposals
 
 

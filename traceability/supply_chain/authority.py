@@ -179,10 +179,11 @@ class _Judge:
             case TransferAccepted() | TransferDeclined() | TransferCancelled():
                 return self._right_to_answer(said, who)
             case HoldReleased():
-                hold = self.fold.holds.get(said.hold)
-                if hold is None:
-                    return ClaimReason.NO_SUCH_HOLD
-                return hold.authority if hold.placed_by == who else ClaimReason.NOT_ITS_PLACER
+                hold = self.fold.holds.get((said.hold, who))
+                if hold is not None:
+                    return hold.authority
+                named = any(name == said.hold for name, _ in self.fold.holds)
+                return ClaimReason.NOT_ITS_PLACER if named else ClaimReason.NO_SUCH_HOLD
             case HoldPlaced():
                 return self._right_to_hold(who, decision.occurred_at)
 

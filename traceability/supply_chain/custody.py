@@ -189,7 +189,7 @@ class CustodyFold:
         self.shared = shared
         self.commissioner: str | None = None
         self.shipments: list[Shipment] = []
-        self.holds: dict[str, Hold] = {}
+        self.holds: dict[tuple[str, str], Hold] = {}  # by name and placer: two may choose one name
         self.proposals: dict[str, Proposal] = {}
         self._parties = parties
         self._named: dict[str, str | None] = {}
@@ -302,9 +302,11 @@ class CustodyFold:
                 self.proposals.setdefault(said.proposal, proposal)
             case HoldPlaced():
                 hold = Hold(said.hold, said.kind, said.reason, who, authority, at, decision.position, via)
-                self.holds.setdefault(said.hold, hold)
+                known = self.holds.get((said.hold, who))
+                if known is None or (known.via is not None and via is None):  # it holds outside of the container too
+                    self.holds[said.hold, who] = hold
             case HoldReleased():
-                del self.holds[said.hold]
+                del self.holds[said.hold, who]
             case _:
                 proposal = self.proposals.pop(said.proposal)
                 if isinstance(said, TransferAccepted):

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.authority import Judged, judged
 from traceability.supply_chain.containment import Containment
+from traceability.supply_chain.decisions import HoldPlaced, HoldReleased, SeenDecision
 from traceability.supply_chain.entry import Authority, HistoryEntry
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import Parties
@@ -182,9 +183,8 @@ class _Round:
                 concerns = how_it_left or claimed or (within and _concerns_contents(event, container))
                 if event.position not in entries and concerns:
                     entries[event.position] = HistoryEntry(event, event.of(container), via=container)
-            for one in decisions:
-                if container in one.decided_about and window.first <= one.occurred_at <= window.last:
-                    entries.setdefault(one.position, HistoryEntry(one, (), via=container))
+            for one in _told_inside(decisions, container, window):
+                entries.setdefault(one.position, HistoryEntry(one, (), via=container))
         for position, declaration in retractions(entry.event for entry in entries.values()).items():
             entries[position] = replace(entries[position], retracted_by=declaration)
         return [entries[event.position] for event in ordered(entry.event for entry in entries.values())]
@@ -228,6 +228,20 @@ def _concerns_contents(event: SeenEvent, container: str) -> bool:
     """Tell whether an event of a container is one of its contents; packing something else into it is not."""
     roles = {mention.role for mention in event.of(container)}
     return event.type != AGGREGATION_EVENT or Role.CHILD in roles
+
+
+def _told_inside(decisions: Iterable[SeenDecision], container: str, window: Window) -> list[SeenDecision]:
+    """Return the decisions about a container in a time, and those that later released holds of this time.
+
+    What left while the container was on hold may come back into it afterwards, and must not be on hold again.
+    """
+    about = [one for one in decisions if container in one.decided_about and one.occurred_at >= window.first]
+    told = [one for one in about if one.occurred_at <= window.last]
+    holds = {(said.hold, one.captured_by) for one in told if isinstance(said := one.payload, HoldPlaced)}
+    later = [one for one in about if one.occurred_at > window.last]
+    return told + [
+        one for one in later if isinstance(said := one.payload, HoldReleased) and (said.hold, one.captured_by) in holds
+    ]
 
 
 def _moves(entry: HistoryEntry) -> bool:

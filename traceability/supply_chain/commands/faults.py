@@ -14,7 +14,7 @@ from typing import Final
 from traceability.gs1.units import unit
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.rights import faults_of_rights
+from traceability.supply_chain.commands.rights import FINAL, faults_of_rights
 from traceability.supply_chain.commands.surroundings import Surroundings
 from traceability.supply_chain.containment import Containment, Interval
 from traceability.supply_chain.item import Lifecycle, lifecycle_after, makes
@@ -30,9 +30,6 @@ PIECES: Final = "EA"
 
 _SAME: Final = 3  # members of a fault that tell it from others: the rule, the thing, and the event that breaks it
 _MILLIONTH: Final = Decimal("0.000001")
-_FINAL: Final = frozenset(
-    {Lifecycle.CONSUMED, Lifecycle.SUPPLIED, Lifecycle.DECOMMISSIONED, Lifecycle.DESTROYED}
-)  # what was lost or stolen may be found
 
 
 def added_faults(around: Surroundings, draft: SeenEvent) -> tuple[list[Fault], Picture]:
@@ -75,7 +72,7 @@ def _faults_of_life(picture: Picture, thing: str) -> Iterator[Fault]:
             yield Fault(Rule.ENDED, thing, event.position, ended.position, f", after which it was {lifecycle.value}")
         made = event if made_now and made is None else made
         lifecycle = lifecycle_after(lifecycle, event, roles)
-        if lifecycle not in _FINAL:
+        if lifecycle not in FINAL:
             ended = None
         elif ended is None:
             ended = event
