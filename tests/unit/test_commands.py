@@ -10,10 +10,13 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.desks import World
-from tests.support.happenings import GTIN, OTHER_PALLET, PALLET, PLANT, TOTE, lot, pack
+from tests.support.happenings import GTIN, OTHER_PALLET, PALLET, PLANT, TOTE, hours, lot, pack
 from traceability.errors import ConflictError, InvalidInputError, NotFoundError
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.writer import write_event
+from traceability.ledger.event import utc_text
+from traceability.ledger.store import AppendConflictError
+from traceability.supply_chain.commands.carrying_out import decide
 from traceability.supply_chain.commands.refusal import MEANINGS
 from traceability.supply_chain.commands.table import COMMANDS
 from traceability.supply_chain.item import Lifecycle
@@ -233,6 +236,16 @@ def test_a_correction_breaks_nothing_that_came_later(world: World) -> None:
     (broken,) = world.refused("correct", event=str(record.event.event_id)).rules
     assert (broken.rule, broken.things) == ("inside", (A,))
     assert [fact.position for fact in broken.facts] == [2, 4]
+
+
+def test_what_is_known_by_a_member_alone_depends_on_the_members(world: World) -> None:
+    made = world.do("commission", at=1, gtin="9521234000013", serials=["M1"], lot="L1")
+    some = {"quantities": [{"id": lot("L1"), "quantity": "1"}], "event_time": utc_text(hours(2))}
+    event, condition = decide(COMMANDS["observe"].model_validate(some), world.desk("maker.example"))
+    (record,) = world.ledger.records([made])
+    world.do("correct", event=str(record.event.event_id))
+    with pytest.raises(AppendConflictError):
+        world.ledger.append([event], condition)
 
 
 def test_what_is_hidden_is_not_refused_for() -> None:

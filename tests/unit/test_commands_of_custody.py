@@ -204,3 +204,64 @@ def test_a_lot_is_shipped_in_parts(world: World) -> None:
     world.do("ship", at=3, quantities=[kilos], to=MOVER)
     world.do("receive", at=4, by=STORE_NAME, quantities=[kilos])
     assert set(holders(world.history(lot("MILK")))) == {MAKER_NAME, STORE_NAME}
+
+
+def test_a_shipment_is_called_back_by_whoever_shipped_it(world: World) -> None:
+    """The maker of a thing and who is to receive it may speak of it, but did not ship it."""
+    world.do("ship", at=3, things=[C], to=MOVER)
+    world.do("receive", at=4, by=MOVER_NAME, things=[C])
+    world.do("ship", at=5, by=MOVER_NAME, things=[C], to=STORE)
+    for other in (MAKER_NAME, STORE_NAME):
+        assert world.rules("observe", at=6, by=other, things=[C], biz_step="void_shipping") == ["not_custodian"]
+    world.do("observe", at=6, by=MOVER_NAME, things=[C], biz_step="void_shipping")
+    assert world.history(C).custody.shipments == ()
+
+
+def test_two_organisations_may_call_their_holds_the_same() -> None:
+    world = World(opened=OPENED | {"more"})
+    world.do("commission", at=1, things=[C])
+    world.do("ship", at=2, things=[C], to=STORE)
+    world.do("receive", at=3, by=STORE_NAME, things=[C])
+    world.do("place_hold", at=4, things=[C], reason="case 7", hold="H1")
+    world.do("place_hold", at=5, by=STORE_NAME, things=[C], reason="seal broken", hold="H1")
+    world.do("release_hold", at=6, things=[C], hold="H1")
+    assert [hold.placed_by for hold in world.history(C).custody.holds] == [STORE_NAME]
+    assert "held" in world.rules("ship", at=7, by=STORE_NAME, things=[C], to=MOVER)
+    world.do("release_hold", at=8, by=STORE_NAME, things=[C], hold="H1")
+    world.do("ship", at=9, by=STORE_NAME, things=[C], to=MOVER)
+
+
+def test_a_hold_of_the_past_holds_what_was_inside(world: World) -> None:
+    world.do("decommission", at=4, things=[A])
+    assert world.rules("place_hold", at=3, things=[PALLET], reason="late") == ["held"]
+    world.do("place_hold", at=5, things=[PALLET], reason="in time")
+
+
+def test_what_comes_back_into_a_pallet_is_on_hold_no_more_than_the_pallet(world: World) -> None:
+    world.do("place_hold", at=3, things=[PALLET], reason="case 7", hold="H1")
+    world.record("take", 4, PALLET, A, by=MAKER_NAME)
+    world.do("release_hold", at=5, things=[PALLET], hold="H1")
+    world.do("pack", at=6, parent=PALLET, children=[A])
+    assert [world.history(thing).custody.holds for thing in (PALLET, A, B)] == [()] * 3
+    world.do("ship", at=7, things=[PALLET], to=STORE)
+
+
+def test_two_open_offers_of_a_thing_have_two_names() -> None:
+    """Who accepts a name must not get something else than what was offered to it."""
+    world = World(opened=OPENED | {"more"})
+    world.do("commission", at=1, things=[C])
+    world.do("ship", at=2, things=[C], to=STORE)
+    world.do("receive", at=3, by=STORE_NAME, things=[C])
+    world.do("propose_transfer", at=4, by=STORE_NAME, things=[C], role="custody", to=MOVER_NAME, proposal="P1")
+    offer: dict[str, Any] = {"things": [C], "role": "ownership", "to": MOVER_NAME}
+    assert world.rules("propose_transfer", at=5, proposal="P1", **offer) == ["proposed_before"]
+    world.do("propose_transfer", at=5, proposal="P2", **offer)
+
+
+def test_what_has_ended_changes_hands_no_more(world: World) -> None:
+    offer: dict[str, Any] = {"things": [C], "role": "ownership", "to": STORE_NAME}
+    world.do("propose_transfer", at=3, proposal="P1", **offer)
+    world.do("destroy", at=4, things=[C])
+    assert world.rules("accept_transfer", at=5, by=STORE_NAME, things=[C], proposal="P1") == ["ended"]
+    world.do("decline_transfer", at=5, by=STORE_NAME, things=[C], proposal="P1")
+    assert world.rules("propose_transfer", at=6, **offer) == ["ended"]

@@ -53,7 +53,8 @@ class _Deciding(Timed):
     def holders(self, case: Case) -> set[str]:
         """Return who has or owns the things at that time: a decision about them is theirs to see."""
         picture = case.around.picture(case.at)
-        custodies = {first: picture.custody_at(first, case.at) for first in picture.entries}
+        own = {picture.stands_for(thing) for thing in self.names()}
+        custodies = {first: picture.custody_at(first, case.at) for first in own}
         return {holder for one in custodies.values() for role in HoldingRole for holder in one.holders(role)}
 
 
@@ -62,7 +63,7 @@ class ProposeTransfer(_Deciding):
 
     name = "propose_transfer"
     emits = "supply_chain.transfer_proposed.v1"
-    rules = (Rule.UNKNOWN, Rule.ISSUER_WITHOUT_ROLE, Rule.PROPOSED_BEFORE, Rule.UNDER_WAY)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.ISSUER_WITHOUT_ROLE, Rule.PROPOSED_BEFORE, Rule.UNDER_WAY)
 
     role: HoldingRole
     to: Annotated[str, AfterValidator(_organisation)] = Field(
@@ -85,7 +86,7 @@ class ProposeTransfer(_Deciding):
         return {self.to}
 
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
-        """Yield what is unknown, under way, or offered to the receiver already."""
+        """Yield what is unknown, under way, or offered to the receiver or under this name already."""
         yield from super().breaks(case, draft, after)
         for thing, alike in after.alike.items():
             if thing not in after.entries:
@@ -95,7 +96,7 @@ class ProposeTransfer(_Deciding):
                 if self.role is HoldingRole.CUSTODY and custody.shipments:
                     yield Fault(Rule.UNDER_WAY, one, draft.position, custody.shipments[0].opened_by)
                 for open_ in custody.proposals:
-                    if (open_.role, open_.receiver) == (self.role, self.to):
+                    if (open_.role, open_.receiver) == (self.role, self.to) or open_.proposal == self.proposal:
                         yield Fault(Rule.PROPOSED_BEFORE, one, draft.position, open_.position)
 
 
@@ -122,7 +123,7 @@ class AcceptTransfer(_Answering):
 
     name = "accept_transfer"
     emits = "supply_chain.transfer_accepted.v1"
-    rules = (Rule.UNKNOWN, Rule.NO_SUCH_PROPOSAL, Rule.NOT_ITS_RECEIVER, Rule.ISSUER_WITHOUT_ROLE)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_SUCH_PROPOSAL, Rule.NOT_ITS_RECEIVER, Rule.ISSUER_WITHOUT_ROLE)
 
     def said(self, case: Case) -> Decided:  # noqa: ARG002
         """Return the answer."""
@@ -157,12 +158,22 @@ class CancelTransfer(_Answering):
         return TransferCancelled(things=self.names(), proposal=self.proposal, reason=self.reason)
 
 
-class PlaceHold(_Deciding):
+class _Holding(_Deciding):
+    """The beginning of a hold."""
+
+    rules = (Rule.UNKNOWN, Rule.NO_AUTHORITY, Rule.HELD)
+
+    def look(self, case: Case) -> None:
+        """Read all about the things and all that is inside of them, which a hold of the past holds too."""
+        super().look(case)
+        case.around.name(case.around.look_inward(set(case.around.named), case.at))
+
+
+class PlaceHold(_Holding):
     """Keep things, and what is inside of them, where they are, until the hold is released."""
 
     name = "place_hold"
     emits = "supply_chain.hold_placed.v1"
-    rules = (Rule.UNKNOWN, Rule.NO_AUTHORITY, Rule.HELD)
 
     kind: _Name = Field(default="quality", description="A word such as quality, compliance or recall.")
     reason: _Reason
@@ -196,12 +207,11 @@ class ReleaseHold(_Deciding):
         return self.holders(case)
 
 
-class CustomsEntry(_Deciding):
+class CustomsEntry(_Holding):
     """Put things under customs: they stay where they are until they are released under the same declaration."""
 
     name = "customs_entry"
     emits = "supply_chain.hold_placed.v1 of the kind customs"
-    rules = (Rule.UNKNOWN, Rule.NO_AUTHORITY, Rule.HELD)
     kind: ClassVar[str] = "customs"
 
     declaration: _Name = Field(description="The number of the declaration.", examples=["26DE0001"])

@@ -130,8 +130,8 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
         "Ask the register for what is missing at that time: GET /register/{organisation}/authorised.",
     ),
     Rule.PROPOSED_BEFORE: (
-        "To one receiver a thing is offered once at a time.",
-        "Wait for the answer, or cancel the first proposal.",
+        "To one receiver a thing is offered once at a time, and two open offers of it have two names.",
+        "Wait for the answer, cancel the first proposal, or leave its name to us.",
     ),
     Rule.NO_SUCH_PROPOSAL: (
         "An answer is to a proposal that is open at that time.",

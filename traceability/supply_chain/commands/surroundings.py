@@ -21,8 +21,8 @@ class Surroundings:
     """The events and decisions around a command.
 
     Of the things that are `named` all events are here, and those of their containers while they were inside; of their
-    contents those that tell where these were. `things` are all of them: the decision depends on each, on the
-    `transformations` and on what has one of the `event_ids`, and on nothing else.
+    contents those that tell where these were. `things` are all of them: the decision depends on each, on the members
+    of `lots`, on the `transformations` and on what has one of the `event_ids`, and on nothing else.
     """
 
     def __init__(self, index: ProvenanceIndex, parties: Parties) -> None:
@@ -36,11 +36,17 @@ class Surroundings:
         self.things: set[str] = set()
         self.transformations: set[str] = set()
         self.event_ids: set[str] = set()
+        self.lots: set[str] = set()
 
     @property
     def tags(self) -> list[str]:
         """Return the tags of everything that the decision depends on."""
-        named = (("item", self.things), ("transformation", self.transformations), ("event", self.event_ids))
+        named = (
+            ("item", self.things),
+            ("lot", self.lots),
+            ("transformation", self.transformations),
+            ("event", self.event_ids),
+        )
         return [f"{kind}:{name}" for kind, names in named for name in sorted(names)]
 
     @property
@@ -60,6 +66,7 @@ class Surroundings:
 
     def known(self, lots: Collection[str], as_of: int) -> set[str]:
         """Return those of these lots that are known at an event time, be it by a member."""
+        self.lots.update(lots)
         return self._index.known(lots, as_of) if lots else set()
 
     def name(self, things: AbstractSet[str]) -> None:
