@@ -23,6 +23,7 @@ from adapters.postgres.named_queries import NoSuchQueryError
 from api.epcis_headers import NotAcceptableError
 from api.named_queries import QueryDefinitionError
 from api.schemas import schema_of
+from api.validation import sentence
 from traceability.errors import (
     BusyError,
     ConflictError,
@@ -256,7 +257,7 @@ def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
         InvalidField(
             location=str(problem["loc"][0]),
             pointer="".join(f"/{_escaped(part)}" for part in problem["loc"][1:]),
-            detail=problem["msg"],
+            detail=sentence(problem),
         )
         for problem in error.errors()
     ]

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.outgoing.allowed import Allowed
+from api.validation import sentence
 from traceability.errors import InvalidInputError
 from traceability.ledger.access import organisation_name
 from traceability.ledger.organisations import LOCAL
@@ -227,9 +228,9 @@ def read_settings(**overrides: object) -> Settings:
         return Settings.model_validate({name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         reasons = [
-            f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}: {sentence(problem)}"
             if problem["loc"]
-            else problem["msg"].removeprefix("Value error, ")
+            else sentence(problem)
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise InvalidInputError(

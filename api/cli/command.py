@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
 from api.commands import perform
+from api.validation import sentence
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.supply_chain.commands.body import Command
 from traceability.supply_chain.commands.table import COMMANDS
@@ -140,7 +141,7 @@ def _malformed(error: ValidationError) -> InvalidInputError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = "/".join(map(str, first["loc"]))
     return InvalidInputError(
-        f"{place}: {first['msg']}" if place else first["msg"],
+        f"{place}: {sentence(first)}" if place else sentence(first),
         code="command.malformed",
         hint="--help shows what the command takes.",
     )

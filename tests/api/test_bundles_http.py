@@ -253,7 +253,7 @@ def test_a_page_that_is_empty_leads_on(engine: Engine, packed: httpx.Client, mon
     pages = [packed.get("/epcis/events", params={"MATCH_parentID": PALLET, "perPage": 1}, headers=ZIP)]
     while pages[-1].links:
         pages.append(packed.get(pages[-1].links["next"]["url"], headers=ZIP))
-    assert [page.status_code for page in pages] == [200, 204, 200, 204]
+    assert [page.status_code for page in pages] == [200, 204, 200]
     assert pages[1].content == b""
     assert "GS1-Next-Page-Token-Expires" in pages[1].headers
 

@@ -222,3 +222,4 @@ def test_the_command_line_says_what_is_wrong(engine: Engine, database: Database,
         error = run(database, tmp_path, *arguments).exception
         assert isinstance(error, TraceabilityError), error
         assert error.code == code
+        assert "Value error" not in error.message
