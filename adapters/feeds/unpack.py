@@ -25,7 +25,8 @@ _CHUNK: Final = 1 << 20
 _GZIP: Final = (b"\x1f\x8b",)
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")  # the latter of one without files
 DOCUMENTS: Final = (".json", ".jsonld", ".xml")
-"""What the files of a zip archive that are documents end in."""
+"""What the names of documents end in, in letters of any size."""
+_PACKED: Final = ".gz"
 _MADE_BY_MACS: Final = "__MACOSX/"  # forks of files, under the names of the files
 _UNSUSPECTED: Final = 1 << 24  # bytes that may come of any archive, however small
 _DIRECTORY: Final = 1 << 22  # bytes of a zip file's directory, which is read whole
@@ -155,7 +156,7 @@ def unpacked(path: Path, name: str, limits: Limits, kinds: tuple[str, ...] = DOC
     packed = path.stat().st_size
     budget = [min(limits.bytes, max(_UNSUSPECTED, packed * limits.ratio))]
     if not _begins(path, _ZIP):
-        yield Unpacked(_plain(name.removesuffix(".gz")), path, None, budget)
+        yield Unpacked(_plain(name[: -len(_PACKED)] if name.lower().endswith(_PACKED) else name), path, None, budget)
         return
     try:
         with _Careful(path) as stream, zipfile.ZipFile(stream) as archive:
@@ -190,7 +191,7 @@ def _named(kinds: tuple[str, ...]) -> str:
 
 
 def _is_one_of(name: str, kinds: tuple[str, ...]) -> bool:
-    return name.endswith(kinds) and not name.startswith(_MADE_BY_MACS)
+    return name.lower().endswith(kinds) and not name.startswith(_MADE_BY_MACS)
 
 
 def _plain(name: str) -> str:

@@ -23,7 +23,7 @@ from traceability.ledger.partners import Partner
 Beside = Callable[[psycopg.Connection, UUID | None], None]
 """What is committed with the job whose id it is given, or by itself when there was nothing to capture."""
 CSV: Final = "text/csv"
-WITH_CSV: Final = (*DOCUMENTS, ".csv", ".CSV")
+WITH_CSV: Final = (*DOCUMENTS, ".csv")
 _MOST_UNPACKED: Final = 1 << 26  # bytes of a delivery, which is read into memory
 _BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 

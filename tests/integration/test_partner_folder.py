@@ -91,9 +91,9 @@ def test_every_kind_of_file_is_captured_once(engine: Engine, inbox: Path) -> Non
 
 
 def test_packed_csv_is_captured_as_plain_csv_is(engine: Engine, inbox: Path) -> None:
-    put(inbox / "a.csv.gz", gzip.compress(ROWS))
+    put(inbox / "A.CSV.GZ", gzip.compress(ROWS))
     with zipfile.ZipFile(inbox / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("more/one.CSV", ROWS.replace(b"700", b"800"))
+        archive.writestr("more/One.Csv", ROWS.replace(b"700", b"800"))
         archive.writestr("two.csv", ROWS.replace(b"700", b"900").replace(b"Note", b"Remark"))
         archive.writestr("three.json", document(*packs(4)))
         archive.writestr("read.me", b"x")
@@ -101,8 +101,8 @@ def test_packed_csv_is_captured_as_plain_csv_is(engine: Engine, inbox: Path) -> 
     counts = pulled(engine, SOUTH).counts
     assert (counts.recorded, counts.malformed) == (2 * 3 + 1, 3)
     assert [job.documents for job in reversed(engine.jobs.of_partner(SOUTH, limit=9))] == [
-        ("a.csv",),
-        ("more/one.CSV", "two.csv", "three.json"),
+        ("A.CSV",),
+        ("more/One.Csv", "two.csv", "three.json"),
     ]
     told = {file.name: file.message for file in status(engine, SOUTH).files}
     assert told["b.zip"].endswith("the columns Note, Remark")
