@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from adapters.outgoing.allowed import Allowed
-from adapters.outgoing.guard import PORTS, addresses_of, check_url
+from adapters.outgoing.guard import HEADERS_IN, PORTS, addresses_of, check_url
 from adapters.system import Cutoff
 from traceability.errors import UnavailableError
 
@@ -86,7 +86,9 @@ class Outgoing:
         url = httpx.URL(self.url).copy_with(host=str(address), fragment=None)
         if query is not None:
             url = url.copy_with(query=query.encode())
-        sent = {"Accept-Encoding": "identity", **(headers or {}), "Host": self._authority}
+        sent = httpx.Headers(
+            {"Accept-Encoding": "identity", **(headers or {}), "Host": self._authority}, encoding=HEADERS_IN
+        )
         extensions = {"sni_hostname": self._host, "trace": self._cutoff.trace}
         try:
             with (

@@ -13,6 +13,8 @@ from adapters.outgoing.allowed import Address, Allowed
 from traceability.errors import InvalidInputError, UnavailableError
 
 PORTS: Final = {"http": 80, "https": 443}
+HEADERS_IN: Final = "latin-1"
+"""How values of headers are encoded: what came in a header goes out as the same bytes."""
 _NAT64: Final = ip_network("64:ff9b::/96")
 # Public by its number; inside Azure it is the machine that hands out what a guest may know.
 _NEVER: Final = ip_address("168.63.129.16")

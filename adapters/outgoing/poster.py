@@ -18,7 +18,7 @@ import h11
 import httpx
 
 from adapters.outgoing.allowed import Allowed
-from adapters.outgoing.guard import PORTS, addresses_of, check_url
+from adapters.outgoing.guard import HEADERS_IN, PORTS, addresses_of, check_url
 from traceability.errors import UnavailableError
 
 _KEEP_ALIVE: Final = 5.0
@@ -91,7 +91,7 @@ class Poster:
         read = httpx.URL(url)
         length = str(len(content)).encode()
         pairs = [(b"Host", read.netloc), (b"Content-Length", length)]
-        pairs += [(name.encode(), value.encode()) for name, value in headers.items()]
+        pairs += [(name.encode(), value.encode(HEADERS_IN)) for name, value in headers.items()]
         try:
             async with self._turns[read.netloc], self._places, asyncio.timeout(self._seconds):
                 return await self._exchange(read, pairs, content)

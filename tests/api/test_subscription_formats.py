@@ -147,6 +147,24 @@ def test_a_replay_has_the_form_too(
     assert b"urn:epc:id:sgtin:9521234.000001.1001" in receiver.taken[-1].body
 
 
+def test_a_namespace_of_any_letters_comes_back_as_it_was_sent(
+    client: httpx.Client, engine: Engine, mine: dict[str, str], receiver: Receiver
+) -> None:
+    sent = "a=https://ns.example/ä/"
+    body = {"dest": receiver.url, "stream": True}
+    headers = httpx.Headers({**mine, "GS1-Extensions": sent}, encoding="utf-8")
+    made = client.post(f"{QUERY}/subscriptions", json=body, headers=headers).json()
+    record(engine, *EVENTS)
+    dead = DeadDelivery(uuid4(), UUID(made["subscriptionID"]), 0, 1, 1, 1, 1, 1, "as the test wants")
+    assert engine.subscriptions.give_up(dead, due_at=0)
+    with delivering(engine):
+        wait_until(lambda: receiver.taken)
+    assert replay(engine, DAIRY, dead.delivery_id) == 1
+    # The receiver of the test, as others do, reads headers as ISO-8859-1.
+    assert {post.headers["GS1-Extensions"].encode("latin-1").decode() for post in receiver.taken} == {sent}
+    assert len(receiver.taken) > 1
+
+
 def test_a_form_that_is_not_served_is_refused(client: httpx.Client, mine: dict[str, str], receiver: Receiver) -> None:
     body = {"dest": receiver.url, "stream": True}
     for wish in ({"Accept": "text/csv"}, {"GS1-EPCIS-Version": "1.2.0"}):
