@@ -24,7 +24,7 @@ from api.partners.fresh import Fresh, fresh
 from api.partners.reading import Reading
 from traceability.errors import UnavailableError
 from traceability.ledger.event import utc_text
-from traceability.ledger.partners import Accept, Progress
+from traceability.ledger.partners import Accept, Partner, Progress
 
 PER_PAGE: Final = 500
 MOST_BYTES: Final = 1 << 26
@@ -47,7 +47,8 @@ def pull(reading: Reading, outgoing: Outgoing) -> None:
     for a next page that cannot be found, `secrets.key` for a secret that cannot be read.
     """
     engine, partner = reading.engine, reading.held.partner
-    headers = _headers(reading)
+    secret = _secret(reading)
+    headers = _headers(partner, secret)
     restarted: set[int | None] = set()
     seen: set[str] = set()
     while True:
@@ -62,9 +63,9 @@ def pull(reading: Reading, outgoing: Outgoing) -> None:
             reading.progress = progress.restarted()
             continue
         if answer.status != _OK:
-            raise _refused(reading.held, answer)
+            raise _refused(reading.held, answer, secret)
         seen.add(asked)
-        following = _next_query(answer)
+        following = _next_query(answer, secret)
         if following in seen:
             raise UnavailableError("The partner's next page is one that came before it", code="partner.link")
         document = as_document(engine, partner, answer.content, answer.headers.get("content-type", ""))
@@ -94,15 +95,19 @@ def _first_query(address: str, since: int | None) -> str:
     return "&".join(filter(None, (own, urlencode(asked))))
 
 
-def _headers(reading: Reading) -> dict[str, str]:
+def _secret(reading: Reading) -> str | None:
     held = reading.held
-    headers = {"Accept": _ACCEPT[held.partner.accept], "GS1-EPCIS-Min": "2.0.0", "GS1-EPCIS-Max": "2.0.0"}
-    if held.partner.header is not None and held.secret is not None:
-        headers[held.partner.header] = reading.engine.secrets.open(held.secret, partner_place(held.partner.name))
+    return None if held.secret is None else reading.engine.secrets.open(held.secret, partner_place(held.partner.name))
+
+
+def _headers(partner: Partner, secret: str | None) -> dict[str, str]:
+    headers = {"Accept": _ACCEPT[partner.accept], "GS1-EPCIS-Min": "2.0.0", "GS1-EPCIS-Max": "2.0.0"}
+    if partner.header is not None and secret is not None:
+        headers[partner.header] = secret
     return headers
 
 
-def _next_query(answer: Answer) -> str | None:
+def _next_query(answer: Answer, secret: str | None) -> str | None:
     """Return the query of the next page, None on the last one.
 
     Only the query is taken from the link: what the partner is sent, its secret for one, goes to no other address.
@@ -113,7 +118,7 @@ def _next_query(answer: Answer) -> str | None:
     links = list(_LINK.finditer(text))
     if not links:
         raise UnavailableError(
-            f"The partner's link to the next page is none: {text[:100]!a}",
+            f"The partner's link to the next page is none{_quoted(text, secret, most=100)}",
             code="partner.link",
             hint='EPCIS 2.0 has it as Link: <…?nextPageToken=…>; rel="next".',
         )
@@ -126,16 +131,25 @@ def _next_query(answer: Answer) -> str | None:
     return None
 
 
-def _refused(held: Held, answer: Answer) -> UnavailableError:
+def _refused(held: Held, answer: Answer, secret: str | None) -> UnavailableError:
     detail = ""
     try:
         problem = orjson.loads(answer.content)
-        detail = str(problem.get("detail") or problem.get("title") or "")[:300]
+        detail = str(problem.get("detail") or problem.get("title") or "")
     except (orjson.JSONDecodeError, AttributeError):
         pass
     hint = "Its key may be wrong or have been revoked." if answer.status in (401, 403) else ""
     return UnavailableError(
-        f"{held.partner.name} answers with status {answer.status}{': ' if detail else ''}{detail!a}",
+        f"{held.partner.name} answers with status {answer.status}{_quoted(detail, secret, most=300)}",
         code="partner.refused",
         hint=hint,
     )
+
+
+def _quoted(text: str, secret: str | None, *, most: int) -> str:
+    """Return the beginning of what a partner said, nothing of it if it repeats our secret: this is logged and kept.
+
+    Of `Bearer trace_…` the secret is the second word.
+    """
+    words = [] if secret is None else secret.split(" ", 1)[-1].split()
+    return f": {text[:most]!a}" if text and not any(word in text for word in words) else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from adapters.postgres.partners import LostPartnerError
 from api.partners.define import define
@@ -26,6 +26,8 @@ from tests.support.epcis_events import event
 from tests.support.partners import NORTH, SOUTH, Repository, page, problem, pulled, settings_of
 from traceability.errors import BusyError, TraceabilityError
 from traceability.ledger.partners import Accept, Kind, Standing
+
+SECRET = "trace_not_to_be_told"
 
 
 @pytest.fixture
@@ -134,6 +136,27 @@ def test_what_is_no_answer_is_said(engine: Engine, stack: ExitStack, answer: Res
     added(engine, stack, Repository(lambda _, __: answer))
     assert failed(engine) == code
     assert engine.ledger.head() == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        JSONResponse({"detail": f"The key '{SECRET}' was revoked."}, 401),
+        JSONResponse({"title": f"{'x' * 295}{SECRET}"}, 403),
+        Response(b"{", headers={"Link": SECRET}),
+    ],
+)
+def test_a_partner_that_repeats_our_secret_is_not_quoted(engine: Engine, stack: ExitStack, answer: Response) -> None:
+    added(engine, stack, Repository(lambda _, __: answer), secret=f"Authorization: Bearer {SECRET}")
+    failed(engine)
+    failure = standing(engine, SOUTH).failure
+    assert failure is not None
+    assert SECRET[:5] not in failure.message
+    added(engine, stack, Repository(lambda _, __: problem(401)), NORTH, secret=f"Authorization: Bearer {SECRET}")
+    failed(engine, NORTH)
+    failure = standing(engine, NORTH).failure
+    assert failure is not None
+    assert "as the test wants" in failure.message
 
 
 def test_a_next_page_that_never_ends_is_noticed(engine: Engine, stack: ExitStack) -> None:
