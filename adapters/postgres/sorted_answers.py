@@ -19,7 +19,7 @@ MOST_KEPT: Final = 1_000_000
 """Positions in all the answers that a process keeps: 8 MB."""
 
 _OF_ONE: Final = 1_000
-"""Positions that a short answer counts for, since its query takes room too."""
+"""Positions that a short answer counts for."""
 
 
 class Asked(NamedTuple):
@@ -35,7 +35,7 @@ class SortedAnswers:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._kept: OrderedDict[Asked, array[int]] = OrderedDict()
+        self._kept: OrderedDict[Asked, tuple[array[int], int]] = OrderedDict()
         self._size = 0
 
     def positions(self, asked: Asked, find: Callable[[], array[int]]) -> array[int]:
@@ -43,12 +43,21 @@ class SortedAnswers:
         with self._lock:
             if (kept := self._kept.get(asked)) is not None:
                 self._kept.move_to_end(asked)
-                return kept
+                return kept[0]
         found = find()
+        size = max(len(found), _OF_ONE) + _size_of(asked.query)
         with self._lock:
             if asked not in self._kept:
-                self._kept[asked] = found
-                self._size += max(len(found), _OF_ONE)
+                self._kept[asked] = found, size
+                self._size += size
             while self._size > MOST_KEPT:
-                self._size -= max(len(self._kept.popitem(last=False)[1]), _OF_ONE)
+                self._size -= self._kept.popitem(last=False)[1][1]
         return found
+
+
+def _size_of(query: EventQuery) -> int:
+    """Return how many positions take as much room: a query may be a megabyte, and is read anew for each request.
+
+    A few answers have room whatever the places are that master data made of their query.
+    """
+    return min(len(repr(query)) // 8, MOST_KEPT // 8)
