@@ -123,6 +123,10 @@ def test_a_key_is_changed_by_putting_a_new_one_before_it(database: Database, tmp
 def test_without_its_key_nothing_is_sent_and_none_is_made_in_its_place(database: Database, tmp_path: Path) -> None:
     with opened(database, tmp_path / "one") as engine:
         fill(engine, "https://r.example/events")
+    with opened(database, tmp_path / "third", NEW) as third:  # who has lost it gives a new one, and what lacks it waits
+        assert third.secrets.seal_all() == 0
+        define(third, "anew", DAIRY, Kind.WEBHOOK)
+        partners_of(third).remove("anew")
     with opened(database, tmp_path / "other") as other:
         with pytest.raises(UnavailableError, match="not here") as caught:
             define(other, "more", DAIRY, Kind.WEBHOOK)
