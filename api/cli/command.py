@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_origin
 
-import orjson
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -17,7 +16,7 @@ from api.cli.context import JSON, As, LedgerName, group, note, opened, print_jso
 from api.commands import perform
 from api.validation import sentence
 from traceability.errors import InvalidInputError, NotFoundError
-from traceability.supply_chain.commands.body import Command
+from traceability.supply_chain.commands.body import Command, decoded
 from traceability.supply_chain.commands.table import COMMANDS
 
 app = group("command", "Say what happens to things; refused where it cannot be so.")
@@ -83,7 +82,7 @@ def _run(command: type[Command]) -> Callable[..., None]:
                 field = command.model_fields[name]
                 said[field.alias or name] = [_object(name, text) for text in value] if _holds_objects(field) else value
         try:
-            asked = command.model_validate_json(orjson.dumps(said))
+            asked = command.model_validate(said)
         except ValidationError as error:
             raise _malformed(error) from error
         with opened(ledger, as_) as engine:
@@ -120,10 +119,10 @@ def _run(command: type[Command]) -> Callable[..., None]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        said = orjson.loads(sys.stdin.buffer.read() if file == _STDIN else file.read_bytes())
+        said = decoded(sys.stdin.buffer.read() if file == _STDIN else file.read_bytes())
     except FileNotFoundError as error:
         raise NotFoundError(f"There is no file {file}", code="command.file") from error
-    except orjson.JSONDecodeError as error:
+    except ValueError as error:
         raise InvalidInputError(f"{file} is not JSON: {error}", code="command.malformed") from error
     if not isinstance(said, dict):
         raise InvalidInputError("The body of a command is a JSON object", code="command.malformed")
@@ -132,8 +131,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _object(name: str, text: str) -> object:
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        return decoded(text.encode(errors="surrogateescape"))
+    except ValueError as error:
         raise InvalidInputError(f"--{name.replace('_', '-')} takes a JSON object", code="command.malformed") from error
 
 

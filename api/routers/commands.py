@@ -74,7 +74,7 @@ def _endpoint(command: type[Command]) -> Callable[..., Awaitable[DoneOut]]:
 def _perform(engine: Engine, organisation: str, command: type[Command], body: bytes, key: str | None) -> Done:
     # Here and not by FastAPI, which would read a hundred thousand identifiers in the event loop.
     try:
-        said = command.model_validate_json(body)
+        said = command.read(body)
     except ValidationError as error:
         told = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST_TOLD]
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in told]) from error

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Self
 
+import msgspec
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from traceability.errors import InvalidInputError
@@ -30,6 +31,17 @@ LOT_NUMBER: Final = "urn:epcglobal:cbv:mda:lotNumber"
 EXPIRY: Final = "urn:epcglobal:cbv:mda:itemExpirationDate"
 _BRACKET: Final = "("
 _AHEAD_US: Final = 60_000_000  # clocks differ a little
+
+
+def decoded(text: bytes) -> JSON:
+    """Decode JSON with its numbers as int and Decimal: a float would lose digits of a quantity. Raises `ValueError`."""
+    try:
+        return _decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError) as error:
+        raise ValueError(str(error)) from error
+
+
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def _identifier(text: str) -> Identifier:
@@ -84,7 +96,7 @@ Things = Annotated[list[Thing], Field(max_length=MOST_ITEMS, examples=[[PACK]])]
 
 
 class Quantity(BaseModel):
-    """So much of a lot or class; without `uom` it is pieces. A text keeps all digits of a number."""
+    """So much of a lot or class; without `uom` it is pieces. A number keeps all its digits, and so does a text."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: Counted = Field(examples=[LOT])
@@ -134,6 +146,19 @@ class Command(BaseModel):
     """The event, in a few words for people."""
     rules: ClassVar[tuple[Rule, ...]]
     """What it may be refused for; one about the past may be for anything that came later."""
+
+    @classmethod
+    def read(cls, text: bytes) -> Self:
+        """Read a command from JSON, with all the digits of its numbers.
+
+        Raises pydantic's `ValidationError`, or `InvalidInputError` (`command.malformed`) for what only looks like JSON.
+        """
+        try:
+            said = decoded(text)
+        except ValueError as error:
+            cls.model_validate_json(text)  # tells where it is no JSON
+            raise InvalidInputError("The body of a command is JSON", code="command.malformed") from error
+        return cls.model_validate(said)
 
     @property
     def new_event_id(self) -> str | None:
