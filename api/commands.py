@@ -45,11 +45,6 @@ def perform(engine: Engine, organisation: str, command: Command, *, request: Eve
     requests = PostgresEventRequests(engine.pool, engine.ledger.ledger_id)
     if request is not None and (before := requests.position_of(request)) is not None:
         return _done_before(engine, before)
-    reader = engine.organisations.reader(organisation)
-    with engine.pool.connection() as connection:
-        personal = personal_members(connection, engine.ledger.ledger_id)
-    view = partial(ask, engine, reader)
-    desk = Desk(organisation, engine.ledger, view, engine.parties(reader), engine.clock, engine.entropy, personal)
     done: list[Done] = []
 
     def append(event: LedgerEvent, condition: DCBAppendCondition) -> int:
@@ -63,13 +58,22 @@ def perform(engine: Engine, organisation: str, command: Command, *, request: Eve
         return position
 
     try:
-        carry_out(command, desk, append)
+        carry_out(command, desk_of(engine, organisation), append)
     except ConflictError:
         # The same request, sent again before the first was answered.
         if request is not None and (before := requests.position_of(request)) is not None:
             return _done_before(engine, before)
         raise
     return done[0]
+
+
+def desk_of(engine: Engine, organisation: str) -> Desk:
+    """Return where the commands of an organisation are dealt with."""
+    reader = engine.organisations.reader(organisation)
+    with engine.pool.connection() as connection:
+        personal = personal_members(connection, engine.ledger.ledger_id)
+    view, parties = partial(ask, engine, reader), partial(engine.parties, reader)
+    return Desk(organisation, engine.ledger, view, parties, engine.clock, engine.entropy, personal)
 
 
 def request_of(organisation: str, key: str | None, command: type[Command], body: bytes) -> EventRequest | None:

@@ -16,7 +16,7 @@ from traceability.ledger.parts import Parts
 from traceability.ledger.register.register import Register
 from traceability.ledger.register.registers import Registers
 from traceability.ledger.register.stated import Stated, stated_in
-from traceability.ledger.register.statements import FOR_ALL, PrefixHeld
+from traceability.ledger.register.statements import FOR_ALL, PrefixHeld, organisation_tag
 
 _HIT: Final = """
 WITH hit AS MATERIALIZED (
@@ -59,7 +59,7 @@ class PostgresRegister(Registers):
         head = self._until(known_at)
         opened = [one for one in self._visibility.opened(reader) if _may_hold_statements(one)]
         extents = {one.id: one.extent for one in opened}
-        tags = [f"register:organisation/{name}" for name in organisations]
+        tags = list(map(organisation_tag, organisations))
         found = self._tagged(tags, extents, head=head)
         own = [one for one in found if not set(one.said.about).isdisjoint(organisations)]
         prefixes = {one.said.subject for one in own if isinstance(one.said, PrefixHeld)}

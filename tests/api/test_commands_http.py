@@ -5,26 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from eventsourcing.dcb.api import DCBAppendCondition
 from typer.testing import CliRunner
 
 from adapters.postgres.event_requests import PostgresEventRequests
 from api.cli import app as cli
+from api.commands import desk_of
 from api.provenance import ask
+from api.register import read_statement, state
 from api.wiring import Engine
 from tests.api.conftest import DAIRY_GLN
 from tests.conftest import Database
-from tests.support.happenings import GTIN, PALLET, PLANT, TOTE, pack
+from tests.support.happenings import GTIN, PALLET, PLANT, TOTE, lot, pack
 from traceability.errors import TraceabilityError
+from traceability.ledger.event import LedgerEvent
 from traceability.ledger.organisations import Scope
-from traceability.supply_chain.commands.refusal import CommandRefusedError
+from traceability.supply_chain.commands.carrying_out import carry_out
+from traceability.supply_chain.commands.refusal import CommandRefusedError, Rule
+from traceability.supply_chain.commands.table import COMMANDS
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.history import item_history
 
 DAIRY = "dairy.example"
+RULE = {"action": "commissioning", "since": "2026-01-01T00:00:00Z"}
 Bearer = Callable[..., dict[str, str]]
 
 
@@ -83,6 +91,29 @@ def test_a_refusal_tells_rule_things_facts_and_remedy(client: httpx.Client, key:
     assert (wrong.status_code, wrong.json()["code"]) == (422, "gs1.check_digit")
 
 
+@pytest.mark.parametrize("on_the_command_line", [False, True])
+def test_a_quantity_keeps_all_its_digits(
+    client: httpx.Client, key: dict[str, str], database: Database, tmp_path: Path, *, on_the_command_line: bool
+) -> None:
+    amount = "12345678901234567.5"
+    body = f'{{"quantities": [{{"id": "{lot("MILK")}", "quantity": {amount}, "uom": "KGM"}}]}}'
+    if on_the_command_line:
+        (tmp_path / "body.json").write_text(body)
+        assert run(database, tmp_path, "commission", "--body", str(tmp_path / "body.json")).exit_code == 0
+    else:
+        assert client.post("/commands/commission", content=body, headers=key).status_code == 201
+    assert f'"quantity":{amount},' in client.get("/epcis/events", headers=key).text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff", b'"\xff"', b"[" * 100_000, b'{"things":' * 5_000, b'{"event":"\\ud800"}', b'{"event":NaN}',
+     b'{"event":"x","reason":' + b"1" * 5_000 + b"}", b'{"event":1e999999999999999999999}'],
+)  # fmt: skip
+def test_what_is_no_json_is_told(client: httpx.Client, key: dict[str, str], body: bytes) -> None:
+    assert client.post("/commands/correct", content=body, headers=key).status_code in (400, 422)
+
+
 def test_a_request_of_a_key_is_answered_once(client: httpx.Client, key: dict[str, str], engine: Engine) -> None:
     once = {**key, "Idempotency-Key": "1"}
     first = send(client, once, "commission", things=[pack("A")])
@@ -125,6 +156,23 @@ def test_the_same_request_at_the_same_time_is_carried_out_once(
         answers = list(threads.map(observe, range(6)))
     assert answers == [(201, 2)] * 6
     assert engine.ledger.head() == 2
+
+
+def test_a_command_depends_on_what_the_register_says(engine: Engine) -> None:
+    """Whoever loses a role while its command is judged has lost it when the command is recorded."""
+    operator = engine.settings.operator
+    role = {"organisation": DAIRY, "role": "maker", "since": "2026-01-01T00:00:00Z"}
+    state(engine, operator, read_statement("rule_set", {**RULE, "roles": ["maker"]}, 0))
+    state(engine, operator, read_statement("role_given", role, 0))
+    made = COMMANDS["commission"].model_validate({"things": [pack("A")]})
+
+    def append(event: LedgerEvent, condition: DCBAppendCondition) -> int:
+        state(engine, operator, read_statement("role_given", {**role, "until": role["since"]}, 0))
+        return engine.ledger.append([event], condition)
+
+    with pytest.raises(CommandRefusedError) as refused:
+        carry_out(made, desk_of(engine, DAIRY), append)
+    assert [broken.rule for broken in refused.value.rules] == [Rule.NOT_AUTHORISED]
 
 
 def test_a_hundred_thousand_serials_are_one_command(client: httpx.Client, key: dict[str, str], engine: Engine) -> None:

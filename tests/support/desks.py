@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import shake_256
 from typing import Any
 
@@ -79,7 +80,8 @@ class World:
         return MemoryProvenance(records, reader=reader, indexer=index_rows, known_at=head)
 
     def desk(self, organisation: str) -> Desk:
-        return Desk(organisation, self.ledger, lambda: self.view(organisation), self.parties, self.clock, self.entropy)
+        view = partial(self.view, organisation)
+        return Desk(organisation, self.ledger, view, lambda _: self.parties, self.clock, self.entropy)
 
     def do(self, name: str, *, by: str = "maker.example", at: float | None = None, **members: Any) -> int:
         """Carry a command out, `at` hours after the beginning; return the position of its event."""

@@ -74,6 +74,11 @@ Action = Annotated[str, Field(max_length=200, pattern=r"^([a-z][a-z0-9_]*|[A-Za-
 Word = Annotated[str, Field(max_length=100, pattern=r"^[a-z][a-z0-9_.-]*$")]
 
 
+def organisation_tag(name: str) -> str:
+    """Return the tag of the statements about an organisation."""
+    return f"register:organisation/{name}"
+
+
 class RegisterStatement(DecisionPayload):
     """What every statement has: from when until when it holds (µs UTC), `until` None while nobody knows."""
 
@@ -116,7 +121,7 @@ class RegisterStatement(DecisionPayload):
     @property
     def tags(self) -> tuple[str, ...]:
         """Return the tags by which it is found (docs/guide/tags.md)."""
-        return tuple([f"register:organisation/{name}" for name in self.about])
+        return tuple(map(organisation_tag, self.about))
 
 
 class AboutOrganisation(RegisterStatement):

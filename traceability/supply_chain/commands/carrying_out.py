@@ -18,6 +18,7 @@ from traceability.gs1.epcis.strict_json import JSON
 from traceability.ledger.access import ALL_PARTS
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.identifiers import event_id
+from traceability.ledger.register.statements import FOR_ALL, organisation_tag
 from traceability.ledger.store import AppendConflictError, Ledger
 from traceability.ports import Clock, Entropy
 from traceability.supply_chain.commands.body import Case, Command
@@ -37,12 +38,15 @@ Append: TypeAlias = Callable[[LedgerEvent, DCBAppendCondition], int]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where an organisation's commands are dealt with; `view` opens what it sees up to the head of the ledger."""
+    """Where an organisation's commands are dealt with.
+
+    `view` opens what it sees up to the head of the ledger, `parties` who is who as known at a position.
+    """
 
     organisation: str
     ledger: Ledger
     view: Callable[[], ProvenanceIndex]
-    parties: Parties
+    parties: Callable[[int], Parties]
     clock: Clock
     entropy: Entropy
     personal: Sequence[str] = ()
@@ -80,7 +84,8 @@ def carry_out(command: Command, desk: Desk, append: Append) -> int:
 
 def decide(command: Command, desk: Desk) -> Decision:
     """Judge a command by what its organisation sees now; raises as `carry_out` does."""
-    around = Surroundings(desk.view(), desk.parties)
+    view = desk.view()
+    around = Surroundings(view, desk.parties(view.known_at))
     case = Case(desk.organisation, command.happened_at(desk.clock.now_us()), around, desk.ledger, desk.new_name)
     if command.new_event_id is not None:
         _claim(command.new_event_id, case)
@@ -95,7 +100,7 @@ def decide(command: Command, desk: Desk) -> Decision:
     refused = refusal([*command.breaks(case, draft, after), *found], around.recorded, around.head)
     if refused is not None:
         raise refused
-    items = [DCBQueryItem(tags=[tag]) for tag in around.tags]
+    items = [DCBQueryItem(tags=[tag]) for tag in (*around.tags, *FOR_ALL, organisation_tag(desk.organisation))]
     return Decision(event, DCBAppendCondition(DCBQuery(items=items), after=around.head))
 
 
