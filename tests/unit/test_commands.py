@@ -197,6 +197,13 @@ def test_a_transformation_balances_by_kind_of_quantity(world: World) -> None:
     assert world.rules("transform", inputs=[B], outputs=[C]) == ["unknown"]
 
 
+def test_a_refusal_writes_quantities_of_any_size(world: World) -> None:
+    most = {"id": MILK, "quantity": "9" * 20, "uom": "TNE"}
+    world.do("commission", at=1, quantities=[{"id": MILK, "quantity": "1", "uom": "TNE"}])
+    (broken,) = world.refused("decommission", at=2, quantities=[most]).rules
+    assert f"{'9' * 19}8000 more of it goes" in broken.facts[0].sentence
+
+
 def test_a_transformation_in_parts_balances_as_a_whole(world: World) -> None:
     world.do("commission", at=1, quantities=[kilos(MILK, 100)])
     joined = {"transformation_id": "urn:uuid:9"}

@@ -7,7 +7,7 @@ refused when something that came later would no longer hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -30,6 +30,7 @@ PIECES: Final = "EA"
 
 _SAME: Final = 3  # members of a fault that tell it from others: the rule, the thing, and the event that breaks it
 _MILLIONTH: Final = Decimal("0.000001")
+_ROOM: Final = Context(prec=1_000)  # a capture accepts 64 digits and exponents to 200
 
 
 def added_faults(around: Surroundings, draft: SeenEvent) -> tuple[list[Fault], Picture]:
@@ -185,4 +186,5 @@ def _flow(event: SeenEvent, mention: Mention) -> tuple[str, Fraction] | None:
 
 def written(amount: Fraction) -> str:
     """Write an amount for people: as a decimal number of at most six digits after the point."""
-    return f"{(Decimal(amount.numerator) / Decimal(amount.denominator)).quantize(_MILLIONTH).normalize():f}"
+    exact = _ROOM.divide(Decimal(amount.numerator), Decimal(amount.denominator))
+    return f"{_ROOM.normalize(_ROOM.quantize(exact, _MILLIONTH)):f}"
