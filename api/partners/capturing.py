@@ -15,7 +15,7 @@ from adapters.feeds.csv_file import write_csv_events
 from adapters.feeds.unpack import DOCUMENTS, Limits, begins_packed, unpacked
 from api.capture.receive import receiving
 from api.wiring import Engine
-from traceability.errors import InvalidInputError
+from traceability.errors import InvalidInputError, TooLargeError
 from traceability.gs1.epcis.csv_mapping import CsvMapping, read_mapping
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour
 from traceability.ledger.partners import Partner
@@ -24,19 +24,28 @@ Beside = Callable[[psycopg.Connection, UUID | None], None]
 """What is committed with the job whose id it is given, or by itself when there was nothing to capture."""
 CSV: Final = "text/csv"
 WITH_CSV: Final = (*DOCUMENTS, ".csv")
-_MOST_UNPACKED: Final = 1 << 26  # bytes of a delivery, which is read into memory
+_MOST: Final = 1 << 26  # bytes of a document in memory: of a delivery unpacked, or of what its rows become
 _BEFORE: Final = b" \t\r\n\xef\xbb\xbf"
 
 
 def as_document(engine: Engine, partner: Partner, content: bytes, media_type: str) -> bytes:
     """Return what came as a document of EPCIS: CSV as its mapping says, anything else as it is.
 
-    Raises `InvalidInputError`: `partner.no_mapping` for CSV without one, and what `write_csv_events` raises.
+    Raises `InvalidInputError`: `partner.no_mapping` for CSV without one, and what `write_csv_events` raises, and
+    `TooLargeError` (`capture.too_long`): a row of two bytes becomes an event of hundreds.
     """
     if media_type.partition(";")[0].strip().lower() != CSV:
         return content
     out = BytesIO()
-    write_csv_events(BytesIO(content), mapping_of(partner), out.write, created_at=engine.clock.now_us())
+
+    def write(piece: bytes) -> None:
+        if out.tell() + len(piece) > _MOST:
+            raise TooLargeError(
+                f"The events of this CSV have more than {_MOST} bytes", code="capture.too_long", hint="Split it."
+            )
+        out.write(piece)
+
+    write_csv_events(BytesIO(content), mapping_of(partner), write, created_at=engine.clock.now_us())
     return out.getvalue()
 
 
@@ -47,7 +56,7 @@ def plain(engine: Engine, partner: Partner, content: bytes, media_type: str) -> 
     """
     if not begins_packed(content):
         return content, media_type
-    limits = Limits(min(_MOST_UNPACKED, engine.settings.capture_max_bytes))
+    limits = Limits(min(_MOST, engine.settings.capture_max_bytes))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "delivery"
         path.write_bytes(content)

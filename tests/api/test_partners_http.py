@@ -201,7 +201,7 @@ def test_what_is_not_signed_by_the_partner_is_refused(
 
 
 def test_a_delivery_of_csv_needs_a_mapping(
-    running: httpx.Client, engine: Engine, admin_key: dict[str, str], token: str
+    running: httpx.Client, engine: Engine, admin_key: dict[str, str], token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = b"When,Serial\n2026-03-01T09:15:00+01:00,7001\n"
     signature = sign(rows, token, now_us=now())
@@ -237,6 +237,10 @@ def test_a_delivery_of_csv_needs_a_mapping(
     ):
         refused = deliver(running, wrong, sign(wrong, token, now_us=now()), ROWS_HOOK)
         assert (refused.status_code, refused.json()["code"]) == (422, code)
+    monkeypatch.setattr("api.partners.capturing._MOST", 100_000)
+    many = gzip.compress(b"When,Serial\n" + b",1\n" * 1_000)  # of a few bytes each comes an event
+    refused = deliver(running, many, sign(many, token, now_us=now()), ROWS_HOOK, **{"Content-Type": "text/csv"})
+    assert (refused.status_code, refused.json()["code"]) == (413, "capture.too_long")
 
 
 def zipped(*files: bytes) -> bytes:
