@@ -244,7 +244,8 @@ class Delivery:
     async def _refused(self, batch: Batch, reason: str) -> None:
         """Try again what the receiver refused; after all attempts look for the events that it refuses."""
         search, now, many = self._search, self._engine.clock.now_us(), len(batch.events)
-        if search is None and (many <= 1 or not self._is_over(now)):
+        goes_on = self._attempts + 1 < LEAST_ATTEMPTS or not self._is_over(now)
+        if search is None and (many <= 1 or goes_on):
             await self._failed(batch, reason)
             return
         if search is None:
@@ -312,7 +313,8 @@ class Delivery:
     def _goes_on_searching(self, up_to: int) -> bool:
         """Tell whether a refused delivery has more events behind a position.
 
-        Then it is failing still, in the database too: whoever begins anew in the middle searches on at once.
+        Then it is failing still, in the database too: whoever begins anew in the middle searches on after its own
+        attempts.
         """
         return self._search is not None and up_to < self._search.end
 

@@ -17,6 +17,7 @@ from api.cli import app as commands
 from api.named_queries import define
 from api.settings import Settings
 from api.subscriptions.deliverer import delivering
+from api.subscriptions.delivery import LEAST_ATTEMPTS
 from api.subscriptions.manage import replay, subscribe
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import record
@@ -180,6 +181,23 @@ def test_a_receiver_that_refuses_everything_is_given_up_in_few_dead_letters(
     with delivering(shifted):
         wait_until(lambda: later(shifted, 600_000_000) or len(shifted.subscriptions.dead(DAIRY, limit=9)) == 4)
     assert [dead.events for dead in shifted.subscriptions.dead(DAIRY, limit=9)] == [1, 1, 1, 97]
+
+
+def test_what_was_refused_before_no_server_ran_is_tried_again_before_anything_is_set_aside(
+    shifted: Engine, receiver: Receiver
+) -> None:
+    receiver.status = lambda _: 500
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(10)))
+    ill = UUID(follow(shifted, receiver.url, initialRecordTime="2020-01-01T00:00:00Z"))
+    with delivering(shifted):
+        wait_until(lambda: shifted.subscriptions.find(DAIRY, ill).failures > 0)
+    later(shifted, 73 * HOUR)
+    began = len(receiver.seen)
+    receiver.status = lambda _: 500 if len(receiver.seen) - began < LEAST_ATTEMPTS else 204  # it starts, too
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 1_000_000) or receiver.ids() == ids(*range(10)))
+    assert shifted.subscriptions.dead(DAIRY, limit=9) == []
+    assert len(receiver.seen) - began == LEAST_ATTEMPTS, "nothing was halved"
 
 
 @pytest.mark.usefixtures("given_up")
