@@ -91,6 +91,9 @@ _TYPE_UNDER_EPCIS: Final[Mapping[int, str]] = {
 }
 _RETRY_SECONDS: Final = "5"
 _LOST_DATABASE: Final = UnavailableError("The database does not answer", code="postgres.unreachable")
+_NO_KEY: Final = UnavailableError(
+    "The key of secrets cannot be used", code="secrets.key", hint="The operator finds why in the server's log."
+)
 
 
 class InvalidField(BaseModel):
@@ -236,8 +239,9 @@ _SCHEMA.pop("$defs", None)
 
 def _on_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TraceabilityError)
-    # What the driver says of a lost database names hosts and roles.
-    return problem_of(_LOST_DATABASE if error.code == _LOST_DATABASE.code else error, request.url.path)
+    # What is said of a lost database names hosts and roles, and of a key the files of the server.
+    told = next((one for one in (_LOST_DATABASE, _NO_KEY) if one.code == error.code), error)
+    return problem_of(told, request.url.path)
 
 
 def _on_http(request: Request, error: Exception) -> JSONResponse:

@@ -65,7 +65,9 @@ def read_key_file(path: Path) -> list[SealingKey]:
     try:
         if path.stat().st_mode & 0o077:
             raise UnavailableError(
-                f"{path} may be read by others", code="secrets.key", hint=f"If nobody did, run: chmod 600 {path}"
+                "The key of secrets may be read by others",
+                code="secrets.key",
+                hint=f"If nobody did, run: chmod 600 {path}",
             )
         keys = parse_keys(path.read_text(encoding="ascii"))
     except FileNotFoundError:
@@ -89,6 +91,8 @@ def make_key_file(path: Path, entropy: Entropy) -> None:
 
 
 def _unusable(path: Path, why: object) -> UnavailableError:
+    # Partners keep the message, for people who are not to know the server's files.
+    reason = why.strerror if isinstance(why, OSError) else why
     return UnavailableError(
-        f"The key of secrets cannot be used: {why}", code="secrets.key", hint=f"Look at {path}, or bring it back."
+        f"The key of secrets cannot be used: {reason}", code="secrets.key", hint=f"Look at {path}, or bring it back."
     )

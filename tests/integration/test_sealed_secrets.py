@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from adapters.postgres.base_backup import _program
 from adapters.sealing import SealingKey, parse_keys, read_key_file
 from adapters.system import SystemEntropy
+from api.app import create_app
 from api.cli.serve import application
 from api.named_queries import define as define_query
 from api.partners.define import define
@@ -26,6 +27,7 @@ from api.subscriptions.batches import Document
 from api.subscriptions.delivery import headers_of
 from api.subscriptions.manage import subscribe
 from api.wiring import Engine, open_engine
+from tests.api.conftest import serving
 from tests.conftest import Database
 from tests.support.capture_runs import packs
 from tests.support.epcis_events import DAIRY, document
@@ -33,6 +35,7 @@ from tests.support.partners import Repository, page, pulled, settings_of
 from traceability.errors import InvalidInputError, UnavailableError
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.gs1.epcis.subscriptions.signature import HEADER, check_signature, sign
+from traceability.ledger.organisations import Scope
 from traceability.ledger.partners import Kind
 from traceability.ledger.sealed import Sealed
 
@@ -134,6 +137,15 @@ def test_without_its_key_nothing_is_sent_and_none_is_made_in_its_place(database:
         assert "secrets_key" in caught.value.hint
         assert not key_file(other.settings).exists()
         assert other.secrets.seal_all() == 0
+        with serving(create_app(other)) as client:  # where the files of the server are is no client's business
+            key = other.organisations.create_key(DAIRY, [Scope.QUERY])[1]
+            answer = client.post(
+                "/epcis/queries/all/subscriptions",
+                json={"dest": "https://r.example/", "signatureToken": SIGNATURE_TOKEN, "stream": True},
+                headers={"Authorization": f"Bearer {key}"},
+            )
+        assert (answer.status_code, answer.json()["code"]) == (503, "secrets.key")
+        assert str(tmp_path) not in answer.text
         (one,) = other.subscriptions.page(DAIRY, limit=2)
         with pytest.raises(UnavailableError):
             headers_of(other, Document(b"x", {}), one)
@@ -169,8 +181,11 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
         read_key_file(path)
     assert caught.value.code == "secrets.key"
     path.chmod(0o644)
-    with pytest.raises(UnavailableError, match="read by others"):
+    with pytest.raises(UnavailableError, match="read by others") as others:
         read_key_file(path)
+    with pytest.raises(UnavailableError) as folder:
+        read_key_file(path / "below")
+    assert [one for one in (caught, others, folder) if str(tmp_path) in one.value.message] == []
 
 
 def test_a_key_that_is_none_is_not_quoted() -> None:
