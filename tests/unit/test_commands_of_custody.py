@@ -265,3 +265,24 @@ def test_what_has_ended_changes_hands_no_more(world: World) -> None:
     assert world.rules("accept_transfer", at=5, by=STORE_NAME, things=[C], proposal="P1") == ["ended"]
     world.do("decline_transfer", at=5, by=STORE_NAME, things=[C], proposal="P1")
     assert world.rules("propose_transfer", at=6, **offer) == ["ended"]
+
+
+def test_what_was_sent_off_is_not_given_to_another_meanwhile(world: World) -> None:
+    offer: dict[str, Any] = {"things": [C], "to": STORE_NAME}
+    world.do("propose_transfer", at=3, proposal="P1", role="custody", **offer)
+    world.do("propose_transfer", at=3, proposal="P2", role="ownership", **offer)
+    world.do("ship", at=4, things=[C], to=MOVER)
+    assert world.rules("accept_transfer", at=5, by=STORE_NAME, things=[C], proposal="P1") == ["under_way"]
+    world.do("accept_transfer", at=5, by=STORE_NAME, things=[C], proposal="P2")
+    world.do("receive", at=6, by=MOVER_NAME, things=[C])
+
+
+def test_what_another_has_is_not_made(world: World) -> None:
+    """Nobody saw it made, and to say so now must not take it out of the hands that it is in."""
+    found = pack("X")
+    received = world.do("receive", at=3, by=STORE_NAME, things=[found])
+    for name, members in (("commission", {"things": [found]}), ("transform", {"inputs": [C], "outputs": [found]})):
+        (broken,) = world.refused(name, at=4, **members).rules
+        assert (broken.rule.value, broken.facts[0].position) == ("commissioned_before", received)
+    world.do("commission", at=4, by=STORE_NAME, things=[found])
+    assert holders(world.history(found)) == (STORE_NAME,)

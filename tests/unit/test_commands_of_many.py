@@ -108,6 +108,9 @@ class Replay:
             if event.name == "receive":
                 if holder is not None and self.under_way.get(thing) != event.by:
                     self.note("not under way", event, [thing])
+            elif event.name == "commission":
+                if holder not in (None, event.by) and thing not in self.issued | self.ended:
+                    self.note("in use", event, [thing])
             elif event.name in ("pack", "unpack", "ship", "decommission", "destroy"):
                 if holder not in (None, event.by):
                     self.note("not in hand", event, [thing])

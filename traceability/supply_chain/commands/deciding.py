@@ -11,6 +11,7 @@ from traceability.ledger.access import is_organisation_name
 from traceability.supply_chain.commands.body import Case, Things, Timed, things_of, unknown
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
+from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import (
     Decided,
     HoldingRole,
@@ -123,11 +124,27 @@ class AcceptTransfer(_Answering):
 
     name = "accept_transfer"
     emits = "supply_chain.transfer_accepted.v1"
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_SUCH_PROPOSAL, Rule.NOT_ITS_RECEIVER, Rule.ISSUER_WITHOUT_ROLE)
+    rules = (
+        Rule.UNKNOWN,
+        Rule.ENDED,
+        Rule.NO_SUCH_PROPOSAL,
+        Rule.NOT_ITS_RECEIVER,
+        Rule.ISSUER_WITHOUT_ROLE,
+        Rule.UNDER_WAY,
+    )
 
     def said(self, case: Case) -> Decided:  # noqa: ARG002
         """Return the answer."""
         return TransferAccepted(things=self.names(), proposal=self.proposal)
+
+    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
+        """Yield what is unknown, or was sent to somebody since custody of it was offered."""
+        yield from super().breaks(case, draft, after)
+        for thing, alike in after.alike.items():
+            custody = after.custody_before(thing) if thing in after.entries else Custody()
+            offered = any(o.proposal == self.proposal and o.role is HoldingRole.CUSTODY for o in custody.proposals)
+            for one in alike if offered and custody.shipments else ():
+                yield Fault(Rule.UNDER_WAY, one, draft.position, custody.shipments[0].opened_by)
 
 
 class DeclineTransfer(_Answering):

@@ -18,7 +18,7 @@ from traceability.supply_chain.decisions import (
     TransferProposed,
 )
 from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
-from traceability.supply_chain.item import Lifecycle, ending, lifecycle_after
+from traceability.supply_chain.item import Lifecycle, ending, lifecycle_after, makes
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
 
 _RULES: Final = {
@@ -34,6 +34,7 @@ FINAL: Final = frozenset(
 class _Deed(Enum):
     """What an entry does to a thing, as far as it matters who has it."""
 
+    MAKE = auto()
     HANDLE = auto()
     """It is packed, unpacked, used up, ended or shipped."""
     PACK_INTO = auto()
@@ -105,7 +106,11 @@ def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> I
     having = [holding for holding in custody.of(HoldingRole.CUSTODY) if holding.until is None]
     mine = not having or any(holding.holder == event.captured_by for holding in having)
     expected = any(shipment.is_for(event.captured_by) for shipment in custody.shipments)
-    if deed is _Deed.RECEIVE:
+    if deed is _Deed.MAKE:
+        made = any(_deed(entry) is _Deed.MAKE for entry in picture.entries[thing][:place] if picture.hears(entry))
+        if not mine and not made:  # what was made before is a fault of its life
+            yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, having[0].opened_by)
+    elif deed is _Deed.RECEIVE:
         if having and not expected:
             yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
     elif not mine and not (deed is _Deed.SEND_BACK and expected):
@@ -118,6 +123,9 @@ def _deed(entry: HistoryEntry) -> _Deed | None:
     if isinstance(entry.event, SeenDecision):
         return None
     event, roles = entry.event, {mention.role for mention in entry.mentions}
+    named = {mention.role for mention in entry.mentions if not mention.class_level}
+    if entry.via is None and named and makes(event, named):
+        return _Deed.MAKE
     if event.type == AGGREGATION_EVENT:
         if entry.via is None and event.action != "OBSERVE":
             return _Deed.HANDLE if Role.CHILD in roles else _Deed.PACK_INTO
