@@ -106,6 +106,7 @@ class Delivery:
         self._search: Halving | None = None
         self._attempts = 0  # of this process, at the delivery behind the cursor
         self._writable = MOST_EVENTS  # events of the next delivery, of which its form can say all
+        self._empty = True  # nothing was found for the report that is due, also of what was then given up
         asked = asked_for(row, definition)
         self.feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
         self._schedule = None if row.schedule is None else schedule_of(row.schedule, row.created_at)
@@ -177,7 +178,6 @@ class Delivery:
     async def _report(self, schedule: Schedule) -> None:
         """Deliver what was recorded since the last time."""
         until = await asyncio.to_thread(self._engine.ledger.head)
-        told = False
         while self.feed.cursor < until:
             async with self._means.turns:
                 batch = await asyncio.to_thread(
@@ -185,15 +185,16 @@ class Delivery:
                 )
             if not batch.events:
                 self.feed.move(batch.up_to)
-            elif not await self._deliver(batch):
+                continue
+            self._empty = False
+            if not await self._deliver(batch):
                 return
-            else:
-                told = True
-                await self._move(batch.up_to, due_at=self.due_at, notified=True)
-        empty = self._row.report_if_empty and not told
+            await self._move(batch.up_to, due_at=self.due_at, notified=True)
+        empty = self._row.report_if_empty and self._empty
         if empty and not await self._deliver(Batch([], until)):
             return
         await self._move(until, due_at=schedule.next_after(self._engine.clock.now_us()), notified=empty)
+        self._empty = True
 
     async def _deliver(self, batch: Batch) -> bool:
         """Post a batch, and tell whether it was taken; if not, it is due again later, or given up."""

@@ -200,6 +200,23 @@ def test_what_was_refused_before_no_server_ran_is_tried_again_before_anything_is
     assert len(receiver.seen) - began == LEAST_ATTEMPTS, "nothing was halved"
 
 
+def test_a_report_of_which_something_was_set_aside_is_not_said_to_be_empty(shifted: Engine, receiver: Receiver) -> None:
+    receiver.status = lambda post: 400 if post.events else 204
+    yearly = {"stream": None, "schedule": {"month": "1", "dayOfMonth": "1"}}
+    ill = UUID(follow(shifted, receiver.url, **yearly, reportIfEmpty=True))
+    happen(shifted, 1)
+    later(shifted, shifted.subscriptions.find(DAIRY, ill).due_at - shifted.clock.now_us())
+    with delivering(shifted):
+        wait_until(lambda: shifted.subscriptions.find(DAIRY, ill).failures > 0)
+        later(shifted, 73 * HOUR)
+        wait_until(lambda: later(shifted, 1_000_000) or shifted.subscriptions.dead(DAIRY, limit=9))
+        wait_until(lambda: shifted.subscriptions.find(DAIRY, ill).due_at > shifted.clock.now_us())
+        assert all(post.events for post in receiver.seen)
+        later(shifted, 366 * 24 * HOUR)  # nothing since
+        wait_until(lambda: receiver.taken)
+    assert [post.events for post in receiver.taken] == [[]]
+
+
 @pytest.mark.usefixtures("given_up")
 def test_what_is_given_up_is_a_dead_letter_and_the_rest_goes_on(
     receiver: Receiver, client: httpx.Client, bearer: Callable[..., dict[str, str]]
