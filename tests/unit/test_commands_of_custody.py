@@ -286,3 +286,15 @@ def test_what_another_has_is_not_made(world: World) -> None:
         assert (broken.rule.value, broken.facts[0].position) == ("commissioned_before", received)
     world.do("commission", at=4, by=STORE_NAME, things=[found])
     assert holders(world.history(found)) == (STORE_NAME,)
+
+
+def test_into_what_is_offered_nothing_more_is_packed(world: World) -> None:
+    """The receiver would have the pallet, and in it a pack of somebody else."""
+    offer: dict[str, Any] = {"things": [PALLET], "role": "custody", "to": STORE_NAME, "proposal": "P1"}
+    world.do("propose_transfer", at=3, **offer)
+    assert world.rules("pack", at=4, parent=PALLET, children=[C]) == ["offered"]
+    world.do("cancel_transfer", at=5, things=[PALLET], proposal="P1")
+    world.do("pack", at=6, parent=PALLET, children=[C])
+    world.do("propose_transfer", at=7, **offer)
+    world.do("accept_transfer", at=8, by=STORE_NAME, things=[PALLET], proposal="P1")
+    assert [holders(world.history(thing)) for thing in (PALLET, A, C)] == [(STORE_NAME,)] * 3

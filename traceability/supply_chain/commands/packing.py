@@ -56,6 +56,7 @@ class Pack(_Packing):
         Rule.ENDED,
         Rule.NOT_CUSTODIAN,
         Rule.UNDER_WAY,
+        Rule.OFFERED,
         Rule.NO_AUTHORITY,
         Rule.HELD,
         Rule.INSIDE,

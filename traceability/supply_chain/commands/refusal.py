@@ -40,6 +40,7 @@ class Rule(StrEnum):
     NO_AUTHORITY = "no_authority"
     PREFIX_OF_ANOTHER = "prefix_of_another"
     NOT_AUTHORISED = "not_authorised"
+    OFFERED = "offered"
     PROPOSED_BEFORE = "proposed_before"
     NO_SUCH_PROPOSAL = "no_such_proposal"
     NOT_ITS_RECEIVER = "not_its_receiver"
@@ -128,6 +129,10 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     Rule.NOT_AUTHORISED: (
         "Who does this has the licence, role or trading partner that the register asks for.",
         "Ask the register for what is missing at that time: GET /register/{organisation}/authorised.",
+    ),
+    Rule.OFFERED: (
+        "Into what is offered to another nothing more is packed.",
+        "Wait for the answer, or cancel the proposal.",
     ),
     Rule.PROPOSED_BEFORE: (
         "To one receiver a thing is offered once at a time, and two open offers of it have two names.",

@@ -117,6 +117,10 @@ def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> I
         yield Fault(Rule.NOT_CUSTODIAN, thing, event.position, having[0].opened_by)
     elif deed in (_Deed.HANDLE, _Deed.PACK_INTO) and custody.shipments and not _is_counted(picture, thing):
         yield Fault(Rule.UNDER_WAY, thing, event.position, custody.shipments[0].opened_by)
+    elif deed is _Deed.PACK_INTO and event.action == "ADD":
+        # It would not change hands with the rest: nobody offered it.
+        for open_ in [one for one in custody.proposals if one.role is HoldingRole.CUSTODY][:1]:
+            yield Fault(Rule.OFFERED, thing, event.position, open_.position)
 
 
 def _deed(entry: HistoryEntry) -> _Deed | None:
