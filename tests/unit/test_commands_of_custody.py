@@ -298,3 +298,15 @@ def test_into_what_is_offered_nothing_more_is_packed(world: World) -> None:
     world.do("propose_transfer", at=7, **offer)
     world.do("accept_transfer", at=8, by=STORE_NAME, things=[PALLET], proposal="P1")
     assert [holders(world.history(thing)) for thing in (PALLET, A, C)] == [(STORE_NAME,)] * 3
+
+
+def test_a_thing_is_missed_by_who_has_owns_or_expects_it(world: World) -> None:
+    """Else a maker would take what it sold out of the hands of others, and receive it."""
+    stolen: dict[str, Any] = {"things": [C], "disposition": "stolen"}
+    world.do("ship", at=3, things=[C], to=STORE, owner=STORE)
+    world.do("receive", at=4, by=STORE_NAME, things=[C])
+    assert world.rules("observe", at=5, **stolen) == ["not_custodian"]
+    assert world.rules("receive", at=5, things=[C]) == ["not_under_way"]
+    world.do("ship", at=5, by=STORE_NAME, things=[C], to=MOVER)
+    world.do("observe", at=6, by=MOVER_NAME, **stolen)
+    assert holders(world.history(C)) == ()

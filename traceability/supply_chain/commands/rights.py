@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -41,6 +41,8 @@ class _Deed(Enum):
     """Something is put into it or taken out of it."""
     RECEIVE = auto()
     SEND_BACK = auto()
+    MISS = auto()
+    """It is said to be lost or stolen, which takes it out of the hands of whoever has it."""
     VOID = auto()
     """It is said not to have been shipped after all."""
 
@@ -113,7 +115,9 @@ def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> I
     elif deed is _Deed.RECEIVE:
         if having and not expected:
             yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
-    elif not mine and not (deed is _Deed.SEND_BACK and expected):
+    elif deed is _Deed.MISS and event.captured_by in custody.holders(HoldingRole.OWNERSHIP):
+        return
+    elif not mine and not (deed in (_Deed.SEND_BACK, _Deed.MISS) and expected):
         yield Fault(Rule.NOT_CUSTODIAN, thing, event.position, having[0].opened_by)
     elif deed in (_Deed.HANDLE, _Deed.PACK_INTO) and custody.shipments and not _is_counted(picture, thing):
         yield Fault(Rule.UNDER_WAY, thing, event.position, custody.shipments[0].opened_by)
@@ -137,18 +141,17 @@ def _deed(entry: HistoryEntry) -> _Deed | None:
         return _Deed.HANDLE if event.empties else None
     if entry.via is None and (Role.INPUT in roles or _ends(entry)):
         return _Deed.HANDLE
-    move = movement(event)
-    return None if move is None else _MOVES.get(move)
+    missed = entry.via is None and ending(event, named) is Lifecycle.LOST_OR_STOLEN
+    return _Deed.MISS if missed else _MOVES.get(movement(event))
 
 
 def _ends(entry: HistoryEntry) -> bool:
     event, named = entry.event, {mention.role for mention in entry.mentions if not mention.class_level}
-    # Whoever misses a thing may say so, wherever it is.
     ended = ending(event, named) not in (None, Lifecycle.LOST_OR_STOLEN)
     return ended or (event.type == OBJECT_EVENT and event.action == "DELETE")
 
 
-_MOVES: Final = {
+_MOVES: Final[Mapping[Movement | None, _Deed]] = {
     Movement.SHIP: _Deed.HANDLE,
     Movement.RECEIVE: _Deed.RECEIVE,
     Movement.SEND_BACK: _Deed.SEND_BACK,
