@@ -310,3 +310,14 @@ def test_a_thing_is_missed_by_who_has_owns_or_expects_it(world: World) -> None:
     world.do("ship", at=5, by=STORE_NAME, things=[C], to=MOVER)
     world.do("observe", at=6, by=MOVER_NAME, **stolen)
     assert holders(world.history(C)) == ()
+
+
+def test_what_is_on_hold_is_not_sent_back() -> None:
+    world = World(opened=OPENED | {"more"})
+    world.do("commission", at=1, things=[C])
+    world.do("ship", at=2, things=[C], to=STORE)
+    world.do("receive", at=3, by=STORE_NAME, things=[C])
+    world.do("place_hold", at=4, things=[C], kind="recall", reason="case 7", hold="H1")
+    assert world.rules("reject", at=5, by=STORE_NAME, things=[C]) == ["held"]
+    world.do("release_hold", at=6, things=[C], hold="H1")
+    world.do("reject", at=7, by=STORE_NAME, things=[C])

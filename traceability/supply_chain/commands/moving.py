@@ -89,7 +89,7 @@ class Reject(Handling):
 
     name = "reject"
     emits = "ObjectEvent OBSERVE, rejecting (a step of our own), returned"
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY, Rule.NOT_CUSTODIAN)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY, Rule.NOT_CUSTODIAN, Rule.HELD)
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return one event for all."""

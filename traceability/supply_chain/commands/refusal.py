@@ -115,7 +115,7 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
         "Ship the outermost container, or unpack the thing first.",
     ),
     Rule.HELD: (
-        "What is on hold is not packed, unpacked, used up, ended or shipped.",
+        "What is on hold is not packed, unpacked, used up, ended, shipped or sent back.",
         "Have the hold released first by whoever placed it.",
     ),
     Rule.NO_AUTHORITY: (

@@ -70,7 +70,7 @@ def _faults_of_holds(picture: Picture, thing: str) -> Iterator[Fault]:
     for entry in filter(picture.hears, picture.entries[thing]):
         event = entry.event
         if not isinstance(event, SeenDecision):
-            for position, via in holds.values() if _deed(entry) is _Deed.HANDLE else ():
+            for position, via in holds.values() if _deed(entry) in (_Deed.HANDLE, _Deed.SEND_BACK) else ():
                 # What leaves its container was in it until just before.
                 if via is None or any(_is_in(picture, thing, via, event.occurred_at - ago) for ago in (0, 1)):
                     yield Fault(Rule.HELD, thing, event.position, position)
