@@ -180,7 +180,7 @@ def test_a_list_never_lags_behind_what_is_recorded(
 
 
 LIMITS: list[dict[str, Any]] = [
-    {"WINDOWS": (2,)}, {"MAX_RECORDS": 1}, {"MAX_ITEMS": 1, "_LOOKED_UP": 2}, {"_CHUNK": 1, "WINDOWS": (1, 2)},
+    {"WINDOWS": (2,)}, {"MAX_RECORDS": 1}, {"MAX_ITEMS": 1, "_LOOKED_UP": 2}, {"_CHUNKS": (1,), "WINDOWS": (1, 2)},
     {"_BYTES": 1},
 ]  # fmt: skip
 

@@ -137,6 +137,7 @@ def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> Non
         "POST /notary/evidence",
         *(f"POST /commands/{name}" for name in COMMANDS),
         "POST /findings/{finding_id}/replay",
+        "POST /register",
         "POST /provenance/events/{event_id}/erasure-requests",
         "PUT /vocabularies/{vocabulary}/{id}",
         "DELETE /vocabularies/{vocabulary}/{id}",
