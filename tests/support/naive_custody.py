@@ -37,6 +37,8 @@ CUSTODY, OWNERSHIP = "custody", "ownership"
 
 
 class Naive(NamedTuple):
+    settled: bool
+    """Whether it is known which events are claims: those of one instant may each be one only if the other is not."""
     said: dict[int, str | None]
     holdings: set[tuple[str, str, int, int | None]]
     shipments: list[tuple[str | None, str | None, int]]
@@ -66,6 +68,7 @@ def naive_custody(index: MemoryProvenance, thing: str, parties: Parties) -> Naiv
             break
     inside = {parent for parent, _, last, _ in stays if last == FOREVER}
     return Naive(
+        claims == tried[-1],
         {event.position: said.get(event.position) for event, _ in told},
         book.holdings(),
         [(to, owner, since) for to, owner, since, _ in book.ships],

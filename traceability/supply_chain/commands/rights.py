@@ -83,7 +83,7 @@ def _faults_of_holds(picture: Picture, thing: str) -> Iterator[Fault]:
 
 
 def _faults_of_transfers(picture: Picture, thing: str) -> Iterator[Fault]:
-    """Yield the transfers of a thing whose life had ended; a container's are not asked about what is inside."""
+    """Yield the transfers and holds of a thing whose life had ended; a container's are not asked about its contents."""
     ended: int | None = None
     lifecycle = Lifecycle.UNKNOWN
     for entry in picture.entries[thing]:
@@ -91,7 +91,7 @@ def _faults_of_transfers(picture: Picture, thing: str) -> Iterator[Fault]:
         if entry.via is not None or not picture.hears(entry):
             continue
         if isinstance(event, SeenDecision):
-            if ended is not None and isinstance(event.payload, TransferProposed | TransferAccepted):
+            if ended is not None and isinstance(event.payload, HoldPlaced | TransferProposed | TransferAccepted):
                 yield Fault(Rule.ENDED, thing, event.position, ended, f", after which it was {lifecycle.value}")
             continue
         lifecycle = lifecycle_after(lifecycle, event, {m.role for m in entry.mentions if not m.class_level})
