@@ -267,6 +267,12 @@ def test_what_has_ended_changes_hands_no_more(world: World) -> None:
     assert world.rules("propose_transfer", at=6, **offer) == ["ended"]
 
 
+def test_what_has_ended_is_not_put_on_hold(world: World) -> None:
+    world.do("destroy", at=4, things=[C])
+    assert world.rules("place_hold", at=5, things=[C], reason="case 7") == ["ended"]
+    assert world.rules("customs_entry", at=5, things=[C], declaration="26DE0001") == ["ended"]
+
+
 def test_what_was_sent_off_is_not_given_to_another_meanwhile(world: World) -> None:
     offer: dict[str, Any] = {"things": [C], "to": STORE_NAME}
     world.do("propose_transfer", at=3, proposal="P1", role="custody", **offer)

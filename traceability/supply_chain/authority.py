@@ -185,15 +185,7 @@ class _Judge:
                 named = any(name == said.hold for name, _ in self.fold.holds)
                 return ClaimReason.NOT_ITS_PLACER if named else ClaimReason.NO_SUCH_HOLD
             case HoldPlaced():
-                return self._right_to_hold(who, decision.occurred_at)
-
-    def _right_to_hold(self, who: str, at: int) -> Verdict:
-        right = self._standing_right(who, at)
-        if right is not None:
-            return right
-        if self.fold.expects(who):
-            return Authority.CONSIGNEE
-        return Authority.FIRST_TO_SPEAK if self.fold.unclaimed else ClaimReason.NO_AUTHORITY
+                return self._right(decision, None, ends=False)
 
     def _right_to_propose(self, said: TransferProposed, who: str) -> Verdict:
         if self.fold.unclaimed and said.issuer == who:

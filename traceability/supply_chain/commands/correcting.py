@@ -62,7 +62,7 @@ class Correct(Command):
             case.around.event_ids.add(event_id)
         items = read_items(b"\n".join(original.parts.what))
         case.around.name({thing_of(item.id) for item in items if item.list in ROLES})
-        case.around.look_inward(set(case.around.named), case.at)
+        case.around.look_inward(case.around.named, case.at)
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return the event with the declaration."""

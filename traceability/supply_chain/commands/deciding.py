@@ -51,8 +51,8 @@ class _Deciding(Timed):
         """Return the names of the things."""
         return tuple(sorted(things_of(self.things)))
 
-    def holders(self, case: Case) -> set[str]:
-        """Return who has or owns the things at that time: a decision about them is theirs to see."""
+    def seen_by(self, case: Case) -> set[str]:
+        """Return who may see it too: who has or owns the things at that time."""
         picture = case.around.picture(case.at)
         own = {picture.stands_for(thing) for thing in self.names()}
         custodies = {first: picture.custody_at(first, case.at) for first in own}
@@ -178,12 +178,12 @@ class CancelTransfer(_Answering):
 class _Holding(_Deciding):
     """The beginning of a hold."""
 
-    rules = (Rule.UNKNOWN, Rule.NO_AUTHORITY, Rule.HELD)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY, Rule.HELD)
 
     def look(self, case: Case) -> None:
         """Read all about the things and all that is inside of them, which a hold of the past holds too."""
         super().look(case)
-        case.around.name(case.around.look_inward(set(case.around.named), case.at))
+        case.around.name(case.around.look_inward(case.around.named, case.at))
 
 
 class PlaceHold(_Holding):
@@ -200,17 +200,18 @@ class PlaceHold(_Holding):
         """Return the hold."""
         return HoldPlaced(things=self.names(), hold=self.hold or case.new_name(), kind=self.kind, reason=self.reason)
 
-    def seen_by(self, case: Case) -> set[str]:
-        """Return who may see it too: who has or owns the things."""
-        return self.holders(case)
+
+class _Releasing(_Deciding):
+    """The end of a hold."""
+
+    emits = "supply_chain.hold_released.v1"
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER)
 
 
-class ReleaseHold(_Deciding):
+class ReleaseHold(_Releasing):
     """Let things go that you keep where they are."""
 
     name = "release_hold"
-    emits = "supply_chain.hold_released.v1"
-    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER)
 
     hold: _Name = Field(description="The name of the hold.")
     reason: _Reason | None = None
@@ -218,10 +219,6 @@ class ReleaseHold(_Deciding):
     def said(self, case: Case) -> Decided:  # noqa: ARG002
         """Return the release."""
         return HoldReleased(things=self.names(), hold=self.hold, reason=self.reason)
-
-    def seen_by(self, case: Case) -> set[str]:
-        """Return who may see it too: who has or owns the things."""
-        return self.holders(case)
 
 
 class CustomsEntry(_Holding):
@@ -238,17 +235,11 @@ class CustomsEntry(_Holding):
         reason = f"customs declaration {self.declaration}"
         return HoldPlaced(things=self.names(), hold=_customs(self.declaration), kind=self.kind, reason=reason)
 
-    def seen_by(self, case: Case) -> set[str]:
-        """Return who may see it too: who has or owns the things."""
-        return self.holders(case)
 
-
-class CustomsRelease(_Deciding):
+class CustomsRelease(_Releasing):
     """Tell that customs released the things of a declaration."""
 
     name = "customs_release"
-    emits = "supply_chain.hold_released.v1"
-    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER)
 
     declaration: _Name = Field(description="The number of the declaration.", examples=["26DE0001"])
     release: _Reason = Field(description="The number of the release, or what else stands for it.")
@@ -256,10 +247,6 @@ class CustomsRelease(_Deciding):
     def said(self, case: Case) -> Decided:  # noqa: ARG002
         """Return the release."""
         return HoldReleased(things=self.names(), hold=_customs(self.declaration), reason=f"released: {self.release}")
-
-    def seen_by(self, case: Case) -> set[str]:
-        """Return who may see it too: who has or owns the things."""
-        return self.holders(case)
 
 
 def _customs(declaration: str) -> str:

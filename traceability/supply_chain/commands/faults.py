@@ -7,16 +7,18 @@ refused when something that came later would no longer hold.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from traceability.gs1.units import unit
+from traceability.supply_chain.balance import EXACT
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.commands.rights import FINAL, faults_of_rights
+from traceability.supply_chain.commands.rights import faults_of_rights
 from traceability.supply_chain.commands.surroundings import Surroundings
 from traceability.supply_chain.containment import Containment, Interval
+from traceability.supply_chain.decisions import HoldPlaced, SeenDecision, TransferAccepted, TransferProposed
 from traceability.supply_chain.item import Lifecycle, lifecycle_after, makes
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Mention, Role, SeenEvent
 from traceability.supply_chain.story import MAX_NESTING
@@ -25,12 +27,13 @@ from traceability.supply_chain.windows import Window
 DEEPEST: Final = 10
 """Containers that may be inside one another."""
 
-PIECES: Final = "EA"
-"""The unit of a quantity that has none (UN/ECE Recommendation 20)."""
-
+_FINAL: Final = frozenset(
+    {Lifecycle.CONSUMED, Lifecycle.SUPPLIED, Lifecycle.DECOMMISSIONED, Lifecycle.DESTROYED}
+)  # what was lost or stolen may be found
+_OF_THE_LIVING: Final = HoldPlaced | TransferProposed | TransferAccepted  # a hold of the past may still be released
 _SAME: Final = 3  # members of a fault that tell it from others: the rule, the thing, and the event that breaks it
+_PIECES: Final = "EA"  # UN/ECE Recommendation 20
 _MILLIONTH: Final = Decimal("0.000001")
-_ROOM: Final = Context(prec=1_000)  # a capture accepts 64 digits and exponents to 200
 
 
 def added_faults(around: Surroundings, draft: SeenEvent) -> tuple[list[Fault], Picture]:
@@ -61,24 +64,31 @@ def _faults_of(picture: Picture, thing: str) -> Iterator[Fault]:
 
 
 def _faults_of_life(picture: Picture, thing: str) -> Iterator[Fault]:
+    """Yield where a thing is made again, and what is done with it or decided about it after its end."""
     lifecycle = Lifecycle.UNKNOWN
     made: SeenEvent | None = None
     ended: SeenEvent | None = None
-    for event in picture.lives[thing]:
-        roles = {mention.role for mention in event.mentions_of[thing] if not mention.class_level}
-        made_now = bool(roles) and makes(event, roles)  # a lot may be made a bit at a time
-        if made_now and made is not None:
-            yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, made.position)
-        elif ended is not None:
-            yield Fault(Rule.ENDED, thing, event.position, ended.position, f", after which it was {lifecycle.value}")
-        made = event if made_now and made is None else made
-        lifecycle = lifecycle_after(lifecycle, event, roles)
-        if lifecycle not in FINAL:
-            ended = None
-        elif ended is None:
-            ended = event
-            if lifecycle is not Lifecycle.CONSUMED:
-                yield from _faults_of_end(picture.nest, thing, event)
+    for entry in picture.own(thing):
+        event = entry.event
+        over = () if ended is None else (ended.position, f", after which it was {lifecycle.value}")
+        if isinstance(event, SeenDecision):
+            if over and isinstance(event.payload, _OF_THE_LIVING):
+                yield Fault(Rule.ENDED, thing, event.position, *over)
+        elif entry.mentions:
+            roles = {mention.role for mention in entry.mentions if not mention.class_level}
+            made_now = bool(roles) and makes(event, roles)  # a lot may be made a bit at a time
+            if made_now and made is not None:
+                yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, made.position)
+            elif over:
+                yield Fault(Rule.ENDED, thing, event.position, *over)
+            made = event if made_now and made is None else made
+            lifecycle = lifecycle_after(lifecycle, event, roles)
+            if lifecycle not in _FINAL:
+                ended = None
+            elif ended is None:
+                ended = event
+                if lifecycle is not Lifecycle.CONSUMED:
+                    yield from _faults_of_end(picture.nest, thing, event)
 
 
 def _faults_of_end(nest: Containment, thing: str, ended: SeenEvent) -> Iterator[Fault]:
@@ -175,16 +185,21 @@ def _flow(event: SeenEvent, mention: Mention) -> tuple[str, Fraction] | None:
     """Return the kind of a quantity and how much of it came to be, or below zero went; None for neither."""
     if not mention.class_level or mention.quantity is None:
         return None
-    found = unit(mention.uom or PIECES)
-    amount = found.reference(Fraction(mention.quantity), difference=True)
+    kind, amount = measured(mention.quantity, mention.uom)
     if mention.role is Role.OUTPUT or (event.type == OBJECT_EVENT and event.action == "ADD"):
-        return found.kind, amount
+        return kind, amount
     if mention.role is Role.INPUT or (event.type == OBJECT_EVENT and event.action == "DELETE"):
-        return found.kind, -amount
+        return kind, -amount
     return None
+
+
+def measured(quantity: Decimal, uom: str | None) -> tuple[str, Fraction]:
+    """Return the kind of a quantity and how much it is in the reference unit of the kind; without a unit, pieces."""
+    found = unit(uom or _PIECES)
+    return found.kind, found.reference(Fraction(quantity), difference=True)
 
 
 def written(amount: Fraction) -> str:
     """Write an amount for people: as a decimal number of at most six digits after the point."""
-    exact = _ROOM.divide(Decimal(amount.numerator), Decimal(amount.denominator))
-    return f"{_ROOM.normalize(_ROOM.quantize(exact, _MILLIONTH)):f}"
+    exact = EXACT.divide(Decimal(amount.numerator), Decimal(amount.denominator))
+    return f"{EXACT.normalize(EXACT.quantize(exact, _MILLIONTH)):f}"

@@ -126,7 +126,7 @@ class _Ending(Handling):
     def look(self, case: Case) -> None:
         """Read all about the things, and what is inside of them."""
         super().look(case)
-        case.around.look_inward(set(case.around.named), case.at)
+        case.around.look_inward(case.around.named, case.at)
 
 
 class Decommission(_Ending):

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.identifiers import digital_link
-from traceability.gs1.units import unit
 from traceability.supply_chain.commands.body import (
     MOST_ITEMS,
     Case,
@@ -25,7 +24,7 @@ from traceability.supply_chain.commands.body import (
     things_of,
     unknown,
 )
-from traceability.supply_chain.commands.faults import PIECES, written
+from traceability.supply_chain.commands.faults import measured, written
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
 from traceability.supply_chain.item import makes
@@ -208,10 +207,9 @@ class Transform(NewEvent):
         for event in [e for e in after.standing if name and e.transformation == name] or [draft]:
             for mention in event.mentions:
                 if mention.quantity is not None:
-                    found = unit(mention.uom or PIECES)
+                    kind, amount = measured(mention.quantity, mention.uom)
                     side = went_in if mention.role is Role.INPUT else came_out
-                    amount = found.reference(Fraction(mention.quantity), difference=True)
-                    side[found.kind] = side.get(found.kind, Fraction(0)) + amount
+                    side[kind] = side.get(kind, Fraction(0)) + amount
         tolerance = Fraction(self.tolerance or 0)
         for kind in sorted(went_in.keys() & came_out.keys()):
             more, less = went_in[kind] * (1 + tolerance), went_in[kind] * (1 - tolerance)

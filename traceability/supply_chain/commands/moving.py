@@ -41,7 +41,7 @@ class Ship(Handling):
     def look(self, case: Case) -> None:
         """Read all about the things and all that is inside of them."""
         super().look(case)
-        case.around.name(case.around.look_inward(set(case.around.named), case.at))
+        case.around.name(case.around.look_inward(case.around.named, case.at))
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return one event for all."""
@@ -73,7 +73,7 @@ class Receive(Handling):
     def look(self, case: Case) -> None:
         """Read all about the things and all that is inside of them."""
         super().look(case)
-        case.around.name(case.around.look_inward(set(case.around.named), case.at))
+        case.around.name(case.around.look_inward(case.around.named, case.at))
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return one event for all."""

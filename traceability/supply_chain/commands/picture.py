@@ -125,6 +125,10 @@ class Picture:
         """Tell whether an entry counts; the command's own does whatever it is, so that every rule it breaks is told."""
         return entry.counts or entry.event is self.draft
 
+    def own(self, thing: str) -> list[HistoryEntry]:
+        """Return what counts of a thing's history and is said of it, not of a container that it was in."""
+        return [entry for entry in self.entries[thing] if entry.via is None and self.hears(entry)]
+
     def custody(self, thing: str, place: int) -> Custody:
         """Return who has one of those that stand for others, and so on, before the entry at a place of its history."""
         return judged(thing, self.entries[thing][:place], self._parties).custody
@@ -160,10 +164,9 @@ class Picture:
         return judged(thing, entries, self._parties).entries
 
     def _life(self, thing: str, told: Sequence[SeenEvent]) -> Sequence[SeenEvent]:
-        entries = self.entries.get(thing)
-        if entries is None:
+        if thing not in self.entries:
             return told
-        return [e.event for e in entries if e.mentions and e.via is None and self.hears(e)]
+        return [entry.event for entry in self.own(thing) if entry.mentions]
 
     def _nest(self) -> Containment:
         nest = Containment()

@@ -9,26 +9,15 @@ from typing import Final
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
 from traceability.supply_chain.custody import Movement, movement
-from traceability.supply_chain.decisions import (
-    HoldingRole,
-    HoldPlaced,
-    HoldReleased,
-    SeenDecision,
-    TransferAccepted,
-    TransferProposed,
-)
+from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, HoldReleased, SeenDecision
 from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
-from traceability.supply_chain.item import Lifecycle, ending, lifecycle_after, makes
+from traceability.supply_chain.item import Lifecycle, ending, makes
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
 
 _RULES: Final = {
     reason: Rule.COMMISSIONED_BEFORE if reason is ClaimReason.MADE_BY_ANOTHER else Rule(reason.value)
     for reason in ClaimReason
 }
-
-FINAL: Final = frozenset(
-    {Lifecycle.CONSUMED, Lifecycle.SUPPLIED, Lifecycle.DECOMMISSIONED, Lifecycle.DESTROYED}
-)  # what was lost or stolen may be found
 
 
 class _Deed(Enum):
@@ -57,7 +46,6 @@ def faults_of_rights(picture: Picture, thing: str) -> Iterator[Fault]:
         if entry.authority is Authority.CLAIM and entry.reason is not None:
             yield Fault(_RULES[entry.reason], thing, entry.event.position, None)
     yield from _faults_of_holds(picture, thing)
-    yield from _faults_of_transfers(picture, thing)
     for place, entry in enumerate(entries):
         deed = _deed(entry) if entry.event.occurred_at >= picture.since and picture.hears(entry) else None
         if deed is not None:
@@ -80,25 +68,6 @@ def _faults_of_holds(picture: Picture, thing: str) -> Iterator[Fault]:
                 holds[named] = event.position, entry.via
         elif isinstance(event.payload, HoldReleased):
             holds.pop((event.payload.hold, event.captured_by), None)
-
-
-def _faults_of_transfers(picture: Picture, thing: str) -> Iterator[Fault]:
-    """Yield the transfers and holds of a thing whose life had ended; a container's are not asked about its contents."""
-    ended: int | None = None
-    lifecycle = Lifecycle.UNKNOWN
-    for entry in picture.entries[thing]:
-        event = entry.event
-        if entry.via is not None or not picture.hears(entry):
-            continue
-        if isinstance(event, SeenDecision):
-            if ended is not None and isinstance(event.payload, HoldPlaced | TransferProposed | TransferAccepted):
-                yield Fault(Rule.ENDED, thing, event.position, ended, f", after which it was {lifecycle.value}")
-            continue
-        lifecycle = lifecycle_after(lifecycle, event, {m.role for m in entry.mentions if not m.class_level})
-        if lifecycle not in FINAL:
-            ended = None
-        elif ended is None:
-            ended = event.position
 
 
 def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> Iterator[Fault]:
