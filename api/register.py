@@ -9,7 +9,8 @@ from uuid import UUID
 from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 from pydantic import BaseModel, Field, ValidationError
 
-from api.published import Proof
+from api.published import Proof, receipt_address
+from api.validation import sentence
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
@@ -138,7 +139,7 @@ def read_statement(kind: str, members: dict[str, Any], now: int) -> RegisterStat
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "The statement"
-        raise InvalidInputError(f"{where}: {first['msg']}", code="register.malformed") from error
+        raise InvalidInputError(f"{where}: {sentence(first)}", code="register.malformed") from error
 
 
 def state(engine: Engine, speaker: str, said: RegisterStatement, *, hidden: bool = False) -> Said:
@@ -289,11 +290,6 @@ def statement_out(stated: Stated, claim: ClaimReason | None = None) -> Statement
         event_id=stated.event_id,
         receipt=receipt_address(stated.event_id),
     )
-
-
-def receipt_address(event_id: UUID) -> str:
-    """Return where the receipt of an event is."""
-    return f"/provenance/events/{event_id}/receipt"
 
 
 def _licence(licence: Licence) -> LicenceOut:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -296,20 +296,3 @@ class TraceLine(BaseModel):
     breach: BreachOut | None = None
     blast_radius: BlastRadiusOut | None = None
     end: EndOut | None = None
-
-
-def written_out(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a model without references, for a media type that FastAPI makes no schema of."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-
-    def resolved(part: Any) -> Any:  # noqa: ANN401  # any JSON
-        if isinstance(part, list):
-            return [resolved(inner) for inner in part]
-        if not isinstance(part, dict):
-            return part
-        name = part.get("$ref", "").removeprefix("#/$defs/")
-        return resolved(definitions[name]) if name else {key: resolved(inner) for key, inner in part.items()}
-
-    found: dict[str, Any] = resolved(schema)
-    return found

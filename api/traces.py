@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import version
 from itertools import islice
@@ -30,7 +30,6 @@ from api.wiring import Engine
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.affected import BlastRadius
-from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.provenance import (
     EdgeKind,
     FrontierNode,
@@ -52,6 +51,7 @@ NDJSON: Final = "application/x-ndjson"
 NAMED: Final = 1_000
 """Things of a trace whose names are told, those found first."""
 
+_VERSION: Final = version("traceability")
 _LINES_AT_ONCE: Final = 1_000
 """Lines that are handed on together: enough that handing on costs nothing, and few enough to come soon."""
 
@@ -119,7 +119,7 @@ class AskedTrace:
         of this version.
         """
         told = (
-            version("traceability"),
+            _VERSION,
             self.engine.ledger.name,
             self.index.known_at,
             self.reader.organisation,
@@ -147,17 +147,44 @@ class AskedTrace:
 
         Raises as `trace` does, before the iterator is returned.
         """
-        names_for = partial(_names, self.engine, self.reader, self.question, self.index.known_at)
-        walked = walk(self.index, self.query)
-        return _lines(
-            walked,
-            self.query,
-            self.index,
-            self.trees,
-            self.question,
-            holders=self._holders,
-            names_for=names_for,
-        )
+        return self._lines(walk(self.index, self.query), self._holders)
+
+    def _lines(self, walked: Iterable[Progress], holders: Holders) -> Iterator[bytes]:
+        time_of, event_of = _Times(), _event_of(self.question, self.trees)
+        nodes: dict[str, TraceNode] = {}  # in the order in which they were found
+        edges = frontier = events = 0
+        complete = True
+        for found in walked:
+            nodes.update((node.id, node) for node in found.nodes)
+            events += len(found.events)
+            edges += len(found.edges)
+            frontier += len(found.frontier)
+            complete = complete and not any(node.reason in (Stop.DEPTH, Stop.LIMIT) for node in found.frontier)
+            yield from _written("node", ({"id": node.id, **_node(node)} for node in found.nodes))
+            yield from _written("event", map(event_of, found.events))
+            yield from _written("edge", (_edge(edge, time_of) for edge in found.edges))
+            yield from _written("frontier", map(_frontier, found.frontier))
+            if (balance := found.balance) is not None:
+                yield from _written("custody", holders.custody(nodes.values()))
+                yield from _written("balance", balance.transformations)
+                yield from _written("share", balance.shares)
+                yield from _written("breach", balance.breaches)
+            if (radius := found.blast_radius) is not None:
+                yield from _written("blast_radius", [_radius(radius, time_of, holders)])
+        end = {
+            "roots": self.query.roots,
+            "direction": self.query.direction.value,
+            "as_of": time_of(self.query.as_of),
+            "known_at": self.index.known_at,
+            "complete": complete,
+            "nodes": len(nodes),
+            "edges": edges,
+            "frontier": frontier,
+            "events": events,
+            "names": _names(self.engine, self.reader, self.question, self.index.known_at, nodes),
+            "log": self.trees.newest and self.trees.newest.model_dump(),
+        }
+        yield from _written("end", [end])
 
     @property
     def _holders(self) -> Holders:
@@ -215,53 +242,6 @@ def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[b
 def trace_graph(engine: Engine, reader: Reader, question: TraceIn, media_type: str) -> bytes:
     """Trace, and give the graph in one of the forms of `trace_exports`; raises as `describe_trace` does."""
     return AskedTrace.of(engine, reader, question).graph(media_type)
-
-
-def _lines(
-    walked: Iterable[Progress],
-    query: TraceQuery,
-    index: ProvenanceIndex,
-    trees: Trees,
-    question: TraceIn,
-    *,
-    holders: Holders,
-    names_for: Callable[[Iterable[str]], Mapping[str, str]],
-) -> Iterator[bytes]:
-    time_of, event_of = _Times(), _event_of(question, trees)
-    nodes: dict[str, TraceNode] = {}  # in the order in which they were found
-    edges = frontier = events = 0
-    complete = True
-    for found in walked:
-        nodes.update((node.id, node) for node in found.nodes)
-        events += len(found.events)
-        edges += len(found.edges)
-        frontier += len(found.frontier)
-        complete = complete and not any(node.reason in (Stop.DEPTH, Stop.LIMIT) for node in found.frontier)
-        yield from _written("node", ({"id": node.id, **_node(node)} for node in found.nodes))
-        yield from _written("event", map(event_of, found.events))
-        yield from _written("edge", (_edge(edge, time_of) for edge in found.edges))
-        yield from _written("frontier", map(_frontier, found.frontier))
-        if (balance := found.balance) is not None:
-            yield from _written("custody", holders.custody(nodes.values()))
-            yield from _written("balance", balance.transformations)
-            yield from _written("share", balance.shares)
-            yield from _written("breach", balance.breaches)
-        if (radius := found.blast_radius) is not None:
-            yield from _written("blast_radius", [_radius(radius, time_of, holders)])
-    end = {
-        "roots": query.roots,
-        "direction": query.direction.value,
-        "as_of": time_of(query.as_of),
-        "known_at": index.known_at,
-        "complete": complete,
-        "nodes": len(nodes),
-        "edges": edges,
-        "frontier": frontier,
-        "events": events,
-        "names": names_for(nodes),
-        "log": trees.newest and trees.newest.model_dump(),
-    }
-    yield from _written("end", [end])
 
 
 def _written(kind: str, told: Iterable[_Members | msgspec.Struct]) -> Iterator[bytes]:

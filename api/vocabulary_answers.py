@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.published import Proof
+from api.published import Proof, receipt_address
 from api.vocabularies import vocabularies_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -166,5 +166,5 @@ def _statement(one: Statement) -> dict[str, JSON]:
         "recorded_at": utc_text(one.recorded_at),
         "position": one.position,
         "event_id": str(one.event_id),
-        "receipt": f"/provenance/events/{one.event_id}/receipt",
+        "receipt": receipt_address(one.event_id),
     }

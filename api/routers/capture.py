@@ -21,7 +21,7 @@ from api.capture.runner import CaptureRunner
 from api.epcis_headers import VERSIONS, VersionsDep
 from api.findings import findings_of
 from api.page_tokens import next_page, place_of
-from api.published import integrator_wake
+from api.published import integrator_wake, receipt_address
 from api.routers.epcis_answers import WishDep, link_headers
 from api.security import CaptureDep, EngineDep
 from api.settings import Settings
@@ -234,7 +234,7 @@ def _receipt(one: Receipt) -> ReceiptOut:
         outcome=captured.outcome,
         position=captured.position,
         event_id=captured.event_id,
-        receipt=f"/provenance/events/{captured.event_id}/receipt",
+        receipt=receipt_address(captured.event_id),
         proof=one.proof,
     )
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.backlog import KeepingUp
 from api.commands import Done, perform, request_of
-from api.published import Proof, Wait, own_receipt, proof_of
+from api.published import Proof, Wait, own_receipt, proof_of, receipt_address
 from api.routers.capture import IdempotencyKey
 from api.schemas import schema_of
 from api.security import CaptureDep, EngineDep
@@ -56,7 +56,7 @@ def _endpoint(command: type[Command]) -> Callable[..., Awaitable[DoneOut]]:
     ) -> DoneOut:
         body = await request.body()
         done = await run_in_threadpool(_perform, engine, caller.organisation, command, body, key)
-        response.headers["Location"] = receipt = f"/provenance/events/{done.record_id}/receipt"
+        response.headers["Location"] = receipt = receipt_address(done.record_id)
         prove = partial(own_receipt, engine, done.position, caller.organisation)
         return DoneOut(
             command=command.name,

@@ -14,9 +14,10 @@ from api.codes import identifier_in_path
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
+from api.schemas import schema_of
 from api.security import EngineDep, ReaderDep
 from api.trace_exports import MEDIA_TYPES
-from api.trace_models import TraceIn, TraceLine, TraceOut, written_out
+from api.trace_models import TraceIn, TraceLine, TraceOut
 from api.traces import NDJSON, AskedTrace
 from api.web.negotiation import JSON, preferred
 from traceability.gs1.identifiers import Identifier
@@ -72,7 +73,7 @@ def item(
     responses={
         200: {
             "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
-            "content": {NDJSON: {"schema": written_out(TraceLine)}, **_GRAPHS, **ZIP_CONTENT},
+            "content": {NDJSON: {"schema": schema_of(TraceLine)}, **_GRAPHS, **ZIP_CONTENT},
         },
         304: {"description": "The answer is the one that `If-None-Match` names."},
     },

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from api.backlog import KeepingUp
 from api.parameters import only_declared
 from api.provenance import microseconds_of
-from api.published import Wait, own_receipt, proof_of
+from api.published import Wait, own_receipt, proof_of, receipt_address
 from api.register import (
     KINDS,
     PATH,
@@ -24,7 +24,6 @@ from api.register import (
     describe_rules,
     judge,
     read_statement,
-    receipt_address,
     state,
 )
 from api.security import CaptureDep, EngineDep, ReaderDep

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
+from api.published import receipt_address
 from api.web import words
 from api.web.names import Names
 from api.web.page import Detail, Entry, Named
@@ -77,7 +78,7 @@ def receipt_path(event: SeenEvent, thing: str) -> str:
     """Return the address of an event's receipt, in which of all its items only `thing` is open."""
     # The event may name it with its lot beside the serial, and a receipt opens what is written.
     named = next((item.id for item in event.view.items if thing_of(item.id) == thing), None)
-    address = f"/provenance/events/{event.event_id}/receipt"
+    address = receipt_address(event.event_id)
     return address if named is None else f"{address}?item={quote(named, safe='')}"
 
 

@@ -124,11 +124,6 @@ def dead_letters_page(
     )
 
 
-def dead_letter_page(engine: Engine, delivery_id: UUID, visitor: Caller) -> Response:
-    """Answer one dead letter with its events."""
-    return _letter_page(engine, delivery_id, visitor)
-
-
 @router.post("/{dead_letter_id}")
 def act(
     *, engine: EngineDep, visitor: VisitorDep, dead_letter_id: UUID, do: Annotated[Action, Form()] = Action.REPLAY
@@ -143,15 +138,16 @@ def act(
     try:
         replay(engine, visitor.organisation, dead_letter_id)
     except UnavailableError as error:
-        return _letter_page(engine, dead_letter_id, visitor, error.message, HTTPStatus.SERVICE_UNAVAILABLE)
+        return dead_letter_page(engine, dead_letter_id, visitor, error.message, HTTPStatus.SERVICE_UNAVAILABLE)
     except NotInXmlError as error:
-        return _letter_page(engine, dead_letter_id, visitor, error.message, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return dead_letter_page(engine, dead_letter_id, visitor, error.message, HTTPStatus.UNPROCESSABLE_ENTITY)
     return go_to(SUBSCRIPTIONS.path)
 
 
-def _letter_page(
+def dead_letter_page(
     engine: Engine, delivery_id: UUID, visitor: Caller, problem: str | None = None, status: HTTPStatus = HTTPStatus.OK
 ) -> Response:
+    """Answer one dead letter with its events, and what came of an attempt to replay it."""
     dead = dead_delivery(engine, visitor.organisation, delivery_id)
     subscription = engine.subscriptions.find(visitor.organisation, dead.subscription_id)
     events = refused_events(engine, visitor.organisation, dead)
