@@ -64,6 +64,16 @@ def judged(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> Jud
     return Judged([judge.hear(entry) for entry in entries], judge.fold.custody(), judge.speakers)
 
 
+def custody_before(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> list[Custody]:
+    """Return who has the thing just before each of these entries, and after the last: holdings, and what is open."""
+    judge = _Judge(thing, parties)
+    found = [judge.fold.custody(ended=False)]
+    for entry in entries:
+        judge.hear(entry)
+        found.append(judge.fold.custody(ended=False))
+    return found
+
+
 class _Judge:
     """Hears what is said of one thing, in order."""
 

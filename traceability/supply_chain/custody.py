@@ -199,14 +199,15 @@ class CustodyFold:
         self._last: dict[HoldingRole, Party] = {}
         self._before: Party | None = None
 
-    def custody(self) -> Custody:
-        """Return what is known after what was told so far."""
+    def custody(self, *, ended: bool = True) -> Custody:
+        """Return what is known after what was told so far; with the holdings that have `ended`, or without."""
         still = [
             Holding(role, held.party.name, held.since, None, held.position, None)
             for role, those in self._held.items()
             for held in those.values()
         ]
-        holdings = sorted((*self._closed, *still), key=lambda holding: (holding.since, holding.role, holding.holder))
+        known = (*self._closed, *still) if ended else still
+        holdings = sorted(known, key=lambda holding: (holding.since, holding.role, holding.holder))
         open_ = tuple(self.shipments), tuple(self.holds.values()), tuple(self.proposals.values())
         return Custody(tuple(holdings), *open_)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.authority import judged
+from traceability.supply_chain.authority import custody_before, judged
 from traceability.supply_chain.containment import Containment, Interval
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
@@ -114,6 +114,7 @@ class Picture:
         self.alike = _alike(read, told, named)
         self._first = {thing: first for first, members in self.alike.items() for thing in members}
         self.entries = {thing: self._judged(thing, told[thing]) for thing in self.alike if thing in named}
+        self._custody: dict[str, list[Custody]] = {}
         self.lives = {thing: self._life(thing, told[thing]) for thing in self.alike}
         self.nest = self._nest()
 
@@ -131,7 +132,10 @@ class Picture:
 
     def custody(self, thing: str, place: int) -> Custody:
         """Return who has one of those that stand for others, and so on, before the entry at a place of its history."""
-        return judged(thing, self.entries[thing][:place], self._parties).custody
+        known = self._custody.get(thing)
+        if known is None:
+            known = self._custody[thing] = custody_before(thing, self.entries[thing], self._parties)
+        return known[place]
 
     def custody_at(self, thing: str, at: int) -> Custody:
         """Return the same at an instant (µs UTC)."""
