@@ -20,6 +20,7 @@ from api.cli import (
     command,
     db,
     demo,
+    evaluation,
     evidence,
     feed,
     feed_convert,
@@ -56,6 +57,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("item")(item.item)
 app.command("trace")(trace.trace)
+app.command("evaluation")(evaluation.evaluation)
 app.command("label")(label.label)
 feed.app.command("convert")(feed_convert.convert)
 feed.app.command("hash")(feed_hash.hash_)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 
 from api.bundles import item_bundle, trace_bundle
 from api.codes import identifier_in_path
+from api.evaluations import EvaluationIn, EvaluationOut, describe_evaluation
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
@@ -64,6 +65,16 @@ def item(
     if preferred(accept, (JSON, ZIP)) == ZIP:
         return zipped(item_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit))
     return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
+
+
+@router.post("/evaluations", summary="What is irregular about things")
+def evaluations(engine: EngineDep, reader: ReaderDep, asked: EvaluationIn) -> EvaluationOut:
+    """Judge the events about things that you may see: what cannot be true, and what somebody had no right to say.
+
+    Events are recorded whatever they say; docs/guide/evaluation.md lists the rules. An `error` contradicts what else
+    was recorded. A `warning` is what is common when something was not. The events that you may not see explain some.
+    """
+    return describe_evaluation(engine, reader, asked)
 
 
 @router.post(

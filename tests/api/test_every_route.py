@@ -105,6 +105,9 @@ ROUTES = {
     "POST /provenance/traces": Expected(
         404, 404, 403, 404, Scope.QUERY, body={"roots": ["https://id.gs1.org/01/09521234000013/21/1001"]}
     ),
+    "POST /provenance/evaluations": Expected(
+        200, 200, 403, 200, Scope.QUERY, body={"things": ["https://id.gs1.org/01/09521234000013/21/1001"]}
+    ),
     "GET /provenance/events/{event_id}/receipt": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"
     ),

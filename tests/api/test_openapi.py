@@ -70,6 +70,7 @@ NEED_MEANING = {
     "POST /organisations",
     "POST /partners",
     "POST /partners/{name}/webhook",
+    "POST /provenance/evaluations",
     "POST /provenance/traces",
     "POST /register",
     *(f"POST /commands/{name}" for name in COMMANDS),

@@ -127,10 +127,15 @@ def balances(facts: Facts, transformations: Ints, tolerance: Decimal) -> Iterato
     """Yield the balances of transformations; `tolerance` is the part of what goes in that may be lost or gained."""
     names = facts.transformations.names
     for number, events in events_of(facts, transformations):
-        inputs, outputs = sides(told_once(events))
-        whole = all(event.whole for event in events)
-        verdict, sums = _judge(inputs, outputs, tolerance, whole=whole)
-        yield TransformationBalance(names[number], verdict, sums, tuple([event.position for event in events]))
+        yield balance_of(names[number], events, tolerance)
+
+
+def balance_of(name: str, events: Sequence[SeenEvent], tolerance: Decimal) -> TransformationBalance:
+    """Return the balance of one transformation, by all of its events that count."""
+    inputs, outputs = sides(told_once(events))
+    whole = all(event.whole for event in events)
+    verdict, sums = _judge(inputs, outputs, tolerance, whole=whole)
+    return TransformationBalance(name, verdict, sums, tuple([event.position for event in events]))
 
 
 def events_of(facts: Facts, transformations: Ints) -> Iterator[tuple[int, list[SeenEvent]]]:

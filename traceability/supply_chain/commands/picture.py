@@ -102,6 +102,7 @@ class Picture:
         self, read: Read, named: AbstractSet[str], parties: Parties, *, draft: SeenEvent | None, since: int
     ) -> None:
         self._parties = parties
+        self.named = named
         self.draft = draft
         self.since = since
         self.read = read

@@ -207,9 +207,9 @@ def refusal(faults: Iterable[Fault], events: Mapping[int, SeenEvent], head: int)
     facts: dict[Rule, dict[Fact, None]] = {}
     for fault in sorted(faults, key=_by_thing):
         things.setdefault(fault.rule, {})[fault.thing] = None
-        told = facts.setdefault(fault.rule, {})
-        if len(told) < MOST_NAMED:
-            told.update(dict.fromkeys(_facts(fault, events, head)))
+        known = facts.setdefault(fault.rule, {})
+        if len(known) < MOST_NAMED:
+            known.update(dict.fromkeys(_facts(fault, events, head)))
     if not things:
         return None
     return CommandRefusedError(
@@ -226,13 +226,14 @@ def _by_thing(fault: Fault) -> tuple[Rule, str, int, int]:
 
 def _facts(fault: Fault, events: Mapping[int, SeenEvent], head: int) -> Iterable[Fact]:
     if fault.against is not None and fault.against <= head:
-        yield Fact(fault.against, f"{_told(events[fault.against])}{fault.note}.")
+        yield Fact(fault.against, f"{told(events[fault.against])}{fault.note}.")
     elif fault.against is None and fault.note:
         yield Fact(None, f"{fault.note.strip(' ,').capitalize()}.")
     if fault.position <= head:
-        yield Fact(fault.position, f"{_told(events[fault.position])}, which the command would contradict.")
+        yield Fact(fault.position, f"{told(events[fault.position])}, which the command would contradict.")
 
 
-def _told(event: SeenEvent) -> str:
+def told(event: SeenEvent) -> str:
+    """Say what was recorded: by whom, what and when it happened."""
     what = event.head.bizStep or event.action or event.type.split(".")[1].removesuffix("_event")
     return f"{event.captured_by} recorded {what} at {utc_text(event.occurred_at)}"

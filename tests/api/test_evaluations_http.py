@@ -1,0 +1,98 @@
+"""Recorded events are judged, over HTTP and on the command line, for who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app as cli
+from api.wiring import Engine
+from tests.conftest import Database
+from tests.support.happenings import OTHER_PALLET, PALLET, Happening, commission, end, pack, put, records
+from traceability.ledger.event import LedgerEvent
+from traceability.ledger.organisations import Scope
+
+DAIRY, STORE = "dairy.example", "store.example"
+A = pack("A")
+Bearer = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def wrong(engine: Engine) -> list[int]:
+    """Record what cannot be, each by an organisation of its own; return the positions."""
+    told = [
+        commission(1, A, by=DAIRY),
+        put(2, PALLET, A, by=DAIRY),
+        put(3, OTHER_PALLET, A, by=DAIRY),
+        end(4, A, by=DAIRY),
+        commission(5, A, by=STORE),
+    ]
+    return [engine.ledger.append([recorded(happening)]) for happening in told]
+
+
+def recorded(happening: Happening) -> LedgerEvent:
+    (record,) = records([happening])
+    record.event.event_id = record.event.recorded_at = None
+    return record.event
+
+
+def ask(client: httpx.Client, key: dict[str, str], *things: str, **more: Any) -> Any:
+    answer = client.post("/provenance/evaluations", json={"things": things, **more}, headers=key)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def told(answer: Any) -> list[tuple[str, int, int | None]]:
+    return [
+        (one["code"], one["event"]["position"], one["against"] and one["against"]["position"])
+        for one in answer["irregularities"]
+    ]
+
+
+def test_what_cannot_be_is_told_with_its_events(client: httpx.Client, bearer: Bearer, wrong: list[int]) -> None:
+    key = bearer(DAIRY, Scope.QUERY)
+    made, first, second, _, _ = wrong
+    answer = ask(client, key, "(01)09521234000013(21)A", PALLET)
+    assert told(answer) == [("inside", second, first)]
+    assert (answer["errors"], answer["warnings"], answer["things"]) == (1, 0, [PALLET, A])
+    (one,) = answer["irregularities"]
+    assert one["thing"] == A
+    assert one["rule"] == "A thing is in one container at a time, and is unpacked before it is packed again."
+    assert one["told"].startswith("dairy.example recorded packing at 2026-03-01T03:00:00.000000Z, against this: ")
+    assert one["event"]["receipt"] == f"/provenance/events/{one['event']['event_id']}/receipt"
+    assert told(ask(client, key, A, known_at=second - 1)) == []
+    assert told(ask(client, key, A, known_at=made)) == []
+
+
+def test_each_is_told_by_what_it_may_see(client: httpx.Client, bearer: Bearer, wrong: list[int]) -> None:
+    answer = ask(client, bearer(STORE, Scope.QUERY), A)
+    assert told(answer) == []
+    assert answer["known_at"] == wrong[-1]
+    assert told(ask(client, {}, A)) == []
+
+
+def test_what_is_no_thing_is_refused(client: httpx.Client, bearer: Bearer) -> None:
+    key = bearer(DAIRY, Scope.QUERY)
+    for body in ({"things": []}, {"things": ["(01)09521234000014"]}, {"things": [A], "known_at": 9}, {"thing": A}):
+        assert client.post("/provenance/evaluations", json=body, headers=key).status_code == 422
+
+
+@pytest.mark.usefixtures("wrong")
+def test_on_the_command_line(database: Database, tmp_path: Path) -> None:
+    environment = {
+        "TRACEABILITY_DATABASE_URL": database.runtime_url,
+        "TRACEABILITY_DATA": str(tmp_path / "data"),
+        "COLUMNS": "200",
+    }
+    runner = CliRunner(env=environment)
+    found = runner.invoke(cli, ["evaluation", A, "--as", DAIRY])
+    assert found.exit_code == 1
+    assert "inside" in found.stdout
+    fine = runner.invoke(cli, ["evaluation", PALLET, "--as", DAIRY])
+    assert (fine.exit_code, fine.stdout) == (0, "")
+    assert "Nothing is irregular" in fine.stderr
