@@ -78,7 +78,13 @@ def test_each_is_told_by_what_it_may_see(client: httpx.Client, bearer: Bearer, w
 
 def test_what_is_no_thing_is_refused(client: httpx.Client, bearer: Bearer) -> None:
     key = bearer(DAIRY, Scope.QUERY)
-    for body in ({"things": []}, {"things": ["(01)09521234000014"]}, {"things": [A], "known_at": 9}, {"thing": A}):
+    refused: list[dict[str, Any]] = [
+        {"things": []},
+        {"things": ["(01)09521234000014"]},
+        {"things": [A], "known_at": 9},
+        {"thing": A},
+    ]
+    for body in refused:
         assert client.post("/provenance/evaluations", json=body, headers=key).status_code == 422
 
 
