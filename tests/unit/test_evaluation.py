@@ -120,6 +120,11 @@ CASES: dict[str, tuple[list[Happening | Decided], str, list[tuple[str, int, int 
         A,
         [("no_authority", 3, None), ("two_places", 3, 2)],
     ),
+    "a pallet that came back by a way that nobody recorded": (
+        [put(1, PALLET, A, where={"readPoint": {"id": PLANT}}), observe(3, PALLET, place=STORE, by=RIVAL)],
+        PALLET,
+        [("no_authority", 2, None)],
+    ),
     "recorded before it happened": ([MADE, observe(2_000, A)], A, [("time_inversion", 2, None)]),
     "seen before it was made": ([observe(0, A), MADE], A, [("time_inversion", 1, 2)]),
     "taken back": ([replace(MADE, event_id="urn:x:1"), replace(MADE, event_id="urn:x:1").retracted()], A, []),

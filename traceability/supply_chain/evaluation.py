@@ -33,6 +33,7 @@ from traceability.supply_chain.windows import BEGIN
 MOST_THINGS: Final = 1_000
 """Things that are evaluated together."""
 
+_TRADE_ITEM: Final = "https://id.gs1.org/01/"
 _CLOCKS_DIFFER: Final = 60_000_000  # µs
 
 
@@ -129,20 +130,22 @@ def _of_the_past(picture: Picture) -> Iterator[Irregularity]:
     for first, alike in picture.alike.items():
         if first in picture.entries:
             own = [entry for entry in picture.entries[first] if entry.via is None]
-            for each in (*_in_two_places(own), *_at_wrong_times(own)):
+            for each in (*_in_two_places(first, own), *_at_wrong_times(own)):
                 yield from (Irregularity(thing, *each) for thing in alike)
 
 
-def _in_two_places(own: Iterable[HistoryEntry]) -> Iterator[_Found]:
-    """Yield where a thing with a serial is told to be elsewhere at the same time, or while another has it."""
+def _in_two_places(thing: str, own: Iterable[HistoryEntry]) -> Iterator[_Found]:
+    """Yield where a thing is told to be elsewhere at the same time, and a trade item elsewhere while another has it."""
+    # Pallets come back by ways that nobody records.
+    reused = not thing.startswith(_TRADE_ITEM)
     last: SeenEvent | None = None
     for entry in own:
         event = entry.event
         if isinstance(event, SeenDecision) or event.place is None or _is_counted(entry):
             continue
         if last is not None and last.place != event.place:
-            at_once = last.occurred_at == event.occurred_at
-            if at_once or (entry.reason is ClaimReason.NO_AUTHORITY and last.captured_by != event.captured_by):
+            stranger = entry.reason is ClaimReason.NO_AUTHORITY and last.captured_by != event.captured_by
+            if last.occurred_at == event.occurred_at or (stranger and not reused):
                 sentence = f"{told(event)} at {event.place}, against this: {told(last)} at {last.place}."
                 yield OfThePast.TWO_PLACES, event.position, last.position, sentence
         if entry.counts:
