@@ -7,6 +7,7 @@ hashes and checks every hit against the names again, so a collision costs time a
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -131,7 +132,10 @@ def event_id_tag(event_id_hex: str) -> str:
 
 def tag_hash(tag: str) -> int:
     """Return the signed 64-bit BLAKE2b hash under which the store keeps a tag: `tag_digest` as a number."""
-    return _remembered_hash(tag) if tag.startswith(_RECURRING) else _hash(tag)
+    if tag.startswith(_RECURRING):
+        return _remembered_hash(tag)
+    number: int = _unpack(tag_digest(tag))[0]
+    return number
 
 
 # Of the tags of these kinds a feed has few, in most of its events.
@@ -148,11 +152,13 @@ def tag_digest(tag: str) -> bytes:
 _EMPTY: Final = blake2b(digest_size=8)  # to copy it is faster than to make another
 
 
-def _hash(tag: str) -> int:
-    return int.from_bytes(tag_digest(tag), "big", signed=True)
+_unpack: Final = struct.Struct(">q").unpack
 
 
-_remembered_hash: Final = lru_cache(maxsize=16_384)(_hash)
+@lru_cache(maxsize=16_384)
+def _remembered_hash(tag: str) -> int:
+    number: int = _unpack(tag_digest(tag))[0]
+    return number
 
 
 def visibility_id(visibility: Visibility) -> int:

@@ -36,7 +36,7 @@ from traceability.supply_chain.seen import (
 from traceability.supply_chain.sightings import Sighting, sightings
 from traceability.supply_chain.standing import time_and_kind
 from traceability.supply_chain.story import MAX_NESTING
-from traceability.supply_chain.tables import NONE, NOTHING, Ints, distinct, ints, joined
+from traceability.supply_chain.tables import NONE, Ints, distinct, ints, joined
 from traceability.supply_chain.things import things_of
 from traceability.supply_chain.windows import BEGIN
 
@@ -199,13 +199,15 @@ def _lots(facts: Facts, numbers: Sequence[int], within: _Used) -> list[AffectedL
     made: dict[int, _Amounts] = {number: {} for number in numbers}
     used: dict[int, _Amounts] = {number: {} for number in numbers}
     # Two partners may tell of one run.
-    counting = [event for event in facts.events.values() if (event.type, event.action) in _COUNTS]
+    counting = [e for e in facts.events.values() if (e.type, e.action) in _COUNTS and b'"quantity"' in e.what]
     for event in {(event.occurred_at, event.type, event.what): event for event in counting}.values():
         lists = _COUNTS[event.type, event.action]
         for item in event.items:
             if (adds := lists.get(item.list)) is not None and item.quantity is not None:
-                number = names.get(item.id, names.get(thing_of(item.id), NOTHING))
-                if number != NOTHING:
+                number = names.get(item.id)
+                if number is None:
+                    number = names.get(thing_of(item.id))
+                if number is not None:
                     _add((made if adds else used)[number], item.uom, item.quantity)
     counted = _Used(*(column[within.counted == 1] for column in within))
     for number, position in zip(counted.thing.tolist(), counted.opened_by.tolist(), strict=True):
