@@ -95,6 +95,12 @@ CASES: dict[str, tuple[list[Happening | Decided], str, list[tuple[str, int, int 
         A,
         [("not_custodian", 4, 3)],
     ),
+    "sent on while it is on its way": (
+        [MADE, ship(2, A, to=PARTY[SHOP]), receive(3, A, by=SHOP), ship(4, A, by=SHOP), ship(5, A, by=SHOP)],
+        A,
+        [],
+    ),
+    "packed while it is on its way": ([MADE, ship(2, A, to=PARTY[SHOP]), put(3, PALLET, A)], A, [("under_way", 3, 2)]),
     "a claim": ([MADE, observe(2, A, by=RIVAL)], A, [("no_authority", 2, None)]),
     "more goes than there was": (
         [made_of(MILK, 10, 1), made_of(MILK, 4, 2, action="DELETE"), made_of(MILK, 7, 3, action="DELETE")],

@@ -21,6 +21,7 @@ from traceability.supply_chain.commands.faults import faults
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import MEANINGS, Rule, told
 from traceability.supply_chain.commands.surroundings import Surroundings
+from traceability.supply_chain.custody import movement
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import ClaimReason, HistoryEntry
 from traceability.supply_chain.index import ProvenanceIndex
@@ -111,6 +112,8 @@ def evaluate(index: ProvenanceIndex, parties: Parties, things: Collection[str]) 
     found = {
         Irregularity(fault.thing, fault.rule, fault.position, fault.against, _sentence(recorded, *fault[2:]))
         for fault in faults(picture)
+        # Goods go on from carrier to carrier.
+        if fault.rule is not Rule.UNDER_WAY or movement(recorded[fault.position]) is None
     }
     found.update(_of_the_past(picture))
     found.update(_out_of_balance(picture))
