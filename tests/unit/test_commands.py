@@ -213,6 +213,14 @@ def test_a_transformation_in_parts_balances_as_a_whole(world: World) -> None:
     world.do("transform", at=4, output_quantities=[kilos(CHEESE, 20)], **joined)
 
 
+def test_a_transformation_whose_outputs_were_told_first_balances_too(world: World) -> None:
+    world.do("commission", at=1, quantities=[kilos(MILK, 100)])
+    joined = {"transformation_id": "urn:uuid:9"}
+    world.do("transform", at=3, output_quantities=[kilos(CHEESE, 30)], **joined)
+    assert world.rules("transform", at=2, input_quantities=[kilos(MILK, 29)], **joined) == ["mass_balance"]
+    world.do("transform", at=2, input_quantities=[kilos(MILK, 30)], **joined)
+
+
 def test_an_event_of_ones_own_is_taken_back(world: World) -> None:
     world.do("commission", at=1, things=[A], event_id="urn:uuid:1")
     with pytest.raises(NotFoundError):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from tests.support.desks import MOVER, OPENED, STORE, World
 from tests.support.happenings import GTIN, OTHER_PALLET, PALLET, TOTE, hours, lot, pack
+from traceability.supply_chain.commands.refusal import Rule
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.history import ItemHistory
 from traceability.supply_chain.parties import ListedParties
@@ -271,6 +272,24 @@ def test_what_has_ended_is_not_put_on_hold(world: World) -> None:
     world.do("destroy", at=4, things=[C])
     assert world.rules("place_hold", at=5, things=[C], reason="case 7") == ["ended"]
     assert world.rules("customs_entry", at=5, things=[C], declaration="26DE0001") == ["ended"]
+
+
+def test_what_is_on_hold_is_not_given_into_other_hands(world: World) -> None:
+    """Neither is a pallet with something on hold inside; whose it is may change."""
+    offer: dict[str, Any] = {"things": [PALLET], "to": STORE_NAME}
+    assert world.rules("propose_transfer", at=1.5, role="custody", **offer) == ["offered", "unknown"]
+    world.do("propose_transfer", at=3, proposal="P1", role="custody", **offer)
+    world.do("propose_transfer", at=3, proposal="P2", role="ownership", **offer)
+    world.do("place_hold", at=4, things=[A], reason="case 7", hold="H1")
+    answer: dict[str, Any] = {"by": STORE_NAME, "things": [PALLET]}
+    refused = world.refused("accept_transfer", at=5, proposal="P1", **answer)
+    assert [(broken.rule, broken.things) for broken in refused.rules] == [(Rule.HELD, (A,))]
+    world.do("accept_transfer", at=5, proposal="P2", **answer)
+    assert world.rules("propose_transfer", at=5, role="custody", things=[PALLET], to=MOVER_NAME) == ["held"]
+    world.do("release_hold", at=6, things=[A], hold="H1")
+    world.do("accept_transfer", at=7, proposal="P1", **answer)
+    # Nor is it held in the past, while it changed hands.
+    assert world.rules("place_hold", at=6.5, by=STORE_NAME, things=[PALLET], reason="late") == ["held"]
 
 
 def test_what_was_sent_off_is_not_given_to_another_meanwhile(world: World) -> None:

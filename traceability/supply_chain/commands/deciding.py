@@ -11,7 +11,6 @@ from traceability.ledger.access import is_organisation_name
 from traceability.supply_chain.commands.body import Case, Things, Timed, things_of, unknown
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import (
     Decided,
     HoldingRole,
@@ -52,11 +51,16 @@ class _Deciding(Timed):
         return tuple(sorted(things_of(self.things)))
 
     def seen_by(self, case: Case) -> set[str]:
-        """Return who may see it too: who has or owns the things at that time."""
+        """Return who may see it too: who has or owns the things at that time, and to whom they are offered."""
         picture = case.around.picture(case.at)
         own = {picture.stands_for(thing) for thing in self.names()}
-        custodies = {first: picture.custody_at(first, case.at) for first in own}
-        return {holder for one in custodies.values() for role in HoldingRole for holder in one.holders(role)}
+        custodies = [picture.custody_at(first, case.at) for first in own]
+        holders = {holder for one in custodies for role in HoldingRole for holder in one.holders(role)}
+        return holders | {offered.receiver for one in custodies for offered in one.proposals}
+
+    def look_inside(self, case: Case) -> None:
+        """Read all about what is inside of the things too, which may be on hold."""
+        case.around.name(case.around.look_inward(case.around.named, case.at))
 
 
 class ProposeTransfer(_Deciding):
@@ -64,13 +68,19 @@ class ProposeTransfer(_Deciding):
 
     name = "propose_transfer"
     emits = "supply_chain.transfer_proposed.v1"
-    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.ISSUER_WITHOUT_ROLE, Rule.PROPOSED_BEFORE, Rule.UNDER_WAY)
+    rules = (Rule.UNKNOWN, Rule.ENDED, Rule.ISSUER_WITHOUT_ROLE, Rule.PROPOSED_BEFORE, Rule.UNDER_WAY, Rule.HELD)
 
     role: HoldingRole
     to: Annotated[str, AfterValidator(_organisation)] = Field(
         description="The receiver, by its permanent name.", examples=["store.example"]
     )
     proposal: _Name | None = Field(default=None, description="A name of your own for it; a new one if left out.")
+
+    def look(self, case: Case) -> None:
+        """Read all about the things and, where they are to change hands, what is inside of them."""
+        super().look(case)
+        if self.role is HoldingRole.CUSTODY:
+            self.look_inside(case)
 
     def said(self, case: Case) -> Decided:
         """Return the proposal."""
@@ -87,15 +97,14 @@ class ProposeTransfer(_Deciding):
         return {self.to}
 
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
-        """Yield what is unknown, under way, or offered to the receiver or under this name already."""
+        """Yield what is unknown, under way, on hold, or offered to the receiver or under this name already."""
         yield from super().breaks(case, draft, after)
-        for thing, alike in after.alike.items():
-            if thing not in after.entries:
-                continue
-            custody = after.custody_before(thing)
+        for alike, custody in after.drafted():
             for one in alike:
                 if self.role is HoldingRole.CUSTODY and custody.shipments:
                     yield Fault(Rule.UNDER_WAY, one, draft.position, custody.shipments[0].opened_by)
+                if self.role is HoldingRole.CUSTODY and custody.holds:
+                    yield Fault(Rule.HELD, one, draft.position, custody.holds[0].position)
                 for open_ in custody.proposals:
                     if (open_.role, open_.receiver) == (self.role, self.to) or open_.proposal == self.proposal:
                         yield Fault(Rule.PROPOSED_BEFORE, one, draft.position, open_.position)
@@ -131,7 +140,13 @@ class AcceptTransfer(_Answering):
         Rule.NOT_ITS_RECEIVER,
         Rule.ISSUER_WITHOUT_ROLE,
         Rule.UNDER_WAY,
+        Rule.HELD,
     )
+
+    def look(self, case: Case) -> None:
+        """Read all about the things and what is inside of them."""
+        super().look(case)
+        self.look_inside(case)
 
     def said(self, case: Case) -> Decided:  # noqa: ARG002
         """Return the answer."""
@@ -140,8 +155,7 @@ class AcceptTransfer(_Answering):
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
         """Yield what is unknown, or was sent to somebody since custody of it was offered."""
         yield from super().breaks(case, draft, after)
-        for thing, alike in after.alike.items():
-            custody = after.custody_before(thing) if thing in after.entries else Custody()
+        for alike, custody in after.drafted():
             offered = any(o.proposal == self.proposal and o.role is HoldingRole.CUSTODY for o in custody.proposals)
             for one in alike if offered and custody.shipments else ():
                 yield Fault(Rule.UNDER_WAY, one, draft.position, custody.shipments[0].opened_by)
@@ -181,9 +195,9 @@ class _Holding(_Deciding):
     rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY, Rule.HELD)
 
     def look(self, case: Case) -> None:
-        """Read all about the things and all that is inside of them, which a hold of the past holds too."""
+        """Read all about the things and what is inside of them, which a hold of the past holds too."""
         super().look(case)
-        case.around.name(case.around.look_inward(case.around.named, case.at))
+        self.look_inside(case)
 
 
 class PlaceHold(_Holding):

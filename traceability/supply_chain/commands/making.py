@@ -215,5 +215,5 @@ class Transform(NewEvent):
             more, less = went_in[kind] * (1 + tolerance), went_in[kind] * (1 - tolerance)
             if came_out[kind] > more or (self.tolerance is not None and came_out[kind] < less):
                 note = f"{written(went_in[kind])} went in and {written(came_out[kind])} came out ({kind})"
-                for quantity in self.output_quantities:
+                for quantity in self.output_quantities or self.input_quantities:
                     yield Fault(Rule.MASS_BALANCE, thing_of(quantity.id), draft.position, None, note)

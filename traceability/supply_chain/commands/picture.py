@@ -7,7 +7,7 @@ commissioned together are one.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from traceability.ledger.index import MarkKind
@@ -142,9 +142,12 @@ class Picture:
         """Return the same at an instant (µs UTC)."""
         return self.custody(thing, bisect_right(self.entries[thing], at, key=lambda entry: entry.event.occurred_at))
 
-    def custody_before(self, thing: str) -> Custody:
-        """Return the same just before the command's event."""
-        return self.custody(thing, next(n for n, e in enumerate(self.entries[thing]) if e.event is self.draft))
+    def drafted(self) -> Iterator[tuple[Sequence[str], Custody]]:
+        """Yield those that lead one life and that the command's event tells of, and who has them just before it."""
+        for thing, entries in self.entries.items():
+            for place, entry in enumerate(entries):
+                if entry.event is self.draft:
+                    yield self.alike[thing], self.custody(thing, place)
 
     def closed_by(self, position: int) -> dict[str, Interval]:
         """Return by child, of those that stand for others, the interval that an event closed."""

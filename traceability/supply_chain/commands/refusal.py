@@ -91,7 +91,7 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     ),
     Rule.MASS_BALANCE: (
         "What comes out of a transformation is what went in, within the tolerance.",
-        "Correct the quantities or their units, or give the tolerance of the process.",
+        "Correct the quantities or their units, give the tolerance of the process, or record all inputs first.",
     ),
     Rule.DECLARED_BEFORE: ("An event is declared an error once.", "It counts for nothing already."),
     Rule.WITHOUT_EVENT_ID: (
@@ -115,7 +115,7 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
         "Ship the outermost container, or unpack the thing first.",
     ),
     Rule.HELD: (
-        "What is on hold is not packed, unpacked, used up, ended, shipped or sent back.",
+        "What is on hold is not packed, unpacked, used up, ended, shipped, sent back or given into other hands.",
         "Have the hold released first by whoever placed it.",
     ),
     Rule.NO_AUTHORITY: (

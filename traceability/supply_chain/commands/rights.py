@@ -9,7 +9,13 @@ from typing import Final
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
 from traceability.supply_chain.custody import Movement, movement
-from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, HoldReleased, SeenDecision
+from traceability.supply_chain.decisions import (
+    HoldingRole,
+    HoldPlaced,
+    HoldReleased,
+    SeenDecision,
+    TransferAccepted,
+)
 from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending, makes
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
@@ -55,19 +61,34 @@ def faults_of_rights(picture: Picture, thing: str) -> Iterator[Fault]:
 def _faults_of_holds(picture: Picture, thing: str) -> Iterator[Fault]:
     """Yield what was done to a thing while it was on hold, by itself or with a container that it was in."""
     holds: dict[tuple[str, str], tuple[int, str | None]] = {}
-    for entry in filter(picture.hears, picture.entries[thing]):
+    for place, entry in enumerate(picture.entries[thing]):
         event = entry.event
+        if not picture.hears(entry):
+            continue
+        for position, via in holds.values() if holds and _moves(picture, thing, place) else ():
+            # What leaves its container was in it until just before.
+            if via is None or any(_is_in(picture, thing, via, event.occurred_at - ago) for ago in (0, 1)):
+                yield Fault(Rule.HELD, thing, event.position, position)
         if not isinstance(event, SeenDecision):
-            for position, via in holds.values() if _deed(entry) in (_Deed.HANDLE, _Deed.SEND_BACK) else ():
-                # What leaves its container was in it until just before.
-                if via is None or any(_is_in(picture, thing, via, event.occurred_at - ago) for ago in (0, 1)):
-                    yield Fault(Rule.HELD, thing, event.position, position)
-        elif isinstance(event.payload, HoldPlaced):
+            continue
+        if isinstance(event.payload, HoldPlaced):
             named = event.payload.hold, event.captured_by
             if named not in holds or (holds[named][1] is not None and entry.via is None):
                 holds[named] = event.position, entry.via
         elif isinstance(event.payload, HoldReleased):
             holds.pop((event.payload.hold, event.captured_by), None)
+
+
+def _moves(picture: Picture, thing: str, place: int) -> bool:
+    """Tell whether an entry does what a hold forbids."""
+    entry = picture.entries[thing][place]
+    if not isinstance(entry.event, SeenDecision):
+        return _deed(entry) in (_Deed.HANDLE, _Deed.SEND_BACK)
+    said = entry.event.payload
+    return isinstance(said, TransferAccepted) and any(
+        offered.proposal == said.proposal and offered.role is HoldingRole.CUSTODY
+        for offered in picture.custody(thing, place).proposals
+    )
 
 
 def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> Iterator[Fault]:
