@@ -31,6 +31,7 @@ from api.routers import (
     organisations,
     partners,
     provenance,
+    recalls,
     register,
     subscriptions,
     vocabularies,
@@ -78,6 +79,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(health.router)
     app.include_router(organisations.router)
     app.include_router(register.router)
+    app.include_router(recalls.router)
     app.include_router(partner_pages.router)
     app.include_router(partners.router)
     app.include_router(logs.router)

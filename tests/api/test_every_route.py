@@ -75,6 +75,14 @@ EPCIS_PATHS = [
 COMMAND_BODIES: dict[str, tuple[int, dict[str, Any]]] = {name: (422, {}) for name in COMMANDS} | {
     "observe": (409, {"things": ["https://id.gs1.org/00/095212340000000013"]}),
 }
+RECALL_STEPS: dict[str, dict[str, Any]] = {
+    "scope": {},
+    "notices": {},
+    "acknowledgements": {"notice": "x"},
+    "reconciliation": {},
+    "close": {},
+    "cancel": {"reason": "x"},
+}
 ROUTES = {
     "GET /": OPEN,
     "GET /{key:primary_key}/{value:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/01/09521234000013/21/1001"),
@@ -237,6 +245,26 @@ ROUTES = {
         Scope.CAPTURE,
         body={"type": "partner_authorised", "said": {"organisation": "dairy.example", "partner": "store.example"}},
     ),
+    "GET /recalls": Expected(200, 200, 403, 200, Scope.QUERY),
+    "POST /recalls": Expected(
+        403,
+        404,
+        403,
+        404,
+        Scope.CAPTURE,
+        body={
+            "name": "x",
+            "reason": "x",
+            "classification": "I",
+            "roots": ["https://id.gs1.org/01/09521234000013/10/A7"],
+        },
+    ),
+    "GET /recalls/{case}": Expected(404, 404, 403, 404, Scope.QUERY, "/recalls/none"),
+    "GET /recalls/{case}/affected": Expected(404, 404, 403, 404, Scope.QUERY, "/recalls/none/affected"),
+    **{
+        f"POST /recalls/{{case}}/{step}": Expected(403, 404, 403, 404, Scope.CAPTURE, f"/recalls/none/{step}", body)
+        for step, body in RECALL_STEPS.items()
+    },
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
     "GET /organisations/{organisation}": Expected(403, 403, 403, 200, ADMIN, DAIRY),
@@ -311,6 +339,8 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
     assert without_body == [
         "GET /openapi.json",
         "POST /register",
+        "POST /recalls",
+        *(f"POST /recalls/{{case}}/{step}" for step in RECALL_STEPS),
         "POST /provenance/events/{event_id}/erasure-requests",
         "POST /epcis/capture",
         *(f"POST /commands/{name}" for name in COMMANDS),

@@ -35,6 +35,8 @@ from api.named_queries import define
 from api.notary import integrate_all
 from api.page_tokens import next_page
 from api.partners.define import define as define_partner
+from api.recall_models import OpenIn
+from api.recall_writes import open_recall
 from api.register import read_statement, state
 from api.settings import Settings
 from api.subscriptions.manage import subscribe
@@ -72,6 +74,11 @@ NEED_MEANING = {
     "POST /partners/{name}/webhook",
     "POST /provenance/evaluations",
     "POST /provenance/traces",
+    "POST /recalls",
+    *(
+        f"POST /recalls/{{case}}/{step}"
+        for step in ("scope", "notices", "acknowledgements", "reconciliation", "cancel", "close")
+    ),
     "POST /register",
     *(f"POST /commands/{name}" for name in COMMANDS),
 }
@@ -121,6 +128,7 @@ def there(engine: Engine) -> dict[str, str]:
     define_partner(engine, "main", DAIRY, Kind.EPCIS, address="https://dairy.example/epcis/events")
     integrate_all(engine)
     state(engine, DAIRY, read_statement("role_given", {"organisation": DAIRY, "role": "maker"}, 0))
+    case = open_recall(engine, DAIRY, OpenIn(name="x", reason="x", classification="I", roots=[PACK])).case
     (finding,) = findings_of(engine).page(DAIRY, FindingFilter(), limit=9)
     key, _ = engine.organisations.create_key(DAIRY, [Scope.QUERY])
     (record,) = engine.ledger.records([1])
@@ -131,7 +139,7 @@ def there(engine: Engine) -> dict[str, str]:
         "readPoint": PLACE_URN, "bizLocation": PLACE_URN, "captureID": str(job.job_id), "queryName": "shipped",
         "token": next_page(engine, "any", 1).token, "finding_id": str(finding.finding_id),
         "evidence": str(evidence.event.event_id), "subscriptionID": str(subscription.subscription_id),
-        "dead_letter_id": str(dead.delivery_id),
+        "dead_letter_id": str(dead.delivery_id), "case": case,
     }  # fmt: skip
 
 

@@ -1,0 +1,66 @@
+"""Where recall cases begin, found in the postings: all that a reader may see, and those that name a thing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from adapters.postgres.ledger import PostgresLedger
+from adapters.postgres.outcome import reading
+from traceability.ledger.store import Record
+from traceability.supply_chain.recall.events import RECALLS, RecallNotified, RecallOpened
+
+_BEGINNINGS: Final = """
+SELECT DISTINCT position FROM ledger.posting
+ WHERE ledger_id = %(ledger)s AND tag = %(tag)s AND visibility = ANY(%(visible)s::bigint[])
+   AND position < %(before)s
+ ORDER BY position DESC LIMIT %(limit)s
+"""
+# The type is in the row itself; of the events of a thing that are no recall nothing else is read.
+_NAMING: Final = """
+SELECT hit.position
+  FROM (SELECT DISTINCT position FROM ledger.posting
+         WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND visibility = ANY(%(visible)s::bigint[])
+           AND position <= %(known_at)s OFFSET 0) hit
+ CROSS JOIN LATERAL (SELECT r.type FROM ledger.record r
+                      WHERE r.ledger_id = %(ledger)s AND r.position = hit.position OFFSET 0) r
+ WHERE r.type = ANY(%(types)s) ORDER BY 1
+"""
+_TYPES: Final = [RecallOpened.type_name, RecallNotified.type_name]
+
+
+class PostgresRecalls:
+    """The beginnings of cases in one ledger; `visible` are the ids of the visibilities that a reader may see."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self._ledger = ledger
+
+    def beginnings(self, visible: Collection[int], *, before: int, limit: int) -> list[Record]:
+        """Return the openings and notices before a position, the newest first."""
+        asked = {
+            "ledger": self._ledger.ledger_id,
+            "tag": self._ledger.rules.tag_hash(RECALLS),
+            "visible": list(visible),
+            "before": before,
+            "limit": limit,
+        }
+        with reading(self._ledger.pool) as connection:
+            # Never prepared: a plan for any list of visibilities compares with each of them.
+            rows = connection.execute(_BEGINNINGS, asked, prepare=False).fetchall()
+        found = self._ledger.records([position for (position,) in rows])
+        return [record for record in reversed(found) if record.event.type in _TYPES]
+
+    def naming(self, things: Sequence[str], visible: Collection[int], known_at: int) -> list[Record]:
+        """Return the openings and notices up to a position that name one of these things, the oldest first."""
+        tags = [f"item:{thing}" for thing in things]
+        asked = {
+            "ledger": self._ledger.ledger_id,
+            "tags": [self._ledger.rules.tag_hash(tag) for tag in tags],
+            "visible": list(visible),
+            "known_at": known_at,
+            "types": _TYPES,
+        }
+        with reading(self._ledger.pool) as connection:
+            rows = connection.execute(_NAMING, asked, prepare=False).fetchall()
+        found = self._ledger.records([position for (position,) in rows])
+        return [record for record in found if not set(tags).isdisjoint(record.event.tags)]

@@ -1,0 +1,353 @@
+"""What is said in recall cases, checked by the fold that reads it and recorded as events, each request once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import psycopg
+from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
+
+from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
+from api.codes import read_code
+from api.provenance import ask, microseconds_of
+from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, NotifyIn, OpenIn, ReconcileIn, ScopeIn
+from api.recall_scopes import roots_of, scoped_as, traced
+from api.recalls import case_seen, is_organisation, last_scope, said_in_case
+from api.wiring import Engine
+from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from traceability.ledger.access import Reader
+from traceability.ledger.event import LedgerEvent
+from traceability.ledger.identifiers import event_id
+from traceability.ledger.register.statements import FOR_ALL, organisation_tag
+from traceability.ledger.store import AppendConflictError
+from traceability.supply_chain.recall.case import MEANINGS, ClaimReason, RecallCase, Stage, claim_reason
+from traceability.supply_chain.recall.events import (
+    Payload,
+    RecallAcknowledged,
+    RecallCancelled,
+    RecallClosed,
+    RecallOpened,
+    RecallReconciled,
+    Said,
+    ScopedTrace,
+    Told,
+    notices,
+    said_in,
+)
+from traceability.supply_chain.recall.reconciling import Fate, added_up
+from traceability.supply_chain.recall.scope import may_recall
+from traceability.supply_chain.things import thing_of
+
+_ATTEMPTS: Final = 4
+_RANDOM_BYTES: Final = 10
+_MISSING_NAMED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a request recorded: how many events, where the last of them is, and how far the case has come there."""
+
+    case: str
+    stage: Stage
+    recorded: int
+    position: int
+    event_id: UUID
+
+
+class _Draft(NamedTuple):
+    """Something to be said, and to which organisation."""
+
+    payload: Payload
+    to: str | None = None
+
+
+_Drafts = Callable[[RecallCase, int], Sequence[_Draft]]
+"""What is to be said in a case as it is seen at a position."""
+
+
+def request_of(organisation: str, key: str | None, action: str, body: bytes) -> EventRequest | None:
+    """Return what makes a request the same as another, None without an Idempotency-Key."""
+    digest = sha256(f"recall {action}".encode() + b"\0" + body).digest()
+    return None if key is None else EventRequest(organisation, key, digest)
+
+
+def open_recall(engine: Engine, organisation: str, body: OpenIn, *, request: EventRequest | None = None) -> Done:
+    """Open a case, as whoever may speak of each root, a registrar, or the operator.
+
+    Raises `IdentifierError`, `InvalidInputError` (`recall.root`), `NotFoundError` for a root of which nothing is seen,
+    `ForbiddenError` (`recall.no_authority`), and `ConflictError` as every write does.
+    """
+    if (before := _before(engine, organisation, request)) is not None:
+        return before
+    roots = roots_of(body.roots)
+    reader = engine.organisations.reader(organisation)
+    case = _new_name(engine)
+    for attempt in range(_ATTEMPTS):
+        now = engine.clock.now_us()
+        head = _check_right(engine, organisation, reader, roots, now)
+        said = {"name": body.name, "reason": body.reason, "classification": body.classification}
+        opened = RecallOpened(case=case, roots=roots, **said)
+        tags = [*(f"item:{root}" for root in roots), *FOR_ALL, organisation_tag(organisation)]
+        condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag]) for tag in tags]), after=head)
+        try:
+            return _append(
+                engine, organisation, [opened.event(captured_by=organisation, occurred_at=now)], condition, request
+            )
+        except AppendConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def scope_recall(
+    engine: Engine, organisation: str, case: str, body: ScopeIn, *, request: EventRequest | None = None
+) -> Done:
+    """Record what is affected now; may be done again, for what entered the scope since. Raises as `trace` does."""
+    reader = engine.organisations.reader(organisation)
+    as_of = None if body.as_of is None else microseconds_of(body.as_of)
+
+    def drafts(found: RecallCase, head: int) -> list[_Draft]:
+        question = ScopedTrace(
+            roots=found.about.roots, as_of=as_of, known_at=head, max_depth=body.max_depth, max_nodes=body.max_nodes
+        )
+        return [_Draft(scoped_as(case, question, traced(engine, reader, question)))]
+
+    return _say(engine, organisation, case, drafts, request=request)
+
+
+def notify_holders(
+    engine: Engine, organisation: str, case: str, body: NotifyIn, *, request: EventRequest | None = None
+) -> Done:
+    """Tell organisations what they have of the last scope, as far as they were not told of it.
+
+    Raises `InvalidInputError` (`recall.not_a_holder`, `recall.not_reproduced`) and `ConflictError`
+    (`recall.nobody_to_notify`).
+    """
+    reader = engine.organisations.reader(organisation)
+
+    def drafts(found: RecallCase, _head: int) -> list[_Draft]:
+        if found.scope is None:
+            raise _refused(ClaimReason.NOT_SCOPED)
+        having = {
+            name: things
+            for name, things in last_scope(engine, reader, found.scope).scope.of_party.items()
+            if name != organisation and is_organisation(engine, name)
+        }
+        wanted = list(having) if body.organisations is None else list(dict.fromkeys(body.organisations))
+        if not having.keys() >= set(wanted):
+            raise InvalidInputError(
+                "Not all of these are organisations here that have something in the last scope",
+                code="recall.not_a_holder",
+                hint="The holders of the scope tell who is reachable; scope again for what was recorded since.",
+            )
+        news = {name: tuple(t for t in having[name] if t not in found.notified(name)) for name in wanted}
+        told = [
+            _Draft(part, name)
+            for name, things in news.items()
+            for part in notices(found.about, _new_name(engine), name, things)
+        ]
+        if not told:
+            raise ConflictError(
+                "There is nobody to notify of anything new",
+                code="recall.nobody_to_notify",
+                hint="Holders outside of this ledger are listed in the scope: tell them yourself.",
+            )
+        return told
+
+    return _say(engine, organisation, case, drafts, request=request)
+
+
+def acknowledge(
+    engine: Engine, organisation: str, case: str, body: AcknowledgeIn, *, request: EventRequest | None = None
+) -> Done:
+    """Answer a notice as the organisation that was notified."""
+    told = tuple(
+        Told(thing=thing_of(read_code(one.thing).uri), outcome=one.outcome, quantity=one.quantity, uom=one.uom)
+        for one in body.told
+    )
+
+    def drafts(found: RecallCase, _head: int) -> list[_Draft]:
+        return [_Draft(RecallAcknowledged(case=case, notice=body.notice, told=told, note=body.note), found.opened_by)]
+
+    return _say(engine, organisation, case, drafts, request=request, ours=False)
+
+
+def reconcile(
+    engine: Engine, organisation: str, case: str, body: ReconcileIn, *, request: EventRequest | None = None
+) -> Done:
+    """Add up what became of the things in the last scope.
+
+    Raises `InvalidInputError` (`recall.not_in_scope`, `recall.not_reproduced`).
+    """
+    reader = engine.organisations.reader(organisation)
+    said = {thing_of(read_code(one.thing).uri): one.fate for one in body.things}
+
+    def drafts(found: RecallCase, _head: int) -> list[_Draft]:
+        if found.scope is None:
+            raise _refused(ClaimReason.NOT_SCOPED)
+        affected = last_scope(engine, reader, found.scope).scope.affected
+        if not said.keys() <= {one.thing for one in affected}:
+            raise InvalidInputError("Not all of these things are in the last scope", code="recall.not_in_scope")
+        total = added_up(affected, found.notices, said)
+        return [
+            _Draft(
+                RecallReconciled(
+                    case=case,
+                    scope=found.scopes[-1].position,
+                    recovered=total.fates[Fate.RECOVERED],
+                    destroyed=total.fates[Fate.DESTROYED],
+                    not_found=total.fates[Fate.NOT_FOUND],
+                    unheld=total.unheld,
+                    missing_count=len(total.missing),
+                    missing=total.missing[:_MISSING_NAMED],
+                    note=body.note,
+                )
+            )
+        ]
+
+    return _say(engine, organisation, case, drafts, request=request)
+
+
+def close(engine: Engine, organisation: str, case: str, body: CloseIn, *, request: EventRequest | None = None) -> Done:
+    """End a case, and tell everybody who was notified."""
+
+    def drafts(found: RecallCase, _head: int) -> list[_Draft]:
+        names = _notified(found)
+        told = [_Draft(RecallClosed(case=case, organisation=name, reason=body.reason), name) for name in names]
+        return [_Draft(RecallClosed(case=case, reason=body.reason)), *told]
+
+    return _say(engine, organisation, case, drafts, request=request)
+
+
+def cancel(
+    engine: Engine, organisation: str, case: str, body: CancelIn, *, request: EventRequest | None = None
+) -> Done:
+    """Take a case back, and tell everybody who was notified."""
+
+    def drafts(found: RecallCase, _head: int) -> list[_Draft]:
+        names = _notified(found)
+        told = [_Draft(RecallCancelled(case=case, organisation=name, reason=body.reason), name) for name in names]
+        return [_Draft(RecallCancelled(case=case, reason=body.reason)), *told]
+
+    return _say(engine, organisation, case, drafts, request=request)
+
+
+def _notified(found: RecallCase) -> list[str]:
+    return list(dict.fromkeys(one.organisation for one in found.notices))
+
+
+def _check_right(engine: Engine, organisation: str, reader: Reader, roots: Sequence[str], now: int) -> int:
+    """Return the position that the right to open a case was seen at."""
+    index = ask(engine, reader)
+    unknown = set(roots) - index.known(roots)
+    if unknown:
+        raise NotFoundError("Nothing is known of one of the roots", hint="Check it, and as whom you ask.")
+    named = organisation == engine.settings.operator
+    if not named and not engine.register.for_all(index.known_at).is_registrar(organisation, now):
+        parties = engine.parties(reader, index.known_at)
+        if not all(may_recall(organisation, root, index, parties, now) for root in roots):
+            raise ForbiddenError(
+                "Who recalls a thing made it, has or owns it, or is a registrar",
+                code="recall.no_authority",
+                hint="Let whoever may speak of every root open the case, with the role that the register asks for.",
+            )
+    return index.known_at
+
+
+def _say(
+    engine: Engine, organisation: str, case: str, drafts: _Drafts, *, request: EventRequest | None, ours: bool = True
+) -> Done:
+    """Record what `drafts` says in a case, unless the fold would take it for a mere claim.
+
+    Only who opened it may say what is `ours`. Raises `NotFoundError` (`recall.unknown`), `ForbiddenError`
+    (`recall.not_its_opener`), `ConflictError`: `recall.` and the reason of the claim, `capture.request_key`, and
+    `ledger.append_conflict`.
+    """
+    if (before := _before(engine, organisation, request)) is not None:
+        return before
+    reader = engine.organisations.reader(organisation)
+    query = DCBQuery(items=[DCBQueryItem(tags=[f"case:{case}"])])
+    for attempt in range(_ATTEMPTS):
+        head = engine.ledger.head()
+        found = case_seen(engine, reader, case, known_at=head)
+        if ours and found.opened_by != organisation:
+            raise _refused(ClaimReason.NOT_ITS_OPENER)
+        if found.ended is not None:
+            raise _refused(ClaimReason.OVER)
+        known = said_in_case(engine, reader, case, known_at=head)
+        # Behind what it follows, whatever the clock of whoever said that.
+        now = max(engine.clock.now_us(), 1 + max(one.occurred_at for one in known))
+        said = drafts(found, head)
+        events = [draft.payload.event(captured_by=organisation, occurred_at=now, to=draft.to) for draft in said]
+        reason = claim_reason(known, _as_said(events[0], head + 1))
+        if reason is not None:
+            raise _refused(reason)
+        try:
+            return _append(engine, organisation, events, DCBAppendCondition(query, after=head), request)
+        except AppendConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def _append(
+    engine: Engine,
+    organisation: str,
+    events: Sequence[LedgerEvent],
+    condition: DCBAppendCondition,
+    request: EventRequest | None,
+) -> Done:
+    requests = PostgresEventRequests(engine.pool, engine.ledger.ledger_id)
+
+    def settle(connection: psycopg.Connection, position: int) -> None:
+        if request is not None:
+            requests.add(connection, request, position, now=engine.clock.now_us())
+
+    prepared = [engine.ledger.prepare(event) for event in events]
+    try:
+        position = engine.ledger.append_prepared(prepared, condition, settle)
+    except AppendConflictError:
+        raise
+    except ConflictError:
+        # The same request, sent again before the first was answered.
+        if (before := _before(engine, organisation, request)) is not None:
+            return before
+        raise
+    return _done(engine, organisation, position, len(events))
+
+
+def _before(engine: Engine, organisation: str, request: EventRequest | None) -> Done | None:
+    """Return what the same request recorded before."""
+    requests = PostgresEventRequests(engine.pool, engine.ledger.ledger_id)
+    if request is None or (position := requests.position_of(request)) is None:
+        return None
+    return _done(engine, organisation, position, None)
+
+
+def _done(engine: Engine, organisation: str, position: int, recorded: int | None) -> Done:
+    (record,) = engine.ledger.records([position])
+    last = _as_said(record.event, position)
+    found = case_seen(engine, engine.organisations.reader(organisation), last.payload.case, known_at=position)
+    if recorded is None:
+        recorded = sum(one.occurred_at == last.occurred_at and one.said_by == organisation for one in found.said)
+    assert record.event.event_id is not None
+    return Done(found.case, found.stage, recorded, position, record.event.event_id)
+
+
+def _as_said(event: LedgerEvent, position: int) -> Said:
+    said = said_in(event.parts, position, event.event_id or UUID(int=0), event.recorded_at or 0)
+    assert said is not None
+    return said
+
+
+def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError:
+    kind = ForbiddenError if reason is ClaimReason.NOT_ITS_OPENER else ConflictError
+    return kind(MEANINGS[reason].sentence, code=f"recall.{reason}", hint=MEANINGS[reason].remedy)
+
+
+def _new_name(engine: Engine) -> str:
+    return str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES)))

@@ -1,0 +1,298 @@
+"""Recall cases as HTTP, the command line and pages show them (models: `api.recall_models`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from eventsourcing.dcb.api import DCBQuery, DCBQueryItem
+
+from adapters.postgres.recalls import PostgresRecalls
+from api.published import receipt_address
+from api.recall_models import (
+    AffectedList,
+    AffectedOut,
+    EnteredOut,
+    HolderOut,
+    NewHolderOut,
+    NoticeOut,
+    PlanOut,
+    RecallLine,
+    RecallOut,
+    SaidOut,
+    ScopeOut,
+    WideningOut,
+)
+from api.recall_scopes import Traced, asked, roots_of, scoped_as, traced, widened
+from api.wiring import Engine
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.ledger.access import Reader, redact
+from traceability.ledger.event import LedgerEvent, utc_text
+from traceability.supply_chain.recall.case import OVER, ClaimReason, Notice, RecallCase, case_of
+from traceability.supply_chain.recall.events import PAYLOADS, RecallScoped, Said, ScopedTrace, said_in
+from traceability.supply_chain.things import kind_of
+
+PATH: Final = "/recalls"
+MOST_ON_A_PAGE: Final = 100
+_DEPTH, _NODES = 100, 10_000
+_OPEN_ON_A_THING: Final = 20
+"""Cases that an item tells of."""
+
+
+def said_in_case(engine: Engine, reader: Reader, case: str, *, known_at: int | None = None) -> list[Said]:
+    """Return what a reader sees of what is said in a case up to a position, in order of position."""
+    query = DCBQuery(items=[DCBQueryItem(types=list(PAYLOADS), tags=[f"case:{case}"])])
+    found = []
+    for one in engine.ledger.read(query):
+        if known_at is not None and one.position > known_at:
+            break
+        assert isinstance(one.event, LedgerEvent)
+        said = _seen(engine, reader, one.event, one.position)
+        if said is not None and said.payload.case == case:
+            found.append(said)
+    return found
+
+
+def case_seen(
+    engine: Engine, reader: Reader, case: str, *, as_of: int | None = None, known_at: int | None = None
+) -> RecallCase:
+    """Return a case at a time (µs UTC) and position; raises `NotFoundError` (`recall.unknown`)."""
+    said = said_in_case(engine, reader, case, known_at=known_at)
+    found = case_of(one for one in said if as_of is None or one.occurred_at <= as_of)
+    if found is None:
+        raise NotFoundError("There is no such recall", code="recall.unknown", hint="Or none that you may see.")
+    return found
+
+
+def describe_recall(
+    engine: Engine, reader: Reader, case: str, *, as_of: int | None = None, known_at: int | None = None
+) -> RecallOut:
+    """Tell a case as a reader sees it; what entered the scope since is told of the present only.
+
+    Raises `NotFoundError` (`recall.unknown`) and `InvalidInputError` (`provenance.known_at`).
+    """
+    head = _position(engine, known_at)
+    found = case_seen(engine, reader, case, as_of=as_of, known_at=head)
+    present = as_of is None and known_at is None
+    return RecallOut(
+        **_line(found).model_dump(),
+        reason=found.about.reason,
+        whole=found.whole,
+        as_of=utc_text(engine.clock.now_us() if as_of is None else as_of),
+        known_at=head,
+        scopes=[_scope_out(engine, found, one) for one in found.scopes],
+        widened=_widening_out(engine, reader, found, head) if present else None,
+        notices=[_notice_out(one) for one in found.notices],
+        reconciled=None if found.reconciled is None else said_out(found.reconciled),
+        ended=None if found.ended is None else said_out(found.ended),
+        said=[*(said_out(one) for one in found.said), *(said_out(one.said, one.reason) for one in found.claims)],
+    )
+
+
+def list_recalls(
+    engine: Engine, reader: Reader, *, before: int | None = None, limit: int = MOST_ON_A_PAGE
+) -> tuple[list[RecallLine], int | None]:
+    """Return cases, those that began last first, and the position before which the next page begins.
+
+    A page may be shorter than asked for and have a next: an organisation may be notified more than once in one case.
+    """
+    visible = engine.visibility.allowed(reader)
+    start = engine.ledger.head() + 1 if before is None else before
+    records = PostgresRecalls(engine.ledger).beginnings(visible, before=start, limit=limit + 1)
+    lines = []
+    for record in records[:limit]:
+        said = _seen(engine, reader, record.event, record.position)
+        found = None if said is None else case_of(said_in_case(engine, reader, said.payload.case))
+        if found is not None and found.began_at == record.position:
+            lines.append(_line(found))
+    return lines, records[limit - 1].position if len(records) > limit else None
+
+
+def recalls_of(engine: Engine, reader: Reader, things: Iterable[str], known_at: int) -> list[RecallLine]:
+    """Return the cases that are open on one of these things, by what the reader sees; the first twenty."""
+    visible = engine.visibility.allowed(reader)
+    records = PostgresRecalls(engine.ledger).naming(list(things), visible, known_at)
+    seen = (_seen(engine, reader, record.event, record.position) for record in records)
+    cases = dict.fromkeys(said.payload.case for said in seen if said is not None)
+    lines: list[RecallLine] = []
+    for case in cases:
+        found = case_of(said_in_case(engine, reader, case, known_at=known_at))
+        if found is not None and found.stage not in OVER and len(lines) < _OPEN_ON_A_THING:
+            lines.append(_line(found))
+    return lines
+
+
+def plan(
+    engine: Engine, reader: Reader, roots: Iterable[str], *, max_depth: int = _DEPTH, max_nodes: int = _NODES
+) -> PlanOut:
+    """Tell what a case about these roots would be about now; records nothing. Raises as `traced` and `roots_of` do."""
+    question = ScopedTrace(
+        roots=roots_of(list(roots)), known_at=engine.ledger.head(), max_depth=max_depth, max_nodes=max_nodes
+    )
+    scoped = scoped_as("", question, traced(engine, reader, question))
+    return PlanOut(
+        roots=list(question.roots),
+        known_at=question.known_at,
+        complete=scoped.complete,
+        items=scoped.items,
+        lots=scoped.lots,
+        unheld=scoped.unheld,
+        holders=_holders_out(engine, None, scoped),
+    )
+
+
+def describe_affected(engine: Engine, reader: Reader, case: str) -> AffectedList:
+    """Tell the things of a case: those in its last scope, or those of the notices that the reader sees.
+
+    Raises `NotFoundError` (`recall.unknown`), `InvalidInputError` (`recall.not_reproduced`).
+    """
+    head = engine.ledger.head()
+    found = case_seen(engine, reader, case, known_at=head)
+    rows = _Rows(found)
+    if not found.whole or found.scope is None:
+        told = [rows.row(thing, one.organisation) for one in found.notices for thing in one.things]
+        return AffectedList(case=case, known_at=head, affected=told)
+    affected = []
+    for one in last_scope(engine, reader, found.scope).scope.affected:
+        parties: list[str | None] = [*one.parties] or [None]
+        affected += [rows.row(one.thing, who, awaited=who not in one.holders) for who in parties]
+    return AffectedList(case=case, known_at=found.scope.trace.known_at, affected=affected)
+
+
+def last_scope(engine: Engine, reader: Reader, scoped: RecallScoped) -> Traced:
+    """Return the trace of a scope again; raises `InvalidInputError` (`recall.not_reproduced`) if it is not the same."""
+    found = traced(engine, reader, scoped.trace)
+    if found.digest != scoped.digest:
+        raise InvalidInputError(
+            "The trace of the last scope is not the one that was recorded: you see more or less of the past than then",
+            code="recall.not_reproduced",
+            hint="Scope the case again.",
+        )
+    return found
+
+
+def said_out(said: Said, claim: ClaimReason | None = None) -> SaidOut:
+    """Return something said as an answer has it."""
+    return SaidOut(
+        type=said.payload.type_name.split(".")[1].removeprefix("recall_"),
+        said=said.payload.model_dump(mode="json", exclude_none=True, exclude={"case"}),
+        said_by=said.said_by,
+        said_at=utc_text(said.occurred_at),
+        position=said.position,
+        event_id=said.event_id,
+        receipt=receipt_address(said.event_id),
+        claim=claim,
+    )
+
+
+def _seen(engine: Engine, reader: Reader, event: LedgerEvent, position: int) -> Said | None:
+    extent = reader.extent(engine.rules.indexer(event.parts).visibility)
+    if extent is None or event.event_id is None or event.recorded_at is None:
+        return None
+    return said_in(redact(event.parts, extent, ()), position, event.event_id, event.recorded_at)
+
+
+def _position(engine: Engine, known_at: int | None) -> int:
+    head = engine.ledger.head()
+    return head if known_at is None else min(known_at, head)
+
+
+def _line(found: RecallCase) -> RecallLine:
+    return RecallLine(
+        case=found.case,
+        name=found.about.name,
+        classification=found.about.classification,
+        stage=found.stage,
+        opened_by=found.opened_by,
+        roots=list(found.about.roots),
+    )
+
+
+def _scope_out(engine: Engine, found: RecallCase, said: Said) -> ScopeOut:
+    scoped = said.payload
+    assert isinstance(scoped, RecallScoped)
+    return ScopeOut(
+        question=asked(scoped.trace),
+        digest=scoped.digest,
+        complete=scoped.complete,
+        items=scoped.items,
+        lots=scoped.lots,
+        unheld=scoped.unheld,
+        holders=_holders_out(engine, found, scoped),
+        position=said.position,
+        event_id=said.event_id,
+    )
+
+
+def _holders_out(engine: Engine, found: RecallCase | None, scoped: RecallScoped) -> list[HolderOut]:
+    return [
+        HolderOut(
+            holder=one.holder,
+            things=one.things,
+            reachable=is_organisation(engine, one.holder),
+            told_of=0 if found is None else len(found.notified(one.holder)),
+        )
+        for one in scoped.holders
+    ]
+
+
+def is_organisation(engine: Engine, holder: str) -> bool:
+    """Tell whether a holder is an organisation of the ledger, and no party that is only known by its URI."""
+    with suppress(NotFoundError):
+        return ":" not in holder and bool(engine.organisations.get(holder))
+    return False
+
+
+def _widening_out(engine: Engine, reader: Reader, found: RecallCase, head: int) -> WideningOut | None:
+    if found.scope is None:
+        return None
+    try:
+        changed, reproduced = widened(engine, reader, found.scope, head)
+    except NotFoundError:  # who was granted the case need not see the goods
+        return None
+    return WideningOut(
+        known_at=head,
+        reproduced=reproduced,
+        entered=[
+            EnteredOut(thing=one.affected.thing, holders=list(one.affected.parties), positions=list(one.positions))
+            for one in changed.entered
+        ],
+        left=list(changed.left),
+        holders=[NewHolderOut(holder=name, things=list(things)) for name, things in changed.parties.items()],
+        positions=list(changed.positions),
+    )
+
+
+def _notice_out(notice: Notice) -> NoticeOut:
+    return NoticeOut(
+        notice=notice.notice,
+        organisation=notice.organisation,
+        sent_at=utc_text(notice.sent[0].occurred_at),
+        things=list(notice.things),
+        acknowledged_at=utc_text(notice.answers[0].occurred_at) if notice.answers else None,
+        outcomes=dict(Counter(one.outcome for one in notice.told.values())),
+        positions=[one.position for one in (*notice.sent, *notice.answers)],
+    )
+
+
+class _Rows:
+    """The rows of an affected list, with what was told and answered in a case."""
+
+    def __init__(self, found: RecallCase) -> None:
+        self._notified = {(one.organisation, thing) for one in found.notices for thing in one.things}
+        self._told = {(one.organisation, told.thing): told for one in found.notices for told in one.told.values()}
+
+    def row(self, thing: str, holder: str | None, *, awaited: bool = False) -> AffectedOut:
+        told = None if holder is None else self._told.get((holder, thing))
+        return AffectedOut(
+            thing=thing,
+            kind=kind_of(thing),
+            holder=holder,
+            awaited=awaited and holder is not None,
+            notified=(holder, thing) in self._notified,
+            outcome=None if told is None else told.outcome,
+            quantity=None if told is None else told.quantity,
+            uom=None if told is None else told.uom,
+        )

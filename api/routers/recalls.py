@@ -1,0 +1,187 @@
+"""Recall cases over HTTP: opened, scoped, notices sent and answered, added up, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Final, TypeAlias
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
+
+from adapters.postgres.event_requests import EventRequest
+from api.backlog import KeepingUp
+from api.parameters import only_declared
+from api.provenance import microseconds_of
+from api.published import Wait, own_receipt, proof_of, receipt_address
+from api.recall_models import (
+    CASE,
+    AcknowledgeIn,
+    AffectedList,
+    CancelIn,
+    CloseIn,
+    DoneOut,
+    NotifyIn,
+    OpenIn,
+    RecallList,
+    RecallOut,
+    ReconcileIn,
+    ScopeIn,
+)
+from api.recall_writes import (
+    Done,
+    acknowledge,
+    cancel,
+    close,
+    notify_holders,
+    open_recall,
+    reconcile,
+    request_of,
+    scope_recall,
+)
+from api.recalls import MOST_ON_A_PAGE, PATH, describe_affected, describe_recall, list_recalls
+from api.routers.capture import IdempotencyKey
+from api.security import CaptureDep, EngineDep, ReaderDep
+from api.wiring import Engine
+
+router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(only_declared)])
+
+Case = Annotated[str, Path(max_length=100, examples=[CASE])]
+AsOf = Annotated[AwareDatetime | None, Query(description="What was said up to this time; with an offset.")]
+KnownAt = Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")]
+_Write: TypeAlias = Callable[..., Done]
+
+
+class _Writing:
+    """What every write has: who writes, the key that makes it safe to repeat, and whether to wait for the proof."""
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        response: Response,
+        engine: EngineDep,
+        caller: CaptureDep,
+        _: KeepingUp,
+        key: IdempotencyKey = None,
+        wait: Wait = None,
+    ) -> None:
+        self.request = request
+        self.response = response
+        self.engine: Engine = engine
+        self.organisation = caller.organisation
+        self.key = key
+        self.wait = wait
+
+    async def carry_out(self, action: str, write: _Write) -> DoneOut:
+        same: EventRequest | None = request_of(self.organisation, self.key, action, await self.request.body())
+        done = await run_in_threadpool(write, request=same)
+        engine, position = self.engine, done.position
+        self.response.headers["Location"] = receipt = receipt_address(done.event_id)
+        return DoneOut(
+            case=done.case,
+            stage=done.stage,
+            recorded=done.recorded,
+            position=position,
+            event_id=done.event_id,
+            receipt=receipt,
+            proof=await proof_of(
+                engine, self.request, self.wait, position, partial(own_receipt, engine, position, self.organisation)
+            ),
+        )
+
+
+Writing = Annotated[_Writing, Depends()]
+
+
+@router.get("", summary="List recall cases that you may see")
+def show_recalls(
+    *,
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    reader: ReaderDep,
+    before: Annotated[int | None, Query(ge=1, description="Go on before this position.")] = None,
+    per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_ON_A_PAGE)] = 50,
+) -> RecallList:
+    """Give your cases and those that you were notified in, the newest first; `Link` leads to the next page."""
+    lines, following = list_recalls(engine, reader, before=before, limit=per_page)
+    if following is not None:
+        address = request.url.include_query_params(before=following)
+        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+    return RecallList(recalls=lines)
+
+
+@router.post("", summary="Open a recall case", status_code=201)
+async def open_case(writing: Writing, body: OpenIn) -> DoneOut:
+    """Open a case about things or lots that you may speak of, or as a registrar or the operator.
+
+    Nobody sees it but you, and who sees your decisions by a grant, until you notify.
+    """
+    return await writing.carry_out("open", partial(open_recall, writing.engine, writing.organisation, body))
+
+
+@router.get("/{case}", summary="Show a recall case", response_model=RecallOut)
+def show_recall(
+    engine: EngineDep, reader: ReaderDep, case: Case, as_of: AsOf = None, known_at: KnownAt = None
+) -> RecallOut:
+    """Give all that is said in a case, and what entered its scope since it was scoped last.
+
+    Who was notified sees its own notices and answers, and nobody else's.
+    """
+    at = None if as_of is None else microseconds_of(as_of)
+    return describe_recall(engine, reader, case, as_of=at, known_at=known_at)
+
+
+@router.get("/{case}/affected", summary="List the things of a recall case")
+def show_affected(engine: EngineDep, reader: ReaderDep, case: Case) -> AffectedList:
+    """Give the things in the last scope with who has them, whether it was notified, and what became of them."""
+    return describe_affected(engine, reader, case)
+
+
+@router.post("/{case}/scope", summary="Record what is affected", status_code=201)
+async def scope_case(writing: Writing, case: Case, body: ScopeIn) -> DoneOut:
+    """Trace forward from the roots as known now, and record the question, the digest of the answer and the holders.
+
+    Done again it takes in what was recorded since.
+    """
+    return await writing.carry_out(
+        f"scope {case}", partial(scope_recall, writing.engine, writing.organisation, case, body)
+    )
+
+
+@router.post("/{case}/notices", summary="Notify holders", status_code=201)
+async def notify(writing: Writing, case: Case, body: NotifyIn) -> DoneOut:
+    """Tell each holder in the last scope, or those named, of its own things, as far as it was not told before."""
+    return await writing.carry_out(
+        f"notify {case}", partial(notify_holders, writing.engine, writing.organisation, case, body)
+    )
+
+
+@router.post("/{case}/acknowledgements", summary="Answer a notice", status_code=201)
+async def acknowledge_notice(writing: Writing, case: Case, body: AcknowledgeIn) -> DoneOut:
+    """Say that your organisation has the notice, and what it did about the things; again when there is more to tell."""
+    return await writing.carry_out(
+        f"acknowledge {case}", partial(acknowledge, writing.engine, writing.organisation, case, body)
+    )
+
+
+@router.post("/{case}/reconciliation", summary="Add up what became of the things", status_code=201)
+async def reconcile_case(writing: Writing, case: Case, body: ReconcileIn) -> DoneOut:
+    """Record how many were recovered, destroyed and not found, and name what is missing in the sum."""
+    return await writing.carry_out(
+        f"reconcile {case}", partial(reconcile, writing.engine, writing.organisation, case, body)
+    )
+
+
+@router.post("/{case}/close", summary="Close a recall case", status_code=201)
+async def close_case(writing: Writing, case: Case, body: CloseIn) -> DoneOut:
+    """End it, when it was reconciled or for a reason; whoever was notified is told."""
+    return await writing.carry_out(f"close {case}", partial(close, writing.engine, writing.organisation, case, body))
+
+
+@router.post("/{case}/cancel", summary="Cancel a recall case", status_code=201)
+async def cancel_case(writing: Writing, case: Case, body: CancelIn) -> DoneOut:
+    """End a case that should not have been opened; whoever was notified is told."""
+    return await writing.carry_out(f"cancel {case}", partial(cancel, writing.engine, writing.organisation, case, body))

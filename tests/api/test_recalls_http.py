@@ -1,0 +1,243 @@
+"""Recall cases over HTTP: from a sample to a closed case, seen by each only as far as it concerns them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.recall_scopes import digest_of
+from api.wiring import Engine
+from tests.api.test_provenance_http import record
+from tests.support.happenings import MAKER, PALLET, commission, lot, pack, put, receive, ship
+from tests.support.holders import CARRIER, GLNS, OUTSIDE, PARTY, RIVAL, SHOP
+from traceability.ledger.access import Grant
+from traceability.ledger.organisations import Scope
+
+Bearer = Callable[..., dict[str, str]]
+LOT = lot("A7")
+A, B, C, D = (pack(name) for name in "ABCD")
+EVERYTHING = frozenset({"what", "where", "why", "how"})
+OPEN: dict[str, Any] = {"name": "Listeria", "reason": "sample of 1 March", "classification": "I", "roots": [LOT]}
+
+
+class Caller:
+    """An organisation that has to do with recalls."""
+
+    def __init__(self, client: httpx.Client, headers: dict[str, str]) -> None:
+        self._client = client
+        self.headers = headers
+
+    def post(self, path: str, *, status: int = 201, key: str | None = None, **body: Any) -> Any:
+        headers = self.headers | ({} if key is None else {"Idempotency-Key": key})
+        answer = self._client.post(f"/recalls{path}", json=body, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def get(self, path: str, *, status: int = 200, **params: Any) -> Any:
+        answer = self._client.get(f"/recalls{path}", params=params, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def trace(self, question: dict[str, Any]) -> bytes:
+        answer = self._client.post("/provenance/traces", json=question, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def listed(self) -> list[str]:
+        return [one["case"] for one in self.get("")["recalls"]]
+
+
+@pytest.fixture
+def caller(engine: Engine, client: httpx.Client, bearer: Bearer) -> Callable[[str], Caller]:
+    """Tell of four packs of one lot: two went to a shop, one to a carrier's customer who is a stranger here."""
+    for gln, name in GLNS.items():
+        engine.organisations.add(name, display_name=name.split(".")[0].title(), glns=[gln])
+    for name in (SHOP, CARRIER):
+        engine.organisations.set_grant(Grant(name, MAKER, None, EVERYTHING))
+    record(
+        engine,
+        commission(1, A, B, C, D, number="A7"),
+        put(2, PALLET, A, B),
+        ship(3, PALLET, to=PARTY[SHOP], owner=PARTY[SHOP]),
+        receive(4, PALLET, by=SHOP),
+        ship(5, C, to=OUTSIDE, owner=OUTSIDE),
+    )
+    return lambda name: Caller(client, bearer(name, *Scope))
+
+
+def notified(caller: Callable[[str], Caller]) -> tuple[str, str]:
+    """Open, scope and notify; return the case and the name of the shop's notice."""
+    maker = caller(MAKER)
+    case = maker.post("", **OPEN)["case"]
+    maker.post(f"/{case}/scope")
+    maker.post(f"/{case}/notices")
+    (notice,) = maker.get(f"/{case}")["notices"]
+    return case, notice["notice"]
+
+
+def test_a_case_from_a_sample_to_its_end(caller: Callable[[str], Caller]) -> None:
+    maker, shop = caller(MAKER), caller(SHOP)
+    opened = maker.post("", **OPEN)
+    case = opened["case"]
+    assert (opened["stage"], opened["recorded"]) == ("opened", 1)
+    assert maker.post(f"/{case}/scope")["stage"] == "scoped"
+    (scope,) = maker.get(f"/{case}")["scopes"]
+    assert (scope["items"], scope["lots"], scope["complete"]) == (4, 1, True)
+    holders = {one["holder"]: (one["things"], one["reachable"]) for one in scope["holders"]}
+    assert holders == {MAKER: (2, True), SHOP: (2, True), OUTSIDE: (1, False)}
+    # Whoever has the same right to see repeats the trace, and gets what was recorded.
+    assert digest_of(maker.trace(scope["question"])) == scope["digest"]
+
+    assert shop.get(f"/{case}", status=404)["code"] == "recall.unknown"
+    assert maker.post(f"/{case}/notices")["recorded"] == 1
+    theirs = shop.get(f"/{case}")
+    assert (theirs["whole"], theirs["stage"], theirs["scopes"], theirs["opened_by"]) == (False, "notified", [], MAKER)
+    (notice,) = theirs["notices"]
+    assert notice["things"] == [A, B]
+
+    told = [{"thing": A, "outcome": "quarantined"}, {"thing": B, "outcome": "destroyed"}]
+    assert shop.post(f"/{case}/acknowledgements", notice=notice["notice"], told=told)["stage"] == "acknowledged"
+    assert maker.get(f"/{case}")["notices"][0]["outcomes"] == {"quarantined": 1, "destroyed": 1}
+
+    # What nobody acknowledged and nobody said is missing, and named: the stranger's pack, the maker's, the lot itself.
+    maker.post(f"/{case}/reconciliation", things=[{"thing": D, "fate": "recovered"}])
+    summed = maker.get(f"/{case}")["reconciled"]["said"]
+    counts = {name: summed[name] for name in ("recovered", "destroyed", "not_found", "unheld", "missing_count")}
+    assert counts["recovered"] == 2
+    assert counts["destroyed"] == 1
+    assert sum(counts.values()) == scope["items"] + scope["lots"]
+    assert C in summed["missing"]
+
+    closed = maker.post(f"/{case}/close")
+    assert (closed["stage"], closed["recorded"]) == ("closed", 2)
+    assert shop.get(f"/{case}")["stage"] == "closed"
+    after_the_end: list[tuple[str, dict[str, Any]]] = [
+        ("scope", {}),
+        ("notices", {}),
+        ("reconciliation", {}),
+        ("close", {"reason": "again"}),
+    ]
+    for path, body in after_the_end:
+        assert maker.post(f"/{case}/{path}", status=409, **body)["code"] == "recall.over"
+    answer: dict[str, Any] = {"notice": notice["notice"], "told": []}
+    assert shop.post(f"/{case}/acknowledgements", status=409, **answer)["code"] == "recall.over"
+
+
+def test_nobody_sees_what_another_was_told(caller: Callable[[str], Caller], engine: Engine) -> None:
+    record(engine, ship(6, D, to=PARTY[CARRIER], owner=PARTY[CARRIER]), receive(7, D, by=CARRIER))
+    maker, shop, carrier, rival = caller(MAKER), caller(SHOP), caller(CARRIER), caller(RIVAL)
+    case = maker.post("", **OPEN)["case"]
+    maker.post(f"/{case}/scope")
+    maker.post(f"/{case}/notices", organisations=[SHOP])
+    before = shop.get(f"/{case}")
+    assert maker.post(f"/{case}/notices")["recorded"] == 1
+    assert carrier.get(f"/{case}")["notices"][0]["things"] == [D]
+    (notice,) = carrier.get(f"/{case}")["notices"]
+    carrier.post(f"/{case}/acknowledgements", notice=notice["notice"], told=[{"thing": D, "outcome": "gone"}])
+    after = shop.get(f"/{case}")
+    aside = {"as_of": None, "known_at": None}
+    assert after | aside == before | aside
+    text = repr(after) + repr(shop.get(f"/{case}/affected"))
+    assert CARRIER not in text
+    assert D not in text
+    assert [one["thing"] for one in shop.get(f"/{case}/affected")["affected"]] == [A, B]
+    for stranger in (rival, caller("local")):
+        assert stranger.get(f"/{case}", status=404)["code"] == "recall.unknown"
+        assert stranger.get(f"/{case}", status=404) == stranger.get("/none", status=404)
+        assert stranger.post(f"/{case}/close", status=404, reason="x")["code"] == "recall.unknown"
+        assert stranger.listed() == []
+    assert shop.listed() == carrier.listed() == maker.listed() == [case]
+    # Only its opener ends it, and a notice is answered by whom it was sent to.
+    assert shop.post(f"/{case}/close", status=403, reason="x")["code"] == "recall.not_its_opener"
+    wrong = shop.post(f"/{case}/acknowledgements", status=409, notice=notice["notice"])
+    assert wrong["code"] == "recall.not_notified"
+
+
+def test_what_is_recorded_later_widens_it(caller: Callable[[str], Caller], engine: Engine) -> None:
+    case, _ = notified(caller)
+    maker = caller(MAKER)
+    assert maker.get(f"/{case}")["widened"] | {"known_at": 0} == {
+        "known_at": 0,
+        "reproduced": True,
+        "entered": [],
+        "left": [],
+        "holders": [],
+        "positions": [],
+    }
+    late = pack("late")
+    record(engine, commission(1.5, late, number="A7"), receive(6, D, by=CARRIER))
+    position = engine.ledger.head() - 1
+    widened = maker.get(f"/{case}")["widened"]
+    assert widened["entered"] == [{"thing": late, "holders": [MAKER], "positions": [position]}]
+    assert widened["positions"] == [position]
+    maker.post(f"/{case}/scope")
+    shown = maker.get(f"/{case}")
+    assert [one["items"] for one in shown["scopes"]] == [4, 5]
+    assert shown["widened"]["entered"] == []
+    # As it was known before.
+    then = maker.get(f"/{case}", known_at=position - 1)
+    assert (len(then["scopes"]), then["widened"]) == (1, None)
+
+
+def test_a_holder_who_has_it_since_is_notified_of_what_is_new(caller: Callable[[str], Caller], engine: Engine) -> None:
+    case, _ = notified(caller)
+    maker, carrier = caller(MAKER), caller(CARRIER)
+    assert maker.post(f"/{case}/notices", status=409)["code"] == "recall.nobody_to_notify"
+    assert maker.post(f"/{case}/notices", status=422, organisations=[CARRIER])["code"] == "recall.not_a_holder"
+    record(engine, ship(6, D, to=PARTY[CARRIER], owner=PARTY[CARRIER]), receive(7, D, by=CARRIER))
+    assert maker.get(f"/{case}")["widened"]["holders"] == [{"holder": CARRIER, "things": [D]}]
+    maker.post(f"/{case}/scope")
+    assert maker.post(f"/{case}/notices")["recorded"] == 1
+    assert carrier.get(f"/{case}")["notices"][0]["things"] == [D]
+
+
+def test_who_may_open_one(caller: Callable[[str], Caller], engine: Engine) -> None:
+    engine.organisations.set_grant(Grant(MAKER, RIVAL, None, EVERYTHING))
+    engine.organisations.set_grant(Grant(MAKER, "local", None, EVERYTHING))
+    assert caller(RIVAL).post("", status=403, **OPEN)["code"] == "recall.no_authority"
+    assert caller(CARRIER).post("", status=404, **OPEN)["code"] == "not_found"
+    assert caller("local").post("", **OPEN)["stage"] == "opened"  # the operator
+    place = OPEN | {"roots": ["https://id.gs1.org/414/9521234000006"]}
+    assert caller(MAKER).post("", status=422, **place)["code"] == "recall.root"
+    engine.organisations.set_grant(Grant(SHOP, RIVAL, None, EVERYTHING))
+    assert caller(SHOP).post("", **OPEN | {"roots": [PALLET]})["stage"] == "opened"  # who has it
+
+
+def test_the_same_request_is_carried_out_once(caller: Callable[[str], Caller]) -> None:
+    maker = caller(MAKER)
+    first = maker.post("", key="k1", **OPEN)
+    assert maker.post("", key="k1", **OPEN) == first
+    assert maker.post("", status=409, key="k1", **OPEN | {"name": "other"})["code"] == "capture.request_key"
+    case = first["case"]
+    maker.post(f"/{case}/scope")
+    sent = maker.post(f"/{case}/notices", key="k2")
+    assert maker.post(f"/{case}/notices", key="k2") == sent
+    assert len(maker.get(f"/{case}")["notices"]) == 1
+    closed = maker.post(f"/{case}/close", key="k3", reason="all is back")
+    assert maker.post(f"/{case}/close", key="k3", reason="all is back") == closed
+
+
+def test_a_case_that_was_not_added_up_is_closed_for_a_reason_or_cancelled(caller: Callable[[str], Caller]) -> None:
+    case, _ = notified(caller)
+    maker = caller(MAKER)
+    assert maker.post(f"/{case}/close", status=409)["code"] == "recall.not_reconciled"
+    assert maker.post(f"/{case}/close", reason="taken over by the authority")["stage"] == "closed"
+    other, _ = notified(caller)
+    assert maker.post(f"/{other}/cancel", reason="the sample was mixed up")["stage"] == "cancelled"
+    assert caller(SHOP).get(f"/{other}")["ended"]["said"]["reason"] == "the sample was mixed up"
+
+
+def test_the_list_is_paged_newest_first(caller: Callable[[str], Caller], client: httpx.Client) -> None:
+    maker = caller(MAKER)
+    cases = [maker.post("", **OPEN | {"name": f"case {n}"})["case"] for n in range(3)]
+    assert maker.listed() == cases[::-1]
+    headers = maker.headers
+    answer = client.get("/recalls", params={"perPage": 2}, headers=headers)
+    assert [one["case"] for one in answer.json()["recalls"]] == cases[:0:-1]
+    following = answer.links["next"]["url"]
+    rest = client.get(following, headers=headers)
+    assert [one["case"] for one in rest.json()["recalls"]] == cases[:1]
+    assert "next" not in rest.links

@@ -1,0 +1,266 @@
+"""What is said in a recall case, each an event of the ledger: from its opening to its end.
+
+An event is seen by who made it and by the one organisation that it is addressed to. A notice tells an organisation of
+its own things and of nobody else's, and holds all that it has to know of the case, because it sees nothing else of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Final, TypeAlias
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from traceability.errors import InvalidInputError
+from traceability.ledger.event import (
+    PARTY_PREFIX,
+    UNREADABLE,
+    DecisionPayload,
+    LedgerEvent,
+    opaque_data,
+    opaque_index,
+)
+from traceability.ledger.parts import Parts
+
+RECALLS: Final = "case:recall"
+"""The tag of every event that a case begins with, for the opener or for an organisation that was notified."""
+THINGS_OF_A_NOTICE: Final = 1_000
+"""Things that one event of a notice names; a longer notice is several events."""
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class Outcome(StrEnum):
+    """What an organisation tells of a thing that it was notified of."""
+
+    FOUND = "found"
+    QUARANTINED = "quarantined"
+    DESTROYED = "destroyed"
+    GONE = "gone"
+
+
+class _Member(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Told(_Member):
+    """What became of a thing; of a lot so much of it (without `uom`: pieces)."""
+
+    thing: str
+    outcome: Outcome
+    quantity: Decimal | None = Field(default=None, ge=0, max_digits=38, decimal_places=18, allow_inf_nan=False)
+    uom: str | None = Field(default=None, pattern="^[A-Z0-9]{2,3}$")
+
+
+class ScopedTrace(_Member):
+    """The question for the trace that a scope is: forward from the roots. `as_of` is in microseconds UTC."""
+
+    roots: tuple[str, ...]
+    as_of: int | None = None
+    known_at: int
+    max_depth: int
+    max_nodes: int
+
+
+class HolderCount(_Member):
+    """How many things a party has, or is to receive: an organisation by its permanent name, else a party by URI."""
+
+    holder: str
+    things: int
+
+
+class RecallPayload(DecisionPayload):
+    """Something that is said in the case of this name."""
+
+    case: str
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return the things under whose `item:` tags it is found."""
+        return ()
+
+    def event(self, *, captured_by: str, occurred_at: int, to: str | None = None) -> LedgerEvent:
+        """Return the event at an instant (µs UTC), seen by who makes it and by the organisation `to`."""
+        tags = [f"case:{self.case}", *([RECALLS] if isinstance(self, RecallOpened | RecallNotified) else [])]
+        tags += [f"item:{thing}" for thing in self.named]
+        tags += [] if to is None else [f"{PARTY_PREFIX}{to}"]
+        return self.to_event(captured_by=captured_by, occurred_at=occurred_at, tags=tags)
+
+
+class RecallOpened(RecallPayload):
+    """A case begins: these things, and all that they went into, are to come back."""
+
+    type_name = "supply_chain.recall_opened.v1"
+    name: Line
+    reason: Line
+    classification: Word
+    roots: tuple[str, ...] = Field(min_length=1)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return the roots."""
+        return self.roots
+
+
+class RecallScoped(RecallPayload):
+    """What is affected, as a trace that anybody with the same right to see can repeat: `digest` is its SHA-256.
+
+    `items` and `lots` are how many are affected, `unheld` those that nobody is seen to have.
+    """
+
+    type_name = "supply_chain.recall_scoped.v1"
+    trace: ScopedTrace
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    complete: bool
+    items: int
+    lots: int
+    unheld: int
+    holders: tuple[HolderCount, ...]
+
+
+class RecallNotified(RecallPayload):
+    """An organisation is told which of the things that it has are affected. Events of one `notice` add up."""
+
+    type_name = "supply_chain.recall_notified.v1"
+    notice: str
+    organisation: str
+    name: Line
+    reason: Line
+    classification: Word
+    roots: tuple[str, ...]
+    things: tuple[str, ...] = Field(min_length=1, max_length=THINGS_OF_A_NOTICE)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return the things that the organisation has."""
+        return self.things
+
+
+class RecallAcknowledged(RecallPayload):
+    """An organisation says that it has read its notice, and what it did about the things."""
+
+    type_name = "supply_chain.recall_acknowledged.v1"
+    notice: str
+    told: tuple[Told, ...] = ()
+    note: Line | None = None
+
+
+class RecallReconciled(RecallPayload):
+    """The sum of what became of the things in the scope that is recorded at the position `scope`.
+
+    `recovered` + `destroyed` + `not_found` + `unheld` + `missing_count` are all of them. `missing` names the first of
+    what is not accounted for.
+    """
+
+    type_name = "supply_chain.recall_reconciled.v1"
+    scope: int
+    recovered: int
+    destroyed: int
+    not_found: int
+    unheld: int
+    missing_count: int
+    missing: tuple[str, ...] = ()
+    note: Line | None = None
+
+
+class RecallClosed(RecallPayload):
+    """The case is over; with `organisation` it tells this to one that was notified."""
+
+    type_name = "supply_chain.recall_closed.v1"
+    organisation: str | None = None
+    reason: Line | None = None
+
+
+class RecallCancelled(RecallPayload):
+    """The case should not have been opened; with `organisation` it tells this to one that was notified."""
+
+    type_name = "supply_chain.recall_cancelled.v1"
+    organisation: str | None = None
+    reason: Line
+
+
+Payload: TypeAlias = (
+    RecallOpened
+    | RecallScoped
+    | RecallNotified
+    | RecallAcknowledged
+    | RecallReconciled
+    | RecallClosed
+    | RecallCancelled
+)
+PAYLOADS: Final[dict[str, type[Payload]]] = {
+    payload.type_name: payload
+    for payload in (
+        RecallOpened,
+        RecallScoped,
+        RecallNotified,
+        RecallAcknowledged,
+        RecallReconciled,
+        RecallClosed,
+        RecallCancelled,
+    )
+}
+"""Every kind by its type name, in the order in which they count where they have one time."""
+RANK: Final = {name: rank for rank, name in enumerate(PAYLOADS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said in a case, as it is recorded at a position. Times are in microseconds UTC.
+
+    `digest` breaks ties and is never shown.
+    """
+
+    payload: Payload
+    said_by: str
+    occurred_at: int
+    position: int
+    event_id: UUID
+    recorded_at: int
+    digest: bytes = field(default=b"", repr=False)
+
+    @property
+    def turn(self) -> tuple[int, int, bool, bytes]:
+        """Return what orders it among the rest: event time, kind, content, and never when it arrived.
+
+        That a case is over is said before anybody is told so.
+        """
+        told = isinstance(self.payload, RecallClosed | RecallCancelled) and self.payload.organisation is not None
+        return self.occurred_at, RANK[self.payload.type_name], told, self.digest
+
+
+def said_in(parts: Parts, position: int, event_id: UUID, recorded_at: int) -> Said | None:
+    """Read what an event says; None for other types, and for what only others can have written and nobody can read."""
+    try:
+        rows, kind = opaque_index(parts), PAYLOADS.get(orjson.loads(parts.head)["type"])
+        if kind is None or rows.sighting is None:
+            return None
+        payload = kind.model_validate_json(opaque_data(parts))
+    except (InvalidInputError, *UNREADABLE):
+        return None
+    digest = sha256(parts.head + parts.more).digest()
+    return Said(
+        payload, rows.visibility.captured_by, rows.sighting.occurred_at, position, event_id, recorded_at, digest
+    )
+
+
+def notices(opened: RecallOpened, notice: str, organisation: str, things: tuple[str, ...]) -> Iterator[RecallNotified]:
+    """Yield the events of a notice to an organisation."""
+    for start in range(0, len(things), THINGS_OF_A_NOTICE):
+        yield RecallNotified(
+            case=opened.case,
+            notice=notice,
+            organisation=organisation,
+            name=opened.name,
+            reason=opened.reason,
+            classification=opened.classification,
+            roots=opened.roots,
+            things=things[start : start + THINGS_OF_A_NOTICE],
+        )

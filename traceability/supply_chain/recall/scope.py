@@ -1,0 +1,154 @@
+"""What a recall is about: the things that a trace forward reached, and who has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from traceability.ledger.access import ALL_PARTS
+from traceability.supply_chain.authority import judged
+from traceability.supply_chain.commands.surroundings import Surroundings
+from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, see_decision
+from traceability.supply_chain.entry import Authority, HistoryEntry
+from traceability.supply_chain.history import item_history
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.provenance import Reach, Trace
+from traceability.supply_chain.things import is_class, is_lot
+from traceability.supply_chain.windows import END
+
+_AT_ONCE: Final = 1_000
+"""Things whose histories are in memory together."""
+_NO_ID: Final = UUID(int=0)
+
+
+class Affected(NamedTuple):
+    """An item or lot in a scope, who has it, and to whom it is under way.
+
+    A holder is an organisation by its permanent name, else a party by its URI. Several have some of a lot.
+    """
+
+    thing: str
+    holders: tuple[str, ...]
+    awaited_by: tuple[str, ...]
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Return everybody who has to know of it, each once."""
+        return tuple(dict.fromkeys((*self.holders, *self.awaited_by)))
+
+
+class Entered(NamedTuple):
+    """A thing that is in a scope and was not in an earlier one, and the events since that tie it to the rest."""
+
+    affected: Affected
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A trace forward, and of what it reached each item and lot, by name."""
+
+    trace: Trace
+    affected: tuple[Affected, ...]
+
+    @cached_property
+    def of_party(self) -> Mapping[str, tuple[str, ...]]:
+        """Return for everybody who has to know, by name, the things that it has or is to receive."""
+        found: dict[str, list[str]] = {}
+        for one in self.affected:
+            for party in one.parties:
+                found.setdefault(party, []).append(one.thing)
+        return {party: tuple(things) for party, things in sorted(found.items())}
+
+    @property
+    def lots(self) -> int:
+        """Return how many of them are lots."""
+        return sum(is_lot(one.thing) for one in self.affected)
+
+    @property
+    def unheld(self) -> tuple[str, ...]:
+        """Return what nobody is seen to have: what has ended, and what is not known well enough."""
+        return tuple(one.thing for one in self.affected if not one.parties)
+
+
+class Widening(NamedTuple):
+    """How a scope differs from an earlier one: what entered it, what left it, and for whom it is news.
+
+    `parties` have something now and had nothing of it then; `positions` are the events behind it since.
+    """
+
+    entered: tuple[Entered, ...]
+    left: tuple[str, ...]
+    parties: Mapping[str, tuple[str, ...]]
+    positions: tuple[int, ...]
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything new."""
+        return bool(self.entered or self.left or self.parties)
+
+
+def scope_of(trace: Trace, index: ProvenanceIndex, parties: Parties) -> Scope:
+    """Tell who has the things that a trace forward reached; `index` is a view of the same position."""
+    reached = (node for node in trace.nodes.values() if node.reach in (Reach.TRACED, Reach.LOT))
+    things = sorted(node.id for node in reached if not is_class(node.id))
+    at = END if trace.query.as_of is None else trace.query.as_of
+    return Scope(trace, tuple(one for some in _batches(things) for one in _held(some, index, parties, at)))
+
+
+def widening(before: Scope, now: Scope) -> Widening:
+    """Tell how the scope of the same question at a later position differs."""
+    had, has = ({one.thing for one in scope.affected} for scope in (before, now))
+    known_at = before.trace.known_at
+    ties: dict[str, set[int]] = {}
+    for edge in now.trace.edges:
+        since = {position for position in edge.positions if position > known_at}
+        for end in (edge.source, edge.target) if since else ():
+            ties.setdefault(end, set()).update(since)
+    return Widening(
+        entered=tuple(
+            Entered(one, tuple(sorted(ties.get(one.thing, ())))) for one in now.affected if one.thing not in had
+        ),
+        left=tuple(sorted(had - has)),
+        parties={party: things for party, things in now.of_party.items() if party not in before.of_party},
+        positions=tuple(sorted(position for position in now.trace.events if position > known_at)),
+    )
+
+
+def may_recall(organisation: str, root: str, index: ProvenanceIndex, parties: Parties, at: int) -> bool:
+    """Tell whether an organisation may speak of a root at an instant (µs UTC): as it may put it on hold.
+
+    Where the register has a rule for `recall_opened`, that has to be met too. Raises `NotFoundError` when the
+    organisation sees nothing of the root.
+    """
+    if parties.is_ruled(_ACTION, at) and not parties.authorised(organisation, _ACTION, at, None):
+        return False
+    told = item_history(index, root, parties, at).entries
+    draft = HoldPlaced(things=(root,), hold=_ACTION, kind="recall", reason=_ACTION)
+    parts = draft.event(captured_by=organisation, occurred_at=at).parts
+    seen = see_decision((index.known_at + 1, _NO_ID, 0, parts.head, b"", b"", b"", b"", parts.more), ALL_PARTS)
+    assert seen is not None
+    return judged(root, [*told, HistoryEntry(seen, ())], parties).entries[-1].authority is not Authority.CLAIM
+
+
+_ACTION: Final = "recall_opened"
+
+
+def _batches(things: Sequence[str]) -> Iterable[Sequence[str]]:
+    rest = iter(things)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def _held(things: Sequence[str], index: ProvenanceIndex, parties: Parties, at: int) -> Iterable[Affected]:
+    around = Surroundings(index, parties)
+    around.name(set(things))
+    picture = around.picture(at)
+    for thing in things:
+        custody = picture.custody_at(picture.stands_for(thing), at)
+        awaiting = [end for shipment in custody.shipments for end in (shipment.to, shipment.owner) if end is not None]
+        yield Affected(thing, custody.holders(HoldingRole.CUSTODY), tuple(dict.fromkeys(awaiting)))
