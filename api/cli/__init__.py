@@ -34,6 +34,7 @@ from api.cli import (
     log_chain,
     organisation,
     partner,
+    recall,
     register,
     serve,
     subscription,
@@ -74,6 +75,7 @@ app.add_typer(evidence.app)
 app.add_typer(witness.app)
 app.add_typer(organisation.app)
 app.add_typer(register.app)
+app.add_typer(recall.app)
 app.add_typer(partner.app)
 app.add_typer(vocabulary.app)
 app.add_typer(key.app)
