@@ -14,7 +14,9 @@ from typer.core import TyperGroup
 from api import recall_writes
 from api.cli.context import JSON, As, LedgerName, counted, note, opened, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
+from api.cli.output import STDOUT, OutputFile, writing
 from api.provenance import microseconds_of
+from api.recall_exports import TableFormat, table_of
 from api.recall_models import (
     AcknowledgeIn,
     CancelIn,
@@ -314,14 +316,31 @@ def list_(
 
 
 @app.command()
-def affected(case: Case, *, as_: As = None, ledger: LedgerName = None, json: JSON = False) -> None:
+def affected(
+    case: Case,
+    *,
+    form: Annotated[
+        TableFormat | None, typer.Option("--format", help="Write a file, in which every cell is text.")
+    ] = None,
+    output: OutputFile = STDOUT,
+    as_: As = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
     """List the things in the last scope: who has them, whether they were notified, and the outcome.
 
-    Example: `traceability recall affected 019ca877-0c1b-7000-8000-000000000001`
+    For example:
+
+    - `traceability recall affected 019ca877-0c1b-7000-8000-000000000001`
+    - `traceability recall affected 019ca877-0c1b-7000-8000-000000000001 --format xlsx --output affected.xlsx`
     """
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         found = describe_affected(engine, reader, case)
+    if form is not None:
+        with writing(output, code="recall.output") as out:
+            out.file.writelines(table_of(found, form))
+        return
     if json:
         print_json(found.model_dump(mode="json"))
         return

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Final, TypeAlias
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from adapters.postgres.event_requests import EventRequest
@@ -15,6 +16,7 @@ from api.backlog import KeepingUp
 from api.parameters import only_declared
 from api.provenance import microseconds_of
 from api.published import Wait, own_receipt, proof_of, receipt_address
+from api.recall_exports import MEDIA_TYPES, TableFormat, table_of
 from api.recall_models import (
     CASE,
     AcknowledgeIn,
@@ -43,6 +45,7 @@ from api.recall_writes import (
 from api.recalls import MOST_ON_A_PAGE, PATH, describe_affected, describe_recall, list_recalls
 from api.routers.capture import IdempotencyKey
 from api.security import CaptureDep, EngineDep, ReaderDep
+from api.web.negotiation import JSON, preferred
 from api.wiring import Engine
 
 router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(only_declared)])
@@ -134,10 +137,34 @@ def show_recall(
     return describe_recall(engine, reader, case, as_of=at, known_at=known_at)
 
 
-@router.get("/{case}/affected", summary="List the things of a recall case")
-def show_affected(engine: EngineDep, reader: ReaderDep, case: Case) -> AffectedList:
-    """Give the things in the last scope with who has them, whether it was notified, and what became of them."""
-    return describe_affected(engine, reader, case)
+@router.get(
+    "/{case}/affected",
+    summary="List the things of a recall case",
+    response_model=AffectedList,
+    responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}}},
+)
+def show_affected(
+    engine: EngineDep,
+    reader: ReaderDep,
+    case: Case,
+    form: Annotated[
+        TableFormat | None, Query(alias="format", description="A file, whatever `Accept` says.", examples=["xlsx"])
+    ] = None,
+    accept: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Give the things in the last scope with who has them, whether it was notified, and what became of them.
+
+    By `Accept` or `format` as CSV or XLSX, in which every cell is text.
+    """
+    found = describe_affected(engine, reader, case)
+    if form is None:
+        wanted = preferred(accept, (JSON, *MEDIA_TYPES.values()))
+        form = next((one for one, media_type in MEDIA_TYPES.items() if media_type == wanted), None)
+    headers = {"Vary": "Accept, Authorization"}
+    if form is None:
+        return Response(found.model_dump_json(), media_type=JSON, headers=headers)
+    headers["Content-Disposition"] = f'attachment; filename="affected.{form}"'
+    return StreamingResponse(table_of(found, form), media_type=MEDIA_TYPES[form], headers=headers)
 
 
 @router.post("/{case}/scope", summary="Record what is affected", status_code=201)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.api.test_cli import Run, dairy, run
+from tests.support.sheets import sheet_rows
 
 __all__ = ["dairy", "run"]  # fixtures
 
@@ -33,7 +36,7 @@ def test_a_dry_run_tells_who_has_what_and_records_nothing(dairy: Run) -> None:
     assert dairy("recall", "list", "--json").json == {"recalls": [], "before": None}
 
 
-def test_a_case_from_its_beginning_to_its_end(dairy: Run) -> None:
+def test_a_case_from_its_beginning_to_its_end(dairy: Run, tmp_path: Path) -> None:
     made(dairy)
     started = dairy("recall", LOT, *ABOUT, "--json").json
     case = started["case"]
@@ -46,6 +49,10 @@ def test_a_case_from_its_beginning_to_its_end(dairy: Run) -> None:
     )
     table = [line.split("\t")[1:] for line in dairy("recall", "affected", case).out.splitlines()]
     assert ["store.example", "yes", "quarantined"] in table
+    file = tmp_path / "affected.xlsx"
+    assert dairy("recall", "affected", case, "--format", "xlsx", "--output", str(file)).code == 0
+    assert sheet_rows(file.read_bytes())[0][2:6:3] == ["holder", "outcome"]
+    assert dairy("recall", "affected", case, "--format", "csv").out.startswith("thing,kind,holder")
     fates = ("--thing", f"recovered={PACKS[1]}", "--thing", f"recovered={LOT}")
     assert dairy("recall", "reconcile", case, *fates, "--json").json["stage"] == "reconciled"
     assert dairy("recall", "scope", case).out.strip() == case

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from adapters.exports.tables import XLSX
 from api.recall_scopes import digest_of
 from api.wiring import Engine
 from tests.api.test_provenance_http import record
 from tests.support.happenings import MAKER, PALLET, commission, lot, pack, put, receive, ship
 from tests.support.holders import CARRIER, GLNS, OUTSIDE, PARTY, RIVAL, SHOP
+from tests.support.sheets import sheet_rows
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 
@@ -124,6 +127,29 @@ def test_a_case_from_a_sample_to_its_end(caller: Callable[[str], Caller]) -> Non
         assert maker.post(f"/{case}/{path}", status=409, **body)["code"] == "recall.over"
     answer: dict[str, Any] = {"notice": notice["notice"], "told": []}
     assert shop.post(f"/{case}/acknowledgements", status=409, **answer)["code"] == "recall.over"
+
+
+def test_the_affected_list_is_a_file_in_which_no_name_is_a_formula(
+    caller: Callable[[str], Caller], client: httpx.Client
+) -> None:
+    case, notice = notified(caller)
+    told = [{"thing": A, "outcome": "destroyed", "quantity": "1.50", "uom": "KGM"}]
+    caller(SHOP).post(f"/{case}/acknowledgements", notice=notice, told=told)
+    maker = caller(MAKER)
+    address = f"/recalls/{case}/affected"
+    rows = {(one["thing"], one["holder"]): one for one in maker.get(f"/{case}/affected")["affected"]}
+    asked = client.get(address, headers={**maker.headers, "Accept": "text/csv"})
+    assert asked.headers["content-type"].startswith("text/csv")
+    heading, *lines = csv.reader(asked.text.splitlines())
+    assert heading[:3] == ["thing", "kind", "holder"]
+    assert [A, "item", SHOP, "no", "yes", "destroyed", "1.50", "KGM"] in lines
+    assert [C, "item", OUTSIDE, "yes", "no", "", "", ""] in lines
+    assert len(lines) == len(rows)
+    sheet = client.get(address, params={"format": "xlsx"}, headers=maker.headers)
+    assert sheet.headers["content-type"] == XLSX
+    assert sheet.headers["content-disposition"] == 'attachment; filename="affected.xlsx"'
+    assert sheet_rows(sheet.content) == [heading, *lines]
+    assert client.get(address, params={"format": "pdf"}, headers=maker.headers).status_code == 422
 
 
 def test_nobody_sees_what_another_was_told(caller: Callable[[str], Caller], engine: Engine) -> None:
