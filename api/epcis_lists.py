@@ -17,7 +17,7 @@ from traceability.gs1.epcis.query.collections import EVENT_TYPES, Collection, me
 from traceability.gs1.epcis.query.conditions import OneOf
 from traceability.gs1.epcis.query.event_query import EventQuery
 from traceability.gs1.epcis.query.values import QueryParameterError
-from traceability.ledger.access import MASTER_DATA, Reader
+from traceability.ledger.access import MASTER_DATA, OWN_STEPS, Reader
 
 _Natural = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 _LOOKS: Final = 20
@@ -106,7 +106,8 @@ def _items(engine: Engine, reader: Reader, size: int, token: str | None) -> Memb
 
 
 def _steps(engine: Engine, reader: Reader) -> set[str]:
-    return {step for one in _opened(engine, reader) if (step := one.visibility.biz_step) is not None}
+    steps = {one.visibility.biz_step for one in _opened(engine, reader)}
+    return {step for step in steps if step is not None and step not in OWN_STEPS}
 
 
 def _seen(engine: Engine, reader: Reader, part: str | None) -> list[int]:

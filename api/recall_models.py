@@ -190,7 +190,7 @@ class RecallOut(RecallLine):
     """A case as you see it: all of it, or what you were notified of."""
 
     reason: str
-    whole: bool = Field(description="Whether you see the case itself and not only what you were told of it.")
+    whole: bool = Field(description="Whether it is yours, so that you see all of it.")
     as_of: str = Field(examples=[_TIME])
     known_at: int
     scopes: list[ScopeOut]

@@ -216,9 +216,9 @@ def close(engine: Engine, organisation: str, case: str, body: CloseIn, *, reques
     """End a case, and tell everybody who was notified."""
 
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
-        names = _notified(found)
-        told = [_Draft(RecallClosed(case=case, organisation=name, reason=body.reason), name) for name in names]
-        return [_Draft(RecallClosed(case=case, reason=body.reason)), *told]
+        closed = RecallClosed(case=case, reconciled=found.reconciled is not None, reason=body.reason)
+        told = [_Draft(closed.model_copy(update={"organisation": name}), name) for name in _notified(found)]
+        return [_Draft(closed), *told]
 
     return _say(engine, organisation, case, drafts, request=request)
 
@@ -229,9 +229,9 @@ def cancel(
     """Take a case back, and tell everybody who was notified."""
 
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
-        names = _notified(found)
-        told = [_Draft(RecallCancelled(case=case, organisation=name, reason=body.reason), name) for name in names]
-        return [_Draft(RecallCancelled(case=case, reason=body.reason)), *told]
+        cancelled = RecallCancelled(case=case, reason=body.reason)
+        told = [_Draft(cancelled.model_copy(update={"organisation": name}), name) for name in _notified(found)]
+        return [_Draft(cancelled), *told]
 
     return _say(engine, organisation, case, drafts, request=request)
 

@@ -79,7 +79,7 @@ def describe_recall(
     return RecallOut(
         **_line(found).model_dump(),
         reason=found.about.reason,
-        whole=found.whole,
+        whole=found.opened_by == reader.organisation,
         as_of=utc_text(engine.clock.now_us() if as_of is None else as_of),
         known_at=head,
         scopes=[_scope_out(engine, found, one) for one in found.scopes],
@@ -151,7 +151,7 @@ def describe_affected(engine: Engine, reader: Reader, case: str) -> AffectedList
     head = engine.ledger.head()
     found = case_seen(engine, reader, case, known_at=head)
     rows = _Rows(found)
-    if not found.whole or found.scope is None:
+    if found.scope is None:
         told = [rows.row(thing, one.organisation) for one in found.notices for thing in one.things]
         return AffectedList(case=case, known_at=head, affected=told)
     affected = []

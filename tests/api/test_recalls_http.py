@@ -16,7 +16,7 @@ from tests.api.test_provenance_http import record
 from tests.support.happenings import MAKER, PALLET, commission, lot, pack, put, receive, ship
 from tests.support.holders import CARRIER, GLNS, OUTSIDE, PARTY, RIVAL, SHOP
 from tests.support.sheets import sheet_rows
-from traceability.ledger.access import Grant
+from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.organisations import Scope
 
 Bearer = Callable[..., dict[str, str]]
@@ -180,6 +180,26 @@ def test_nobody_sees_what_another_was_told(caller: Callable[[str], Caller], engi
     assert shop.post(f"/{case}/close", status=403, reason="x")["code"] == "recall.not_its_opener"
     wrong = shop.post(f"/{case}/acknowledgements", status=409, notice=notice["notice"])
     assert wrong["code"] == "recall.not_notified"
+
+
+def test_who_is_granted_decisions_sees_that_a_case_is_open_and_over_and_no_notice(
+    caller: Callable[[str], Caller], engine: Engine, client: httpx.Client
+) -> None:
+    engine.organisations.set_grant(Grant(MAKER, PUBLIC, None, frozenset({"more"})))
+    case, notice = notified(caller)
+    public, shop, maker = Caller(client, {}), caller(SHOP), caller(MAKER)
+    shown = public.get(f"/{case}")
+    assert (shown["stage"], shown["whole"], shown["notices"], shown["scopes"]) == ("opened", False, [], [])
+    assert SHOP not in repr(shown)
+    assert public.get(f"/{case}/affected")["affected"] == []
+    # Who sees the opening too answers its notice as anybody else, and its answer is not shown around.
+    shop.post(f"/{case}/acknowledgements", notice=notice, told=[{"thing": A, "outcome": "gone"}])
+    assert public.get(f"/{case}")["said"] == shown["said"]
+    maker.post(f"/{case}/reconciliation")
+    assert maker.post(f"/{case}/close")["recorded"] == 2
+    for one in (public, shop, maker):
+        assert one.get(f"/{case}")["stage"] == "closed"
+    assert SHOP not in repr(public.get(f"/{case}"))
 
 
 def test_what_is_recorded_later_widens_it(caller: Callable[[str], Caller], engine: Engine) -> None:

@@ -81,6 +81,7 @@ payloads: st.SearchStrategy[Payload] = st.one_of(
         RecallClosed,
         case=st.just(CASE),
         organisation=st.none() | organisations,
+        reconciled=st.booleans(),
         reason=st.none() | st.just("all is said"),
     ),
     st.builds(RecallCancelled, case=st.just(CASE), organisation=st.none() | organisations, reason=st.just("a mistake")),
@@ -109,7 +110,6 @@ class NaiveCase:
         self._told = sorted(told, key=lambda one: one.turn)
         begins = self._of(RecallOpened, self._told) or self._of(RecallNotified, self._told)
         self.opener = begins[0].said_by if begins else None
-        self._whole = bool(self._of(RecallOpened, self._told))
         self._begins = begins[0] if begins else None
 
     def counting(self) -> list[Said]:
@@ -149,10 +149,12 @@ class NaiveCase:
         if ends:
             same = type(ends[0].payload) is type(payload)
             return its_turn and same and getattr(payload, "organisation", None) is not None
-        needs_scope = self._whole and isinstance(payload, RecallNotified | RecallReconciled)
-        needs_sum = self._whole and isinstance(payload, RecallClosed) and payload.reason is None
         scoped, added_up = bool(self._of(RecallScoped, counts)), self._added_up(counts)
-        return its_turn and (scoped or not needs_scope) and (added_up or not needs_sum)
+        if isinstance(payload, RecallReconciled):
+            return its_turn and scoped
+        if isinstance(payload, RecallClosed) and payload.reason is None:
+            return its_turn and payload.reconciled and (added_up or not scoped)
+        return its_turn
 
     @staticmethod
     def _of(kind: type[Payload], told: Sequence[Said]) -> list[Said]:

@@ -26,7 +26,7 @@ from tests.support.recalls import (
     worlds,
 )
 from traceability.gs1.epcis import index_rows
-from traceability.ledger.access import Reader
+from traceability.ledger.access import Grant, Reader
 from traceability.ledger.event import decision_event
 from traceability.supply_chain.recall.case import MEANINGS, ClaimReason, RecallCase, Stage, case_of, claim_reason
 from traceability.supply_chain.recall.events import (
@@ -42,7 +42,7 @@ from traceability.supply_chain.recall.events import (
 from traceability.supply_chain.recall.reconciling import Fate, added_up
 from traceability.supply_chain.recall.scope import Affected
 
-CLOSED = RecallClosed(case=CASE)
+CLOSED = RecallClosed(case=CASE, reconciled=True)
 
 
 def case(*told: tuple[Payload, str] | Payload) -> RecallCase:
@@ -106,7 +106,6 @@ def test_a_new_scope_or_notice_undoes_the_sum() -> None:
         (ClaimReason.NOT_ITS_OPENER, [OPENED, (SCOPED, SHOP)]),
         (ClaimReason.OPENED_BEFORE, [OPENED, OPENED]),
         (ClaimReason.NOT_OPENED, [SCOPED, OPENED]),
-        (ClaimReason.NOT_SCOPED, [OPENED, notified(SHOP, THINGS[0])]),
         (ClaimReason.NOT_SCOPED, [OPENED, RECONCILED]),
         (ClaimReason.NOT_NOTIFIED, [OPENED, SCOPED, (acknowledged(SHOP), SHOP)]),
         (ClaimReason.NOT_NOTIFIED, [OPENED, SCOPED, notified(SHOP, THINGS[0]), (acknowledged(SHOP), STORE)]),
@@ -126,10 +125,17 @@ def test_every_reason_says_what_helps() -> None:
 
 def test_who_was_notified_sees_its_notice_and_the_end_and_that_is_a_case_too() -> None:
     found = case(
-        notified(SHOP, *THINGS), (acknowledged(SHOP, THINGS[0]), SHOP), RecallClosed(case=CASE, organisation=SHOP)
+        notified(SHOP, *THINGS),
+        (acknowledged(SHOP, THINGS[0]), SHOP),
+        RecallClosed(case=CASE, reconciled=True, organisation=SHOP),
     )
-    assert (found.whole, found.opened_by, found.stage, found.claims) == (False, OPENER, Stage.CLOSED, ())
+    assert (found.opened_by, found.stage, found.claims) == (OPENER, Stage.CLOSED, ())
     assert found.about == OPENED
+
+
+def test_who_sees_that_it_is_open_sees_that_it_is_over() -> None:
+    assert case(OPENED, CLOSED).stage is Stage.CLOSED
+    assert [one.reason for one in case(OPENED, RecallClosed(case=CASE)).claims] == [ClaimReason.NOT_RECONCILED]
 
 
 def test_a_longer_notice_is_several_events() -> None:
@@ -144,10 +150,15 @@ def test_a_longer_notice_is_several_events() -> None:
 def test_an_event_is_seen_by_its_maker_and_by_whom_it_is_addressed_to() -> None:
     event = notified(SHOP, THINGS[0]).event(captured_by=OPENER, occurred_at=5, to=SHOP)
     rows = index_rows(event.parts)
-    assert set(rows.tags) == {f"case:{CASE}", "case:recall", f"item:{THINGS[0]}", f"party:{SHOP}"}
+    assert set(rows.tags) == {f"case:{CASE}", "case:recall", f"item:{THINGS[0]}", f"party:{SHOP}", "sight:named_only"}
     assert Reader(SHOP, frozenset({SHOP})).extent(rows.visibility) is not None
-    assert Reader(STORE, frozenset({STORE})).extent(rows.visibility) is None
+    granted = Grant(OPENER, STORE, None, frozenset({"more"}))
+    assert Reader(STORE, frozenset({STORE}), (granted,)).extent(rows.visibility) is None
+    assert Reader(OPENER).extent(rows.visibility) is not None
     opened = OPENED.event(captured_by=OPENER, occurred_at=5)
+    assert Reader(STORE, frozenset({STORE}), (granted,)).extent(index_rows(opened.parts).visibility) == frozenset(
+        {"more"}
+    )
     assert set(index_rows(opened.parts).tags) == {f"case:{CASE}", "case:recall", f"item:{ROOT}"}
     known = said(OPENED)
     read = said_in(opened.parts, 3, known.event_id, 7)

@@ -33,6 +33,12 @@ No business step is called so, and no grant of parts of events opens master data
 REGISTER: Final = "register"
 """The step of every statement of the register that is for everybody; no event of EPCIS has it."""
 
+NAMED_ONLY: Final = "named_only"
+"""The step of an event that its maker and the parties that it names see, and nobody else, whatever is granted."""
+
+OWN_STEPS: Final = frozenset({MASTER_DATA, REGISTER, NAMED_ONLY})
+"""Steps that no event of EPCIS has."""
+
 ALL_PARTS: Final = frozenset(PART_NAMES) - {"head"}
 SHAREABLE_PARTS: Final = ALL_PARTS - {"personal", "source"}
 GRANTABLE_PARTS: Final = SHAREABLE_PARTS | {ITEM, MASTER_DATA}
@@ -72,7 +78,7 @@ class Grant:
 
     def covers(self, visibility: Visibility) -> bool:
         """Tell whether the grant opens an event of this visibility."""
-        if self.grantor != visibility.captured_by:
+        if self.grantor != visibility.captured_by or visibility.biz_step == NAMED_ONLY:
             return False
         if visibility.biz_step == MASTER_DATA:
             return MASTER_DATA in self.parts

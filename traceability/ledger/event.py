@@ -20,12 +20,15 @@ from eventsourcing.dcb.domain import Decision
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from traceability.errors import InvalidInputError
+from traceability.ledger.access import NAMED_ONLY
 from traceability.ledger.index import Indexer, IndexRows, Sighting, Visibility
 from traceability.ledger.parts import Parts
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 PARTY_PREFIX: Final = "party:"
+FOR_THE_NAMED: Final = "sight:named_only"
+"""The tag of a decision that nobody sees but its maker and the parties that it names, whatever is granted."""
 PAYLOAD: Final = "/payload/"
 """How the pointers begin under which the part `personal` keeps what was taken out of a payload."""
 
@@ -167,9 +170,10 @@ def opaque_index(parts: Parts) -> IndexRows:
     head: dict[str, Any] = orjson.loads(parts.head)
     tags = tuple(_more_of(parts).tags)
     occurred_at = head.get("occurred_at")
+    parties = tuple(sorted(tag for tag in tags if tag.startswith(PARTY_PREFIX)))
     return IndexRows(
         tags=tags,
-        visibility=Visibility(head["captured_by"], tuple(sorted(t for t in tags if t.startswith(PARTY_PREFIX))), None),
+        visibility=Visibility(head["captured_by"], parties, NAMED_ONLY if FOR_THE_NAMED in tags else None),
         sighting=Sighting(microseconds(occurred_at), None, None) if occurred_at else None,
     )
 

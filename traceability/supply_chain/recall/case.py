@@ -2,7 +2,8 @@
 
 It is the same for every order of arrival and never raises. What breaks a rule is a claim with its reason, and moves
 nothing. Who opened a case sees all of it; an organisation that was notified sees its notices, its own answers, and that
-the case is over; to both the same fold applies.
+the case is over; others may see that it is open or over. The same fold applies to all, so a rule asks for nothing that
+some of them do not see.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ MEANINGS: Final[dict[ClaimReason, Meaning]] = {
     ),
     ClaimReason.NOT_OPENED: Meaning("The case was not open at that time.", "Open it first."),
     ClaimReason.OPENED_BEFORE: Meaning("A case is opened once.", "Open another."),
-    ClaimReason.NOT_SCOPED: Meaning("It is known what is affected before it is told or added up.", "Scope it first."),
+    ClaimReason.NOT_SCOPED: Meaning("It is known what is affected before it is added up.", "Scope it first."),
     ClaimReason.NOT_NOTIFIED: Meaning(
         "An organisation answers to a notice that it was sent.", "Name a notice of your own that is in the case."
     ),
@@ -111,14 +112,13 @@ class Notice:
 class RecallCase:
     """A case as a reader sees it.
 
-    `about` is the opening, or what a notice says of it to who sees no more: then `whole` is false. `scopes` are the
-    oldest first; `reconciled` is the last, if nothing was scoped and nobody notified since.
+    `about` is the opening, or what a notice says of it to who sees no more. `scopes` are the oldest first; `reconciled`
+    is the last, if nothing was scoped and nobody notified since.
     """
 
     case: str
     opened_by: str
     about: RecallOpened
-    whole: bool
     stage: Stage
     scopes: tuple[Said, ...]
     notices: tuple[Notice, ...]
@@ -167,7 +167,6 @@ def claim_reason(said: Sequence[Said], draft: Said) -> ClaimReason | None:
 class _Fold:
     def __init__(self, begins: Said) -> None:
         self._begins = begins
-        self._whole = isinstance(begins.payload, RecallOpened)
         self._open = False
         self._scopes: list[Said] = []
         self._notices: dict[str, Notice] = {}
@@ -189,7 +188,6 @@ class _Fold:
             case=self._begins.payload.case,
             opened_by=self._begins.said_by,
             about=_about(self._begins.payload),
-            whole=self._whole,
             stage=self._stage(),
             scopes=tuple(self._scopes),
             notices=tuple(self._notices.values()),
@@ -222,11 +220,15 @@ class _Fold:
         match payload:
             case RecallAcknowledged():
                 return self._reason_of_answer(said, payload)
-            case RecallNotified() | RecallReconciled() if self._whole and not self._scopes:
+            case RecallReconciled() if not self._scopes:
                 return ClaimReason.NOT_SCOPED
-            case RecallClosed() if self._whole and self._reconciled is None and payload.reason is None:
+            case RecallClosed() if payload.reason is None and not self._may_close(payload):
                 return ClaimReason.NOT_RECONCILED
         return None
+
+    def _may_close(self, payload: RecallClosed) -> bool:
+        """Tell whether it was added up; who sees no scope sees no sum either."""
+        return payload.reconciled and (self._reconciled is not None or not self._scopes)
 
     def _reason_of_answer(self, said: Said, payload: RecallAcknowledged) -> ClaimReason | None:
         notice = self._notices.get(payload.notice)

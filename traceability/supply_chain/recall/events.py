@@ -1,7 +1,8 @@
 """What is said in a recall case, each an event of the ledger: from its opening to its end.
 
-An event is seen by who made it and by the one organisation that it is addressed to. A notice tells an organisation of
-its own things and of nobody else's, and holds all that it has to know of the case, because it sees nothing else of it.
+That a case is open, and that it is over, is seen as other decisions are. All else is seen by who made it and by the one
+organisation that it is to, whatever is granted. A notice tells an organisation of its own things and of nobody else's,
+and holds all that it has to know of the case, because it may see nothing else of it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from traceability.errors import InvalidInputError
 from traceability.ledger.event import (
+    FOR_THE_NAMED,
     PARTY_PREFIX,
     UNREADABLE,
     DecisionPayload,
@@ -91,6 +93,8 @@ class RecallPayload(DecisionPayload):
         tags = [f"case:{self.case}", *([RECALLS] if isinstance(self, RecallOpened | RecallNotified) else [])]
         tags += [f"item:{thing}" for thing in self.named]
         tags += [] if to is None else [f"{PARTY_PREFIX}{to}"]
+        open_to_grants = to is None and isinstance(self, RecallOpened | RecallClosed | RecallCancelled)
+        tags += [] if open_to_grants else [FOR_THE_NAMED]
         return self.to_event(captured_by=captured_by, occurred_at=occurred_at, tags=tags)
 
 
@@ -171,10 +175,14 @@ class RecallReconciled(RecallPayload):
 
 
 class RecallClosed(RecallPayload):
-    """The case is over; with `organisation` it tells this to one that was notified."""
+    """The case is over, because it was `reconciled` or for a reason.
+
+    With `organisation` it tells this to one that was notified.
+    """
 
     type_name = "supply_chain.recall_closed.v1"
     organisation: str | None = None
+    reconciled: bool = False
     reason: Line | None = None
 
 
