@@ -48,7 +48,8 @@ Progress = Callable[[int, int], None]
 _EVERY: Final = 1_000
 _UNORDERED: Final = ("edges", "events", "frontier")
 """Lists of a trace whose order means nothing."""
-_NAMES: Final = "names"  # by master data, which says nothing of what happened: they are not compared
+_ASIDE: Final = ("names", "recalls")
+"""Members that are not compared: what things are called, and recalls, say nothing of what happened to a thing."""
 
 
 class WholeView(Reader):
@@ -285,7 +286,7 @@ def _in_order(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: sorted(value, key=_text) if sort and name in _UNORDERED and isinstance(value, list) else value
         for name, value in answer.items()
-        if name != _NAMES
+        if name not in _ASIDE
     }
 
 

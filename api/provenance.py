@@ -23,6 +23,7 @@ from api.provenance_models import (
     TreeOut,
     Trees,
 )
+from api.recall_cases import open_recalls, recall_line
 from api.vocabularies import names_for
 from api.web import words
 from api.web.names import standing_for
@@ -39,6 +40,7 @@ from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import ItemState, QuantityFact
 from traceability.supply_chain.readings import Reading
+from traceability.supply_chain.recall.case import RecallCase
 from traceability.supply_chain.seen import SeenEvent, thing_of
 
 _NAMED: Final = 100
@@ -66,7 +68,15 @@ def describe_item(
     """
     found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
     answer = describe_history(engine, found, identifier, limit)
-    return answer.model_copy(update={"names": _names(engine, reader, answer, found)})
+    recalls = [recall_line(one) for one in recalls_on(engine, reader, found)]
+    return answer.model_copy(update={"names": _names(engine, reader, answer, found), "recalls": recalls})
+
+
+def recalls_on(engine: Engine, reader: Reader, found: ItemHistory) -> list[RecallCase]:
+    """Return the recalls that are open on a thing, its lot, or what it is in."""
+    state = found.state
+    things = [found.thing, *([] if state.lot is None else [state.lot]), *state.contained_in]
+    return open_recalls(engine, reader, things, known_at=found.known_at, as_of=found.as_of)
 
 
 def _names(engine: Engine, reader: Reader, answer: ItemOut, found: ItemHistory) -> dict[str, str]:

@@ -17,10 +17,12 @@ from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.entry import Authority, ClaimReason
 from traceability.supply_chain.item import Lifecycle
+from traceability.supply_chain.recall.case import Stage
 from traceability.supply_chain.seen import Role
 
 MAX_HISTORY: Final = 10_000
 USUAL_HISTORY: Final = 1_000
+_CASE: Final = "019ca877-0c1b-7000-8000-000000000001"
 _PACK: Final = "https://id.gs1.org/01/09521234000013/21/1001"
 _PALLET: Final = "https://id.gs1.org/00/095212340000000013"
 _TIME: Final = "2026-03-01T08:15:00.000000Z"
@@ -217,6 +219,17 @@ class StateOut(BaseModel):
     temperatures: list[ReadingOut]
 
 
+class RecallLine(BaseModel):
+    """A recall case; `/recalls/{case}` tells the rest."""
+
+    case: str = Field(examples=[_CASE])
+    name: str
+    classification: str = Field(examples=["I"])
+    stage: Stage
+    opened_by: str
+    roots: list[str]
+
+
 class ItemOut(BaseModel):
     """State, history and containment of one thing, as of an event time and as known at a position.
 
@@ -241,6 +254,9 @@ class ItemOut(BaseModel):
     associations: list[IntervalOut]
     members: list[str]
     readings: list[ReadingOut]
+    recalls: list[RecallLine] | None = Field(
+        default=None, description="The recalls that are open on it, its lot or what it is in. Null where nobody looked."
+    )
     names: dict[str, str] = Field(
         default={}, description="What you call these places and things by master data.", examples=[{_PACK: "Cheese"}]
     )

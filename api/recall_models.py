@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from api.provenance_models import RecallLine
 from api.published import Proof
 from api.trace_models import MAX_NODES
 from traceability.supply_chain.provenance import MAX_ROOTS
@@ -173,17 +174,6 @@ class NoticeOut(BaseModel):
     acknowledged_at: str | None
     outcomes: dict[Outcome, int]
     positions: list[int]
-
-
-class RecallLine(BaseModel):
-    """A case in a list."""
-
-    case: str = Field(examples=[CASE])
-    name: str
-    classification: str = Field(examples=["I"])
-    stage: Stage
-    opened_by: str
-    roots: list[str]
 
 
 class RecallOut(RecallLine):

@@ -14,9 +14,10 @@ from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
 from api.codes import read_code
 from api.provenance import ask, microseconds_of
+from api.recall_cases import case_seen, said_in_case
 from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, NotifyIn, OpenIn, ReconcileIn, ScopeIn
 from api.recall_scopes import roots_of, scoped_as, traced
-from api.recalls import case_seen, is_organisation, last_scope, said_in_case
+from api.recalls import is_organisation, last_scope
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader

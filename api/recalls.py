@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from eventsourcing.dcb.api import DCBQuery, DCBQueryItem
-
 from adapters.postgres.recalls import PostgresRecalls
+from api.provenance_models import RecallLine
 from api.published import receipt_address
+from api.recall_cases import case_seen, recall_line, said_in_case, seen_as_said
 from api.recall_models import (
     AffectedList,
     AffectedOut,
@@ -19,7 +19,6 @@ from api.recall_models import (
     NewHolderOut,
     NoticeOut,
     PlanOut,
-    RecallLine,
     RecallOut,
     SaidOut,
     ScopeOut,
@@ -28,42 +27,15 @@ from api.recall_models import (
 from api.recall_scopes import Traced, asked, roots_of, scoped_as, traced, widened
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
-from traceability.ledger.access import Reader, redact
-from traceability.ledger.event import LedgerEvent, utc_text
-from traceability.supply_chain.recall.case import OVER, ClaimReason, Notice, RecallCase, case_of
-from traceability.supply_chain.recall.events import PAYLOADS, RecallScoped, Said, ScopedTrace, said_in
+from traceability.ledger.access import Reader
+from traceability.ledger.event import utc_text
+from traceability.supply_chain.recall.case import ClaimReason, Notice, RecallCase, case_of
+from traceability.supply_chain.recall.events import RecallScoped, Said, ScopedTrace
 from traceability.supply_chain.things import kind_of
 
 PATH: Final = "/recalls"
 MOST_ON_A_PAGE: Final = 100
 _DEPTH, _NODES = 100, 10_000
-_OPEN_ON_A_THING: Final = 20
-"""Cases that an item tells of."""
-
-
-def said_in_case(engine: Engine, reader: Reader, case: str, *, known_at: int | None = None) -> list[Said]:
-    """Return what a reader sees of what is said in a case up to a position, in order of position."""
-    query = DCBQuery(items=[DCBQueryItem(types=list(PAYLOADS), tags=[f"case:{case}"])])
-    found = []
-    for one in engine.ledger.read(query):
-        if known_at is not None and one.position > known_at:
-            break
-        assert isinstance(one.event, LedgerEvent)
-        said = _seen(engine, reader, one.event, one.position)
-        if said is not None and said.payload.case == case:
-            found.append(said)
-    return found
-
-
-def case_seen(
-    engine: Engine, reader: Reader, case: str, *, as_of: int | None = None, known_at: int | None = None
-) -> RecallCase:
-    """Return a case at a time (µs UTC) and position; raises `NotFoundError` (`recall.unknown`)."""
-    said = said_in_case(engine, reader, case, known_at=known_at)
-    found = case_of(one for one in said if as_of is None or one.occurred_at <= as_of)
-    if found is None:
-        raise NotFoundError("There is no such recall", code="recall.unknown", hint="Or none that you may see.")
-    return found
 
 
 def describe_recall(
@@ -77,7 +49,7 @@ def describe_recall(
     found = case_seen(engine, reader, case, as_of=as_of, known_at=head)
     present = as_of is None and known_at is None
     return RecallOut(
-        **_line(found).model_dump(),
+        **recall_line(found).model_dump(),
         reason=found.about.reason,
         whole=found.opened_by == reader.organisation,
         as_of=utc_text(engine.clock.now_us() if as_of is None else as_of),
@@ -103,25 +75,11 @@ def list_recalls(
     records = PostgresRecalls(engine.ledger).beginnings(visible, before=start, limit=limit + 1)
     lines = []
     for record in records[:limit]:
-        said = _seen(engine, reader, record.event, record.position)
+        said = seen_as_said(engine, reader, record)
         found = None if said is None else case_of(said_in_case(engine, reader, said.payload.case))
         if found is not None and found.began_at == record.position:
-            lines.append(_line(found))
+            lines.append(recall_line(found))
     return lines, records[limit - 1].position if len(records) > limit else None
-
-
-def recalls_of(engine: Engine, reader: Reader, things: Iterable[str], known_at: int) -> list[RecallLine]:
-    """Return the cases that are open on one of these things, by what the reader sees; the first twenty."""
-    visible = engine.visibility.allowed(reader)
-    records = PostgresRecalls(engine.ledger).naming(list(things), visible, known_at)
-    seen = (_seen(engine, reader, record.event, record.position) for record in records)
-    cases = dict.fromkeys(said.payload.case for said in seen if said is not None)
-    lines: list[RecallLine] = []
-    for case in cases:
-        found = case_of(said_in_case(engine, reader, case, known_at=known_at))
-        if found is not None and found.stage not in OVER and len(lines) < _OPEN_ON_A_THING:
-            lines.append(_line(found))
-    return lines
 
 
 def plan(
@@ -187,27 +145,9 @@ def said_out(said: Said, claim: ClaimReason | None = None) -> SaidOut:
     )
 
 
-def _seen(engine: Engine, reader: Reader, event: LedgerEvent, position: int) -> Said | None:
-    extent = reader.extent(engine.rules.indexer(event.parts).visibility)
-    if extent is None or event.event_id is None or event.recorded_at is None:
-        return None
-    return said_in(redact(event.parts, extent, ()), position, event.event_id, event.recorded_at)
-
-
 def _position(engine: Engine, known_at: int | None) -> int:
     head = engine.ledger.head()
     return head if known_at is None else min(known_at, head)
-
-
-def _line(found: RecallCase) -> RecallLine:
-    return RecallLine(
-        case=found.case,
-        name=found.about.name,
-        classification=found.about.classification,
-        stage=found.stage,
-        opened_by=found.opened_by,
-        roots=list(found.about.roots),
-    )
 
 
 def _scope_out(engine: Engine, found: RecallCase, said: Said) -> ScopeOut:

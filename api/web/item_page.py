@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from api.web import origin_section, words
 from api.web.history_section import Logs, amount, history, latest, receipt_path, verify_path
@@ -20,6 +20,7 @@ from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import ENDED, ItemState, Lifecycle, makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
+from traceability.supply_chain.recall.case import RecallCase
 from traceability.supply_chain.seen import Role, Subjects, is_lot, thing_of
 
 MAX_ENTRIES: Final = 200
@@ -28,6 +29,8 @@ MAX_DEPTH: Final = 20
 MAX_TRACE: Final = 300
 MAX_ASKED: Final = 12
 """Things in a trace of which we ask what they are called."""
+
+Recalled: TypeAlias = Callable[[ItemHistory], Sequence[RecallCase]]
 
 _ENDINGS: Final[Mapping[Lifecycle, str]] = {
     Lifecycle.CONSUMED: "Used up to make something else",
@@ -53,17 +56,18 @@ def item_page(
     logs: Logs,
     *,
     stated: Stated = lambda _: {},
+    recalled: Recalled = lambda _: (),
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
     `index` is the reader's view of the ledger, `parties` tells to whom parties belong, `logs` are those of the ledger,
-    `stated` tells names out of master data.
+    `stated` tells names out of master data, `recalled` the recalls that are open on the thing.
     """
     thing = thing_of(identifier.uri)
     item = item_history(index, thing, parties)
     names = Names(organisations, stated)
     names.learn(entry.event for entry in item.entries)
-    return _page(identifier, item, names, logs, _origin(thing, index, names))
+    return _page(identifier, item, names, logs, _origin(thing, index, names), recalls=recalled(item))
 
 
 def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
@@ -82,7 +86,15 @@ def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
     return None
 
 
-def _page(identifier: Identifier, item: ItemHistory, names: Names, logs: Logs, origin: Origin | None) -> ItemPage:
+def _page(
+    identifier: Identifier,
+    item: ItemHistory,
+    names: Names,
+    logs: Logs,
+    origin: Origin | None,
+    *,
+    recalls: Sequence[RecallCase],
+) -> ItemPage:
     entries = item.entries[-MAX_ENTRIES:]
     chart = temperature(item.entries, item.readings)
     lines = history(item.thing, entries, names, logs)
@@ -96,7 +108,7 @@ def _page(identifier: Identifier, item: ItemHistory, names: Names, logs: Logs, o
         title=names.title(item.thing),
         elements=elements_of(identifier),
         state=_state(item.state, names),
-        warnings=tuple(_warnings(item, chart, lines, names)),
+        warnings=(*_recalls(recalls, names), *_warnings(item, chart, lines, names)),
         facts=tuple(_facts(item, names)),
         history=lines,
         more_history=f"{hidden} earlier events are only in the JSON." if hidden > 0 else None,
@@ -119,6 +131,12 @@ def _state(state: ItemState, names: Names) -> State:
         where = f"last seen at {place}" if ended or state.disposition == "in_transit" else f"at {place}"
     since = None if state.last_seen_at is None else f"{words.moment(state.last_seen_at)} UTC"
     return State(sentence, where, since, Tone.WARN if alarming else Tone.PLAIN)
+
+
+def _recalls(recalls: Sequence[RecallCase], names: Names) -> Iterator[str]:
+    for one in recalls:
+        about, opener = one.about, names.organisation(one.opened_by)
+        yield f"Recalled ({about.classification}): {about.name}, {about.reason} (by {opener})."
 
 
 def _warnings(item: ItemHistory, chart: Temperature | None, lines: tuple[Entry, ...], names: Names) -> Iterator[str]:

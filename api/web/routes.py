@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from api.codes import read_code
 from api.demo.story import Story
-from api.provenance import ask, describe_item, published_trees
+from api.provenance import ask, describe_item, published_trees, recalls_on
 from api.security import EngineDep, ReaderDep
 from api.vocabularies import names_for
 from api.web import verify_page
@@ -123,6 +123,7 @@ def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPa
         engine.organisations.all(),
         logs,
         stated=partial(names_for, engine, reader),
+        recalled=partial(recalls_on, engine, reader),
     )
 
 

@@ -240,6 +240,34 @@ def test_a_holder_who_has_it_since_is_notified_of_what_is_new(caller: Callable[[
     assert carrier.get(f"/{case}")["notices"][0]["things"] == [D]
 
 
+def test_an_item_says_that_it_is_recalled_to_whoever_may_see_the_case(
+    caller: Callable[[str], Caller], client: httpx.Client, engine: Engine
+) -> None:
+    case, _ = notified(caller)
+    maker, shop = caller(MAKER), caller(SHOP)
+
+    def recalled(thing: str, headers: dict[str, str]) -> list[str]:
+        path = thing.removeprefix("https://id.gs1.org")
+        shown = client.get(path, headers={**headers, "Accept": "application/json"}).json()["recalls"]
+        warned = "Recalled (I): Listeria" in client.get(path, headers={**headers, "Accept": "text/html"}).text
+        assert warned == bool(shown)
+        return [one["case"] for one in shown]
+
+    for thing in (LOT, A, D):  # as a root, named in a notice, of the lot
+        assert recalled(thing, maker.headers) == [case]
+    engine.organisations.set_grant(Grant(MAKER, SHOP, None, EVERYTHING))
+    assert recalled(A, shop.headers) == [case]
+    # It was told of its own packs, and of the lot as what the case is about; of D it sees that it is of the lot.
+    assert recalled(PALLET, shop.headers) == []
+    engine.organisations.set_grant(Grant(MAKER, PUBLIC, None, EVERYTHING))
+    assert recalled(A, {}) == []
+    engine.organisations.set_grant(Grant(MAKER, PUBLIC, None, EVERYTHING | {"more"}))
+    assert recalled(A, {}) == [case]
+    maker.post(f"/{case}/cancel", reason="mixed up")
+    for headers in ({}, maker.headers, shop.headers):
+        assert recalled(A, headers) == []
+
+
 def test_who_may_open_one(caller: Callable[[str], Caller], engine: Engine) -> None:
     engine.organisations.set_grant(Grant(MAKER, RIVAL, None, EVERYTHING))
     engine.organisations.set_grant(Grant(MAKER, "local", None, EVERYTHING))
