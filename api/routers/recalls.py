@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -45,7 +45,9 @@ from api.recall_writes import (
 from api.recalls import MOST_ON_A_PAGE, PATH, describe_affected, describe_recall, list_recalls
 from api.routers.capture import IdempotencyKey
 from api.security import CaptureDep, EngineDep, ReaderDep
-from api.web.negotiation import JSON, preferred
+from api.web.negotiation import HTML, JSON, preferred, wants_page
+from api.web.recall_pages import reader_of_page, recall_page, recalls_page
+from api.web.sign_in import RECALLS, VARY, VisitorDep, page_for
 from api.wiring import Engine
 
 router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(only_declared)])
@@ -53,6 +55,7 @@ router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(o
 Case = Annotated[str, Path(max_length=100, examples=[CASE])]
 AsOf = Annotated[AwareDatetime | None, Query(description="What was said up to this time; with an offset.")]
 KnownAt = Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")]
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {HTML: {}}}}
 _Write: TypeAlias = Callable[..., Done]
 
 
@@ -98,17 +101,24 @@ class _Writing:
 Writing = Annotated[_Writing, Depends()]
 
 
-@router.get("", summary="List recall cases that you may see")
+@router.get("", summary="List recall cases that you may see", response_model=RecallList, responses=_PAGE)
 def show_recalls(
     *,
     request: Request,
     response: Response,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     before: Annotated[int | None, Query(ge=1, description="Go on before this position.")] = None,
     per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_ON_A_PAGE)] = 50,
-) -> RecallList:
-    """Give your cases and those that you were notified in, the newest first; `Link` leads to the next page."""
+) -> RecallList | Response:
+    """Give your cases and those that you were notified in, the newest first; `Link` leads to the next page.
+
+    A page is for people, by `Accept`.
+    """
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, RECALLS, partial(recalls_page, engine, before, per_page))
+    response.headers["Vary"] = VARY
     lines, following = list_recalls(engine, reader, before=before, limit=per_page)
     if following is not None:
         address = request.url.include_query_params(before=following)
@@ -125,15 +135,26 @@ async def open_case(writing: Writing, body: OpenIn) -> DoneOut:
     return await writing.carry_out("open", partial(open_recall, writing.engine, writing.organisation, body))
 
 
-@router.get("/{case}", summary="Show a recall case", response_model=RecallOut)
+@router.get("/{case}", summary="Show a recall case", response_model=RecallOut, responses=_PAGE)
 def show_recall(
-    engine: EngineDep, reader: ReaderDep, case: Case, as_of: AsOf = None, known_at: KnownAt = None
-) -> RecallOut:
+    *,
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    reader: ReaderDep,
+    visitor: VisitorDep,
+    case: Case,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> RecallOut | Response:
     """Give all that is said in a case, and what entered its scope since it was scoped last.
 
-    Who was notified sees its own notices and answers, and nobody else's.
+    Who was notified sees its own notices and answers, and nobody else's. A page is for people, by `Accept`.
     """
     at = None if as_of is None else microseconds_of(as_of)
+    if wants_page(request.headers.get("accept")):
+        return recall_page(engine, request, visitor, case, as_of=at, known_at=known_at)
+    response.headers["Vary"] = VARY
     return describe_recall(engine, reader, case, as_of=at, known_at=known_at)
 
 
@@ -144,8 +165,10 @@ def show_recall(
     responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}}},
 )
 def show_affected(
+    *,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     case: Case,
     form: Annotated[
         TableFormat | None, Query(alias="format", description="A file, whatever `Accept` says.", examples=["xlsx"])
@@ -156,11 +179,12 @@ def show_affected(
 
     By `Accept` or `format` as CSV or XLSX, in which every cell is text.
     """
-    found = describe_affected(engine, reader, case)
+    # A file that a page leads to is asked for by the browser, which has no key but the one of the pages.
+    found = describe_affected(engine, reader_of_page(engine, visitor) if wants_page(accept) else reader, case)
     if form is None:
         wanted = preferred(accept, (JSON, *MEDIA_TYPES.values()))
         form = next((one for one, media_type in MEDIA_TYPES.items() if media_type == wanted), None)
-    headers = {"Vary": "Accept, Authorization"}
+    headers = {"Vary": VARY}
     if form is None:
         return Response(found.model_dump_json(), media_type=JSON, headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="affected.{form}"'

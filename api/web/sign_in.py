@@ -60,7 +60,13 @@ PARTNERS: Final = Section(
     "Sign in to see your partners",
     "Where events come from is shown to the organisation as which they are captured.",
 )
-SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS)
+RECALLS: Final = Section(
+    "/recalls",
+    Scope.QUERY,
+    "Sign in to see recalls",
+    "A recall is shown to who opened it and to whom it was told of.",
+)
+SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS)
 
 
 def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller | None:

@@ -1,0 +1,197 @@
+"""The pages of recall cases: the list, and one case as its visitor sees it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request, Response
+from starlette.responses import HTMLResponse
+
+from api.provenance import published_trees
+from api.recall_models import NoticeOut, RecallOut, SaidOut
+from api.recalls import PATH, describe_recall, list_recalls
+from api.security import Caller
+from api.web.names import Names
+from api.web.page import Detail, Named
+from api.web.rendering import render
+from api.web.sign_in import PAGE_HEADERS, RECALLS, page_for
+from api.wiring import Engine
+from traceability.errors import NotFoundError
+from traceability.ledger.access import PUBLIC, Reader
+from traceability.ledger.organisations import Scope
+from traceability.supply_chain.recall.case import MEANINGS, Stage
+
+_SHOWN: Final = 50
+"""Things of each kind that the page names; the affected list has all."""
+_STAGES: Final = {
+    Stage.OPENED: "Open. Nothing is scoped yet.",
+    Stage.SCOPED: "Scoped. Nobody is notified yet.",
+    Stage.NOTIFIED: "Notified. Not everybody has answered.",
+    Stage.ACKNOWLEDGED: "Everybody who was notified has answered.",
+    Stage.RECONCILED: "It is added up what became of the things.",
+    Stage.CLOSED: "Closed.",
+    Stage.CANCELLED: "Cancelled: it should not have been opened.",
+}
+_WORDS: Final = {
+    "opened": "Opened",
+    "scoped": "Scoped: {items} items and {lots} lots",
+    "notified": "{organisation} notified of {things}",
+    "acknowledged": "Notice answered: {told}",
+    "reconciled": (
+        "Added up: {recovered} recovered, {destroyed} destroyed, {not_found} not found, {unheld} with nobody,"
+        " {missing_count} missing"
+    ),
+    "closed": "Closed",
+    "cancelled": "Cancelled: {reason}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HolderLine:
+    """Who has something of the scope, how much, and how far it knows."""
+
+    name: str
+    things: int
+    told: str
+    answered: str
+    alarming: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaidLine:
+    """An event of the case. Only who needs no key gets at its receipt from a page; `verify` needs a signed tree too."""
+
+    anchor: str
+    sentence: str
+    iso: str
+    moment: str
+    by: str
+    claim: str | None
+    position: int
+    receipt: str | None
+    verify: str | None
+
+
+def reader_of_page(engine: Engine, visitor: Caller | None) -> Reader:
+    """Return whom a page is for, `public` where nobody signed in."""
+    signed_in = visitor is not None and Scope.QUERY in visitor.scopes
+    return engine.organisations.reader(visitor.organisation if signed_in and visitor else PUBLIC)
+
+
+def recalls_page(engine: Engine, before: int | None, per_page: int, visitor: Caller) -> Response:
+    """Answer the list."""
+    lines, following = list_recalls(engine, reader_of_page(engine, visitor), before=before, limit=per_page)
+    shown = render(
+        "recalls.html",
+        organisation=visitor.organisation,
+        lines=[(f"{PATH}/{one.case}", one, _STAGES[one.stage], _name(engine, one.opened_by)) for one in lines],
+        following=None if following is None else f"{PATH}?before={following}&perPage={per_page}",
+    )
+    return HTMLResponse(shown, headers=PAGE_HEADERS)
+
+
+def recall_page(
+    engine: Engine,
+    request: Request,
+    visitor: Caller | None,
+    case: str,
+    *,
+    as_of: int | None = None,
+    known_at: int | None = None,
+) -> Response:
+    """Answer one case, or ask a stranger who sees nothing of it for a key."""
+    reader = reader_of_page(engine, visitor)
+    try:
+        found = describe_recall(engine, reader, case, as_of=as_of, known_at=known_at)
+    except NotFoundError:
+        if visitor is not None:
+            raise
+        return page_for(request, None, RECALLS, lambda _: Response())
+    names = Names(engine.organisations.all())
+    published = max((tree.first_position + tree.size for tree in published_trees(engine).chain), default=0)
+    things = list(dict.fromkeys(thing for notice in found.notices for thing in notice.things))
+    shown = render(
+        "recall.html",
+        organisation=None if visitor is None else visitor.organisation,
+        found=found,
+        state=_STAGES[found.stage],
+        opened_by=names.organisation(found.opened_by),
+        roots=_things(found.roots, names),
+        facts=list(_facts(found)),
+        holders=list(_holders(found, names)),
+        entered=_things([one.thing for one in found.widened.entered], names) if found.widened else [],
+        news=[names.holder(one.holder) for one in found.widened.holders] if found.widened else [],
+        own=_things([] if found.whole else things, names),
+        lines=[_line(one, published if reader.organisation == PUBLIC else None, names) for one in found.said],
+        address=f"{PATH}/{case}",
+    )
+    return HTMLResponse(shown, headers=PAGE_HEADERS)
+
+
+def _name(engine: Engine, organisation: str) -> str:
+    return Names(engine.organisations.all()).organisation(organisation)
+
+
+def _things(things: list[str], names: Names) -> list[Named]:
+    return [names.thing(thing) for thing in things[:_SHOWN]]
+
+
+def _facts(found: RecallOut) -> Iterator[Detail]:
+    yield Detail("Class", found.classification)
+    yield Detail("Reason", found.reason)
+    if found.scopes:
+        scope = found.scopes[-1]
+        known_at = scope.question["known_at"]
+        yield Detail("Affected", f"{scope.items} items, {scope.lots} lots, as known at position {known_at}")
+        if not scope.complete:
+            yield Detail("Not complete", "a limit cut the trace short")
+    if found.reconciled is not None:
+        said = found.reconciled.said
+        yield Detail("Came back", f"{said['recovered']}, and {said['destroyed']} were destroyed")
+        yield Detail("Missing", f"{said['missing_count']}, and {said['not_found']} were not found")
+
+
+def _holders(found: RecallOut, names: Names) -> Iterator[HolderLine]:
+    answers: dict[str, list[NoticeOut]] = {}
+    for notice in found.notices:
+        answers.setdefault(notice.organisation, []).append(notice)
+    for holder in found.scopes[-1].holders if found.scopes else ():
+        notices = answers.get(holder.holder, [])
+        own = holder.holder == found.opened_by
+        told = "opened it" if own else f"{holder.told_of}" if holder.reachable else "not reachable here"
+        outcomes = [f"{count} {outcome}" for one in notices for outcome, count in one.outcomes.items()]
+        answered = all(one.acknowledged_at for one in notices)
+        yield HolderLine(
+            name=names.holder(holder.holder),
+            things=holder.things,
+            told=told,
+            answered=", ".join(outcomes) or ("yes" if notices and answered else "" if own else "no"),
+            alarming=not own and (holder.told_of < holder.things or not answered),
+        )
+
+
+def _line(said: SaidOut, published: int | None, names: Names) -> SaidLine:
+    members = dict(said.said)
+    members["things"] = _count(len(members.get("things", ())), "thing")
+    outcomes = Counter(one["outcome"] for one in members.get("told", ()))
+    members["told"] = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "received"
+    if "organisation" in members:
+        members["organisation"] = names.organisation(members["organisation"])
+    return SaidLine(
+        anchor=f"p{said.position}",
+        sentence=_WORDS[said.type].format_map(members),
+        iso=said.said_at,
+        moment=f"{said.said_at[:10]} {said.said_at[11:16]} UTC",
+        by=names.organisation(said.said_by),
+        claim=None if said.claim is None else MEANINGS[said.claim].sentence,
+        position=said.position,
+        receipt=None if published is None else said.receipt,
+        verify=f"/verify?event={said.event_id}" if said.position < (published or 0) else None,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
