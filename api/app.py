@@ -14,6 +14,7 @@ from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
 from api.routers import (
+    aircraft_parts,
     capture,
     commands,
     dead_letters,
@@ -80,6 +81,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(organisations.router)
     app.include_router(register.router)
     app.include_router(recalls.router)
+    app.include_router(aircraft_parts.router)
     app.include_router(partner_pages.router)
     app.include_router(partners.router)
     app.include_router(logs.router)

@@ -195,7 +195,7 @@ def custody_members(found: ItemHistory) -> dict[str, Any]:
         "custody": _holdings(found, HoldingRole.CUSTODY),
         "ownership": _holdings(found, HoldingRole.OWNERSHIP),
         "shipments": [_shipment(shipment) for shipment in found.custody.shipments],
-        "holds": [_hold(hold) for hold in found.custody.holds],
+        "holds": [hold_out(hold) for hold in found.custody.holds],
     }
 
 
@@ -222,7 +222,8 @@ def _shipment(shipment: Shipment) -> ShipmentOut:
     )
 
 
-def _hold(hold: Hold) -> HoldOut:
+def hold_out(hold: Hold) -> HoldOut:
+    """Return a hold as answers have it."""
     return HoldOut(
         hold=hold.hold,
         kind=hold.kind,

@@ -33,6 +33,7 @@ from api.cli import (
     ledger,
     log_chain,
     organisation,
+    part,
     partner,
     recall,
     register,
@@ -76,6 +77,7 @@ app.add_typer(witness.app)
 app.add_typer(organisation.app)
 app.add_typer(register.app)
 app.add_typer(recall.app)
+app.add_typer(part.app)
 app.add_typer(partner.app)
 app.add_typer(vocabulary.app)
 app.add_typer(key.app)

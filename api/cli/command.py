@@ -42,6 +42,18 @@ _EXAMPLES: Final = {
     "release_hold": "--things '(00)095212340000000013' --hold H1",
     "customs_entry": "--things '(00)095212340000000013' --declaration 26DE0001",
     "customs_release": "--things '(00)095212340000000013' --declaration 26DE0001 --release 26DE0001/R",
+    "release_part": (
+        "--things '(01)09521301007013(21)KF-20417' --form 'EASA Form 1' --tracking-number ARC-2023-0417 --status new"
+        " --approval UK.21G.0001 --document $(sha256sum form1.pdf | cut -c-64)"
+    ),
+    "set_part_limit": "--things '(01)09521301007013(21)KF-20417' --limit LLP --cycles 20000 --source 'CMM 73-11-01'",
+    "install_part": "--part '(01)09521301007013(21)KF-20417' --on '(8004)9521302ENG-61044' --position left",
+    "remove_part": "--part '(01)09521301007013(21)KF-20417' --on '(8004)9521302ENG-61044' --reason 'fuel leak'",
+    "state_utilisation": (
+        "--things '(8004)9521302AC-117' --since 2026-03-01T00:00:00Z --until 2026-03-08T00:00:00Z"
+        " --cycles 14 --minutes 2310"
+    ),
+    "scrap_part": "--things '(01)09521301007013(21)KF-20417'",
     "decommission": "--things '(01)09521234000013(21)1001'",
     "destroy": "--things '(01)09521234000013(21)1001'",
     "correct": "--event urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001 --reason did_not_occur",
@@ -99,7 +111,8 @@ def _run(command: type[Command]) -> Callable[..., None]:
             )
             return
         typer.echo(done.position)
-        note(f"Recorded as {done.event_id or done.name}. Its receipt: traceability log prove {done.position}")
+        named = done.event_id or done.name or done.record_id
+        note(f"Recorded as {named}. Its receipt: traceability log prove {done.position}")
 
     own = [_option(name, field) for name, field in command.model_fields.items()]
     shared = {"body": _Body, "json": JSON, "as_": As, "ledger": LedgerName}

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from traceability.ledger.event import microseconds
+from traceability.supply_chain.aircraft_part.events import PartLimitSet, PartReleased, UtilisationStated
 from traceability.supply_chain.decisions import (
     Decided,
     HoldPlaced,
@@ -248,14 +249,25 @@ def decided(said: Decided) -> str:
             return f"{opened(said.role)} offered to {said.receiver}"
         case TransferAccepted():
             return "Transfer accepted"
-        case TransferDeclined():
-            return _because("Transfer declined", said.reason)
-        case TransferCancelled():
-            return _because("Transfer called off", said.reason)
+        case TransferDeclined() | TransferCancelled():
+            done = "declined" if isinstance(said, TransferDeclined) else "called off"
+            return _because(f"Transfer {done}", said.reason)
         case HoldPlaced():
             return f"Put on hold, {said.kind}: {said.reason}"
         case HoldReleased():
             return _because("Hold released", said.reason)
+        case _:
+            return _stated(said)
+
+
+def _stated(said: PartReleased | PartLimitSet | UtilisationStated) -> str:
+    match said:
+        case PartReleased():
+            return f"Released, {opened(said.status).lower()}: {said.form} {said.tracking_number}"
+        case PartLimitSet():
+            return f"Life limit set, {said.limit}"
+        case UtilisationStated():
+            return f"Flew {said.cycles} cycles and {said.minutes} minutes"
 
 
 def _because(done: str, reason: str | None) -> str:

@@ -110,6 +110,12 @@ ROUTES = {
     "GET /provenance/items/{id:path}": Expected(
         404, 404, 403, 404, Scope.QUERY, "/provenance/items/01/09521234000013/21/1001"
     ),
+    "GET /aircraft-parts/{id:path}": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/aircraft-parts/01/09521234000013/21/1001"
+    ),
+    "GET /aircraft-parts/{id:path}/life": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/aircraft-parts/01/09521234000013/21/1001/life"
+    ),
     "POST /provenance/traces": Expected(
         404, 404, 403, 404, Scope.QUERY, body={"roots": ["https://id.gs1.org/01/09521234000013/21/1001"]}
     ),

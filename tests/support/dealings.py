@@ -24,8 +24,8 @@ from tests.support.happenings import (
     transform,
 )
 from tests.support.holders import CARRIER, OUTSIDE, PARTY, RIVAL, SHOP, WAREHOUSE, Told
+from traceability.supply_chain.about_things import AboutThings
 from traceability.supply_chain.decisions import (
-    AboutThings,
     HoldingRole,
     HoldPlaced,
     HoldReleased,

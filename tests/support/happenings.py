@@ -15,7 +15,7 @@ from traceability.ledger.access import Reader
 from traceability.ledger.event import LedgerEvent, utc_text
 from traceability.ledger.parts import Parts
 from traceability.ledger.store import Record
-from traceability.supply_chain.decisions import AboutThings
+from traceability.supply_chain.about_things import AboutThings
 from traceability.supply_chain.parties import ListedParties
 
 MAKER = "maker.example"
@@ -64,6 +64,7 @@ class Happening:
     how: dict[str, Any] = field(default_factory=dict)
     head: dict[str, Any] = field(default_factory=dict)
     event_id: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
     parties: Sequence[str] = ()
     sources: dict[str, str] = field(default_factory=dict)
     destinations: dict[str, str] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class Happening:
             where=_part(self.where),
             why=_part({name: ends for name, ends in why.items() if ends}),
             how=_part(self.how),
-            more=_part({"eventID": self.event_id} if self.event_id else {}),
+            more=_part(({"eventID": self.event_id} if self.event_id else {}) | self.more),
         )
 
     def retracted(self, *, by: str | None = None, hour: float = 90) -> Happening:

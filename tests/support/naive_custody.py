@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from adapters.memory.provenance import MemoryProvenance
 from tests.support.naive import FOREVER, naive_intervals
 from traceability.ledger.index import MarkKind
+from traceability.supply_chain.about_things import Stated
 from traceability.supply_chain.decisions import (
     HoldPlaced,
     HoldReleased,
@@ -366,6 +367,8 @@ class _Book:
                     known = self.holds.get((said.hold, who))
                     if not known or (known[0] and not via):
                         self.holds[said.hold, who] = (via, verdict)
+            case Stated():
+                raise AssertionError("no world states anything")
             case HoldReleased():
                 if (said.hold, who) in self.holds:
                     return self.holds.pop((said.hold, who))[1]

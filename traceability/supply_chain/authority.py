@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from traceability.supply_chain.about_things import Stated
 from traceability.supply_chain.custody import Custody, CustodyFold, Movement, movement
 from traceability.supply_chain.decisions import (
     HoldingRole,
@@ -194,7 +195,7 @@ class _Judge:
                     return hold.authority
                 named = any(name == said.hold for name, _ in self.fold.holds)
                 return ClaimReason.NOT_ITS_PLACER if named else ClaimReason.NO_SUCH_HOLD
-            case HoldPlaced():
+            case HoldPlaced() | Stated():
                 return self._right(decision, None, ends=False)
 
     def _right_to_propose(self, said: TransferProposed, who: str) -> Verdict:

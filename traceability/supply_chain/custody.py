@@ -28,6 +28,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from traceability.supply_chain.about_things import Stated
 from traceability.supply_chain.decisions import (
     HoldingRole,
     HoldPlaced,
@@ -242,8 +243,14 @@ class CustodyFold:
         """Return with whom who recorded an event says to deal, None where it names nobody else."""
         if isinstance(event, SeenDecision):
             said = event.payload
-            proposal = None if isinstance(said, HoldPlaced | HoldReleased) else self.proposals.get(said.proposal)
-            ends = said if isinstance(said, TransferProposed) else proposal
+            ends: TransferProposed | Proposal | None
+            match said:
+                case TransferProposed():
+                    ends = said
+                case HoldPlaced() | HoldReleased() | Stated():
+                    ends = None
+                case _:
+                    ends = self.proposals.get(said.proposal)
             names = [] if ends is None else [ends.receiver, ends.issuer]
         else:
             found = self._ends(event)
@@ -308,6 +315,8 @@ class CustodyFold:
                     self.holds[said.hold, who] = hold
             case HoldReleased():
                 del self.holds[said.hold, who]
+            case Stated():
+                pass
             case _:
                 proposal = self.proposals.pop(said.proposal)
                 if isinstance(said, TransferAccepted):

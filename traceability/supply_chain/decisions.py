@@ -1,4 +1,4 @@
-"""What is decided about things and no EPCIS event can say: transfers that are proposed and answered, and holds.
+"""Decisions about things that no EPCIS event can say: transfers, offered and answered, holds, and what is stated.
 
 Decisions are ledger events under `item:` tags, so that who reads a thing's events finds them. They are seen whole or
 not at all: by who made them, by the parties that they name, and by whoever was granted the part `more`.
@@ -6,16 +6,15 @@ not at all: by who made them, by the parties that they name, and by whoever was 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field
-
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import EpcisView
-from traceability.ledger.event import PARTY_PREFIX, UNREADABLE, DecisionPayload, LedgerEvent, opaque_data
+from traceability.ledger.event import UNREADABLE, opaque_data
 from traceability.ledger.parts import Parts
+from traceability.supply_chain.about_things import AboutThings
+from traceability.supply_chain.aircraft_part.events import PartLimitSet, PartReleased, UtilisationStated
 from traceability.supply_chain.seen import Column, Row, SeenEvent
 from traceability.supply_chain.things import thing_of
 
@@ -25,21 +24,6 @@ class HoldingRole(StrEnum):
 
     CUSTODY = "custody"
     OWNERSHIP = "ownership"
-
-
-class AboutThings(DecisionPayload):
-    """A decision about things, by their names (`thing_of`)."""
-
-    things: tuple[str, ...] = Field(min_length=1)
-
-    def event(self, *, captured_by: str, occurred_at: int, parties: Iterable[str] = ()) -> LedgerEvent:
-        """Return the event of this decision at an instant (µs UTC); `parties` are the names of who may see it too.
-
-        Those are party URIs, as an EPCIS event would name them, or the permanent names of organisations.
-        """
-        tags = [f"item:{thing}" for thing in self.things]
-        tags += [f"{PARTY_PREFIX}{party}" for party in sorted(set(parties))]
-        return self.to_event(captured_by=captured_by, occurred_at=occurred_at, tags=tags)
 
 
 class TransferProposed(AboutThings):
@@ -92,7 +76,17 @@ class HoldReleased(AboutThings):
     reason: str | None = None
 
 
-Decided = TransferProposed | TransferAccepted | TransferDeclined | TransferCancelled | HoldPlaced | HoldReleased
+Decided = (
+    TransferProposed
+    | TransferAccepted
+    | TransferDeclined
+    | TransferCancelled
+    | HoldPlaced
+    | HoldReleased
+    | PartReleased
+    | PartLimitSet
+    | UtilisationStated
+)
 _PAYLOADS: Final[dict[str, type[Decided]]] = {
     payload.type_name: payload
     for payload in (
@@ -102,10 +96,15 @@ _PAYLOADS: Final[dict[str, type[Decided]]] = {
         TransferCancelled,
         HoldPlaced,
         HoldReleased,
+        PartReleased,
+        PartLimitSet,
+        UtilisationStated,
     )
 }
 DECISION_TYPES: Final = frozenset(_PAYLOADS)
-ANSWERS: Final = DECISION_TYPES - {TransferProposed.type_name, HoldPlaced.type_name}
+ANSWERS: Final = frozenset(
+    payload.type_name for payload in (TransferAccepted, TransferDeclined, TransferCancelled, HoldReleased)
+)
 """What answers another decision, and comes after it where both have one time."""
 
 

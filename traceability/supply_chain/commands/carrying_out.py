@@ -21,11 +21,12 @@ from traceability.ledger.identifiers import event_id
 from traceability.ledger.register.statements import FOR_ALL, organisation_tag
 from traceability.ledger.store import AppendConflictError, Ledger
 from traceability.ports import Clock, Entropy
+from traceability.supply_chain.about_things import AboutThings
 from traceability.supply_chain.commands.body import Case, Command
 from traceability.supply_chain.commands.faults import added_faults
 from traceability.supply_chain.commands.refusal import refusal
 from traceability.supply_chain.commands.surroundings import Surroundings
-from traceability.supply_chain.decisions import AboutThings, see_decision
+from traceability.supply_chain.decisions import see_decision
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import SeenEvent, see_row

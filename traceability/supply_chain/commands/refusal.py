@@ -48,6 +48,14 @@ class Rule(StrEnum):
     ISSUER_WITHOUT_ROLE = "issuer_without_role"
     NO_SUCH_HOLD = "no_such_hold"
     NOT_ITS_PLACER = "not_its_placer"
+    NOT_RELEASED = "not_released"
+    INSTALLED = "installed"
+    NOT_INSTALLED = "not_installed"
+    POSITION_TAKEN = "position_taken"
+    NO_LIFE_LEFT = "no_life_left"
+    LIFE_NOT_PROVEN = "life_not_proven"
+    ANOTHER_DOCUMENT = "another_document"
+    USED_TWICE = "used_twice"
 
 
 MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
@@ -150,6 +158,38 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     ),
     Rule.NO_SUCH_HOLD: ("A hold is released that is in force at that time.", "Check the name of the hold."),
     Rule.NOT_ITS_PLACER: ("A hold is released by whoever placed it.", "Let whoever placed it release it."),
+    Rule.NOT_RELEASED: (
+        "A part is installed under a release after it was made, removed or worked on.",
+        "Have it released first, with an earlier time than the installation.",
+    ),
+    Rule.INSTALLED: (
+        "What is installed is removed before it is installed again, released or scrapped.",
+        "Remove it first, with a time before this.",
+    ),
+    Rule.NOT_INSTALLED: (
+        "Only what is installed there is removed.",
+        "Name the assembly that the part is installed on at that time.",
+    ),
+    Rule.POSITION_TAKEN: (
+        "At one position of an assembly one part is installed.",
+        "Remove what is there first, or check the position.",
+    ),
+    Rule.NO_LIFE_LEFT: (
+        "A part is installed that has life left under each of its limits.",
+        "Install another; correct the limit or the utilisation if that was a mistake.",
+    ),
+    Rule.LIFE_NOT_PROVEN: (
+        "The life of a part with a limit is known from its birth on, without gaps.",
+        "Record its making, and state the utilisation of all the time in which it was installed.",
+    ),
+    Rule.ANOTHER_DOCUMENT: (
+        "A certificate of one form, number and approval is one document.",
+        "Ask the organisation on the certificate which document it issued.",
+    ),
+    Rule.USED_TWICE: (
+        "One time of an assembly is told of once; another statement of the same time corrects it.",
+        "State the same time again to correct it, or a time of which nothing was stated.",
+    ),
 }
 """What each rule says, and what makes a command that breaks it pass."""
 

@@ -39,6 +39,11 @@ class Surroundings:
         self.lots: set[str] = set()
 
     @property
+    def parties(self) -> Parties:
+        """Return who is who, as known at the head."""
+        return self._parties
+
+    @property
     def tags(self) -> list[str]:
         """Return the tags of everything that the decision depends on."""
         named = (

@@ -21,6 +21,14 @@ from traceability.supply_chain.commands.handling import Decommission, Destroy, O
 from traceability.supply_chain.commands.making import Commission, Transform
 from traceability.supply_chain.commands.moving import Receive, Reject, Ship
 from traceability.supply_chain.commands.packing import Pack, Unpack
+from traceability.supply_chain.commands.parts import (
+    InstallPart,
+    ReleasePart,
+    RemovePart,
+    ScrapPart,
+    SetPartLimit,
+    StateUtilisation,
+)
 
 _ALL: Final[tuple[type[Command], ...]] = (
     Commission,
@@ -39,6 +47,12 @@ _ALL: Final[tuple[type[Command], ...]] = (
     ReleaseHold,
     CustomsEntry,
     CustomsRelease,
+    ReleasePart,
+    SetPartLimit,
+    InstallPart,
+    RemovePart,
+    StateUtilisation,
+    ScrapPart,
     Decommission,
     Destroy,
     Correct,

@@ -1,0 +1,68 @@
+"""Aircraft parts: whether they are serviceable, and how much of their life is used."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from pydantic import AwareDatetime
+
+from api.aircraft_parts import LifeOut, PartOut, describe_life, describe_part
+from api.codes import identifier_in_path
+from api.parameters import only_declared
+from api.security import EngineDep, ReaderDep
+from traceability.gs1.identifiers import Identifier
+
+PATH: Final = "/aircraft-parts"
+_LIFE: Final = "/life"
+
+router: Final = APIRouter(prefix=PATH, tags=["aircraft parts"], dependencies=[Depends(only_declared)])
+
+AsOf = Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")]
+KnownAt = Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")]
+
+
+def _identifier_in(
+    request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
+) -> Identifier:
+    raw = request.scope["raw_path"].decode("ascii").partition(f"{PATH}/")[2]
+    return identifier_in_path(raw)
+
+
+def _identifier_before_life(
+    request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
+) -> Identifier:
+    raw = request.scope["raw_path"].decode("ascii").partition(f"{PATH}/")[2]
+    return identifier_in_path(raw.removesuffix(_LIFE))
+
+
+@router.get("/{id:path}/life", summary="How much of its life an aircraft part has used")
+def show_life(
+    engine: EngineDep,
+    reader: ReaderDep,
+    identifier: Annotated[Identifier, Depends(_identifier_before_life)],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> LifeOut:
+    """Give the cycles and minutes of flight that were stated of what the part was installed on, while it was.
+
+    They are told by installation and by statement, with what is left under each limit, and the time of which nobody
+    tells. All of it is by what you may see.
+    """
+    return describe_life(engine, reader, identifier, as_of=as_of, known_at=known_at)
+
+
+@router.get("/{id:path}", summary="Whether an aircraft part is serviceable, and its life back to birth")
+def show_part(
+    engine: EngineDep,
+    reader: ReaderDep,
+    identifier: Annotated[Identifier, Depends(_identifier_in)],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> PartOut:
+    """Give the stage of a part, the release that holds, and its life back to birth with the event behind each stretch.
+
+    A part is serviceable when nothing is in `lacks`: it is released, no stretch of its life has a gap, no limit is
+    reached, and nothing holds it. What recorded events break is under `irregularities`.
+    """
+    return describe_part(engine, reader, identifier, as_of=as_of, known_at=known_at)

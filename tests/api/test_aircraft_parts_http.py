@@ -1,0 +1,124 @@
+"""Aircraft parts over HTTP and on the command line, from the first release to the scrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.wiring import Engine
+from tests.api.test_cli import Run, dairy, run
+from tests.api.test_provenance_http import record
+from tests.support.happenings import MAKER, commission
+from tests.support.parts import AIRCRAFT, ENGINE, PUMP, Said, flew, installed, limited, released, removed
+from traceability.ledger.organisations import Scope
+
+__all__ = ["dairy", "run"]  # fixtures
+Bearer = Callable[..., dict[str, str]]
+ADDRESS = f"/aircraft-parts{PUMP.removeprefix('https://id.gs1.org')}"
+
+
+@pytest.fixture
+def maker(engine: Engine, client: httpx.Client, bearer: Bearer) -> httpx.Client:
+    engine.organisations.add(MAKER)
+    client.headers = httpx.Headers(bearer(MAKER, *Scope))
+    return client
+
+
+def got(client: httpx.Client, path: str, **params: Any) -> Any:
+    answer = client.get(path, params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_part_tells_its_life_back_to_birth(engine: Engine, maker: httpx.Client) -> None:
+    told: list[Said] = [
+        commission(0, PUMP),
+        released(1),
+        limited(1, cycles=20),
+        installed(2, ENGINE, place="left"),
+        installed(3, AIRCRAFT, ENGINE),
+        flew(9, AIRCRAFT, 3, 8, cycles=6, minutes=540),
+        removed(8, ENGINE, reason="fuel leak"),
+    ]
+    record(engine, *reversed(told))
+    part = got(maker, ADDRESS)
+    assert (part["stage"], part["serviceable"], part["lacks"]) == ("removed", False, ["not_released"])
+    assert (part["cycles"], part["removed_because"], part["irregularities"]) == (6, "fuel leak", [])
+    stretches = [(one["where"], one["on"], one["position"], one["gap"]) for one in part["back_to_birth"]]
+    assert stretches == [
+        ("stored", None, None, None),
+        ("installed", ENGINE, "left", None),
+        ("stored", None, None, None),
+    ]
+    for one in part["back_to_birth"]:
+        assert one["documents"]
+        for document in one["documents"]:
+            assert document["receipt"] == f"/provenance/events/{document['event_id']}/receipt"
+
+    before = got(maker, ADDRESS, as_of="2026-03-01T05:00:00Z")
+    assert (before["stage"], before["serviceable"], before["position"]) == ("installed", True, "left")
+    assert before["release"]["tracking_number"] == "ARC-1"
+    # Of what arrived last nobody knew before.
+    assert got(maker, ADDRESS, known_at=len(told) - 2)["back_to_birth"][0]["gap"] == "no_birth"
+
+    life = got(maker, f"{ADDRESS}/life")
+    assert (life["cycles"], life["minutes"], life["proven"], life["unaccounted"]) == (6, 540, True, [])
+    assert [(one["on"], one["cycles"], one["minutes"]) for one in life["installations"]] == [(ENGINE, 6, 540)]
+    assert [one["cycles_left"] for one in life["limits"]] == [14]
+    assert [(one["thing"], one["straddles"]) for one in life["uses"]] == [(AIRCRAFT, False)]
+
+
+def test_what_is_no_serial_or_not_seen_is_told(engine: Engine, maker: httpx.Client, bearer: Bearer) -> None:
+    record(engine, commission(0, PUMP))
+    lot = maker.get("/aircraft-parts/01/09521301007013/10/A7")
+    assert (lot.status_code, lot.json()["code"]) == (422, "part.serial")
+    stranger = bearer("store.example", Scope.QUERY)
+    assert maker.get(ADDRESS, headers=stranger).status_code == 404
+    assert maker.get(f"{ADDRESS}/life", headers=stranger).status_code == 404
+
+
+def test_commands_of_parts_over_http(maker: httpx.Client) -> None:
+    def send(name: str, **body: Any) -> httpx.Response:
+        return maker.post(f"/commands/{name}", json=body)
+
+    assert send("commission", things=[PUMP, ENGINE]).status_code == 201
+    refused = send("install_part", part=PUMP, on=ENGINE)
+    assert [one["rule"] for one in refused.json()["rules"]] == ["not_released"]
+    certificate = {
+        "form": "EASA Form 1",
+        "tracking_number": "1",
+        "status": "new",
+        "approval": "A",
+        "document": "a" * 64,
+    }
+    done = send("release_part", things=[PUMP], **certificate)
+    assert (done.status_code, done.json()["name"]) == (201, None)
+    assert send("install_part", part=PUMP, on=ENGINE, position="left").status_code == 201
+    part = got(maker, ADDRESS)
+    assert (part["serviceable"], part["position"], part["release"]["document"]) == (True, "left", "a" * 64)
+    # The history of the thing tells it too.
+    steps = [
+        entry["step"] for entry in got(maker, f"/provenance/items{ADDRESS.removeprefix('/aircraft-parts')}")["history"]
+    ]
+    assert steps == ["Given its identity", "Released, new: EASA Form 1 1", "Installed"]
+
+
+def test_a_part_on_the_command_line(dairy: Run) -> None:
+    pump, engine = "(01)09521301007013(21)KF-20417", "(8004)9521302ENG-61044"
+    assert dairy("command", "commission", "--things", pump, "--things", engine).code == 0
+    shown = dairy("part", "show", pump)
+    assert shown.code == 1
+    assert "serviceable\tno: Not released" in shown.out.splitlines()
+    certificate = ("--form", "EASA Form 1", "--tracking-number", "1", "--status", "new", "--approval", "A")
+    assert dairy("command", "release_part", "--things", pump, *certificate, "--document", "a" * 64).code == 0
+    limit = ("--limit", "LLP", "--cycles", "10", "--source", "CMM")
+    assert dairy("command", "set_part_limit", "--things", pump, *limit).code == 0
+    assert dairy("command", "install_part", "--part", pump, "--on", engine, "--position", "left").code == 0
+    assert dairy("part", "show", pump, "--json").json["serviceable"] is True
+    lines = dairy("part", "show", pump).out.splitlines()
+    assert "installed on\t(8004) 9521302ENG-61044, left" in lines
+    life = dairy("part", "life", pump)
+    assert (life.code, life.out.splitlines()[-1]) == (0, "LLP\t10\t\tCMM")
