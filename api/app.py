@@ -16,6 +16,7 @@ from api.problems import documented_problems, install_problems
 from api.routers import (
     aircraft_parts,
     capture,
+    clocks,
     commands,
     dead_letters,
     epcis_collections,
@@ -82,6 +83,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(register.router)
     app.include_router(recalls.router)
     app.include_router(aircraft_parts.router)
+    app.include_router(clocks.router)
     app.include_router(partner_pages.router)
     app.include_router(partners.router)
     app.include_router(logs.router)

@@ -17,6 +17,7 @@ from psycopg_pool import PoolTimeout
 from adapters.postgres.connection import unreachable
 from api.cli import (
     audit,
+    clock,
     command,
     db,
     demo,
@@ -78,6 +79,7 @@ app.add_typer(organisation.app)
 app.add_typer(register.app)
 app.add_typer(recall.app)
 app.add_typer(part.app)
+app.add_typer(clock.app)
 app.add_typer(partner.app)
 app.add_typer(vocabulary.app)
 app.add_typer(key.app)

@@ -1,0 +1,331 @@
+"""Clocks: started, answered, stopped, and as HTTP, the command line and pages show them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
+
+from adapters.postgres.decisions import records_under
+from adapters.postgres.event_requests import EventRequest
+from adapters.working_days import working_days
+from api.clock_models import (
+    AnswerIn,
+    ClockDone,
+    ClockLine,
+    ClockList,
+    ClockOut,
+    ClockSaidOut,
+    EvidenceOut,
+    RuleList,
+    RuleOut,
+    StartIn,
+    StopIn,
+)
+from api.codes import read_code
+from api.once import append_once, recorded_before
+from api.provenance import microseconds_of
+from api.published import receipt_address
+from api.wiring import Engine
+from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from traceability.ledger.access import Reader, redact
+from traceability.ledger.event import EPOCH, utc_text
+from traceability.ledger.identifiers import event_id
+from traceability.ledger.store import AppendConflictError, Record
+from traceability.supply_chain.clocks.clock import MEANINGS, ClaimReason, Clock, ClockState, clock_of
+from traceability.supply_chain.clocks.events import (
+    CLOCKS,
+    ClockAnswered,
+    ClockPayload,
+    ClockStarted,
+    ClockStopped,
+    Said,
+    said_of,
+)
+from traceability.supply_chain.clocks.rules import RULES
+from traceability.supply_chain.clocks.term import due
+from traceability.supply_chain.things import thing_of
+
+PATH: Final = "/clocks"
+MOST_LISTED: Final = 1_000
+_ATTEMPTS: Final = 4
+_RANDOM_BYTES: Final = 10
+_AHEAD_US: Final = 60_000_000  # clocks differ a little
+
+
+def list_rules() -> RuleList:
+    """Tell the clocks that laws set going."""
+    return RuleList(rules=[RuleOut(rule=name, **rule._asdict()) for name, rule in RULES.items()])
+
+
+def start(engine: Engine, organisation: str, body: StartIn, *, request: EventRequest | None = None) -> ClockDone:
+    """Start a clock.
+
+    Raises `IdentifierError`, `NotFoundError` (`clock.rule`), and `InvalidInputError`: `clock.zone`, `clock.calendar`,
+    `clock.time`.
+    """
+    if (before := recorded_before(engine, request)) is not None:
+        return _done(engine, organisation, before)
+    now = engine.clock.now_us()
+    began = now if body.started_at is None else microseconds_of(body.started_at)
+    if began > now + _AHEAD_US:
+        raise InvalidInputError("A clock does not begin in the future", code="clock.time")
+    to = None if body.responsible in (None, organisation) else body.responsible
+    event = _started(engine, organisation, body, began).event(captured_by=organisation, occurred_at=began, to=to)
+    return _done(engine, organisation, append_once(engine, [event], DCBAppendCondition(_NOTHING, after=0), request))
+
+
+_NOTHING: Final = DCBQuery(items=[DCBQueryItem(tags=["clock:"])])
+"""A new name depends on nothing that is there."""
+
+
+def answer(
+    engine: Engine, organisation: str, clock: str, body: AnswerIn, *, request: EventRequest | None = None
+) -> ClockDone:
+    """Answer a clock by an event that the organisation sees.
+
+    Raises `NotFoundError` (`clock.unknown`, `clock.no_such_event`), `ForbiddenError` (`clock.not_responsible`) and
+    `ConflictError` (`clock.over`).
+    """
+    if (before := recorded_before(engine, request)) is not None:
+        return _done(engine, organisation, before)
+    reader = engine.organisations.reader(organisation)
+    record = _record_seen(engine, reader, body.event_id)
+    if record is None:
+        raise NotFoundError(
+            "There is no such event", code="clock.no_such_event", hint="Or none that you may see. Give our event_id."
+        )
+    answered = ClockAnswered(clock=clock, position=record.position, event_id=body.event_id, note=body.note)
+    return _say(engine, organisation, answered, request)
+
+
+def stop(
+    engine: Engine, organisation: str, clock: str, body: StopIn, *, request: EventRequest | None = None
+) -> ClockDone:
+    """Stop a clock that the organisation started; raises as `answer` does (`clock.not_its_starter`)."""
+    if (before := recorded_before(engine, request)) is not None:
+        return _done(engine, organisation, before)
+    return _say(engine, organisation, ClockStopped(clock=clock, reason=body.reason), request)
+
+
+def list_clocks(
+    engine: Engine,
+    reader: Reader,
+    *,
+    state: ClockState | None = None,
+    rule: str | None = None,
+    thing: str | None = None,
+    due_before: int | None = None,
+    limit: int = MOST_LISTED,
+) -> ClockList:
+    """Tell the clocks that a reader sees, those that run by their due time (µs UTC); raises `IdentifierError`."""
+    head, now = engine.ledger.head(), engine.clock.now_us()
+    about = None if thing is None else thing_of(read_code(thing).uri)
+    found = [
+        clock
+        for clock in _clocks_seen(engine, reader, head)
+        if state in (None, clock.state(now))
+        and rule in (None, clock.started.rule)
+        and (about is None or about in clock.started.things)
+        and (due_before is None or clock.started.due < due_before)
+    ]
+    found.sort(
+        key=lambda one: (one.ended is not None, one.started.due if one.ended is None else -one.ended.occurred_at)
+    )
+    return ClockList(known_at=head, clocks=[_line(clock, now) for clock in found[:limit]])
+
+
+def describe_clock(
+    engine: Engine, reader: Reader, clock: str, *, as_of: int | None = None, known_at: int | None = None
+) -> ClockOut:
+    """Tell a clock as a reader sees it at a time (µs UTC) and position; raises `NotFoundError` (`clock.unknown`)."""
+    head = engine.ledger.head()
+    head = head if known_at is None else min(known_at, head)
+    at = engine.clock.now_us() if as_of is None else as_of
+    found = _clock_seen(engine, reader, clock, head, as_of)
+    answered = found.ended.payload if found.ended is not None else None
+    evidence = None
+    if isinstance(answered, ClockAnswered):
+        record = _record_seen(engine, reader, answered.event_id)
+        evidence = None if record is None else _evidence(record)
+    said = [(found.began, None), *([(found.ended, None)] if found.ended else [])]
+    return ClockOut(
+        **_line(found, at).model_dump(),
+        as_of=utc_text(at),
+        known_at=head,
+        case=found.started.case,
+        request=found.started.request,
+        answered_by=evidence,
+        said=[_said_out(*one) for one in (*said, *((claim.said, claim.reason) for claim in found.claims))],
+    )
+
+
+def _started(engine: Engine, organisation: str, body: StartIn, began: int) -> ClockStarted:
+    rule = None if body.rule is None else RULES.get(body.rule)
+    if body.rule is not None and rule is None:
+        raise NotFoundError("There is no such rule", code="clock.rule", hint=f"Choose from: {', '.join(RULES)}.")
+    term = rule.term if rule is not None else body.term
+    assert term is not None
+    calendar = body.calendar or (None if rule is None else rule.calendar)
+    zone = body.zone or (None if rule is None else rule.zone) or "UTC"
+    closed = frozenset(body.closed)
+    works = working_days(calendar, closed) if calendar else lambda day: day.weekday() < _SATURDAY and day not in closed
+    title = body.title or (None if rule is None else rule.title)
+    assert title is not None
+    return ClockStarted(
+        clock=str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES))),
+        title=title,
+        responsible=body.responsible or organisation,
+        due=due(began, term, _zone(zone), works),
+        rule=body.rule,
+        version=None if rule is None else rule.version,
+        term=term,
+        calendar=calendar,
+        zone=zone,
+        closed=tuple(sorted(closed)),
+        things=tuple(sorted({thing_of(read_code(thing).uri) for thing in body.things})),
+        case=body.case,
+        request=body.request,
+        note=body.note,
+    )
+
+
+_SATURDAY: Final = 5
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInputError(
+            "There is no such time zone", code="clock.zone", hint="Give an IANA name, as America/New_York."
+        ) from error
+
+
+def _say(engine: Engine, organisation: str, payload: ClockPayload, request: EventRequest | None) -> ClockDone:
+    """Record what is said of a clock, unless the fold would take it for a mere claim."""
+    reader = engine.organisations.reader(organisation)
+    query = DCBQuery(items=[DCBQueryItem(tags=[f"clock:{payload.clock}"])])
+    for attempt in range(_ATTEMPTS):
+        head = engine.ledger.head()
+        found = _clock_seen(engine, reader, payload.clock, head)
+        # Behind what it follows, whatever the clock of whoever said that.
+        now = max(engine.clock.now_us(), found.began.occurred_at + 1)
+        sides = {found.began.said_by, found.started.responsible} - {organisation}
+        event = payload.event(captured_by=organisation, occurred_at=now, to=next(iter(sides), None))
+        draft = said_of(event.parts, head + 1, UUID(int=0), now)
+        assert draft is not None
+        after = clock_of([found.began, *([found.ended] if found.ended else []), draft])
+        reason = next((claim.reason for claim in after.claims if claim.said is draft), None) if after else None
+        if reason is not None:
+            raise _refused(reason)
+        try:
+            return _done(
+                engine, organisation, append_once(engine, [event], DCBAppendCondition(query, after=head), request)
+            )
+        except AppendConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError:
+    kind = ConflictError if reason is ClaimReason.OVER else ForbiddenError
+    return kind(MEANINGS[reason].sentence, code=f"clock.{reason}", hint=MEANINGS[reason].remedy)
+
+
+def _done(engine: Engine, organisation: str, position: int) -> ClockDone:
+    reader = engine.organisations.reader(organisation)
+    (record,) = engine.ledger.records([position])
+    said = _seen(engine, reader, record)
+    assert said is not None
+    found = _clock_seen(engine, reader, said.payload.clock, position)
+    return ClockDone(
+        clock=said.payload.clock,
+        state=found.state(engine.clock.now_us()),
+        due=utc_text(found.started.due),
+        position=position,
+        event_id=said.event_id,
+        receipt=receipt_address(said.event_id),
+    )
+
+
+def _clocks_seen(engine: Engine, reader: Reader, known_at: int) -> list[Clock]:
+    said: dict[str, list[Said]] = {}
+    for record in records_under(engine.ledger, CLOCKS, engine.visibility.allowed(reader), known_at):
+        if (one := _seen(engine, reader, record)) is not None:
+            said.setdefault(one.payload.clock, []).append(one)
+    return [clock for those in said.values() if (clock := clock_of(those)) is not None]
+
+
+def _clock_seen(engine: Engine, reader: Reader, clock: str, known_at: int, as_of: int | None = None) -> Clock:
+    records = records_under(engine.ledger, f"clock:{clock}", engine.visibility.allowed(reader), known_at)
+    seen = (_seen(engine, reader, record) for record in records)
+    said = [one for one in seen if one is not None and one.payload.clock == clock]
+    found = clock_of(one for one in said if as_of is None or one.occurred_at <= as_of)
+    if found is None:
+        raise NotFoundError("There is no such clock", code="clock.unknown", hint="Or none that you may see.")
+    return found
+
+
+def _seen(engine: Engine, reader: Reader, record: Record) -> Said | None:
+    event = record.event
+    extent = reader.extent(engine.rules.indexer(event.parts).visibility)
+    if extent is None or event.event_id is None or event.recorded_at is None:
+        return None
+    return said_of(redact(event.parts, extent, ()), record.position, event.event_id, event.recorded_at)
+
+
+def _record_seen(engine: Engine, reader: Reader, wanted: UUID) -> Record | None:
+    record = engine.ledger.record_of(wanted)
+    if record is None or reader.extent(engine.rules.indexer(record.event.parts).visibility) is None:
+        return None
+    return record
+
+
+def _evidence(record: Record) -> EvidenceOut:
+    event = record.event
+    assert event.event_id is not None
+    assert event.recorded_at is not None
+    return EvidenceOut(
+        position=record.position,
+        event_id=event.event_id,
+        recorded_at=utc_text(event.recorded_at),
+        receipt=receipt_address(event.event_id),
+    )
+
+
+def _line(found: Clock, at: int) -> ClockLine:
+    started = found.started
+    there = (EPOCH + timedelta(microseconds=started.due)).astimezone(_zone(started.zone))
+    return ClockLine(
+        clock=started.clock,
+        title=started.title,
+        rule=started.rule,
+        state=found.state(at),
+        started_by=found.began.said_by,
+        responsible=started.responsible,
+        started_at=utc_text(found.began.occurred_at),
+        due=utc_text(started.due),
+        due_there=there.isoformat(),
+        zone=started.zone,
+        ended_at=None if found.ended is None else utc_text(found.ended.occurred_at),
+        things=list(started.things),
+    )
+
+
+def _said_out(said: Said, claim: ClaimReason | None = None) -> ClockSaidOut:
+    return ClockSaidOut(
+        type=said.payload.type_name.split(".")[1].removeprefix("clock_"),
+        said=said.payload.model_dump(mode="json", exclude_none=True, exclude={"clock"}),
+        said_by=said.said_by,
+        said_at=utc_text(said.occurred_at),
+        recorded_at=utc_text(said.recorded_at),
+        position=said.position,
+        event_id=said.event_id,
+        receipt=receipt_address(said.event_id),
+        claim=claim,
+    )

@@ -1,0 +1,52 @@
+"""Events that a request records once, however often it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import psycopg
+from eventsourcing.dcb.api import DCBAppendCondition
+
+from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
+from api.wiring import Engine
+from traceability.errors import ConflictError
+from traceability.ledger.event import LedgerEvent
+from traceability.ledger.store import AppendConflictError
+
+
+def request_for(organisation: str, key: str | None, action: str, body: bytes) -> EventRequest | None:
+    """Return what makes a request the same as another, None without an Idempotency-Key."""
+    return None if key is None else EventRequest(organisation, key, sha256(action.encode() + b"\0" + body).digest())
+
+
+def recorded_before(engine: Engine, request: EventRequest | None) -> int | None:
+    """Return where the last event of the same request is; raises `ConflictError` (`capture.request_key`)."""
+    if request is None:
+        return None
+    return PostgresEventRequests(engine.pool, engine.ledger.ledger_id).position_of(request)
+
+
+def append_once(
+    engine: Engine, events: Sequence[LedgerEvent], condition: DCBAppendCondition, request: EventRequest | None
+) -> int:
+    """Record events unless the condition fails, or the same request did meanwhile; return where the last is.
+
+    Raises `AppendConflictError`, and `ConflictError` (`capture.request_key`) when the key came with something else.
+    """
+    requests = PostgresEventRequests(engine.pool, engine.ledger.ledger_id)
+
+    def settle(connection: psycopg.Connection, position: int) -> None:
+        if request is not None:
+            requests.add(connection, request, position, now=engine.clock.now_us())
+
+    prepared = [engine.ledger.prepare(event) for event in events]
+    try:
+        return engine.ledger.append_prepared(prepared, condition, settle)
+    except AppendConflictError:
+        raise
+    except ConflictError:
+        # The same request, sent again before the first was answered.
+        if (before := recorded_before(engine, request)) is not None:
+            return before
+        raise

@@ -1,0 +1,115 @@
+"""Regulatory clocks over HTTP: what has to be answered by when, and what answered it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Final, TypeAlias
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
+
+from api.backlog import KeepingUp
+from api.clock_models import CLOCK, AnswerIn, ClockDone, ClockList, ClockOut, RuleList, StartIn, StopIn
+from api.clocks import MOST_LISTED, PATH, answer, describe_clock, list_clocks, list_rules, start, stop
+from api.once import request_for
+from api.parameters import only_declared
+from api.provenance import microseconds_of
+from api.published import Wait, own_receipt, proof_of
+from api.routers.capture import IdempotencyKey
+from api.security import CaptureDep, EngineDep, ReaderDep
+from traceability.supply_chain.clocks.clock import ClockState
+
+router: Final = APIRouter(prefix=PATH, tags=["clocks"], dependencies=[Depends(only_declared)])
+
+Name = Annotated[str, Path(alias="clock", max_length=200, examples=[CLOCK])]
+_Write: TypeAlias = Callable[..., ClockDone]
+
+
+class _Writing:
+    """What every write has: who writes, the key that makes it safe to repeat, and whether to wait for the proof."""
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        response: Response,
+        engine: EngineDep,
+        caller: CaptureDep,
+        _: KeepingUp,
+        key: IdempotencyKey = None,
+        wait: Wait = None,
+    ) -> None:
+        self.request = request
+        self.response = response
+        self.engine = engine
+        self.organisation = caller.organisation
+        self.key = key
+        self.wait = wait
+
+    async def carry_out(self, action: str, write: _Write) -> ClockDone:
+        same = request_for(self.organisation, self.key, f"clock {action}", await self.request.body())
+        done = await run_in_threadpool(write, request=same)
+        self.response.headers["Location"] = f"{PATH}/{done.clock}"
+        prove = partial(own_receipt, self.engine, done.position, self.organisation)
+        proof = await proof_of(self.engine, self.request, self.wait, done.position, prove)
+        return done.model_copy(update={"proof": proof})
+
+
+Writing = Annotated[_Writing, Depends()]
+
+
+@router.get("/rules", summary="List the clocks that laws set going")
+def show_rules() -> RuleList:
+    """Give each rule with its source, its term, and whose working days and time zone count."""
+    return list_rules()
+
+
+@router.get("", summary="List clocks that you may see")
+def show_clocks(
+    *,
+    engine: EngineDep,
+    reader: ReaderDep,
+    state: ClockState | None = None,
+    rule: Annotated[str | None, Query(max_length=200)] = None,
+    thing: Annotated[str | None, Query(max_length=2048, description="About this thing.")] = None,
+    due_before: Annotated[AwareDatetime | None, Query(description="Due before this time; with an offset.")] = None,
+    per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_LISTED)] = MOST_LISTED,
+) -> ClockList:
+    """Give the clocks that you started or have to answer: those that run by their due time, overdue ones first."""
+    before = None if due_before is None else microseconds_of(due_before)
+    return list_clocks(engine, reader, state=state, rule=rule, thing=thing, due_before=before, limit=per_page)
+
+
+@router.post("", summary="Start a clock", status_code=201)
+async def start_clock(writing: Writing, body: StartIn) -> ClockDone:
+    """Start a clock by a rule or by a term of your own; who has to answer sees it too."""
+    return await writing.carry_out("start", partial(start, writing.engine, writing.organisation, body))
+
+
+@router.get("/{clock}", summary="Show a clock")
+def show_clock(
+    engine: EngineDep,
+    reader: ReaderDep,
+    clock: Name,
+    as_of: Annotated[AwareDatetime | None, Query(description="At this time; with an offset.")] = None,
+    known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
+) -> ClockOut:
+    """Give all that was said of a clock, and the event that answered it, each with its receipt."""
+    at = None if as_of is None else microseconds_of(as_of)
+    return describe_clock(engine, reader, clock, as_of=at, known_at=known_at)
+
+
+@router.post("/{clock}/answer", summary="Answer a clock", status_code=201)
+async def answer_clock(writing: Writing, clock: Name, body: AnswerIn) -> ClockDone:
+    """Say which recorded event is the answer: whoever has to answer, or started the clock."""
+    return await writing.carry_out(
+        f"answer {clock}", partial(answer, writing.engine, writing.organisation, clock, body)
+    )
+
+
+@router.post("/{clock}/stop", summary="Stop a clock", status_code=201)
+async def stop_clock(writing: Writing, clock: Name, body: StopIn) -> ClockDone:
+    """Say that nobody has to answer any more, as whoever started the clock."""
+    return await writing.carry_out(f"stop {clock}", partial(stop, writing.engine, writing.organisation, clock, body))

@@ -1,0 +1,154 @@
+"""Clocks over HTTP and on the command line: started for another, answered by an event, seen by these two alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import app as cli
+from api.wiring import Engine
+from tests.conftest import Database
+from tests.support.happenings import pack
+from traceability.errors import NotFoundError
+from traceability.ledger.organisations import Scope
+
+AGENCY, DAIRY, RIVAL = "agency.example", "dairy.example", "rival.example"
+A = pack("A")
+Bearer = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def keys(engine: Engine, bearer: Bearer) -> dict[str, dict[str, str]]:
+    for name in (AGENCY, RIVAL):
+        engine.organisations.add(name)
+    return {name: bearer(name, Scope.CAPTURE, Scope.QUERY) for name in (AGENCY, DAIRY, RIVAL)}
+
+
+def started(client: httpx.Client, key: dict[str, str], **body: Any) -> Any:
+    made = client.post(
+        "/clocks", json={"responsible": DAIRY, "things": ["(01)09521234000013(21)A"], **body}, headers=key
+    )
+    assert made.status_code == 201, made.text
+    assert made.headers["location"] == f"/clocks/{made.json()['clock']}"
+    return made.json()
+
+
+def event_id(client: httpx.Client, key: dict[str, str]) -> str:
+    made = client.post("/commands/commission", json={"things": [A]}, headers=key)
+    assert made.status_code == 201, made.text
+    name: str = made.json()["receipt"].split("/")[3]
+    return name
+
+
+def test_a_request_is_answered_in_time(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
+    clock = started(client, keys[AGENCY], rule="us.fsma204.records")["clock"]
+    address = f"/clocks/{clock}"
+    for name in (AGENCY, DAIRY):
+        shown = client.get(address, headers=keys[name]).json()
+        assert (shown["state"], shown["started_by"], shown["responsible"]) == ("running", AGENCY, DAIRY)
+        assert shown["things"] == [A]
+    for key in (keys[RIVAL], {}):
+        assert client.get(address, headers=key).json()["code"] == "clock.unknown"
+        assert client.get("/clocks", headers=key).json()["clocks"] == []
+    answer = {"event_id": event_id(client, keys[DAIRY]), "note": "records sent"}
+    refused = client.post(f"{address}/answer", json=answer, headers=keys[RIVAL])
+    assert (refused.status_code, refused.json()["code"]) == (404, "clock.no_such_event")
+    done = client.post(f"{address}/answer", json=answer, headers=keys[DAIRY])
+    assert (done.status_code, done.json()["state"]) == (201, "answered_in_time")
+    shown = client.get(address, headers=keys[DAIRY]).json()
+    assert shown["answered_by"]["event_id"] == answer["event_id"]
+    assert [one["type"] for one in shown["said"]] == ["started", "answered"]
+    # The asker sees that and when it was answered, and of the event what it may see: here nothing.
+    theirs = client.get(address, headers=keys[AGENCY]).json()
+    assert (theirs["state"], theirs["answered_by"]) == ("answered_in_time", None)
+    assert theirs["said"][1]["said"] == {"position": shown["answered_by"]["position"], **answer}
+    again = client.post(f"{address}/answer", json=answer, headers=keys[DAIRY])
+    assert (again.status_code, again.json()["code"]) == (409, "clock.over")
+    before = client.get(address, params={"known_at": done.json()["position"] - 1}, headers=keys[DAIRY]).json()
+    assert before["state"] == "running"
+
+
+def test_an_overdue_clock_comes_first(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
+    old = {"started_at": "2026-01-02T12:00:00-05:00"}
+    late = started(client, keys[AGENCY], rule="us.dscsa.tracing", **old)
+    assert (late["state"], late["due"]) == ("overdue", "2026-01-04T17:00:00.000000Z")
+    dispensers = started(client, keys[AGENCY], rule="us.dscsa.tracing.dispenser", **old)
+    assert dispensers["due"] == "2026-01-07T05:00:00.000000Z"
+    own = {"title": "Call back", "term": {"amount": 9_000, "unit": "calendar_days"}, "zone": "Asia/Tokyo"}
+    running = started(client, keys[DAIRY], **own)
+    listed = client.get("/clocks", headers=keys[DAIRY]).json()["clocks"]
+    names = [late["clock"], dispensers["clock"], running["clock"]]
+    assert [one["clock"] for one in listed] == names
+    assert [one["state"] for one in listed] == ["overdue", "overdue", "running"]
+    assert listed[2]["due_there"].endswith("T00:00:00+09:00")
+
+    def found(**asked: Any) -> list[str]:
+        return [one["clock"] for one in client.get("/clocks", params=asked, headers=keys[DAIRY]).json()["clocks"]]
+
+    assert found(state="running") == names[2:]
+    assert found(rule="us.dscsa.tracing") == names[:1]
+    assert found(due_before="2026-01-05T00:00:00Z") == names[:1]
+    assert found(thing=A) == names
+    assert found(thing=pack("B")) == []
+    forbidden = client.post(f"/clocks/{late['clock']}/stop", json={"reason": "no"}, headers=keys[DAIRY])
+    assert (forbidden.status_code, forbidden.json()["code"]) == (403, "clock.not_its_starter")
+    stopped = client.post(f"/clocks/{late['clock']}/stop", json={"reason": "withdrawn"}, headers=keys[AGENCY])
+    assert stopped.json()["state"] == "stopped"
+    assert found() == [names[1], names[2], names[0]]
+
+
+def test_the_same_request_starts_one_clock(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
+    key = keys[AGENCY] | {"Idempotency-Key": "request-1"}
+    assert started(client, key, rule="us.dscsa.verification") == started(client, key, rule="us.dscsa.verification")
+    other = client.post("/clocks", json={"rule": "us.fsma204.records"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "capture.request_key")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 422, "http.validation"),
+        ({"rule": "us.unknown"}, 404, "clock.rule"),
+        ({"term": {"amount": 1, "unit": "hours"}}, 422, "http.validation"),
+        ({"rule": "us.dscsa.tracing", "zone": "Mars/Olympus"}, 422, "clock.zone"),
+        ({"rule": "us.dscsa.tracing", "zone": "../../etc/passwd"}, 422, "clock.zone"),
+        ({"rule": "us.dscsa.tracing", "calendar": "XX"}, 422, "clock.calendar"),
+        ({"rule": "us.dscsa.tracing", "started_at": "2999-01-01T00:00:00Z"}, 422, "clock.time"),
+        ({"rule": "us.dscsa.tracing", "things": ["(01)09521234000014"]}, 422, "gs1.check_digit"),
+    ],
+)
+def test_what_is_no_clock_is_refused(
+    client: httpx.Client, keys: dict[str, dict[str, str]], body: Any, status: int, code: str
+) -> None:
+    refused = client.post("/clocks", json=body, headers=keys[AGENCY])
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert client.get("/clocks", headers=keys[AGENCY]).json()["clocks"] == []
+
+
+def test_on_the_command_line(
+    client: httpx.Client, keys: dict[str, dict[str, str]], database: Database, tmp_path: Path
+) -> None:
+    environment = {"TRACEABILITY_DATABASE_URL": database.runtime_url, "TRACEABILITY_DATA": str(tmp_path / "data")}
+    runner = CliRunner(env=environment | {"COLUMNS": "200"})
+
+    def run(*arguments: str, by: str = DAIRY) -> Any:
+        return runner.invoke(cli, ["clock", *arguments, "--as", by])
+
+    assert "us.dscsa.tracing" in runner.invoke(cli, ["clock", "rules"]).stdout
+    made = run("start", "us.dscsa.tracing", "--at", "2026-01-02T12:00:00-05:00", "--thing", A)
+    assert made.exit_code == 0, made.output
+    name = made.stdout.strip()
+    assert run("start", "--days", "3", "--hours", "2", "--title", "x").exit_code == 2
+    assert run("start", "--business-days", "3", "--title", "Call", "--calendar", "DE").exit_code == 0
+    assert json.loads(run("list", "--json").stdout)["clocks"][0]["clock"] == name
+    assert run("show", name).exit_code == 1
+    late = run("answer", name, event_id(client, keys[DAIRY]))
+    assert (late.exit_code, late.stdout.strip()) == (1, name)
+    assert run("stop", name, "--reason", "x").exit_code == 1
+    assert isinstance(run("show", name, by=RIVAL).exception, NotFoundError)

@@ -1,0 +1,1 @@
+"""Regulatory clocks: how long there is to answer, and whether it was answered in time."""
