@@ -74,6 +74,9 @@ NEED_MEANING = {
     "POST /partners/{name}/webhook",
     "POST /provenance/evaluations",
     "POST /provenance/traces",
+    "POST /clocks/{clock}/answer",
+    "POST /clocks/{clock}/stop",
+    "GET /clocks/{clock}",
     "POST /recalls",
     *(
         f"POST /recalls/{{case}}/{step}"
