@@ -74,6 +74,7 @@ NEED_MEANING = {
     "POST /partners/{name}/webhook",
     "POST /provenance/evaluations",
     "POST /provenance/traces",
+    "POST /clocks",
     "POST /clocks/{clock}/answer",
     "POST /clocks/{clock}/stop",
     "GET /clocks/{clock}",
