@@ -125,6 +125,9 @@ def test_a_withdrawal_is_answered_with_its_receipt(engine: Engine, running: http
     assert b'"withdrawn":true' in verified.opening.shown().more
 
 
+RECALL_STEPS = ("scope", "notices", "acknowledgements", "reconciliation", "close", "cancel")
+
+
 def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> None:
     waiting = {
         f"{method.upper()} {path}"
@@ -138,6 +141,11 @@ def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> Non
         *(f"POST /commands/{name}" for name in COMMANDS),
         "POST /findings/{finding_id}/replay",
         "POST /register",
+        "POST /recalls",
+        *(f"POST /recalls/{{case}}/{step}" for step in RECALL_STEPS),
+        "POST /clocks",
+        "POST /clocks/{clock}/answer",
+        "POST /clocks/{clock}/stop",
         "POST /provenance/events/{event_id}/erasure-requests",
         "PUT /vocabularies/{vocabulary}/{id}",
         "DELETE /vocabularies/{vocabulary}/{id}",
