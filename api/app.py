@@ -33,6 +33,7 @@ from api.routers import (
     organisations,
     partners,
     provenance,
+    recall_subscriptions,
     recalls,
     register,
     subscriptions,
@@ -81,6 +82,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(health.router)
     app.include_router(organisations.router)
     app.include_router(register.router)
+    app.include_router(recall_subscriptions.router)
     app.include_router(recalls.router)
     app.include_router(aircraft_parts.router)
     app.include_router(clocks.router)

@@ -58,10 +58,11 @@ class PostgresNamedQueries:
         return NamedQuery(*row)
 
     def list(self, organisation: str, *, after: str = "", limit: int) -> list[NamedQuery]:
-        """Return queries of an organisation by name, from behind `after`."""
+        """Return queries of an organisation by name, from behind `after`; none of our own, whose names have a colon."""
         with reading(self._pool) as connection:
             rows = connection.execute(
                 "SELECT name, definition FROM work.named_query WHERE ledger_id = %s AND organisation = %s"
+                " AND position(':' IN name) = 0"
                 ' AND name COLLATE "C" > %s ORDER BY name COLLATE "C" LIMIT %s',
                 [self._ledger_id, organisation, after, limit],
             ).fetchall()

@@ -1,4 +1,4 @@
-"""Where recall cases begin, found in the postings: all that a reader may see, and those that name a thing."""
+"""Recall cases found in the postings: where they begin, for a reader or a thing, and what an organisation is told."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Final
 
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
+from traceability.ledger.event import PARTY_PREFIX
 from traceability.ledger.store import Record
-from traceability.supply_chain.recall.events import RECALLS, RecallNotified, RecallOpened
+from traceability.supply_chain.recall.events import PAYLOADS, RECALLS, RecallNotified, RecallOpened
 
 _BEGINNINGS: Final = """
 SELECT DISTINCT position FROM ledger.posting
@@ -27,6 +28,17 @@ SELECT hit.position
  WHERE r.type = ANY(%(types)s) ORDER BY 1
 """
 _TYPES: Final = [RecallOpened.type_name, RecallNotified.type_name]
+
+
+_TOLD: Final = """
+SELECT hit.position
+  FROM (SELECT position FROM ledger.posting
+         WHERE ledger_id = %(ledger)s AND tag = %(tag)s AND position > %(after)s AND position <= %(until)s
+         OFFSET 0) hit
+ CROSS JOIN LATERAL (SELECT r.type FROM ledger.record r
+                      WHERE r.ledger_id = %(ledger)s AND r.position = hit.position OFFSET 0) r
+ WHERE r.type = ANY(%(types)s) ORDER BY 1 LIMIT %(limit)s
+"""
 
 
 class PostgresRecalls:
@@ -64,3 +76,18 @@ class PostgresRecalls:
             rows = connection.execute(_NAMING, asked, prepare=False).fetchall()
         found = self._ledger.records([position for (position,) in rows])
         return [record for record in found if not set(tags).isdisjoint(record.event.tags)]
+
+    def told(self, organisation: str, *, after: int, until: int, limit: int) -> list[Record]:
+        """Return what was said to an organisation in cases in (after, until], the oldest first."""
+        tag = f"{PARTY_PREFIX}{organisation}"
+        asked = {
+            "ledger": self._ledger.ledger_id,
+            "tag": self._ledger.rules.tag_hash(tag),
+            "after": after,
+            "until": until,
+            "types": list(PAYLOADS),
+            "limit": limit,
+        }
+        with reading(self._ledger.pool) as connection:
+            rows = connection.execute(_TOLD, asked, prepare=False).fetchall()
+        return self._ledger.records([position for (position,) in rows])

@@ -8,6 +8,8 @@ from typing import Final
 
 from api.epcis_forms import Form
 from api.epcis_headers import EpcFormat, Wish
+from api.recall_webhooks import TOLD_IN_RECALLS, read_told, told_document
+from api.web.negotiation import JSON
 from api.wiring import Engine
 from traceability.gs1.epcis.query.conditions import Span
 from traceability.gs1.epcis.query.event_query import EventQuery, Order, Place
@@ -30,6 +32,11 @@ class Asked:
     subscription_id: str
     query: EventQuery
     wish: Wish = PLAIN
+
+    @property
+    def of_recalls(self) -> bool:
+        """Tell whether it is no query, but what the organisation is told in recall cases."""
+        return self.query_name == TOLD_IN_RECALLS
 
     @property
     def as_received(self) -> bool:
@@ -73,6 +80,9 @@ def read_batch(engine: Engine, asked: Asked, after: int, until: int, *, most: in
     The batch may be empty and not reach `until`: looking through a long ledger is done in pieces.
     """
     reader = engine.organisations.reader(asked.organisation)
+    if asked.of_recalls:
+        events, last = read_told(engine, reader, after, until, most)
+        return Batch(events, until if last is None else last)
     page = engine.event_queries.page(
         asked.query,
         reader=reader,
@@ -89,6 +99,8 @@ def read_batch(engine: Engine, asked: Asked, after: int, until: int, *, most: in
 
 def document_of(engine: Engine, asked: Asked, batch: Batch) -> Document:
     """Return a batch as the EPCISQueryDocument that is sent; raises `NotInXmlError`."""
+    if asked.of_recalls:
+        return Document(told_document(batch.events, asked.subscription_id), {"Content-Type": JSON})
     form = Form(engine, None, asked.wish)
     body = form.around(
         batch.events if asked.as_received else form.spelled(batch.events),

@@ -17,6 +17,7 @@ from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionErro
 from api.epcis_headers import VERSIONS, Wish
 from api.named_queries import named
 from api.page_tokens import NextPage, next_page, place_of
+from api.recall_webhooks import NO_QUERY, TOLD_IN_RECALLS
 from api.subscriptions.batches import MOST_EVENTS, PLAIN, Asked, Document, asked_of, document_of, read_batch
 from api.subscriptions.delivery import asked_for, headers_of
 from api.wiring import Engine
@@ -52,6 +53,12 @@ def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes, w
     `BusyError` (`subscription.too_many`).
     """
     query = named(engine, organisation, query_name)
+    check_subscribable(asked_of(organisation, query_name, query.definition, "", None).query)
+    return keep(engine, organisation, query.name, body, wish)
+
+
+def keep(engine: Engine, organisation: str, query_name: str, body: bytes, wish: Wish = PLAIN) -> Subscription:
+    """Keep a subscription to a query that is there; raises as `subscribe` does."""
     try:
         value = read_value(body)
     except JsonTextError as error:
@@ -60,7 +67,6 @@ def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes, w
     webhook = read_webhook(value, now_us=now)
     controls = webhook.controls
     _check_dest(engine, webhook.dest)
-    check_subscribable(asked_of(organisation, query_name, query.definition, "", None).query)
     store = engine.subscriptions
     if store.count(organisation) >= MOST:
         raise BusyError(
@@ -71,7 +77,7 @@ def subscribe(engine: Engine, organisation: str, query_name: str, body: bytes, w
     subscription = Subscription(
         subscription_id,
         organisation,
-        query.name,
+        query_name,
         webhook.dest,
         None if webhook.token is None else engine.secrets.seal(webhook.token, place),
         None if controls.fields is None else orjson.dumps(controls.fields).decode(),
@@ -221,6 +227,8 @@ def _check_dest(engine: Engine, dest: str) -> None:
 
 
 def _asked(engine: Engine, subscription: Subscription) -> Asked:
+    if subscription.query_name == TOLD_IN_RECALLS:
+        return asked_for(subscription, NO_QUERY)
     query = named(engine, subscription.organisation, subscription.query_name)
     return asked_for(subscription, query.definition)
 

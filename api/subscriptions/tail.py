@@ -52,7 +52,7 @@ class Feed:
         self.asked = asked
         self.cursor = cursor
         self.wake = wake
-        self.standing = is_standing(asked.query) and not asked.as_received
+        self.standing = is_standing(asked.query) and not asked.as_received and not asked.of_recalls
         self._engine = engine
         self._tail = tail
         self._lock = threading.Lock()

@@ -251,6 +251,14 @@ ROUTES = {
         Scope.CAPTURE,
         body={"type": "partner_authorised", "said": {"organisation": "dairy.example", "partner": "store.example"}},
     ),
+    "GET /recalls/subscriptions": Expected(200, 200, 403, 200, Scope.QUERY),
+    "POST /recalls/subscriptions": Expected(403, 400, 403, 400, Scope.QUERY, body={"dest": "http://192.0.2.1/hook"}),
+    **{
+        f"{method} /recalls/subscriptions/{{subscription_id}}": Expected(
+            404, 404, 403, 404, Scope.QUERY, "/recalls/subscriptions/x"
+        )
+        for method in ("GET", "DELETE")
+    },
     "GET /recalls": Expected(200, 200, 403, 200, Scope.QUERY),
     "POST /recalls": Expected(
         403,

@@ -40,6 +40,7 @@ from api.recall_writes import open_recall
 from api.register import read_statement, state
 from api.settings import Settings
 from api.subscriptions.manage import subscribe
+from api.subscriptions.recalls import follow_recalls
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.conftest import Database
@@ -79,6 +80,7 @@ NEED_MEANING = {
     "POST /clocks/{clock}/stop",
     "GET /clocks/{clock}",
     "POST /recalls",
+    "POST /recalls/subscriptions",
     *(
         f"POST /recalls/{{case}}/{step}"
         for step in ("scope", "notices", "acknowledgements", "reconciliation", "cancel", "close")
@@ -125,6 +127,7 @@ def there(engine: Engine) -> dict[str, str]:
         define(engine, DAIRY, b'{"name": "%s", "query": {"EQ_bizStep": ["shipping"]}}' % query.encode())
     webhook = b'{"dest": "http://127.0.0.1:1/hook", "stream": true, "initialRecordTime": "2020-01-01T00:00:00Z"}'
     subscription, failing = (subscribe(engine, DAIRY, query, webhook) for query in ("shipped", "kept"))
+    followed = follow_recalls(engine, DAIRY, "http://127.0.0.1:1/hook")
     at = failing.position
     dead = DeadDelivery(uuid4(), failing.subscription_id, at, at + 1, 1, 9, 0, 0, "It was refused.")
     assert engine.subscriptions.give_up(dead, due_at=0)
@@ -143,7 +146,7 @@ def there(engine: Engine) -> dict[str, str]:
         "readPoint": PLACE_URN, "bizLocation": PLACE_URN, "captureID": str(job.job_id), "queryName": "shipped",
         "token": next_page(engine, "any", 1).token, "finding_id": str(finding.finding_id),
         "evidence": str(evidence.event.event_id), "subscriptionID": str(subscription.subscription_id),
-        "dead_letter_id": str(dead.delivery_id), "case": case,
+        "dead_letter_id": str(dead.delivery_id), "case": case, "subscription_id": str(followed.subscription_id),
     }  # fmt: skip
 
 
