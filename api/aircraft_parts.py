@@ -13,11 +13,12 @@ from api.provenance import ask, hold_out, microseconds_of
 from api.provenance_models import HoldOut, Time
 from api.published import receipt_address
 from api.wiring import Engine
-from traceability.errors import InvalidInputError
+from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.identifiers import Identifier, Kind
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.ledger.findings import Severity
+from traceability.supply_chain.aircraft_part.certificates import Verdict, check
 from traceability.supply_chain.aircraft_part.events import ReleaseStatus
 from traceability.supply_chain.aircraft_part.life import Life
 from traceability.supply_chain.aircraft_part.part import (
@@ -32,6 +33,7 @@ from traceability.supply_chain.aircraft_part.part import (
     Where,
 )
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
+from traceability.supply_chain.entry import ClaimReason
 from traceability.supply_chain.seen import SeenEvent, thing_of
 
 _PUMP: Final = "https://id.gs1.org/01/09521301007013/21/KF-20417"
@@ -155,6 +157,26 @@ class PartOut(BaseModel):
     irregularities: list[IrregularOut]
 
 
+class CertificateOut(ReleaseOut):
+    """A release of the part that was recorded; `claim` is why it counts for nothing, null for what counts."""
+
+    claim: ClaimReason | None
+
+
+class CheckOut(BaseModel):
+    """What is to be thought of a certificate that somebody shows, and the releases that say so.
+
+    `holds` tells whether it is the release under which the part may be installed, or is.
+    """
+
+    id: str = Field(examples=[_PUMP])
+    known_at: int
+    document: str
+    verdict: Verdict
+    holds: bool
+    certificates: list[CertificateOut]
+
+
 class _Cited(NamedTuple):
     """The events that an answer tells of."""
 
@@ -263,6 +285,47 @@ def describe_life(
         ],
         unaccounted=[
             TimesOut(since=utc_text(one.first), until=utc_text(one.last + 1)) for one in found.life.unaccounted
+        ],
+    )
+
+
+def check_certificate(
+    engine: Engine,
+    reader: Reader,
+    identifier: Identifier,
+    document: str,
+    *,
+    tracking_number: str | None = None,
+    known_at: int | None = None,
+) -> CheckOut:
+    """Tell whether a certificate with this SHA-256 is one that was recorded for a part; raises as `describe_part` does.
+
+    Of a part that is not seen there is no record.
+    """
+    try:
+        found, cited, known = _read(engine, reader, identifier, None, known_at)
+    except NotFoundError:
+        head = ask(engine, reader, known_at).known_at
+        return CheckOut(
+            id=thing_of(identifier.uri),
+            known_at=head,
+            document=document,
+            verdict=Verdict.NO_RECORD,
+            holds=False,
+            certificates=[],
+        )
+    verdict, those = check(found.certificates, document, tracking_number)
+    return CheckOut(
+        id=found.part,
+        known_at=known,
+        document=document,
+        verdict=verdict,
+        holds=found.release is not None and found.release.said.document == document,
+        certificates=[
+            CertificateOut(
+                **_release(Release(one.said, one.by, one.at, one.position), cited).model_dump(), claim=one.claim
+            )
+            for one in those
         ],
     )
 

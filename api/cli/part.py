@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import file_digest
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.aircraft_parts import LifeOut, LimitOut, PartOut, StretchOut, describe_life, describe_part
+from api.aircraft_parts import LifeOut, LimitOut, PartOut, StretchOut, check_certificate, describe_life, describe_part
 from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
 from api.cli.item import AsOf, KnownAt, named
 from api.codes import read_code
 from api.web import words
+from traceability.supply_chain.aircraft_part.certificates import Verdict
 
 app = group("part", "Aircraft parts: whether they are serviceable, and how much of their life is used.")
 
@@ -78,6 +81,48 @@ def life(
         for gap in found.unaccounted:
             note(f"Nobody tells how much it flew from {_short(gap.since)} until {_short(gap.until)}.")
     if found.limits and not (found.proven and all(_is_left(one) for one in found.limits)):
+        raise typer.Exit(EXIT_FALSE)
+
+
+@app.command()
+def certificate(
+    identifier: Identifier,
+    document: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The certificate as it was issued.", exists=True, dir_okay=False)
+    ],
+    *,
+    tracking_number: Annotated[
+        str | None,
+        typer.Option("--tracking-number", metavar="TEXT", help="The number on it, to tell what was altered."),
+    ] = None,
+    known_at: KnownAt = None,
+    json: JSON = False,
+    as_: As = None,
+    ledger: LedgerName = None,
+) -> None:
+    """Tell whether a certificate is one that was recorded for a part; the file itself is only hashed.
+
+    It exits with 1 unless somebody recorded it who may release the part.
+
+    Example: `traceability part certificate '(01)09521301007013(21)KF-20417' form1.pdf --tracking-number ARC-2023-0417`
+    """
+    thing = read_code(identifier)
+    with document.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    with opened(ledger, as_) as engine:
+        reader = engine.organisations.reader(engine.settings.organisation)
+        found = check_certificate(engine, reader, thing, digest, tracking_number=tracking_number, known_at=known_at)
+    if json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        print_table(("", named(found.id)), [("verdict", words.opened(found.verdict)), ("certificate", digest)])
+        rows = (
+            (one.form, one.tracking_number, one.approval, one.recorded_by, _short(one.at)) for one in found.certificates
+        )
+        print_table(("form", "number", "approval", "recorded by", "at"), rows)
+        if found.holds:
+            note("It is the release that holds.")
+    if found.verdict is not Verdict.RECORDED:
         raise typer.Exit(EXIT_FALSE)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import AwareDatetime
 
-from api.aircraft_parts import LifeOut, PartOut, describe_life, describe_part
+from api.aircraft_parts import CheckOut, LifeOut, PartOut, check_certificate, describe_life, describe_part
 from api.codes import identifier_in_path
 from api.parameters import only_declared
 from api.security import EngineDep, ReaderDep
 from traceability.gs1.identifiers import Identifier
 
 PATH: Final = "/aircraft-parts"
-_LIFE: Final = "/life"
+_BEHIND: Final = re.compile(r"/(life|certificates/[^/]*)$")
 
 router: Final = APIRouter(prefix=PATH, tags=["aircraft parts"], dependencies=[Depends(only_declared)])
 
@@ -25,22 +26,26 @@ KnownAt = Annotated[int | None, Query(ge=0, description="As known at this positi
 def _identifier_in(
     request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
 ) -> Identifier:
-    raw = request.scope["raw_path"].decode("ascii").partition(f"{PATH}/")[2]
-    return identifier_in_path(raw)
+    return identifier_in_path(_raw(request))
 
 
-def _identifier_before_life(
+def _identifier_before(
     request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
 ) -> Identifier:
-    raw = request.scope["raw_path"].decode("ascii").partition(f"{PATH}/")[2]
-    return identifier_in_path(raw.removesuffix(_LIFE))
+    """Read the identifier in front of what is asked about it, which has to be as it was sent."""
+    return identifier_in_path(_BEHIND.sub("", _raw(request)))
+
+
+def _raw(request: Request) -> str:
+    raw: bytes = request.scope["raw_path"]
+    return raw.decode("ascii").partition(f"{PATH}/")[2]
 
 
 @router.get("/{id:path}/life", summary="How much of its life an aircraft part has used")
 def show_life(
     engine: EngineDep,
     reader: ReaderDep,
-    identifier: Annotated[Identifier, Depends(_identifier_before_life)],
+    identifier: Annotated[Identifier, Depends(_identifier_before)],
     as_of: AsOf = None,
     known_at: KnownAt = None,
 ) -> LifeOut:
@@ -50,6 +55,24 @@ def show_life(
     tells. All of it is by what you may see.
     """
     return describe_life(engine, reader, identifier, as_of=as_of, known_at=known_at)
+
+
+@router.get("/{id:path}/certificates/{document}", summary="Whether a certificate is one that was recorded for a part")
+def show_certificate(
+    *,
+    engine: EngineDep,
+    reader: ReaderDep,
+    identifier: Annotated[Identifier, Depends(_identifier_before)],
+    document: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the document, in lower-case hex.")],
+    tracking_number: Annotated[str | None, Query(max_length=200, description="The number on it.")] = None,
+    known_at: KnownAt = None,
+) -> CheckOut:
+    """Judge a certificate by its SHA-256: `recorded` by who may release the part, `claimed` by who may not, or neither.
+
+    With the `tracking_number` that is on it, a document that is not the recorded one of this number is
+    `another_document`. The answer is 200 whatever the verdict; for a part that you may not see it is `no_record`.
+    """
+    return check_certificate(engine, reader, identifier, document, tracking_number=tracking_number, known_at=known_at)
 
 
 @router.get("/{id:path}", summary="Whether an aircraft part is serviceable, and its life back to birth")

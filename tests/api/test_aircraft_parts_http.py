@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -71,6 +73,20 @@ def test_a_part_tells_its_life_back_to_birth(engine: Engine, maker: httpx.Client
     assert [(one["thing"], one["straddles"]) for one in life["uses"]] == [(AIRCRAFT, False)]
 
 
+def test_a_certificate_is_checked_by_its_digest(engine: Engine, maker: httpx.Client, bearer: Bearer) -> None:
+    record(engine, commission(0, PUMP), released(1), released(2, number="ARC-2", document="b"))
+    first = got(maker, f"{ADDRESS}/certificates/{64 * 'a'}")
+    assert (first["verdict"], first["holds"]) == ("recorded", False)
+    (one,) = first["certificates"]
+    assert (one["tracking_number"], one["claim"], one["event"]["position"]) == ("ARC-1", None, 2)
+    assert got(maker, f"{ADDRESS}/certificates/{64 * 'b'}")["holds"]
+    altered = got(maker, f"{ADDRESS}/certificates/{64 * 'c'}", tracking_number="ARC-1")
+    assert (altered["verdict"], altered["certificates"]) == ("another_document", [one])
+    stranger = bearer("store.example", Scope.QUERY)
+    answer = maker.get(f"{ADDRESS}/certificates/{64 * 'a'}", headers=stranger).json()
+    assert (answer["verdict"], answer["certificates"]) == ("no_record", [])
+
+
 def test_what_is_no_serial_or_not_seen_is_told(engine: Engine, maker: httpx.Client, bearer: Bearer) -> None:
     record(engine, commission(0, PUMP))
     lot = maker.get("/aircraft-parts/01/09521301007013/10/A7")
@@ -106,14 +122,22 @@ def test_commands_of_parts_over_http(maker: httpx.Client) -> None:
     assert steps == ["Given its identity", "Released, new: EASA Form 1 1", "Installed"]
 
 
-def test_a_part_on_the_command_line(dairy: Run) -> None:
+def test_a_part_on_the_command_line(dairy: Run, tmp_path: Path) -> None:
     pump, engine = "(01)09521301007013(21)KF-20417", "(8004)9521302ENG-61044"
     assert dairy("command", "commission", "--things", pump, "--things", engine).code == 0
     shown = dairy("part", "show", pump)
     assert shown.code == 1
     assert "serviceable\tno: Not released" in shown.out.splitlines()
+    form = tmp_path / "form1.pdf"
+    form.write_bytes(b"%PDF as it was issued")
+    digest = sha256(form.read_bytes()).hexdigest()
     certificate = ("--form", "EASA Form 1", "--tracking-number", "1", "--status", "new", "--approval", "A")
-    assert dairy("command", "release_part", "--things", pump, *certificate, "--document", "a" * 64).code == 0
+    assert dairy("command", "release_part", "--things", pump, *certificate, "--document", digest).code == 0
+    checked = dairy("part", "certificate", pump, str(form))
+    assert (checked.code, checked.out.splitlines()[0]) == (0, "verdict\tRecorded")
+    form.write_bytes(b"%PDF altered")
+    altered = dairy("part", "certificate", pump, str(form), "--tracking-number", "1", "--json")
+    assert (altered.code, altered.json["verdict"]) == (1, "another_document")
     limit = ("--limit", "LLP", "--cycles", "10", "--source", "CMM")
     assert dairy("command", "set_part_limit", "--things", pump, *limit).code == 0
     assert dairy("command", "install_part", "--part", pump, "--on", engine, "--position", "left").code == 0

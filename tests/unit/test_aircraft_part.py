@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.happenings import Decided, commission, end, hours, observe
+from tests.support.happenings import MAKER, Decided, commission, end, hours, observe
 from tests.support.parts import (
     AIRCRAFT,
     ENGINE,
@@ -26,6 +26,8 @@ from tests.support.parts import (
     worlds,
 )
 from traceability.errors import NotFoundError
+from traceability.ledger.access import Reader
+from traceability.supply_chain.aircraft_part.certificates import Verdict, check
 from traceability.supply_chain.aircraft_part.events import ReleaseStatus
 from traceability.supply_chain.aircraft_part.part import (
     MEANINGS,
@@ -38,8 +40,11 @@ from traceability.supply_chain.aircraft_part.part import (
     Where,
 )
 from traceability.supply_chain.decisions import HoldPlaced
+from traceability.supply_chain.entry import ClaimReason
 
 BORN = commission(0, PUMP), released(1)
+NAMED = Reader(MAKER, frozenset({MAKER}))
+"""Sees what names it, too."""
 
 
 def codes(part: AircraftPart) -> list[Code]:
@@ -256,13 +261,30 @@ def test_the_last_word_on_a_limit_counts() -> None:
 
 def test_what_somebody_else_says_of_a_part_is_a_claim_and_counts_for_nothing() -> None:
     rival = released(1, by="rival.example", to=["maker.example"])
-    part = seen(commission(0, PUMP), rival, limited(1, by="rival.example", to=["maker.example"], cycles=1))
+    limit = limited(1, by="rival.example", to=["maker.example"], cycles=1)
+    part = seen(commission(0, PUMP), rival, limit, reader=NAMED)
     assert (part.stage, part.life.limits) == (Stage.MANUFACTURED, ())
+    assert len(part.certificates) == 1
 
 
 def test_a_suspected_part_is_quarantined() -> None:
     hold = HoldPlaced(things=(PUMP,), hold="H1", kind=SUSPECTED, reason="the certificate names nobody")
     assert seen(*BORN, Decided(2, hold)).lacks == (Lack.SUSPECTED, Lack.HELD)
+
+
+def test_a_document_is_judged_by_its_digest() -> None:
+    claim = released(2, number="ARC-2", document="b", by="rival.example", to=["maker.example"])
+    recorded = seen(*BORN, claim, reader=NAMED).certificates
+    assert [one.claim for one in recorded] == [None, ClaimReason.NO_AUTHORITY]
+    asked = {
+        Verdict.RECORDED: ("a", "ARC-1"),
+        Verdict.CLAIMED: ("b", "ARC-2"),
+        Verdict.ANOTHER_DOCUMENT: ("c", "ARC-1"),
+        Verdict.NO_RECORD: ("c", "ARC-2"),  # a claim is nothing to hold a document against
+    }
+    for verdict, (document, number) in asked.items():
+        assert check(recorded, document * 64, number)[0] is verdict
+    assert check(recorded, "c" * 64)[0] is Verdict.NO_RECORD
 
 
 def test_assemblies_on_each_other_end_somewhere() -> None:

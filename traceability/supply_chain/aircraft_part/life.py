@@ -12,6 +12,7 @@ The rules, each total and independent of arrival:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -127,7 +128,7 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
                 if clip is None:
                     continue
                 found.append(clip)
-                if position not in counted and not any(one.covers(clip) for one in near):
+                if position not in counted and not _covered(near, clip):
                     use = Use(
                         stay.thing,
                         said.since,
@@ -161,6 +162,12 @@ def merged(windows: Iterable[Window]) -> list[Window]:
         else:
             found.append(window)
     return found
+
+
+def _covered(windows: Sequence[Window], window: Window) -> bool:
+    """Tell whether one of these windows, which are in order and apart, has all of another."""
+    place = bisect_right(windows, window.first, key=lambda one: one.first)
+    return place > 0 and windows[place - 1].covers(window)
 
 
 def _outward(part: str, told: Mapping[str, Told]) -> Iterator[list[_Stay]]:

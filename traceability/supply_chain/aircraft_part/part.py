@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from traceability.ledger.findings import Severity
+from traceability.supply_chain.aircraft_part.certificates import Certificate, certificates_in
 from traceability.supply_chain.aircraft_part.events import PartReleased, ReleaseStatus
 from traceability.supply_chain.aircraft_part.life import Life, Told, life_of
 from traceability.supply_chain.containment import Interval
@@ -148,7 +149,8 @@ class Release:
 class AircraftPart:
     """A part: its `stage`, the release that holds, where it is installed, and its life from birth to the present.
 
-    `installations` are all there ever were; `removed_because` is the reason of the last removal, or its disposition.
+    `installations` are all there ever were, `certificates` all releases, claims too; `removed_because` is the reason of
+    the last removal, or its disposition.
     """
 
     part: str
@@ -160,6 +162,7 @@ class AircraftPart:
     removed_because: str | None
     stretches: tuple[Stretch, ...]
     life: Life
+    certificates: tuple[Certificate, ...]
     irregularities: tuple[Irregularity, ...]
     holds: tuple[Hold, ...]
 
@@ -199,6 +202,7 @@ def part_of(part: str, told: Mapping[str, Told], holds: Sequence[Hold] = ()) -> 
         removed_because=fold.removed_because,
         stretches=tuple(_with_gaps(fold.stretches(), life)),
         life=life,
+        certificates=tuple(certificates_in(own.entries)),
         irregularities=tuple(dict.fromkeys(irregularities)),
         holds=tuple(holds),
     )
