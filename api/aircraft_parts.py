@@ -21,9 +21,10 @@ from traceability.ledger.findings import Severity
 from traceability.supply_chain.aircraft_part.certificates import Verdict, check
 from traceability.supply_chain.aircraft_part.events import ReleaseStatus
 from traceability.supply_chain.aircraft_part.life import Life
-from traceability.supply_chain.aircraft_part.part import (
+from traceability.supply_chain.aircraft_part.part import AircraftPart
+from traceability.supply_chain.aircraft_part.reading import aircraft_part
+from traceability.supply_chain.aircraft_part.terms import (
     MEANINGS,
-    AircraftPart,
     Code,
     Gap,
     Lack,
@@ -32,7 +33,6 @@ from traceability.supply_chain.aircraft_part.part import (
     Stretch,
     Where,
 )
-from traceability.supply_chain.aircraft_part.reading import aircraft_part
 from traceability.supply_chain.entry import ClaimReason
 from traceability.supply_chain.seen import SeenEvent, thing_of
 

@@ -27,8 +27,9 @@ from traceability.supply_chain.aircraft_part.events import (
     ReleaseStatus,
     UtilisationStated,
 )
-from traceability.supply_chain.aircraft_part.part import POSITION, REASON, AircraftPart
+from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
+from traceability.supply_chain.aircraft_part.terms import POSITION, REASON
 from traceability.supply_chain.containment import Interval
 
 PUMP = "https://id.gs1.org/01/09521301007013/21/KF-20417"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.happenings import MAKER, Decided, commission, end, hours, observe
+from tests.support.happenings import MAKER, Decided, attach, commission, end, hours, observe
 from tests.support.parts import (
     AIRCRAFT,
     ENGINE,
@@ -26,19 +26,11 @@ from tests.support.parts import (
     worlds,
 )
 from traceability.errors import NotFoundError
-from traceability.ledger.access import Reader
+from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.supply_chain.aircraft_part.certificates import Verdict, check
 from traceability.supply_chain.aircraft_part.events import ReleaseStatus
-from traceability.supply_chain.aircraft_part.part import (
-    MEANINGS,
-    SUSPECTED,
-    AircraftPart,
-    Code,
-    Gap,
-    Lack,
-    Stage,
-    Where,
-)
+from traceability.supply_chain.aircraft_part.part import AircraftPart
+from traceability.supply_chain.aircraft_part.terms import MEANINGS, SUSPECTED, Code, Gap, Lack, Stage, Where
 from traceability.supply_chain.decisions import HoldPlaced
 from traceability.supply_chain.entry import ClaimReason
 
@@ -78,6 +70,7 @@ def test_its_life_is_split_without_gaps_and_every_use_belongs_to_one_installatio
         return
     for before, after in zip(part.stretches, part.stretches[1:], strict=False):
         assert before.until == after.since is not None
+        assert before.since is None or after.since is None or before.since < after.since
     over = part.stage in (Stage.SCRAPPED, Stage.EXPORTED)
     assert part.stretches == () or (part.stretches[-1].until is not None) is over
     assert all(one.documents or one.gap is Gap.NO_BIRTH for one in part.stretches)
@@ -182,9 +175,14 @@ def test_an_exported_part_is_not_ours_any_more() -> None:
         ([*BORN, repaired(2), installed(3, ENGINE)], Code.NOT_RELEASED),
         ([commission(0, PUMP), released(1, status=ReleaseStatus.PROTOTYPE), installed(2, ENGINE)], Code.NOT_RELEASED),
         ([*BORN, installed(2, ENGINE), installed(3, OTHER_ENGINE)], Code.INSTALLED_TWICE),
+        ([*BORN, installed(2, ENGINE), installed(3, ENGINE)], Code.INSTALLED_TWICE),
+        ([*BORN, removed(2, ENGINE)], Code.NOT_INSTALLED),
+        ([*BORN, installed(2, ENGINE), removed(3, AIRCRAFT)], Code.NOT_INSTALLED),
+        ([*BORN, installed(2, ENGINE), removed(3, ENGINE), removed(4, ENGINE)], Code.NOT_INSTALLED),
         ([*BORN, installed(2, ENGINE), released(3, number="ARC-2")], Code.RELEASED_WHILE_INSTALLED),
         ([*BORN, released(2, document="b")], Code.ANOTHER_DOCUMENT),
         ([*BORN, limited(1, cycles=3), flew(2, PUMP, 0, 2, cycles=3), installed(3, ENGINE)], Code.NO_LIFE_LEFT),
+        ([*BORN, limited(1, cycles=3), flew(9, PUMP, 0, 4, cycles=3), installed(3, ENGINE)], Code.NO_LIFE_LEFT),
         ([*BORN, end(2, PUMP), released(3, number="ARC-2")], Code.AFTER_THE_END),
         ([*BORN, installed(2, ENGINE), flew(9, ENGINE, 2, 5), flew(9, ENGINE, 4, 6)], Code.USED_TWICE),
         ([*BORN, installed(2, ENGINE), flew(9, ENGINE, 1, 5)], Code.STRADDLES),
@@ -210,6 +208,18 @@ def test_without_a_birth_or_a_release_there_is_a_gap_and_with_a_gap_it_is_not_se
     assert unreleased.lacks == (Lack.GAP,)
 
 
+def test_what_was_removed_from_somewhere_was_there_for_nobody_knows_how_long() -> None:
+    part = seen(*BORN, limited(1, cycles=9), removed(4, ENGINE, reason="worn"), released(5, number="ARC-2"))
+    assert wheres(part) == [(Where.STORED, Gap.NO_INSTALLATION), (Where.STORED, None)]
+    assert (part.lacks, part.life_is_proven, part.removed_because) == ((Lack.GAP,), False, "worn")
+    # That another tells of a removal too is none, nor that it is told again.
+    shop = Reader(MAKER, grants=(Grant("shop.example", PUBLIC, None, frozenset({"what", "more"})),))
+    twice = *BORN, installed(2, ENGINE), removed(3, ENGINE), removed(3, ENGINE, by="shop.example")
+    assert wheres(seen(*twice, reader=shop)) == wheres(seen(*twice))
+    assert codes(seen(*twice, reader=shop)) == []
+    assert wheres(seen(*twice, removed(4, ENGINE))) == wheres(seen(*twice))
+
+
 def test_installed_time_of_which_nobody_tells_is_a_gap_of_a_part_with_a_limit() -> None:
     on = *BORN, installed(2, ENGINE), flew(4, ENGINE, 2, 4, cycles=2)
     assert wheres(seen(*on, limited(1, cycles=9)))[-1] == (Where.INSTALLED, None)  # the last stretch is told later
@@ -230,6 +240,11 @@ def test_an_engine_on_the_shelf_flies_with_nobody() -> None:
     assert (left.minutes_left, left.cycles_left) == (10, None)
 
 
+def test_what_empties_an_aircraft_takes_its_engine_off() -> None:
+    told = *BORN, installed(2, ENGINE), installed(3, AIRCRAFT, ENGINE), attach(5, AIRCRAFT, action="DELETE")
+    assert seen(*told, flew(9, AIRCRAFT, 6, 8, cycles=4)).life.cycles == 0
+
+
 def test_what_is_told_of_the_nearer_goes_before_the_farther() -> None:
     told = *BORN, installed(2, ENGINE), installed(2, AIRCRAFT, ENGINE)
     aircraft = flew(9, AIRCRAFT, 2, 6, cycles=10)
@@ -243,7 +258,8 @@ def test_what_is_told_of_the_nearer_goes_before_the_farther() -> None:
 def test_what_straddles_counts_whole_for_both_and_once_for_each() -> None:
     month = flew(9, ENGINE, 2, 8, cycles=6)
     out_and_in = installed(2, ENGINE), removed(4, ENGINE), released(5, number="ARC-2"), installed(5, ENGINE)
-    assert seen(*BORN, *out_and_in, month).life.cycles == 6
+    life = seen(*BORN, *out_and_in, month).life
+    assert (life.cycles, life.on(3), life.on(6)) == (6, (6, 0), (0, 0))  # to the first installation
     other = "https://id.gs1.org/01/09521301007013/21/KF-20988"
     swapped = installed(2, ENGINE), removed(4, ENGINE), commission(0, other), installed(4, ENGINE, other), month
     assert [seen(*BORN, *swapped, part=part).life.cycles for part in (PUMP, other)] == [6, 6]

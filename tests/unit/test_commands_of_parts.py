@@ -11,8 +11,9 @@ from tests.support.happenings import STRANGERS, hours
 from tests.support.parts import AIRCRAFT, ENGINE, OTHER_ENGINE, PUMP
 from traceability.errors import InvalidInputError
 from traceability.ledger.event import utc_text
-from traceability.supply_chain.aircraft_part.part import AircraftPart, Stage
+from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
+from traceability.supply_chain.aircraft_part.terms import Stage
 
 OTHER_PUMP = "https://id.gs1.org/01/09521301007013/21/KF-20988"
 CERTIFICATE: dict[str, Any] = {
@@ -83,9 +84,12 @@ def test_a_part_is_in_one_place_and_a_place_has_one_part(world: World) -> None:
     assert world.rules("install_part", at=3, part=PUMP, on=OTHER_ENGINE) == ["installed"]
     assert world.rules("install_part", at=3, part=OTHER_PUMP, on=ENGINE, position="left") == ["position_taken"]
     world.do("install_part", at=5, part=OTHER_PUMP, on=ENGINE, position="right")
+    assert world.rules("install_part", at=3.5, part=OTHER_PUMP, on=ENGINE, position="right") == ["installed"]
     assert world.rules("release_part", at=6, things=[PUMP], **again("ARC-4")) == ["installed"]
     assert world.rules("scrap_part", at=6, things=[PUMP]) == ["installed"]
     assert world.rules("remove_part", at=6, part=PUMP, on=AIRCRAFT) == ["not_installed"]
+    world.do("remove_part", at=7, part=PUMP, on=ENGINE)
+    assert world.rules("remove_part", at=6, part=PUMP, on=ENGINE) == ["not_installed"]
 
 
 def test_life_must_be_left_and_proven(world: World) -> None:
@@ -100,6 +104,28 @@ def test_life_must_be_left_and_proven(world: World) -> None:
     world.do("release_part", at=10, things=[PUMP], **again("ARC-3"))
     world.do("state_utilisation", at=10, things=[ENGINE], **flown(8, 9, cycles=1))
     assert world.rules("install_part", at=11, part=PUMP, on=ENGINE) == ["no_life_left"]
+
+
+def test_a_place_is_free_again_and_a_gap_of_later_is_none_of_before(world: World) -> None:
+    world.do("set_part_limit", at=1, things=[PUMP], limit="LLP", cycles=5, source="CMM")
+    world.do("release_part", at=1, things=[OTHER_PUMP], **again("ARC-3"))
+    world.do("install_part", at=4, part=PUMP, on=ENGINE, position="left")
+    world.do("remove_part", at=6, part=PUMP, on=ENGINE)
+    assert world.rules("install_part", at=2, part=PUMP, on=OTHER_ENGINE) == ["installed"]
+    world.do("install_part", at=6, part=OTHER_PUMP, on=ENGINE, position="left")
+
+
+def test_what_is_under_way_is_not_installed(world: World) -> None:
+    world.do("ship", at=2, things=[PUMP], to="https://id.gs1.org/417/9521234000037")
+    assert world.rules("install_part", at=3, part=PUMP, on=ENGINE) == ["under_way"]
+
+
+def test_who_is_named_sees_a_utilisation(world: World) -> None:
+    world.do("install_part", at=2, part=PUMP, on=ENGINE)
+    world.do("state_utilisation", at=4, things=[ENGINE], **flown(2, 3, cycles=6))
+    world.do("state_utilisation", at=5, things=[ENGINE], to=["store.example"], **flown(3, 5, cycles=1))
+    told = aircraft_part(world.view("store.example"), PUMP, STRANGERS)[0]
+    assert (told.life.cycles, seen(world).life.cycles) == (1, 7)
 
 
 def test_what_is_suspected_is_not_installed_but_removed(world: World) -> None:

@@ -9,140 +9,39 @@ stretch that is not documented is a gap, and a part with a gap is not serviceabl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-from traceability.ledger.findings import Severity
 from traceability.supply_chain.aircraft_part.certificates import Certificate, certificates_in
 from traceability.supply_chain.aircraft_part.events import PartReleased, ReleaseStatus
 from traceability.supply_chain.aircraft_part.life import Life, Told, life_of
+from traceability.supply_chain.aircraft_part.terms import (
+    GAPS_OF_LIFE,
+    OVER,
+    POSITION,
+    REASON,
+    SUSPECTED,
+    Code,
+    Gap,
+    Irregularity,
+    Lack,
+    Release,
+    Stage,
+    Stretch,
+    Where,
+)
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.custody import Hold
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.item import ENDED, Lifecycle, ending, makes
-from traceability.supply_chain.seen import ASSOCIATION_EVENT, SeenEvent
+from traceability.supply_chain.seen import ASSOCIATION_EVENT, Role, SeenEvent
 from traceability.supply_chain.windows import BEGIN, END, Window
 
-POSITION: Final = "urn:traceability:part#position"
-"""The extension of an installing event that tells where on the assembly, in the words of whoever runs it."""
-REASON: Final = "urn:traceability:part#reason"
-"""The extension of a removing event that tells why."""
-SUSPECTED: Final = "suspected_unapproved"
-"""The kind of a hold on a part whose origin is doubted."""
 _SHOP_STEP: Final = "repairing"
 _INSPECTION: Final = "inspecting"  # of what was removed; what arrives is inspected too and needs no release for it
 _EXPORTING: Final = "exporting"  # no word of the CBV: the end of a private URI
-
-
-class Stage(StrEnum):
-    """Where a part is in its life."""
-
-    UNKNOWN = "unknown"
-    MANUFACTURED = "manufactured"
-    RELEASED = "released"
-    INSTALLED = "installed"
-    REMOVED = "removed"
-    IN_SHOP = "in_shop"
-    SCRAPPED = "scrapped"
-    EXPORTED = "exported"
-
-
-OVER: Final = frozenset({Stage.SCRAPPED, Stage.EXPORTED})
-
-
-class Gap(StrEnum):
-    """What a stretch of a part's life lacks."""
-
-    NO_BIRTH = "no_birth"
-    """It is not seen who made it, and when."""
-    NO_RELEASE = "no_release"
-    """It was installed without a release after it was made, removed or worked on."""
-    NO_UTILISATION = "no_utilisation"
-    """It has a life limit, and nobody tells how much it flew in all of this time."""
-
-
-class Lack(StrEnum):
-    """Why a part is not serviceable."""
-
-    NOT_RELEASED = "not_released"
-    GAP = "gap"
-    SUSPECTED = "suspected"
-    HELD = "held"
-    LIFE_EXPIRED = "life_expired"
-    OVER = "over"
-
-
-class Code(StrEnum):
-    """A rule that recorded events break."""
-
-    NOT_RELEASED = "not_released"
-    INSTALLED_TWICE = "installed_twice"
-    RELEASED_WHILE_INSTALLED = "released_while_installed"
-    ANOTHER_DOCUMENT = "another_document"
-    NO_LIFE_LEFT = "no_life_left"
-    AFTER_THE_END = "after_the_end"
-    USED_TWICE = "used_twice"
-    STRADDLES = "straddles"
-
-
-MEANINGS: Final[dict[Code, tuple[str, Severity]]] = {
-    Code.NOT_RELEASED: ("A part is installed under a release after it was made, removed or worked on.", "error"),
-    Code.INSTALLED_TWICE: ("A part is installed in one place at a time.", "error"),
-    Code.RELEASED_WHILE_INSTALLED: ("A part is released before it is installed.", "warning"),
-    Code.ANOTHER_DOCUMENT: ("A certificate of one form, number and approval is one document.", "error"),
-    Code.NO_LIFE_LEFT: ("A part is installed that has life left under each of its limits.", "error"),
-    Code.AFTER_THE_END: ("Nothing is done with a part that was scrapped or exported.", "error"),
-    Code.USED_TWICE: ("One time of an assembly is told of once; another statement of the same time corrects.",
-                      "warning"),
-    Code.STRADDLES: ("Utilisation is stated up to a removal and from an installation on, for nobody can share it out.",
-                     "warning"),
-}  # fmt: skip
-
-
-class Irregularity(NamedTuple):
-    """The event at `position` breaks a rule, because of what the event at `against` says, where there is one."""
-
-    code: Code
-    position: int
-    against: int | None
-
-
-class Where(StrEnum):
-    """Where a part was in a stretch of its life."""
-
-    UNKNOWN = "unknown"
-    STORED = "stored"
-    INSTALLED = "installed"
-    SHOP = "shop"
-
-
-class Stretch(NamedTuple):
-    """A part of a life, from `since` until before `until` (µs UTC): None without a beginning that is known, or an end.
-
-    `documents` are the positions of the events that account for it: what began it, and releases in it or before it.
-    `on` and `place` tell where it was installed.
-    """
-
-    where: Where
-    since: int | None
-    until: int | None
-    on: str | None
-    place: str | None
-    documents: tuple[int, ...]
-    gap: Gap | None
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """The certificate under which a part may be installed, and who recorded it."""
-
-    said: PartReleased
-    by: str
-    at: int
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +81,7 @@ class AircraftPart:
     @property
     def life_is_proven(self) -> bool:
         """Tell whether its life is known from its birth on; of what is not, nothing is left under any limit."""
-        return not any(stretch.gap in (Gap.NO_BIRTH, Gap.NO_UTILISATION) for stretch in self.stretches)
+        return not any(stretch.gap in GAPS_OF_LIFE for stretch in self.stretches)
 
 
 def part_of(part: str, told: Mapping[str, Told], holds: Sequence[Hold] = ()) -> AircraftPart:
@@ -252,6 +151,7 @@ class _Fold:
         self.irregularities: list[Irregularity] = []
         self._life = life
         self._ended: SeenEvent | None = None
+        self._removed: tuple[tuple[str, ...], int] | None = None
         self._documents: dict[tuple[str, str, str], Release] = {}
         self._done: list[Stretch] = []
         self._open: _Open | None = None
@@ -261,8 +161,9 @@ class _Fold:
         entries = [entry for entry in told.entries if entry.counts and entry.via is None]
         events = {entry.event.position: entry.event for entry in entries}
         others: dict[int, list[HistoryEntry]] = {}
+        paired = {position for one in told.installations for position in (one.opened_by, one.closed_by)}
         for entry in entries:
-            if entry.event.type != ASSOCIATION_EVENT:
+            if entry.event.position not in paired:
                 others.setdefault(entry.event.occurred_at, []).append(entry)
         opened: dict[int, list[Interval]] = {}
         closed: dict[int, list[Interval]] = {}
@@ -284,14 +185,17 @@ class _Fold:
 
     def _hear(self, entry: HistoryEntry) -> None:
         event = entry.event
+        roles = {mention.role for mention in entry.mentions if not mention.class_level}
         if isinstance(event, SeenDecision):
             if isinstance(event.payload, PartReleased):
                 self._be_released(event, event.payload)
-            return
-        roles = {mention.role for mention in entry.mentions if not mention.class_level}
-        ends = Stage.SCRAPPED if ending(event, roles) in ENDED - {Lifecycle.LOST_OR_STOLEN} else None
-        if (event.head.bizStep or "").replace(":", "/").rpartition("/")[2] == _EXPORTING:
-            ends = Stage.EXPORTED
+        elif event.type != ASSOCIATION_EVENT:
+            self._happen(event, roles)
+        elif Role.CHILD in roles and not self._over(event):
+            self._move_nothing(event)
+
+    def _happen(self, event: SeenEvent, roles: Collection[Role]) -> None:
+        ends = _end_of(event, roles)
         if makes(event, roles):
             self._be_made(event)
         elif ends is not None:
@@ -304,6 +208,26 @@ class _Fold:
             self.stage, self.release = Stage.IN_SHOP, None
             if self._open.where is not Where.SHOP:
                 self._begin(Where.SHOP, event.occurred_at, event.position)
+
+    def _move_nothing(self, event: SeenEvent) -> None:
+        """Hear of an installation where the part is already, or of a removal from where it is not known to be."""
+        at = event.occurred_at
+        if event.action == "ADD":
+            there = [one for one in self.installed if one.parent in event.parents and one.opened_at < at]
+            for one in there[:1]:
+                self._tell(Code.INSTALLED_TWICE, event.position, one.opened_by)
+        elif event.action == "DELETE" and (event.parents, at) != self._removed:  # else another tells of it too
+            self._tell(Code.NOT_INSTALLED, event.position, None)
+            again = self.stage is Stage.REMOVED and self._removed is not None and self._removed[0] == event.parents
+            if not self.installed and not again:
+                self._be_removed_from_somewhere(event)
+
+    def _be_removed_from_somewhere(self, event: SeenEvent) -> None:
+        if self._open is not None:
+            self._open.gap = Gap.NO_INSTALLATION
+        self.stage, self.release = Stage.REMOVED, None
+        self.removed_because = _extension(event, REASON) or event.head.disposition
+        self._begin(Where.STORED, event.occurred_at, event.position)
 
     def _goes_to_the_shop(self, event: SeenEvent) -> bool:
         inspected = event.head.bizStep == _INSPECTION and self.stage is Stage.REMOVED
@@ -364,6 +288,7 @@ class _Fold:
         if interval not in self.installed:
             return
         self.installed.remove(interval)
+        self._removed = (interval.parent,), at
         if self.installed:
             return
         event = None if interval.closed_by is None else events.get(interval.closed_by)
@@ -398,6 +323,12 @@ class _Fold:
 
     def _tell(self, code: Code, position: int, against: int | None) -> None:
         self.irregularities.append(Irregularity(code, position, against))
+
+
+def _end_of(event: SeenEvent, roles: Collection[Role]) -> Stage | None:
+    if (event.head.bizStep or "").replace(":", "/").rpartition("/")[2] == _EXPORTING:
+        return Stage.EXPORTED
+    return Stage.SCRAPPED if ending(event, roles) in ENDED - {Lifecycle.LOST_OR_STOLEN} else None
 
 
 def _extension(event: SeenEvent, name: str) -> str | None:

@@ -27,8 +27,9 @@ from traceability.supply_chain.aircraft_part.events import (
     UtilisationStated,
 )
 from traceability.supply_chain.aircraft_part.life import DEEPEST
-from traceability.supply_chain.aircraft_part.part import POSITION, REASON, AircraftPart, Code, Gap
+from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
+from traceability.supply_chain.aircraft_part.terms import GAPS_OF_LIFE, POSITION, REASON, Code
 from traceability.supply_chain.commands.body import Case, NewEvent, Thing, Things, Timed, things_of, unknown
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
@@ -256,7 +257,7 @@ class InstallPart(_Handling):
         yield from _added(case, part, after)
         then = _seen(case, part, after)
         if then.life.limits:
-            gaps = [one for one in then.stretches if one.gap in (Gap.NO_BIRTH, Gap.NO_UTILISATION)]
+            gaps = [one for one in then.stretches if one.gap in GAPS_OF_LIFE]
             if any(one.since is None or one.since < case.at for one in gaps):
                 yield Fault(Rule.LIFE_NOT_PROVEN, part, draft.position, None)
         if self.position is not None:
@@ -288,12 +289,11 @@ class RemovePart(_Handling):
         """Return the event."""
         return self._event(case, "DELETE", "removing", None, **{REASON: self.reason})
 
-    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:  # noqa: ARG002
-        """Yield what speaks against it."""
+    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
+        """Yield what speaks against it, and a later removal that would have nothing left to remove."""
         part = thing_of(self.part)
         yield from self._faults_of_hands(draft, after, holds=False)
-        if not any(one.closed_by == draft.position for one in _installations(after, part)):
-            yield Fault(Rule.NOT_INSTALLED, part, draft.position, None)
+        yield from _added(case, part, after, {**_RULES, Code.NOT_INSTALLED: Rule.NOT_INSTALLED})
 
 
 class ScrapPart(NewEvent):
