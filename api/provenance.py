@@ -23,7 +23,7 @@ from api.provenance_models import (
     TreeOut,
     Trees,
 )
-from api.recall_cases import open_recalls, recall_line
+from api.recall_cases import open_recalls, recall_name
 from api.vocabularies import names_for
 from api.web import words
 from api.web.names import standing_for
@@ -68,7 +68,7 @@ def describe_item(
     """
     found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
     answer = describe_history(engine, found, identifier, limit)
-    recalls = [recall_line(one) for one in recalls_on(engine, reader, found)]
+    recalls = [recall_name(one) for one in recalls_on(engine, reader, found)]
     return answer.model_copy(update={"names": _names(engine, reader, answer, found), "recalls": recalls})
 
 

@@ -17,7 +17,6 @@ from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.decisions import HoldingRole
 from traceability.supply_chain.entry import Authority, ClaimReason
 from traceability.supply_chain.item import Lifecycle
-from traceability.supply_chain.recall.case import Stage
 from traceability.supply_chain.seen import Role
 
 MAX_HISTORY: Final = 10_000
@@ -219,14 +218,13 @@ class StateOut(BaseModel):
     temperatures: list[ReadingOut]
 
 
-class RecallLine(BaseModel):
+class RecallName(BaseModel):
     """A recall case; `/recalls/{case}` tells the rest."""
 
     case: str = Field(examples=[_CASE])
-    name: str
+    name: str = Field(examples=["Listeria in soft cheese"])
     classification: str = Field(examples=["I"])
-    stage: Stage
-    opened_by: str
+    opened_by: str = Field(examples=["dairy.example"])
     roots: list[str]
 
 
@@ -254,7 +252,7 @@ class ItemOut(BaseModel):
     associations: list[IntervalOut]
     members: list[str]
     readings: list[ReadingOut]
-    recalls: list[RecallLine] | None = Field(
+    recalls: list[RecallName] | None = Field(
         default=None, description="The recalls that are open on it, its lot or what it is in. Null where nobody looked."
     )
     names: dict[str, str] = Field(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.provenance_models import RecallLine
+from api.provenance_models import RecallName
 from api.published import Proof
 from api.trace_models import MAX_NODES
 from traceability.supply_chain.provenance import MAX_ROOTS
@@ -174,6 +174,12 @@ class NoticeOut(BaseModel):
     acknowledged_at: str | None
     outcomes: dict[Outcome, int]
     positions: list[int]
+
+
+class RecallLine(RecallName):
+    """A case in a list."""
+
+    stage: Stage
 
 
 class RecallOut(RecallLine):

@@ -20,7 +20,7 @@ from traceability.errors import InvalidInputError
 from traceability.gs1.identifiers import Kind
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
-from traceability.supply_chain.provenance import Direction, trace
+from traceability.supply_chain.provenance import Direction, Trace, trace
 from traceability.supply_chain.recall.events import HolderCount, RecallScoped, ScopedTrace
 from traceability.supply_chain.recall.scope import Scope, Widening, scope_of, widening
 from traceability.supply_chain.things import thing_of
@@ -70,16 +70,20 @@ def asked(scoped: ScopedTrace) -> dict[str, Any]:
 
 def traced(engine: Engine, reader: Reader, scoped: ScopedTrace) -> Traced:
     """Trace, and tell who has what was found; raises as `trace` does."""
-    question = question_of(scoped)
-    query = query_of(question)
     with collector.paused():
-        found = trace(ask(engine, reader, scoped.known_at), query)
+        found, digest = _trace(engine, reader, scoped)
         # What only opens when it is named opens for a trace as far as the trace names it.
         index, parties = ask(engine, reader, scoped.known_at), engine.parties(reader, scoped.known_at)
-        scope = scope_of(found, index, parties)
-        holders = holders_of(index, parties, question, query)
-        answer = written_trace(question, found, published_trees(engine), holders=holders, names={})
-        return Traced(scope, digest_of(answer))
+        return Traced(scope_of(found, index, parties), digest)
+
+
+def _trace(engine: Engine, reader: Reader, scoped: ScopedTrace) -> tuple[Trace, str]:
+    question = question_of(scoped)
+    query = query_of(question)
+    index = ask(engine, reader, scoped.known_at)
+    found = trace(index, query)
+    holders = holders_of(index, engine.parties(reader, scoped.known_at), question, query)
+    return found, digest_of(written_trace(question, found, published_trees(engine), holders=holders, names={}))
 
 
 def digest_of(answer: bytes) -> str:
@@ -111,9 +115,10 @@ def scoped_as(case: str, question: ScopedTrace, found: Traced) -> RecallScoped:
 
 def widened(engine: Engine, reader: Reader, scoped: RecallScoped, head: int) -> tuple[Widening, bool]:
     """Tell how a scope differs at the head, and whether its trace is still the one that was recorded."""
-    before = traced(engine, reader, scoped.trace)
+    with collector.paused():
+        before, digest = _trace(engine, reader, scoped.trace)
     now = traced(engine, reader, scoped.trace.model_copy(update={"known_at": head}))
-    return widening(before.scope, now.scope), before.digest == scoped.digest
+    return widening(before, {one.holder for one in scoped.holders}, now.scope), digest == scoped.digest
 
 
 def _canonical(told: object) -> bytes:

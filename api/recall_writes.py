@@ -14,7 +14,7 @@ from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
 from api.codes import read_code
 from api.provenance import ask, microseconds_of
-from api.recall_cases import case_seen, said_in_case
+from api.recall_cases import case_in, case_seen, said_in_case
 from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, NotifyIn, OpenIn, ReconcileIn, ScopeIn
 from api.recall_scopes import roots_of, scoped_as, traced
 from api.recalls import is_organisation, last_scope
@@ -268,31 +268,45 @@ def _say(
     (`recall.not_its_opener`), `ConflictError`: `recall.` and the reason of the claim, `capture.request_key`, and
     `ledger.append_conflict`.
     """
-    if (before := _before(engine, organisation, request)) is not None:
-        return before
     reader = engine.organisations.reader(organisation)
     query = DCBQuery(items=[DCBQueryItem(tags=[f"case:{case}"])])
     for attempt in range(_ATTEMPTS):
+        if (before := _before(engine, organisation, request)) is not None:
+            return before
         head = engine.ledger.head()
-        found = case_seen(engine, reader, case, known_at=head)
-        if ours and found.opened_by != organisation:
-            raise _refused(ClaimReason.NOT_ITS_OPENER)
-        if found.ended is not None:
-            raise _refused(ClaimReason.OVER)
-        known = said_in_case(engine, reader, case, known_at=head)
-        # Behind what it follows, whatever the clock of whoever said that.
-        now = max(engine.clock.now_us(), 1 + max(one.occurred_at for one in known))
-        said = drafts(found, head)
-        events = [draft.payload.event(captured_by=organisation, occurred_at=now, to=draft.to) for draft in said]
-        reason = claim_reason(known, _as_said(events[0], head + 1))
-        if reason is not None:
-            raise _refused(reason)
+        try:
+            known = said_in_case(engine, reader, case, known_at=head)
+            events = _events(engine, organisation, known, drafts, head, ours=ours)
+        except (ConflictError, InvalidInputError):
+            # The same request, sent again before the first was answered, finds that all is said.
+            if (before := _before(engine, organisation, request)) is not None:
+                return before
+            raise
         try:
             return _append(engine, organisation, events, DCBAppendCondition(query, after=head), request)
         except AppendConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError
+
+
+def _events(
+    engine: Engine, organisation: str, known: Sequence[Said], drafts: _Drafts, head: int, *, ours: bool
+) -> list[LedgerEvent]:
+    """Return the events of what is to be said, if the case as it is `known` at the `head` lets it count."""
+    found = case_in(known)
+    if ours and found.opened_by != organisation:
+        raise _refused(ClaimReason.NOT_ITS_OPENER)
+    if found.ended is not None:
+        raise _refused(ClaimReason.OVER)
+    # Behind what it follows, whatever the clock of whoever said that.
+    now = max(engine.clock.now_us(), 1 + max(one.occurred_at for one in known))
+    said = drafts(found, head)
+    events = [draft.payload.event(captured_by=organisation, occurred_at=now, to=draft.to) for draft in said]
+    reason = claim_reason(known, _as_said(events[0], head + 1))
+    if reason is not None:
+        raise _refused(reason)
+    return events
 
 
 def _append(

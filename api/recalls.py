@@ -8,9 +8,8 @@ from contextlib import suppress
 from typing import Final
 
 from adapters.postgres.recalls import PostgresRecalls
-from api.provenance_models import RecallLine
 from api.published import receipt_address
-from api.recall_cases import case_seen, recall_line, said_in_case, seen_as_said
+from api.recall_cases import case_seen, recall_name, said_in_case, seen_as_said
 from api.recall_models import (
     AffectedList,
     AffectedOut,
@@ -19,6 +18,7 @@ from api.recall_models import (
     NewHolderOut,
     NoticeOut,
     PlanOut,
+    RecallLine,
     RecallOut,
     SaidOut,
     ScopeOut,
@@ -49,7 +49,7 @@ def describe_recall(
     found = case_seen(engine, reader, case, as_of=as_of, known_at=head)
     present = as_of is None and known_at is None
     return RecallOut(
-        **recall_line(found).model_dump(),
+        **_line(found).model_dump(),
         reason=found.about.reason,
         whole=found.opened_by == reader.organisation,
         as_of=utc_text(engine.clock.now_us() if as_of is None else as_of),
@@ -78,7 +78,7 @@ def list_recalls(
         said = seen_as_said(engine, reader, record)
         found = None if said is None else case_of(said_in_case(engine, reader, said.payload.case))
         if found is not None and found.began_at == record.position:
-            lines.append(recall_line(found))
+            lines.append(_line(found))
     return lines, records[limit - 1].position if len(records) > limit else None
 
 
@@ -143,6 +143,10 @@ def said_out(said: Said, claim: ClaimReason | None = None) -> SaidOut:
         receipt=receipt_address(said.event_id),
         claim=claim,
     )
+
+
+def _line(found: RecallCase) -> RecallLine:
+    return RecallLine(**recall_name(found).model_dump(), stage=found.stage)
 
 
 def _position(engine: Engine, known_at: int | None) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
 from adapters.exports.tables import XLSX
+from api.notary import integrate_all, published_log
 from api.recall_scopes import digest_of
 from api.wiring import Engine
 from tests.api.test_provenance_http import record
@@ -18,6 +20,8 @@ from tests.support.holders import CARRIER, GLNS, OUTSIDE, PARTY, RIVAL, SHOP
 from tests.support.sheets import sheet_rows
 from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.organisations import Scope
+from traceability.notary.trust import Trust
+from traceability.notary.verify_bundle import verify_bundle
 
 Bearer = Callable[..., dict[str, str]]
 LOT = lot("A7")
@@ -292,6 +296,47 @@ def test_the_same_request_is_carried_out_once(caller: Callable[[str], Caller]) -
     assert len(maker.get(f"/{case}")["notices"]) == 1
     closed = maker.post(f"/{case}/close", key="k3", reason="all is back")
     assert maker.post(f"/{case}/close", key="k3", reason="all is back") == closed
+
+
+def test_of_two_who_end_a_case_at_once_one_is_refused_and_a_repeated_request_is_answered(
+    caller: Callable[[str], Caller], client: httpx.Client
+) -> None:
+    maker = caller(MAKER)
+    for n in range(3):
+        case = maker.post("", **OPEN)["case"]
+        ends = [("close", {"reason": "all is back"}), ("cancel", {"reason": "mixed up"})] * 3
+
+        def end(what: tuple[str, dict[str, str]], case: str = case) -> int:
+            return client.post(f"/recalls/{case}/{what[0]}", json=what[1], headers=maker.headers).status_code
+
+        with ThreadPoolExecutor(6) as pool:
+            assert sorted(pool.map(end, ends)) == [201, 409, 409, 409, 409, 409]
+        assert [one["type"] for one in maker.get(f"/{case}")["said"]][1:] in (["closed"], ["cancelled"])
+
+        def repeat(_: int, n: int = n) -> tuple[int, Any]:
+            headers = {**maker.headers, "Idempotency-Key": f"same {n}"}
+            answer = client.post("/recalls", json=OPEN, headers=headers)
+            return answer.status_code, answer.json()
+
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(repeat, range(6)))
+        assert [status for status, _ in answers] == [201] * 6
+        assert len({answer["case"] for _, answer in answers}) == 1
+
+
+def test_the_trace_of_a_scope_is_a_bundle_that_verifies_offline(
+    caller: Callable[[str], Caller], client: httpx.Client, engine: Engine
+) -> None:
+    case, _ = notified(caller)
+    maker = caller(MAKER)
+    record(engine, commission(1.5, pack("late"), number="A7"))
+    integrate_all(engine)
+    (scope,) = maker.get(f"/{case}")["scopes"]
+    headers = {**maker.headers, "Accept": "application/zip"}
+    zipped = client.post("/provenance/traces", json=scope["question"], headers=headers)
+    assert zipped.status_code == 200, zipped.text
+    bundle = verify_bundle(zipped.content, Trust((published_log(engine).key,)))
+    assert digest_of(bundle.answer) == scope["digest"]
 
 
 def test_a_case_that_was_not_added_up_is_closed_for_a_reason_or_cancelled(caller: Callable[[str], Caller]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -29,7 +29,8 @@ _NO_ID: Final = UUID(int=0)
 class Affected(NamedTuple):
     """An item or lot in a scope, who has it, and to whom it is under way.
 
-    A holder is an organisation by its permanent name, else a party by its URI. Several have some of a lot.
+    A holder is an organisation by its permanent name, else a party by its URI. Several have some of a lot: who has
+    what is counted of it, while its members have holders of their own.
     """
 
     thing: str
@@ -92,18 +93,23 @@ class Widening(NamedTuple):
         return bool(self.entered or self.left or self.parties)
 
 
+def affected_things(trace: Trace) -> list[str]:
+    """Return the items and lots that a trace forward reached, by name; what only carried them is not affected."""
+    reached = (node for node in trace.nodes.values() if node.reach in (Reach.TRACED, Reach.LOT))
+    return sorted(node.id for node in reached if not is_class(node.id))
+
+
 def scope_of(trace: Trace, index: ProvenanceIndex, parties: Parties) -> Scope:
     """Tell who has the things that a trace forward reached; `index` is a view of the same position."""
-    reached = (node for node in trace.nodes.values() if node.reach in (Reach.TRACED, Reach.LOT))
-    things = sorted(node.id for node in reached if not is_class(node.id))
     at = END if trace.query.as_of is None else trace.query.as_of
-    return Scope(trace, tuple(one for some in _batches(things) for one in _held(some, index, parties, at)))
+    batches = _batches(affected_things(trace))
+    return Scope(trace, tuple(one for some in batches for one in _held(some, index, parties, at)))
 
 
-def widening(before: Scope, now: Scope) -> Widening:
-    """Tell how the scope of the same question at a later position differs."""
-    had, has = ({one.thing for one in scope.affected} for scope in (before, now))
-    known_at = before.trace.known_at
+def widening(before: Trace, parties: Collection[str], now: Scope) -> Widening:
+    """Tell how a scope differs from the trace of the same question before, of which these parties had something."""
+    had, has = set(affected_things(before)), {one.thing for one in now.affected}
+    known_at = before.known_at
     ties: dict[str, set[int]] = {}
     for edge in now.trace.edges:
         since = {position for position in edge.positions if position > known_at}
@@ -114,7 +120,7 @@ def widening(before: Scope, now: Scope) -> Widening:
             Entered(one, tuple(sorted(ties.get(one.thing, ())))) for one in now.affected if one.thing not in had
         ),
         left=tuple(sorted(had - has)),
-        parties={party: things for party, things in now.of_party.items() if party not in before.of_party},
+        parties={party: things for party, things in now.of_party.items() if party not in parties},
         positions=tuple(sorted(position for position in now.trace.events if position > known_at)),
     )
 

@@ -1,0 +1,108 @@
+"""The scope of a recall: in random worlds its holders are those of each thing's own history, whatever the arrival."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.dealings import ASKED, ORGANISATIONS, dealings
+from tests.support.happenings import MAKER, PALLET, commission, hours, index_of, lot, pack, put, receive, ship
+from tests.support.holders import CARRIER, EVERYTHING, GLNS, PARTIES, PARTY, RIVAL, SEES_ALL, SHOP, Told
+from tests.support.register import stated
+from traceability.errors import NotFoundError
+from traceability.ledger.access import Grant, Reader
+from traceability.ledger.register.register import Register
+from traceability.ledger.register.statements import RuleSet
+from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.history import item_history
+from traceability.supply_chain.parties import ListedParties, Parties
+from traceability.supply_chain.provenance import Direction, TraceQuery, trace
+from traceability.supply_chain.recall.scope import Scope, may_recall, scope_of, widening
+from traceability.supply_chain.things import is_lot
+
+A, B, C = (pack(name) for name in "ABC")
+LOT = lot("A7")
+
+
+def scope(
+    *told: Told, roots: tuple[str, ...] = (LOT,), reader: Reader = SEES_ALL, known_at: int | None = None
+) -> Scope:
+    known = told if known_at is None else told[:known_at]
+    found = trace(index_of(known, reader=reader), TraceQuery(roots, Direction.FORWARD))
+    return scope_of(found, index_of(known, reader=reader), PARTIES)
+
+
+def _content(world: list[Told], root: str, reader: Reader = SEES_ALL) -> Any:
+    try:
+        return scope(*world, roots=(root,), reader=reader).affected
+    except NotFoundError:
+        return None
+
+
+@settings(max_examples=200, deadline=None)
+@given(dealings(), st.sampled_from(ASKED))
+def test_the_holders_are_those_of_each_history(world: list[Told], root: str) -> None:
+    # What is told of a lot's members is said of each of them, and in a history of the lot as well.
+    for one in [one for one in _content(world, root) or () if not is_lot(one.thing)]:
+        custody = item_history(index_of(world, reader=SEES_ALL), one.thing, PARTIES).custody
+        assert set(one.holders) == set(custody.holders(HoldingRole.CUSTODY))
+        ends = {end for shipment in custody.shipments for end in (shipment.to, shipment.owner)}
+        assert set(one.awaited_by) == ends - {None}
+
+
+@settings(max_examples=100, deadline=None)
+@given(dealings(), st.sampled_from(ASKED), st.randoms(use_true_random=False))
+def test_any_order_of_arrival_gives_the_same(world: list[Told], root: str, choose: random.Random) -> None:
+    assert _content(world, root) == _content(choose.sample(world, len(world)), root)
+
+
+@settings(max_examples=100, deadline=None)
+@given(dealings(), dealings(max_size=6), st.sampled_from(ASKED), st.lists(st.sampled_from(ORGANISATIONS), max_size=2))
+def test_what_is_hidden_makes_no_difference(world: list[Told], more: list[Told], root: str, shown: list[str]) -> None:
+    reader = Reader("auditor.example", grants=tuple(Grant(who, "auditor.example", None, EVERYTHING) for who in shown))
+    hidden = [one for one in more if one.by not in shown]
+    assert _content([*hidden, *world], root, reader) == _content(world, root, reader)
+
+
+def test_a_widening_tells_what_entered_what_left_and_who_is_new() -> None:
+    made = commission(1, A, B, number="A7", event_id="urn:x:1")
+    told: list[Told] = [
+        made,
+        put(2, PALLET, A),
+        ship(3, PALLET, to=PARTY[SHOP], owner=PARTY[SHOP]),
+        commission(1.5, C, number="A7"),
+        receive(4, PALLET, by=SHOP),
+        ship(5, B, to=PARTY[CARRIER], owner=PARTY[CARRIER]),
+    ]
+    before, now = scope(*told[:2]), scope(*told)
+    assert before.of_party == {MAKER: (A, B)}
+    assert before.unheld == (LOT,)
+    changed = widening(before.trace, before.of_party, now)
+    assert [(one.affected.thing, one.positions) for one in changed.entered] == [(C, (4,))]
+    assert changed.parties == {CARRIER: (B,), SHOP: (A,)}
+    assert (changed.left, changed.positions) == ((), (4,))
+    assert not widening(now.trace, now.of_party, now)
+    again = widening(now.trace, now.of_party, scope(*told, made.retracted()))
+    assert again.left == (A, B)
+
+
+@pytest.mark.parametrize(("who", "may"), [(MAKER, True), (SHOP, False), (RIVAL, False)])
+def test_who_made_a_lot_may_recall_it(who: str, may: bool) -> None:  # noqa: FBT001
+    index = index_of([commission(1, A, B, number="A7")], reader=SEES_ALL)
+    assert may_recall(who, LOT, index, PARTIES, hours(9)) is may
+
+
+def test_who_has_a_thing_may_recall_it_and_a_rule_of_the_register_is_met() -> None:
+    told = [commission(1, A), ship(2, A, to=PARTY[SHOP], owner=PARTY[SHOP]), receive(3, A, by=SHOP)]
+
+    def may(who: str, parties: Parties) -> bool:
+        return may_recall(who, A, index_of(told, reader=SEES_ALL), parties, hours(9))
+
+    assert [may(who, PARTIES) for who in (MAKER, SHOP, RIVAL)] == [True, True, False]
+    rule = stated(RuleSet(action="recall_opened", roles=("quality",), since=0))
+    ruled = ListedParties(GLNS, Register([rule], rule.stated_by))
+    assert [may(who, ruled) for who in (MAKER, SHOP)] == [False, False]
