@@ -17,6 +17,7 @@ from api.routers import (
     aircraft_parts,
     capture,
     clocks,
+    cold_chain,
     commands,
     dead_letters,
     epcis_collections,
@@ -86,6 +87,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(recalls.router)
     app.include_router(aircraft_parts.router)
     app.include_router(clocks.router)
+    app.include_router(cold_chain.router)
     app.include_router(partner_pages.router)
     app.include_router(partners.router)
     app.include_router(logs.router)

@@ -18,6 +18,7 @@ from adapters.postgres.connection import unreachable
 from api.cli import (
     audit,
     clock,
+    cold_chain,
     command,
     db,
     demo,
@@ -60,6 +61,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("item")(item.item)
 app.command("trace")(trace.trace)
+app.command("cold-chain")(cold_chain.cold_chain)
 app.command("evaluation")(evaluation.evaluation)
 app.command("label")(label.label)
 feed.app.command("convert")(feed_convert.convert)

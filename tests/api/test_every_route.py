@@ -282,6 +282,15 @@ ROUTES = {
         f"POST /recalls/{{case}}/{step}": Expected(403, 404, 403, 404, Scope.CAPTURE, f"/recalls/none/{step}", body)
         for step, body in RECALL_STEPS.items()
     },
+    "GET /cold-chain/profiles": OPEN,
+    "POST /cold-chain/evaluations": Expected(
+        404,
+        404,
+        403,
+        404,
+        Scope.QUERY,
+        body={"thing": "https://id.gs1.org/01/09521234000013/21/1001", "profile": "usp.controlled_cold"},
+    ),
     "GET /clocks": Expected(200, 200, 403, 200, Scope.QUERY),
     "GET /clocks/rules": OPEN,
     "POST /clocks": Expected(403, 201, 403, 201, Scope.CAPTURE, body={"rule": "us.fsma204.records"}),

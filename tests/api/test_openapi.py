@@ -75,6 +75,7 @@ NEED_MEANING = {
     "POST /partners/{name}/webhook",
     "POST /provenance/evaluations",
     "POST /provenance/traces",
+    "POST /cold-chain/evaluations",
     "POST /clocks",
     "POST /clocks/{clock}/answer",
     "POST /clocks/{clock}/stop",
