@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -28,14 +27,6 @@ from traceability.supply_chain.things import thing_of
 DIGESTED: Final = ("roots", "direction", "as_of", "known_at", "complete", "nodes", "edges", "frontier", "events")
 """The members of a trace that its digest is over: the rest depends on what is published and on who is called what."""
 _ROOTS: Final = (Kind.ITEM, Kind.LOT, Kind.PRIVATE)
-
-
-@dataclass(frozen=True, slots=True)
-class Traced:
-    """A scope as a reader sees it, and the digest of its trace."""
-
-    scope: Scope
-    digest: str
 
 
 def roots_of(texts: Sequence[str]) -> tuple[str, ...]:
@@ -68,22 +59,26 @@ def asked(scoped: ScopedTrace) -> dict[str, Any]:
     return {**told, "max_depth": scoped.max_depth, "max_nodes": scoped.max_nodes}
 
 
-def traced(engine: Engine, reader: Reader, scoped: ScopedTrace) -> Traced:
+def scope_at(engine: Engine, reader: Reader, scoped: ScopedTrace) -> Scope:
     """Trace, and tell who has what was found; raises as `trace` does."""
     with collector.paused():
-        found, digest = _trace(engine, reader, scoped)
+        found = _trace(engine, reader, scoped)
         # What only opens when it is named opens for a trace as far as the trace names it.
         index, parties = ask(engine, reader, scoped.known_at), engine.parties(reader, scoped.known_at)
-        return Traced(scope_of(found, index, parties), digest)
+        return scope_of(found, index, parties)
 
 
-def _trace(engine: Engine, reader: Reader, scoped: ScopedTrace) -> tuple[Trace, str]:
+def _trace(engine: Engine, reader: Reader, scoped: ScopedTrace) -> Trace:
+    return trace(ask(engine, reader, scoped.known_at), query_of(question_of(scoped)))
+
+
+def digest_at(engine: Engine, reader: Reader, scoped: ScopedTrace, found: Trace) -> str:
+    """Return the digest of the answer that a trace is."""
     question = question_of(scoped)
-    query = query_of(question)
-    index = ask(engine, reader, scoped.known_at)
-    found = trace(index, query)
-    holders = holders_of(index, engine.parties(reader, scoped.known_at), question, query)
-    return found, digest_of(written_trace(question, found, published_trees(engine), holders=holders, names={}))
+    index, parties = ask(engine, reader, scoped.known_at), engine.parties(reader, scoped.known_at)
+    holders = holders_of(index, parties, question, found.query)
+    with collector.paused():
+        return digest_of(written_trace(question, found, published_trees(engine), holders=holders, names={}))
 
 
 def digest_of(answer: bytes) -> str:
@@ -98,13 +93,12 @@ def digest_of(answer: bytes) -> str:
     return sha256(_canonical(kept)).hexdigest()
 
 
-def scoped_as(case: str, question: ScopedTrace, found: Traced) -> RecallScoped:
+def scoped_as(case: str, question: ScopedTrace, scope: Scope, digest: str) -> RecallScoped:
     """Return what is recorded of a scope."""
-    scope = found.scope
     return RecallScoped(
         case=case,
         trace=question,
-        digest=found.digest,
+        digest=digest,
         complete=scope.trace.complete,
         items=len(scope.affected) - scope.lots,
         lots=scope.lots,
@@ -116,9 +110,10 @@ def scoped_as(case: str, question: ScopedTrace, found: Traced) -> RecallScoped:
 def widened(engine: Engine, reader: Reader, scoped: RecallScoped, head: int) -> tuple[Widening, bool]:
     """Tell how a scope differs at the head, and whether its trace is still the one that was recorded."""
     with collector.paused():
-        before, digest = _trace(engine, reader, scoped.trace)
-    now = traced(engine, reader, scoped.trace.model_copy(update={"known_at": head}))
-    return widening(before, {one.holder for one in scoped.holders}, now.scope), digest == scoped.digest
+        before = _trace(engine, reader, scoped.trace)
+    now = scope_at(engine, reader, scoped.trace.model_copy(update={"known_at": head}))
+    same = digest_at(engine, reader, scoped.trace, before) == scoped.digest
+    return widening(before, {one.holder for one in scoped.holders}, now), same
 
 
 def _canonical(told: object) -> bytes:

@@ -16,7 +16,7 @@ from api.codes import read_code
 from api.provenance import ask, microseconds_of
 from api.recall_cases import case_in, case_seen, said_in_case
 from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, NotifyIn, OpenIn, ReconcileIn, ScopeIn
-from api.recall_scopes import roots_of, scoped_as, traced
+from api.recall_scopes import digest_at, roots_of, scope_at, scoped_as
 from api.recalls import is_organisation, last_scope
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
@@ -115,7 +115,8 @@ def scope_recall(
         question = ScopedTrace(
             roots=found.about.roots, as_of=as_of, known_at=head, max_depth=body.max_depth, max_nodes=body.max_nodes
         )
-        return [_Draft(scoped_as(case, question, traced(engine, reader, question)))]
+        scope = scope_at(engine, reader, question)
+        return [_Draft(scoped_as(case, question, scope, digest_at(engine, reader, question, scope.trace)))]
 
     return _say(engine, organisation, case, drafts, request=request)
 
@@ -135,7 +136,7 @@ def notify_holders(
             raise _refused(ClaimReason.NOT_SCOPED)
         having = {
             name: things
-            for name, things in last_scope(engine, reader, found.scope).scope.of_party.items()
+            for name, things in last_scope(engine, reader, found.scope).of_party.items()
             if name != organisation and is_organisation(engine, name)
         }
         wanted = list(having) if body.organisations is None else list(dict.fromkeys(body.organisations))
@@ -190,7 +191,7 @@ def reconcile(
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
         if found.scope is None:
             raise _refused(ClaimReason.NOT_SCOPED)
-        affected = last_scope(engine, reader, found.scope).scope.affected
+        affected = last_scope(engine, reader, found.scope).affected
         if not said.keys() <= {one.thing for one in affected}:
             raise InvalidInputError("Not all of these things are in the last scope", code="recall.not_in_scope")
         total = added_up(affected, found.notices, said)

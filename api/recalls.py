@@ -24,13 +24,14 @@ from api.recall_models import (
     ScopeOut,
     WideningOut,
 )
-from api.recall_scopes import Traced, asked, roots_of, scoped_as, traced, widened
+from api.recall_scopes import asked, digest_at, roots_of, scope_at, widened
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.recall.case import ClaimReason, Notice, RecallCase, case_of
 from traceability.supply_chain.recall.events import RecallScoped, Said, ScopedTrace
+from traceability.supply_chain.recall.scope import Scope
 from traceability.supply_chain.things import kind_of
 
 PATH: Final = "/recalls"
@@ -85,19 +86,19 @@ def list_recalls(
 def plan(
     engine: Engine, reader: Reader, roots: Iterable[str], *, max_depth: int = _DEPTH, max_nodes: int = _NODES
 ) -> PlanOut:
-    """Tell what a case about these roots would be about now; records nothing. Raises as `traced` and `roots_of` do."""
+    """Tell what a case about these roots would be about now; records nothing. Raises as `trace` and `roots_of` do."""
     question = ScopedTrace(
         roots=roots_of(list(roots)), known_at=engine.ledger.head(), max_depth=max_depth, max_nodes=max_nodes
     )
-    scoped = scoped_as("", question, traced(engine, reader, question))
+    scope = scope_at(engine, reader, question)
     return PlanOut(
         roots=list(question.roots),
         known_at=question.known_at,
-        complete=scoped.complete,
-        items=scoped.items,
-        lots=scoped.lots,
-        unheld=scoped.unheld,
-        holders=_holders_out(engine, None, scoped),
+        complete=scope.trace.complete,
+        items=len(scope.affected) - scope.lots,
+        lots=scope.lots,
+        unheld=len(scope.unheld),
+        holders=[_holder_out(engine, None, name, len(things)) for name, things in scope.of_party.items()],
     )
 
 
@@ -113,16 +114,16 @@ def describe_affected(engine: Engine, reader: Reader, case: str) -> AffectedList
         told = [rows.row(thing, one.organisation) for one in found.notices for thing in one.things]
         return AffectedList(case=case, known_at=head, affected=told)
     affected = []
-    for one in last_scope(engine, reader, found.scope).scope.affected:
+    for one in last_scope(engine, reader, found.scope).affected:
         parties: list[str | None] = [*one.parties] or [None]
         affected += [rows.row(one.thing, who, awaited=who not in one.holders) for who in parties]
     return AffectedList(case=case, known_at=found.scope.trace.known_at, affected=affected)
 
 
-def last_scope(engine: Engine, reader: Reader, scoped: RecallScoped) -> Traced:
-    """Return the trace of a scope again; raises `InvalidInputError` (`recall.not_reproduced`) if it is not the same."""
-    found = traced(engine, reader, scoped.trace)
-    if found.digest != scoped.digest:
+def last_scope(engine: Engine, reader: Reader, scoped: RecallScoped) -> Scope:
+    """Return the scope that was recorded; raises `InvalidInputError` (`recall.not_reproduced`) if it is another now."""
+    found = scope_at(engine, reader, scoped.trace)
+    if digest_at(engine, reader, scoped.trace, found.trace) != scoped.digest:
         raise InvalidInputError(
             "The trace of the last scope is not the one that was recorded: you see more or less of the past than then",
             code="recall.not_reproduced",
@@ -164,22 +165,19 @@ def _scope_out(engine: Engine, found: RecallCase, said: Said) -> ScopeOut:
         items=scoped.items,
         lots=scoped.lots,
         unheld=scoped.unheld,
-        holders=_holders_out(engine, found, scoped),
+        holders=[_holder_out(engine, found, one.holder, one.things) for one in scoped.holders],
         position=said.position,
         event_id=said.event_id,
     )
 
 
-def _holders_out(engine: Engine, found: RecallCase | None, scoped: RecallScoped) -> list[HolderOut]:
-    return [
-        HolderOut(
-            holder=one.holder,
-            things=one.things,
-            reachable=is_organisation(engine, one.holder),
-            told_of=0 if found is None else len(found.notified(one.holder)),
-        )
-        for one in scoped.holders
-    ]
+def _holder_out(engine: Engine, found: RecallCase | None, holder: str, things: int) -> HolderOut:
+    return HolderOut(
+        holder=holder,
+        things=things,
+        reachable=is_organisation(engine, holder),
+        told_of=0 if found is None else len(found.notified(holder)),
+    )
 
 
 def is_organisation(engine: Engine, holder: str) -> bool:
