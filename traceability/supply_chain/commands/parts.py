@@ -29,7 +29,7 @@ from traceability.supply_chain.aircraft_part.events import (
 from traceability.supply_chain.aircraft_part.life import DEEPEST
 from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
-from traceability.supply_chain.aircraft_part.terms import GAPS_OF_LIFE, POSITION, REASON, Code
+from traceability.supply_chain.aircraft_part.terms import POSITION, REASON, Code
 from traceability.supply_chain.commands.body import Case, NewEvent, Thing, Things, Timed, things_of, unknown
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
@@ -256,10 +256,8 @@ class InstallPart(_Handling):
         yield from self._faults_of_hands(draft, after, holds=True)
         yield from _added(case, part, after)
         then = _seen(case, part, after)
-        if then.life.limits:
-            gaps = [one for one in then.stretches if one.gap in GAPS_OF_LIFE]
-            if any(one.since is None or one.since < case.at for one in gaps):
-                yield Fault(Rule.LIFE_NOT_PROVEN, part, draft.position, None)
+        if then.life.limits and not then.life_is_proven:
+            yield Fault(Rule.LIFE_NOT_PROVEN, part, draft.position, None)
         if self.position is not None:
             yield from self._faults_of_position(draft, after, part, on)
 
