@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from api import collector
+from api.aircraft_parts import describe_pack
 from api.epcis_events import Parameters, Question, ask_page
 from api.evidence import describe, opening_of
 from api.notary import PublishedLog, open_record, published_log, published_logs
@@ -96,6 +97,29 @@ def item_bundle(
     question = {"id": identifier.uri, "as_of": None if as_of is None else as_of.isoformat(), "limit": limit}
     manifest = Manifest(Kind.ITEM, reader.organisation, question, known_at, ())
     behind = {*names_in(answer).positions, *(entry.event.position for entry in found.entries)}
+    openings = _openings(engine, reader, behind, answer)
+    return _bundle(engine, published, manifest, answer=answer, behind=behind, openings=openings)
+
+
+def part_bundle(
+    engine: Engine,
+    reader: Reader,
+    identifier: Identifier,
+    *,
+    as_of: datetime | None = None,
+    known_at: int | None = None,
+) -> BinaryIO:
+    """Return, as a file to be read and closed, the bundle of an aircraft part and its life: its trace back to birth.
+
+    Raises as `describe_part` does, `NotPublishedError` for a `known_at` that is not published yet, and
+    `InvalidInputError` (`bundle.too_many_events`).
+    """
+    published = _published(engine)
+    known_at = _known_at(engine, reader, published, known_at)
+    answer = describe_pack(engine, reader, identifier, as_of=as_of, known_at=known_at).model_dump_json().encode()
+    question = {"id": identifier.uri, "as_of": None if as_of is None else as_of.isoformat()}
+    manifest = Manifest(Kind.PART, reader.organisation, question, known_at, ())
+    behind = names_in(answer).positions
     openings = _openings(engine, reader, behind, answer)
     return _bundle(engine, published, manifest, answer=answer, behind=behind, openings=openings)
 

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from api.aircraft_parts import LifeOut, LimitOut, PartOut, StretchOut, check_certificate, describe_life, describe_part
+from api.aircraft_part_models import LifeOut, LimitOut, PartOut, StretchOut
+from api.aircraft_parts import check_certificate, describe_life, describe_part
+from api.bundles import part_bundle
 from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
-from api.cli.item import AsOf, KnownAt, named
+from api.cli.item import AsOf, Bundle, KnownAt, named, save_bundle
 from api.codes import read_code
 from api.web import words
 from traceability.supply_chain.aircraft_part.certificates import Verdict
@@ -27,19 +29,24 @@ def show(
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,
+    bundle: Bundle = None,
     json: JSON = False,
     as_: As = None,
     ledger: LedgerName = None,
 ) -> None:
     """Show the stage of a part, the release that holds, its life back to birth, and what is irregular.
 
-    It exits with 1 when the part is not serviceable, as far as the organisation of `--as` may see.
+    It exits with 1 when the part is not serviceable, as far as the organisation of `--as` may see. `--bundle` writes
+    the answer, the part's life and a proof of all events in it, as known at the last published position.
 
-    Example: `traceability part show '(01)09521301007013(21)KF-20417'`
+    Example: `traceability part show '(01)09521301007013(21)KF-20417' --bundle back-to-birth.zip`
     """
     thing = read_code(identifier)
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
+        if bundle is not None:
+            save_bundle(engine, part_bundle(engine, reader, thing, as_of=as_of, known_at=known_at), bundle)
+            return
         found = describe_part(engine, reader, thing, as_of=as_of, known_at=known_at)
     if json:
         print_json(found.model_dump(mode="json"))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
-from api.aircraft_parts import CheckOut, LifeOut, PartOut, check_certificate, describe_life, describe_part
+from api.aircraft_part_models import CheckOut, LifeOut, PartOut
+from api.aircraft_parts import check_certificate, describe_life, describe_part
+from api.bundles import part_bundle
 from api.codes import identifier_in_path
 from api.parameters import only_declared
+from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import EngineDep, ReaderDep
+from api.web.negotiation import JSON, preferred
 from traceability.gs1.identifiers import Identifier
 
 PATH: Final = "/aircraft-parts"
@@ -75,17 +79,29 @@ def show_certificate(
     return check_certificate(engine, reader, identifier, document, tracking_number=tracking_number, known_at=known_at)
 
 
-@router.get("/{id:path}", summary="Whether an aircraft part is serviceable, and its life back to birth")
+@router.get(
+    "/{id:path}",
+    summary="Whether an aircraft part is serviceable, and its life back to birth",
+    response_model=PartOut,
+    responses={200: {"content": ZIP_CONTENT}},
+)
 def show_part(
+    *,
     engine: EngineDep,
     reader: ReaderDep,
     identifier: Annotated[Identifier, Depends(_identifier_in)],
     as_of: AsOf = None,
     known_at: KnownAt = None,
-) -> PartOut:
+    accept: Annotated[str | None, Header()] = None,
+) -> PartOut | Response:
     """Give the stage of a part, the release that holds, and its life back to birth with the event behind each stretch.
 
     A part is serviceable when nothing is in `lacks`: it is released, no stretch of its life has a gap, no limit is
     reached, and nothing holds it. What recorded events break is under `irregularities`.
+
+    With `Accept: application/zip` the answer is a bundle that verifies offline (docs/guide/bundles.md): this JSON with
+    the part's life under `life`, the events that it names, and one proof for all of them.
     """
+    if preferred(accept, (JSON, ZIP)) == ZIP:
+        return zipped(part_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at), "back-to-birth")
     return describe_part(engine, reader, identifier, as_of=as_of, known_at=known_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from api.notary import integrate_all
 from api.wiring import Engine
+from tests.api.test_bundles_http import verified
 from tests.api.test_cli import Run, dairy, run
 from tests.api.test_provenance_http import record
 from tests.support.happenings import MAKER, commission
@@ -71,6 +74,22 @@ def test_a_part_tells_its_life_back_to_birth(engine: Engine, maker: httpx.Client
     assert [(one["on"], one["cycles"], one["minutes"]) for one in life["installations"]] == [(ENGINE, 6, 540)]
     assert [one["cycles_left"] for one in life["limits"]] == [14]
     assert [(one["thing"], one["straddles"]) for one in life["uses"]] == [(AIRCRAFT, False)]
+
+
+def test_the_trace_back_to_birth_is_a_bundle(engine: Engine, maker: httpx.Client) -> None:
+    record(engine, commission(0, PUMP), released(1), limited(1, cycles=20), installed(2, ENGINE))
+    record(engine, installed(2, AIRCRAFT, ENGINE), flew(9, AIRCRAFT, 2, 8, cycles=6), commission(0, AIRCRAFT))
+    integrate_all(engine)
+    zipped = maker.get(ADDRESS, headers={"Accept": "application/zip"})
+    assert zipped.headers["Content-Disposition"] == 'attachment; filename="back-to-birth.zip"'
+    bundle = verified(engine, zipped.content)
+    assert (bundle.manifest.kind, bundle.manifest.question) == ("part", {"id": PUMP, "as_of": None})
+    life = got(maker, f"{ADDRESS}/life")
+    assert json.loads(bundle.answer) == {**got(maker, ADDRESS), "life": life}
+    # What it flew with is in it, and how it came there; not what else became of the aircraft.
+    assert list(bundle.logs[0].positions) == [1, 2, 3, 4, 5, 6]
+    shown = dict(zip(bundle.logs[0].positions, bundle.logs[0].openings, strict=True))
+    assert b'"cycles":6' in shown[6].shown().more
 
 
 def test_a_certificate_is_checked_by_its_digest(engine: Engine, maker: httpx.Client, bearer: Bearer) -> None:

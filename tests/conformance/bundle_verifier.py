@@ -108,7 +108,7 @@ def verify_bundle(data: bytes, vkeys: list[str]) -> dict[str, Any]:
         manifest, "v kind reader question known_at logs" + page * " positions"
     )
     assert (version, type(kind), type(reader), type(question)) == ("trace-bundle/1", str, str, dict)
-    assert kind in {"item", "trace", "events", "evidence"}
+    assert kind in {"item", "trace", "part", "events", "evidence"}
     assert (type(known_at), 0 < len(logs) <= 20, files["events.ndjson"][-1:]) == (int, True, b"\n")
     lines = files["events.ndjson"][:-1].split(b"\n")
     assert len(lines) <= 100_000

@@ -139,6 +139,7 @@ def signature(part: AircraftPart, ids: Sequence[int]) -> object:
         [one._replace(documents=tuple(map(who, one.documents))) for one in part.stretches],
         sorted(one._replace(position=who(one.position), on=who(one.on)) for one in part.life.uses),
         [one._replace(position=who(one.position)) for one in part.life.limits],
+        sorted(map(when, part.life.carried)),
         part.life.unaccounted,
         sorted((one.code, who(one.position), who(one.against)) for one in part.irregularities),
     )

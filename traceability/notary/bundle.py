@@ -42,10 +42,11 @@ def proof_name(number: int) -> str:
 
 
 class Kind(StrEnum):
-    """What an answer is: of a thing, of a trace, a page of events of EPCIS, or one piece of evidence."""
+    """What an answer is: of a thing, of a trace, an aircraft part, a page of events of EPCIS, a piece of evidence."""
 
     ITEM = "item"
     TRACE = "trace"
+    PART = "part"
     EVENTS = "events"
     EVIDENCE = "evidence"
 

@@ -10,7 +10,7 @@ import { leafHashOf, parseLine } from "./opening.js";
 import { readZip } from "./zip.js";
 
 const VERSION = "trace-bundle/1";
-const KINDS = ["item", "trace", "events", "evidence"];
+const KINDS = ["item", "trace", "part", "events", "evidence"];
 const MAX_LOGS = 20;
 const [README, MANIFEST, ANSWER, EVENTS, POLICY] = [
   "README.txt",

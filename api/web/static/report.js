@@ -15,6 +15,7 @@ const SUGGESTION =
 const ANSWERS = {
   item: "the history of a thing",
   trace: "a trace",
+  part: "an aircraft part, back to its birth",
   events: "a page of events (EPCIS)",
   evidence: "a piece of evidence",
 };

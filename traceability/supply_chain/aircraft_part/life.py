@@ -69,9 +69,13 @@ class Left(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What a part has used, in the order of time; `overlaps` are pairs of positions that tell of one time twice."""
+    """What a part has used, in the order of time; `overlaps` are pairs of positions that tell of one time twice.
+
+    `carried` are the installations of what the part was on, meanwhile: by these it flew with what is farther.
+    """
 
     uses: tuple[Use, ...]
+    carried: tuple[Interval, ...]
     limits: tuple[Left, ...]
     unaccounted: tuple[Window, ...]
     overlaps: tuple[tuple[int, int], ...]
@@ -119,6 +123,7 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
     counted: dict[int, tuple[Window, Use]] = {}
     covered: list[Window] = []
     running: list[Window] = []
+    carried: dict[tuple[str, int], Interval] = {}
     for stays in _outward(part, told):
         near, found = merged(covered), list[Window]()
         for stay in sorted(stays, key=lambda stay: (stay.window, stay.thing)):
@@ -140,13 +145,19 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
                         not stay.window.covers(window),
                     )
                     counted[position] = clip, use
-            if stay.root is not None and not _installations(stay.thing, told):
+            if stay.root is None:
+                continue
+            if not _installations(stay.thing, told):
                 running.append(stay.window)
+            for one in _installations(stay.thing, told):
+                if one.window.meet(stay.window):
+                    carried[one.child, one.opened_by] = one
         covered += found
     ordered = sorted(counted.values(), key=lambda one: (one[1].since, one[1].until, one[0], one[1].thing))
     uses = tuple(use for _, use in ordered)
     return Life(
         uses,
+        tuple(sorted(carried.values(), key=lambda one: (one.opened_at, one.child, one.parent))),
         tuple(_limits(part, told, sum(use.cycles for use in uses), sum(use.minutes for use in uses))),
         tuple(_unaccounted(merged(running), merged(covered))),
         tuple(_overlaps([(clip, use.position) for clip, use in ordered])),
