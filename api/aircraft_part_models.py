@@ -167,6 +167,32 @@ class CheckOut(BaseModel):
     certificates: list[CertificateOut]
 
 
+class ComponentOut(BaseModel):
+    """A part that is installed `on` what was asked for, or on another component of it."""
+
+    id: str = Field(examples=[_PUMP])
+    on: str = Field(examples=[_ENGINE])
+    position: str | None = Field(examples=["left"])
+    since: Time
+    serviceable: bool
+    lacks: list[Lack]
+    cycles: int
+    minutes: int
+    life_is_proven: bool
+    limits: list[LimitOut]
+    installed_by: CitedOut | None
+
+
+class ComponentsOut(BaseModel):
+    """What is installed on an assembly or aircraft: what has the least life left under a limit first."""
+
+    id: str = Field(examples=[_ENGINE])
+    as_of: Time | None
+    known_at: int
+    complete: bool = Field(description="False when there are more than a thousand.")
+    components: list[ComponentOut]
+
+
 class PackOut(PartOut):
     """A part with its life, as a bundle has it: the answer of a trace back to birth."""
 

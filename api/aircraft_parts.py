@@ -10,6 +10,8 @@ from api.aircraft_part_models import (
     CarriedOut,
     CertificateOut,
     CheckOut,
+    ComponentOut,
+    ComponentsOut,
     InstallationOut,
     IrregularOut,
     LifeOut,
@@ -32,7 +34,7 @@ from traceability.ledger.event import utc_text
 from traceability.supply_chain.aircraft_part.certificates import Verdict, check
 from traceability.supply_chain.aircraft_part.life import Life, Use
 from traceability.supply_chain.aircraft_part.part import AircraftPart
-from traceability.supply_chain.aircraft_part.reading import aircraft_part
+from traceability.supply_chain.aircraft_part.reading import aircraft_part, components
 from traceability.supply_chain.aircraft_part.terms import MEANINGS, Release, Stretch
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.seen import SeenEvent, thing_of
@@ -102,6 +104,43 @@ def describe_pack(
     return PackOut(**_part_out(found).model_dump(), life=_life_out(found))
 
 
+def describe_components(
+    engine: Engine,
+    reader: Reader,
+    identifier: Identifier,
+    *,
+    as_of: datetime | None = None,
+    known_at: int | None = None,
+) -> ComponentsOut:
+    """Tell what is installed on an assembly or aircraft, directly or through others; raises as `describe_part` does."""
+    at, assembly = None if as_of is None else microseconds_of(as_of), _serial(identifier)
+    index = ask(engine, reader, known_at)
+    found, events, complete = components(index, assembly, engine.parties(reader, index.known_at), at)
+    cited = _Cited(events)
+    return ComponentsOut(
+        id=assembly,
+        as_of=_time(at),
+        known_at=index.known_at,
+        complete=complete,
+        components=[
+            ComponentOut(
+                id=one.part.part,
+                on=one.on.parent,
+                position=one.part.place,
+                since=utc_text(one.on.opened_at),
+                serviceable=not one.part.lacks,
+                lacks=list(one.part.lacks),
+                cycles=one.part.life.cycles,
+                minutes=one.part.life.minutes,
+                life_is_proven=one.part.life_is_proven,
+                limits=_limits(one.part.life, cited),
+                installed_by=cited.at(one.on.opened_by),
+            )
+            for one in found
+        ],
+    )
+
+
 def check_certificate(
     engine: Engine,
     reader: Reader,
@@ -147,14 +186,18 @@ def check_certificate(
 def _read(
     engine: Engine, reader: Reader, identifier: Identifier, as_of: datetime | None, known_at: int | None
 ) -> _Read:
+    at, part = None if as_of is None else microseconds_of(as_of), _serial(identifier)
+    index = ask(engine, reader, known_at)
+    found, events = aircraft_part(index, part, engine.parties(reader, index.known_at), at)
+    return _Read(found, _Cited(events), at, index.known_at)
+
+
+def _serial(identifier: Identifier) -> str:
     if identifier.kind in (Kind.LOT, Kind.CLASS):
         raise InvalidInputError(
             "An aircraft part is one thing", code="part.serial", hint="Name it with its serial number."
         )
-    index = ask(engine, reader, known_at)
-    at = None if as_of is None else microseconds_of(as_of)
-    found, events = aircraft_part(index, thing_of(identifier.uri), engine.parties(reader, index.known_at), at)
-    return _Read(found, _Cited(events), at, index.known_at)
+    return thing_of(identifier.uri)
 
 
 def _part_out(read: _Read) -> PartOut:

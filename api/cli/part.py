@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from api.aircraft_part_models import LifeOut, LimitOut, PartOut, StretchOut
-from api.aircraft_parts import check_certificate, describe_life, describe_part
+from api.aircraft_parts import check_certificate, describe_components, describe_life, describe_part
 from api.bundles import part_bundle
 from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
 from api.cli.item import AsOf, Bundle, KnownAt, named, save_bundle
@@ -88,6 +88,46 @@ def life(
         for gap in found.unaccounted:
             note(f"Nobody tells how much it flew from {_short(gap.since)} until {_short(gap.until)}.")
     if found.limits and not (found.proven and all(_is_left(one) for one in found.limits)):
+        raise typer.Exit(EXIT_FALSE)
+
+
+@app.command()
+def components(
+    identifier: Identifier,
+    *,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    json: JSON = False,
+    as_: As = None,
+    ledger: LedgerName = None,
+) -> None:
+    """Show what is installed on an aircraft or assembly, what has the least life left under a limit first.
+
+    It exits with 1 when one of the parts is not serviceable.
+
+    Example: `traceability part components '(8004)9521302ENG-61044'`
+    """
+    thing = read_code(identifier)
+    with opened(ledger, as_) as engine:
+        reader = engine.organisations.reader(engine.settings.organisation)
+        found = describe_components(engine, reader, thing, as_of=as_of, known_at=known_at)
+    if json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        rows = (
+            (
+                named(one.id),
+                named(one.on) if one.position is None else f"{named(one.on)}, {one.position}",
+                "yes" if one.serviceable else f"no: {', '.join(map(words.opened, one.lacks))}",
+                f"{one.cycles} cycles, {one.minutes} minutes",
+                "; ".join(f"{limit.limit}: {_left(limit)}" for limit in one.limits),
+            )
+            for one in found.components
+        )
+        print_table(("part", "on", "serviceable", "used", "left"), rows)
+        if not found.complete:
+            note(f"There are more than these {len(found.components)}: ask for one of the assemblies.")
+    if not all(one.serviceable for one in found.components):
         raise typer.Exit(EXIT_FALSE)
 
 

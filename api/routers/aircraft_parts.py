@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
-from api.aircraft_part_models import CheckOut, LifeOut, PartOut
-from api.aircraft_parts import check_certificate, describe_life, describe_part
+from api.aircraft_part_models import CheckOut, ComponentsOut, LifeOut, PartOut
+from api.aircraft_parts import check_certificate, describe_components, describe_life, describe_part
 from api.bundles import part_bundle
 from api.codes import identifier_in_path
 from api.parameters import only_declared
@@ -19,7 +19,7 @@ from api.web.negotiation import JSON, preferred
 from traceability.gs1.identifiers import Identifier
 
 PATH: Final = "/aircraft-parts"
-_BEHIND: Final = re.compile(r"/(life|certificates/[^/]*)$")
+_BEHIND: Final = re.compile(r"/(life|components|certificates/[^/]*)$")
 
 router: Final = APIRouter(prefix=PATH, tags=["aircraft parts"], dependencies=[Depends(only_declared)])
 
@@ -59,6 +59,21 @@ def show_life(
     tells. All of it is by what you may see.
     """
     return describe_life(engine, reader, identifier, as_of=as_of, known_at=known_at)
+
+
+@router.get("/{id:path}/components", summary="What is installed on an aircraft or assembly")
+def show_components(
+    engine: EngineDep,
+    reader: ReaderDep,
+    identifier: Annotated[Identifier, Depends(_identifier_before)],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> ComponentsOut:
+    """Give the parts that are installed on it, directly or through others, and whether each is serviceable.
+
+    What has the least left under a limit comes first, what has no limit last.
+    """
+    return describe_components(engine, reader, identifier, as_of=as_of, known_at=known_at)
 
 
 @router.get("/{id:path}/certificates/{document}", summary="Whether a certificate is one that was recorded for a part")

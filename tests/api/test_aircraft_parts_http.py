@@ -92,6 +92,38 @@ def test_the_trace_back_to_birth_is_a_bundle(engine: Engine, maker: httpx.Client
     assert b'"cycles":6' in shown[6].shown().more
 
 
+def test_the_components_of_an_aircraft_are_told_with_what_is_left(engine: Engine, maker: httpx.Client) -> None:
+    others = [f"{PUMP.rpartition('/')[0]}/{name}" for name in ("DISK-1", "DISK-2", "GONE", "LOOSE")]
+    disk, worn, gone, loose = others
+    record(
+        engine,
+        commission(0, PUMP, ENGINE, *others),
+        *(released(1, thing, number=thing[-6:]) for thing in (PUMP, ENGINE, *others)),
+        *(installed(2, ENGINE, thing) for thing in (PUMP, disk, worn, gone)),
+        installed(3, AIRCRAFT, ENGINE),
+        limited(1, disk, cycles=100),
+        limited(1, worn, cycles=10),
+        flew(7, AIRCRAFT, 2, 6, cycles=10),
+        removed(7, ENGINE, gone),
+    )
+    found = got(maker, f"/aircraft-parts{AIRCRAFT.removeprefix('https://id.gs1.org')}/components")
+    told = [(one["id"], one["on"], one["lacks"]) for one in found["components"]]
+    # The disks have limits, and engine and pump follow by name.
+    assert told == [
+        (worn, ENGINE, ["life_expired"]),
+        (disk, ENGINE, []),
+        (PUMP, ENGINE, []),
+        (ENGINE, AIRCRAFT, []),
+    ]
+    assert found["complete"]
+    assert [one["limits"][0]["cycles_left"] for one in found["components"][:2]] == [0, 90]
+    before = got(
+        maker, f"/aircraft-parts{ENGINE.removeprefix('https://id.gs1.org')}/components", as_of="2026-03-01T06:00:00Z"
+    )
+    assert {one["id"] for one in before["components"]} == {PUMP, disk, worn, gone}
+    assert loose not in repr(found) + repr(before)
+
+
 def test_a_certificate_is_checked_by_its_digest(engine: Engine, maker: httpx.Client, bearer: Bearer) -> None:
     record(engine, commission(0, PUMP), released(1), released(2, number="ARC-2", document="b"))
     first = got(maker, f"{ADDRESS}/certificates/{64 * 'a'}")
@@ -163,5 +195,7 @@ def test_a_part_on_the_command_line(dairy: Run, tmp_path: Path) -> None:
     assert dairy("part", "show", pump, "--json").json["serviceable"] is True
     lines = dairy("part", "show", pump).out.splitlines()
     assert "installed on\t(8004) 9521302ENG-61044, left" in lines
+    parts = dairy("part", "components", engine)
+    assert (parts.code, parts.out.splitlines()[-1].split("\t")[1:3]) == (0, ["(8004) 9521302ENG-61044, left", "yes"])
     life = dairy("part", "life", pump)
     assert (life.code, life.out.splitlines()[-1]) == (0, "LLP\t10\t\tCMM")

@@ -116,6 +116,9 @@ ROUTES = {
     "GET /aircraft-parts/{id:path}/certificates/{document}": Expected(
         200, 200, 403, 200, Scope.QUERY, f"/aircraft-parts/01/09521234000013/21/1001/certificates/{64 * 'a'}"
     ),
+    "GET /aircraft-parts/{id:path}/components": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/aircraft-parts/01/09521234000013/21/1001/components"
+    ),
     "GET /aircraft-parts/{id:path}/life": Expected(
         404, 404, 403, 404, Scope.QUERY, "/aircraft-parts/01/09521234000013/21/1001/life"
     ),
