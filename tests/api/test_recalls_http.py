@@ -22,6 +22,7 @@ from traceability.ledger.access import PUBLIC, Grant
 from traceability.ledger.organisations import Scope
 from traceability.notary.trust import Trust
 from traceability.notary.verify_bundle import verify_bundle
+from traceability.supply_chain.recall.events import RecallClosed
 
 Bearer = Callable[..., dict[str, str]]
 LOT = lot("A7")
@@ -347,6 +348,20 @@ def test_a_case_that_was_not_added_up_is_closed_for_a_reason_or_cancelled(caller
     other, _ = notified(caller)
     assert maker.post(f"/{other}/cancel", reason="the sample was mixed up")["stage"] == "cancelled"
     assert caller(SHOP).get(f"/{other}")["ended"]["said"]["reason"] == "the sample was mixed up"
+
+
+def test_what_is_forged_under_the_tag_of_a_case_is_not_in_it(caller: Callable[[str], Caller], engine: Engine) -> None:
+    case, _ = notified(caller)
+    before = caller(SHOP).get(f"/{case}")
+    other = RecallClosed(case="another", organisation=SHOP, reason="x")
+    forged = RecallClosed(case=case, organisation=SHOP, reason="x")
+    for said, by in ((other, MAKER), (forged, RIVAL)):
+        event = said.event(captured_by=by, occurred_at=engine.clock.now_us(), to=SHOP)
+        tags = [f"case:{case}" if tag.startswith("case:") else tag for tag in event.tags]
+        engine.ledger.append([said.to_event(captured_by=by, occurred_at=engine.clock.now_us(), tags=tags)])
+    after = caller(SHOP).get(f"/{case}")
+    assert after["stage"] == before["stage"] == "notified"
+    assert [one["claim"] for one in after["said"]] == [None, "not_its_opener"]
 
 
 def test_the_list_is_paged_newest_first(caller: Callable[[str], Caller], client: httpx.Client) -> None:

@@ -103,11 +103,27 @@ worlds = (_in_any_way | _in_any_way.map(_with_a_beginning)).map(
 )
 
 
+_KINDS = [
+    RecallOpened,
+    RecallScoped,
+    RecallNotified,
+    RecallAcknowledged,
+    RecallReconciled,
+    RecallClosed,
+    RecallCancelled,
+]
+
+
+def _turn(one: Said) -> tuple[int, int, bool, bytes]:
+    to_somebody = isinstance(one.payload, RecallClosed | RecallCancelled) and one.payload.organisation is not None
+    return one.occurred_at, _KINDS.index(type(one.payload)), to_somebody, one.digest
+
+
 class NaiveCase:
     """The rules of docs/guide/recalls.md, each asked of everything that counts before."""
 
     def __init__(self, told: Sequence[Said]) -> None:
-        self._told = sorted(told, key=lambda one: one.turn)
+        self._told = sorted(told, key=_turn)
         begins = self._of(RecallOpened, self._told) or self._of(RecallNotified, self._told)
         self.opener = begins[0].said_by if begins else None
         self._begins = begins[0] if begins else None

@@ -10,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.dealings import ASKED, ORGANISATIONS, dealings
-from tests.support.happenings import MAKER, PALLET, commission, hours, index_of, lot, pack, put, receive, ship
+from tests.support.happenings import (
+    MAKER,
+    OTHER_GTIN,
+    PALLET,
+    Happening,
+    commission,
+    hours,
+    index_of,
+    lot,
+    pack,
+    put,
+    receive,
+    ship,
+)
 from tests.support.holders import CARRIER, EVERYTHING, GLNS, PARTIES, PARTY, RIVAL, SEES_ALL, SHOP, Told
 from tests.support.register import stated
 from traceability.errors import NotFoundError
@@ -88,6 +101,16 @@ def test_a_widening_tells_what_entered_what_left_and_who_is_new() -> None:
     assert not widening(now.trace, now.of_party, now)
     again = widening(now.trace, now.of_party, scope(*told, made.retracted()))
     assert again.left == (A, B)
+
+
+def test_who_is_to_own_it_has_to_know_as_well_and_a_class_is_affected_by_no_lot() -> None:
+    mixed = Happening(
+        "transformation", 3, [("inputEPCList", A), ("outputQuantityList", OTHER_GTIN, 5, "KGM"), ("outputEPCList", C)]
+    )
+    found = scope(commission(1, A, B, number="A7"), ship(2, B, to=PARTY[CARRIER], owner=PARTY[SHOP]), mixed)
+    assert OTHER_GTIN in found.trace.nodes
+    parties = {one.thing: one.parties for one in found.affected}
+    assert parties == {LOT: (), A: (), B: (MAKER, CARRIER, SHOP), C: (MAKER,)}
 
 
 @pytest.mark.parametrize(("who", "may"), [(MAKER, True), (SHOP, False), (RIVAL, False)])
