@@ -31,6 +31,7 @@ from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
 from traceability.supply_chain.aircraft_part.terms import POSITION, REASON
 from traceability.supply_chain.containment import Interval
+from traceability.supply_chain.parties import Parties
 
 PUMP = "https://id.gs1.org/01/09521301007013/21/KF-20417"
 ENGINE, OTHER_ENGINE = "https://id.gs1.org/8004/9521302ENG-61044", "https://id.gs1.org/8004/9521302ENG-61045"
@@ -83,10 +84,13 @@ def repaired(at: float, thing: str = PUMP) -> Happening:
 
 
 def seen(
-    *said: Said, part: str = PUMP, at: float | None = None, ids: Sequence[int] | None = None, reader: Reader = READER
+    *said: Said,
+    part: str = PUMP,
+    at: float | None = None,
+    reader: Reader = READER,
+    parties: Parties = STRANGERS,
 ) -> AircraftPart:
-    index = index_of(said, ids=ids, reader=reader)
-    return aircraft_part(index, part, STRANGERS, None if at is None else hours(at))[0]
+    return aircraft_part(index_of(said, reader=reader), part, parties, None if at is None else hours(at))[0]
 
 
 _at = st.integers(0, 8)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.memory.provenance import MemoryProvenance
 from tests.support.happenings import MAKER, Decided, attach, commission, end, hours, observe
 from tests.support.parts import (
     AIRCRAFT,
@@ -25,14 +26,21 @@ from tests.support.parts import (
     signature,
     worlds,
 )
+from tests.support.register import OPERATOR, stated
+from tests.support.stories import NEW_PUMP, PARTIES, PUBLIC_READER, REMOVED_PUMP, records
 from traceability.errors import NotFoundError
+from traceability.gs1.epcis import index_rows
 from traceability.ledger.access import Reader
+from traceability.ledger.register.register import Register
+from traceability.ledger.register.statements import LicenceGranted, RuleSet
 from traceability.supply_chain.aircraft_part.certificates import Verdict, check
 from traceability.supply_chain.aircraft_part.events import ReleaseStatus
 from traceability.supply_chain.aircraft_part.part import AircraftPart
+from traceability.supply_chain.aircraft_part.reading import aircraft_part
 from traceability.supply_chain.aircraft_part.terms import MEANINGS, SUSPECTED, Code, Gap, Lack, Stage, Where
 from traceability.supply_chain.decisions import HoldPlaced
 from traceability.supply_chain.entry import ClaimReason
+from traceability.supply_chain.parties import ListedParties
 
 BORN = commission(0, PUMP), released(1)
 NAMED = Reader(MAKER, frozenset({MAKER}))
@@ -286,6 +294,30 @@ def test_what_somebody_else_says_of_a_part_is_a_claim_and_counts_for_nothing() -
     part = seen(commission(0, PUMP), rival, limit, reader=NAMED)
     assert (part.stage, part.life.limits) == (Stage.MANUFACTURED, ())
     assert len(part.certificates) == 1
+
+
+def test_only_who_is_approved_releases_where_the_register_asks_for_it() -> None:
+    approved = LicenceGranted(
+        organisation=MAKER, kind="part_145", number="UK.145.00001", issuer="CAA", since=hours(0), until=hours(5)
+    )
+    rule = RuleSet(action="part_released", licences=("part_145",), since=hours(0))
+    register = Register([stated(one, position=n) for n, one in enumerate((rule, approved), 1)], OPERATOR)
+    parties = ListedParties({}, register)
+    assert seen(*BORN, parties=parties).stage is Stage.RELEASED
+    late = seen(commission(0, PUMP), released(6), parties=parties)
+    assert (late.stage, [one.claim for one in late.certificates]) == (
+        Stage.MANUFACTURED,
+        [ClaimReason.NOT_AUTHORISED],
+    )
+
+
+def test_the_pumps_of_the_demo_lack_their_papers() -> None:
+    index = MemoryProvenance(records(), reader=PUBLIC_READER, indexer=index_rows)
+    removed_, new = (aircraft_part(index, f"https://id.gs1.org{path}", PARTIES)[0] for path in (REMOVED_PUMP, NEW_PUMP))
+    assert (removed_.stage, new.stage) == (Stage.IN_SHOP, Stage.INSTALLED)
+    for part in (removed_, new):
+        assert Gap.NO_RELEASE in [one.gap for one in part.stretches]
+        assert {Lack.NOT_RELEASED, Lack.GAP} <= set(part.lacks)
 
 
 def test_a_suspected_part_is_quarantined() -> None:

@@ -13,7 +13,7 @@ from traceability.errors import InvalidInputError
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
-from traceability.supply_chain.aircraft_part.terms import Stage
+from traceability.supply_chain.aircraft_part.terms import POSITION, Stage
 
 OTHER_PUMP = "https://id.gs1.org/01/09521301007013/21/KF-20988"
 CERTIFICATE: dict[str, Any] = {
@@ -128,6 +128,13 @@ def test_who_is_named_sees_a_utilisation(world: World) -> None:
     assert (told.life.cycles, seen(world).life.cycles) == (1, 7)
 
 
+def test_what_others_claim_keeps_nobody_from_anything(world: World) -> None:
+    world.record("attach", 1, ENGINE, OTHER_PUMP, by="store.example", more={POSITION: "left"})
+    world.record("attach", 1, AIRCRAFT, PUMP, by="store.example")
+    world.do("install_part", at=2, part=PUMP, on=ENGINE, position="left")
+    world.do("scrap_part", at=3, things=[OTHER_PUMP])
+
+
 def test_what_is_suspected_is_not_installed_but_removed(world: World) -> None:
     world.do("install_part", at=2, part=PUMP, on=ENGINE)
     world.do("place_hold", at=3, things=[PUMP], kind="suspected_unapproved", reason="unknown issuer", hold="H")
@@ -151,6 +158,10 @@ def test_utilisation_is_of_the_past_and_of_a_time_of_its_own(world: World) -> No
         with pytest.raises(InvalidInputError) as told:
             world.do("state_utilisation", at=6, things=[ENGINE], **flown(since, until, cycles=1))
         assert told.value.code == "command.time"
+    early = {**flown(2, 4, cycles=1), "since": "0001-01-01T00:00:00+14:00"}
+    with pytest.raises(InvalidInputError) as told:
+        world.do("state_utilisation", at=6, things=[ENGINE], **early)
+    assert told.value.code == "command.time"
 
 
 def test_who_has_the_part_installs_it_and_strangers_release_nothing(world: World) -> None:

@@ -5,7 +5,7 @@ A guard is what the fold of the part would tell as irregular with the command's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, timedelta
 from typing import Annotated, Final, Self
@@ -262,8 +262,8 @@ class InstallPart(_Handling):
             yield from self._faults_of_position(draft, after, part, on)
 
     def _faults_of_position(self, draft: SeenEvent, after: Picture, part: str, on: str) -> Iterator[Fault]:
-        events = {event.position: event for event in after.standing}
-        there = Containment(after.standing).of_parent(on, MarkKind.ASSOCIATION)
+        events = {entry.event.position: entry.event for entry in after.own(after.stands_for(on))}
+        there = Containment(events.values()).of_parent(on, MarkKind.ASSOCIATION)
         mine = next((one.window for one in there if one.opened_by == draft.position), Window(draft.occurred_at, END))
         for other in there:
             opening = events[other.opened_by]
@@ -350,8 +350,8 @@ def _name(case: Case, things: AbstractSet[str]) -> None:
         case.around.name(level)
 
 
-def _installations(picture: Picture, thing: str) -> list[Interval]:
-    return [*Containment(picture.standing).of_child(thing, MarkKind.ASSOCIATION)]
+def _installations(picture: Picture, thing: str) -> Sequence[Interval]:
+    return picture.nest.of_child(picture.stands_for(thing), MarkKind.ASSOCIATION)
 
 
 def _seen(case: Case, part: str, picture: Picture) -> AircraftPart:
@@ -370,4 +370,7 @@ def _added(case: Case, part: str, after: Picture, rules: Mapping[Code, Rule] = _
 
 
 def _microseconds(time: AwareDatetime) -> int:
-    return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    try:
+        return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    except OverflowError as error:
+        raise InvalidInputError("This time is outside the years 1 to 9999 of UTC", code="command.time") from error
