@@ -53,7 +53,7 @@ class NotifyIn(_In):
 
 
 class ToldIn(_In):
-    """What you did about a thing."""
+    """What you did about a thing, or about so much of a lot, of which there may be several lines."""
 
     thing: _Text = Field(examples=[PACK])
     outcome: Outcome
@@ -72,10 +72,14 @@ class AcknowledgeIn(_In):
 
 
 class FateIn(_In):
-    """What became of a thing, by whoever opened the case."""
+    """What became of a thing, or of so much of a lot, by whoever opened the case."""
 
     thing: _Text = Field(examples=[PACK])
     fate: Fate
+    quantity: Decimal | None = Field(
+        default=None, ge=0, max_digits=38, decimal_places=18, allow_inf_nan=False, examples=["12.5"]
+    )
+    uom: str | None = Field(default=None, pattern="^[A-Z0-9]{2,3}$", examples=["KGM"])
 
 
 class ReconcileIn(_In):

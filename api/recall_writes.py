@@ -39,7 +39,7 @@ from traceability.supply_chain.recall.events import (
     notices,
     said_in,
 )
-from traceability.supply_chain.recall.reconciling import Fate, added_up
+from traceability.supply_chain.recall.reconciling import Came, Fate, added_up
 from traceability.supply_chain.recall.scope import may_recall
 from traceability.supply_chain.things import thing_of
 
@@ -186,15 +186,18 @@ def reconcile(
     Raises `InvalidInputError` (`recall.not_in_scope`, `recall.not_reproduced`).
     """
     reader = engine.organisations.reader(organisation)
-    said = {thing_of(read_code(one.thing).uri): one.fate for one in body.things}
+    said: dict[str, list[Came]] = {}
+    for one in body.things:
+        said.setdefault(thing_of(read_code(one.thing).uri), []).append(Came(one.fate, one.quantity, one.uom))
 
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
         if found.scope is None:
             raise _refused(ClaimReason.NOT_SCOPED)
-        affected = last_scope(engine, reader, found.scope).affected
-        if not said.keys() <= {one.thing for one in affected}:
+        scope = last_scope(engine, reader, found.scope)
+        if not said.keys() <= {one.thing for one in scope.affected}:
             raise InvalidInputError("Not all of these things are in the last scope", code="recall.not_in_scope")
-        total = added_up(affected, found.notices, said)
+        radius = scope.trace.blast_radius
+        total = added_up(scope.affected, () if radius is None else radius.lots, found.notices, said)
         return [
             _Draft(
                 RecallReconciled(
@@ -206,6 +209,7 @@ def reconcile(
                     unheld=total.unheld,
                     missing_count=len(total.missing),
                     missing=total.missing[:_MISSING_NAMED],
+                    lots=total.lots,
                     note=body.note,
                 )
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -30,7 +30,7 @@ from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.recall.case import ClaimReason, Notice, RecallCase, case_of
-from traceability.supply_chain.recall.events import RecallScoped, Said, ScopedTrace
+from traceability.supply_chain.recall.events import RecallScoped, Said, ScopedTrace, Told
 from traceability.supply_chain.recall.scope import Scope
 from traceability.supply_chain.things import kind_of
 
@@ -111,12 +111,12 @@ def describe_affected(engine: Engine, reader: Reader, case: str) -> AffectedList
     found = case_seen(engine, reader, case, known_at=head)
     rows = _Rows(found)
     if found.scope is None:
-        told = [rows.row(thing, one.organisation) for one in found.notices for thing in one.things]
+        told = [row for one in found.notices for thing in one.things for row in rows.of(thing, one.organisation)]
         return AffectedList(case=case, known_at=head, affected=told)
     affected = []
     for one in last_scope(engine, reader, found.scope).affected:
         parties: list[str | None] = [*one.parties] or [None]
-        affected += [rows.row(one.thing, who, awaited=who not in one.holders) for who in parties]
+        affected += [row for who in parties for row in rows.of(one.thing, who, awaited=who not in one.holders)]
     return AffectedList(case=case, known_at=found.scope.trace.known_at, affected=affected)
 
 
@@ -214,7 +214,7 @@ def _notice_out(notice: Notice) -> NoticeOut:
         sent_at=utc_text(notice.sent[0].occurred_at),
         things=list(notice.things),
         acknowledged_at=utc_text(notice.answers[0].occurred_at) if notice.answers else None,
-        outcomes=dict(Counter(one.outcome for one in notice.told.values())),
+        outcomes=dict(Counter(one.outcome for lines in notice.told.values() for one in lines)),
         positions=[one.position for one in (*notice.sent, *notice.answers)],
     )
 
@@ -224,17 +224,21 @@ class _Rows:
 
     def __init__(self, found: RecallCase) -> None:
         self._notified = {(one.organisation, thing) for one in found.notices for thing in one.things}
-        self._told = {(one.organisation, told.thing): told for one in found.notices for told in one.told.values()}
+        self._told = {(one.organisation, thing): told for one in found.notices for thing, told in one.told.items()}
 
-    def row(self, thing: str, holder: str | None, *, awaited: bool = False) -> AffectedOut:
-        told = None if holder is None else self._told.get((holder, thing))
-        return AffectedOut(
-            thing=thing,
-            kind=kind_of(thing),
-            holder=holder,
-            awaited=awaited and holder is not None,
-            notified=(holder, thing) in self._notified,
-            outcome=None if told is None else told.outcome,
-            quantity=None if told is None else told.quantity,
-            uom=None if told is None else told.uom,
-        )
+    def of(self, thing: str, holder: str | None, *, awaited: bool = False) -> list[AffectedOut]:
+        """Return a row for each line that the holder told of a thing, one if it told none."""
+        told: Sequence[Told] = () if holder is None else self._told.get((holder, thing), ())
+        return [
+            AffectedOut(
+                thing=thing,
+                kind=kind_of(thing),
+                holder=holder,
+                awaited=awaited and holder is not None,
+                notified=(holder, thing) in self._notified,
+                outcome=None if one is None else one.outcome,
+                quantity=None if one is None else one.quantity,
+                uom=None if one is None else one.uom,
+            )
+            for one in (told or (None,))
+        ]

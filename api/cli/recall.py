@@ -63,6 +63,7 @@ Classification = Annotated[str, typer.Option("--class", metavar="WORD", help="I,
 Depth = Annotated[int, typer.Option("--max-depth", min=0, max=MAX_NODES, help="Steps from thing to thing.")]
 Nodes = Annotated[int, typer.Option("--max-nodes", min=1, max=MAX_NODES, help="Things and transformations.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT")]
+_MOST_COLONS: Final = 2
 _Write: TypeAlias = Callable[[Engine, str], recall_writes.Done]
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -185,7 +186,9 @@ def acknowledge(
     *,
     told: Annotated[
         list[str] | None,
-        typer.Option("--told", metavar="OUTCOME=ID", help=f"What you did: {', '.join(Outcome)}; repeatable."),
+        typer.Option(
+            "--told", metavar="OUTCOME[:QUANTITY[:UNIT]]=ID", help=f"What you did: {', '.join(Outcome)}; repeatable."
+        ),
     ] = None,
     text: Note = None,
     as_: As = None,
@@ -197,9 +200,8 @@ def acknowledge(
     Example: `traceability recall acknowledge 019ca877-0c1b-7000-8000-000000000001
     019ca877-0c1b-7000-8000-000000000002 --told 'quarantined=(01)09521234000013(21)1001' --as store.example`
     """
-    pairs = [_pair(one, "--told") for one in told or ()]
-    members = [{"thing": thing, "outcome": outcome} for outcome, thing in pairs]
-    body = _body(AcknowledgeIn, notice=notice, told=members, note=text)
+    lines = [_line(one, "--told", "outcome") for one in told or ()]
+    body = _body(AcknowledgeIn, notice=notice, told=lines, note=text)
     _run(partial(recall_writes.acknowledge, case=case, body=body), as_=as_, ledger=ledger, json=json)
 
 
@@ -209,7 +211,9 @@ def reconcile(
     *,
     fate: Annotated[
         list[str] | None,
-        typer.Option("--thing", metavar="FATE=ID", help=f"What became of it: {', '.join(Fate)}; repeatable."),
+        typer.Option(
+            "--thing", metavar="FATE[:QUANTITY[:UNIT]]=ID", help=f"What became of it: {', '.join(Fate)}; repeatable."
+        ),
     ] = None,
     text: Note = None,
     as_: As = None,
@@ -221,8 +225,8 @@ def reconcile(
     Example: `traceability recall reconcile 019ca877-0c1b-7000-8000-000000000001 --thing
     'recovered=(01)09521234000013(21)1001'`
     """
-    pairs = [_pair(one, "--thing") for one in fate or ()]
-    body = _body(ReconcileIn, things=[{"thing": thing, "fate": how} for how, thing in pairs], note=text)
+    lines = [_line(one, "--thing", "fate") for one in fate or ()]
+    body = _body(ReconcileIn, things=lines, note=text)
     _run(partial(recall_writes.reconcile, case=case, body=body), as_=as_, ledger=ledger, json=json)
 
 
@@ -379,11 +383,13 @@ def _print_holders(holders: list[HolderOut]) -> None:
     )
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
-    word, equals, thing = text.partition("=")
-    if not equals:
+def _line(text: str, option: str, word: str) -> dict[str, str]:
+    """Read `WORD=ID`, or of so much of a lot `WORD:QUANTITY=ID` and `WORD:QUANTITY:UNIT=ID`."""
+    how, equals, thing = text.partition("=")
+    if not equals or how.count(":") > _MOST_COLONS:
         raise typer.BadParameter("write it like quarantined=(01)09521234000013(21)1001", param_hint=option)
-    return word, thing
+    told = dict(zip((word, "quantity", "uom"), how.split(":"), strict=False))
+    return {"thing": thing, **told}
 
 
 def _body(kind: type[Body], **members: Any) -> Body:  # noqa: ANN401

@@ -37,7 +37,7 @@ _STAGES: Final = {
 }
 _WORDS: Final = {
     "opened": "Opened",
-    "scoped": "Scoped: {items} items and {lots} lots",
+    "scoped": "Scoped: {affected}",
     "notified": "{organisation} notified of {things}",
     "acknowledged": "Notice answered: {told}",
     "reconciled": (
@@ -117,10 +117,11 @@ def recall_page(
         "recall.html",
         organisation=None if visitor is None else visitor.organisation,
         found=found,
+        entered_count=_count(len(found.widened.entered), "thing") if found.widened else "",
         state=_STAGES[found.stage],
         opened_by=names.organisation(found.opened_by),
         roots=_things(found.roots, names),
-        facts=list(_facts(found)),
+        facts=list(_facts(found, names)),
         holders=list(_holders(found, names)),
         entered=_things([one.thing for one in found.widened.entered], names) if found.widened else [],
         news=[names.holder(one.holder) for one in found.widened.holders] if found.widened else [],
@@ -139,19 +140,25 @@ def _things(things: list[str], names: Names) -> list[Named]:
     return [names.thing(thing) for thing in things[:_SHOWN]]
 
 
-def _facts(found: RecallOut) -> Iterator[Detail]:
+def _facts(found: RecallOut, names: Names) -> Iterator[Detail]:
     yield Detail("Class", found.classification)
     yield Detail("Reason", found.reason)
     if found.scopes:
         scope = found.scopes[-1]
         known_at = scope.question["known_at"]
-        yield Detail("Affected", f"{scope.items} items, {scope.lots} lots, as known at position {known_at}")
+        affected = f"{_count(scope.items, 'item')} and {_count(scope.lots, 'lot')}"
+        yield Detail("Affected", f"{affected}, as known at position {known_at}")
         if not scope.complete:
             yield Detail("Not complete", "a limit cut the trace short")
     if found.reconciled is not None:
         said = found.reconciled.said
         yield Detail("Came back", f"{said['recovered']}, and {said['destroyed']} were destroyed")
         yield Detail("Missing", f"{said['missing_count']}, and {said['not_found']} were not found")
+        for lot in said.get("lots", ()):
+            unit = lot.get("uom", "")
+            told = f"{lot['recovered']} {unit} recovered, {lot['destroyed']} destroyed, {lot['not_found']} not found"
+            missing = f", {lot['missing']} missing" if "missing" in lot else ""
+            yield Detail(names.thing(lot["lot"]).value, told + missing)
 
 
 def _holders(found: RecallOut, names: Names) -> Iterator[HolderLine]:
@@ -176,6 +183,8 @@ def _holders(found: RecallOut, names: Names) -> Iterator[HolderLine]:
 def _line(said: SaidOut, published: int | None, names: Names) -> SaidLine:
     members = dict(said.said)
     members["things"] = _count(len(members.get("things", ())), "thing")
+    if said.type == "scoped":
+        members["affected"] = f"{_count(members['items'], 'item')} and {_count(members['lots'], 'lot')}"
     outcomes = Counter(one["outcome"] for one in members.get("told", ()))
     members["told"] = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "received"
     if "organisation" in members:

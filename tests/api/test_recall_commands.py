@@ -53,8 +53,10 @@ def test_a_case_from_its_beginning_to_its_end(dairy: Run, tmp_path: Path) -> Non
     assert dairy("recall", "affected", case, "--format", "xlsx", "--output", str(file)).code == 0
     assert sheet_rows(file.read_bytes())[0][2:6:3] == ["holder", "outcome"]
     assert dairy("recall", "affected", case, "--format", "csv").out.startswith("thing,kind,holder")
-    fates = ("--thing", f"recovered={PACKS[1]}", "--thing", f"recovered={LOT}")
+    fates = ("--thing", f"recovered={PACKS[1]}", "--thing", f"recovered:2:KGM={LOT}")
     assert dairy("recall", "reconcile", case, *fates, "--json").json["stage"] == "reconciled"
+    (account,) = dairy("recall", "show", case, "--json").json["reconciled"]["said"]["lots"]
+    assert (account["recovered"], account["uom"]) == ("2", "KGM")
     assert dairy("recall", "scope", case).out.strip() == case
     assert dairy("recall", "close", case, "--json").json["error"]["code"] == "recall.not_reconciled"
     assert dairy("recall", "close", case, "--reason", "all is back").code == 0
@@ -72,6 +74,7 @@ def test_mistakes_are_told(dairy: Run) -> None:
     assert dairy("recall", "(01)09521234000013(10)B8", "--dry-run").code == 4
     case = dairy("recall", "open", LOT, *ABOUT).out.strip()
     assert dairy("recall", "acknowledge", case, "n1", "--told", "quarantined", *STORE).code == 2
+    assert dairy("recall", "acknowledge", case, "n1", "--told", "gone:1:KGM:x=1", *STORE).code == 2
     wrong = dairy("recall", "reconcile", case, "--thing", f"eaten={PACKS[0]}", "--json")
     assert (wrong.code, wrong.json["error"]["code"]) == (1, "recall.malformed")
     assert dairy("recall", "close", case, *STORE).code == 4

@@ -83,7 +83,7 @@ def test_who_opened_a_case_sees_who_has_what_and_what_entered_since(visit: Visit
     holders = page.get_by_role("region", name="Who has it")
     expect(holders.get_by_role("row", name="Shop")).to_contain_text("1 quarantined")
     expect(holders.get_by_role("row", name=OUTSIDE.rpartition("/")[2])).to_contain_text("not reachable here")
-    expect(page.locator(".hero")).to_contain_text("1 things entered the scope")
+    expect(page.locator(".hero")).to_contain_text("1 thing entered the scope")
     expect(page.locator(".history li")).to_have_count(4)
     # As the browser asks for it, without the abort that ends a navigation which becomes a file.
     expect(page.get_by_role("link", name="All things as XLSX")).to_have_attribute(

@@ -41,7 +41,7 @@ from traceability.supply_chain.recall.events import (
     notices,
     said_in,
 )
-from traceability.supply_chain.recall.reconciling import Fate, added_up
+from traceability.supply_chain.recall.reconciling import Came, Fate, added_up
 from traceability.supply_chain.recall.scope import Affected
 
 CLOSED = RecallClosed(case=CASE, reconciled=True)
@@ -198,10 +198,11 @@ def test_a_sum_counts_each_thing_once_and_names_what_is_missing() -> None:
         (acknowledged(SHOP, one, other), SHOP),
         (acknowledged(SHOP, ROOT, outcome=Outcome.FOUND), SHOP),
     )
-    total = added_up(affected, found.notices, {})
+    total = added_up(affected, (), found.notices, {})
     assert total.fates == {Fate.RECOVERED: 1, Fate.DESTROYED: 0, Fate.NOT_FOUND: 0}
     assert (total.unheld, total.missing) == (1, (other, third, ROOT))
-    told = added_up(affected, found.notices, {third: Fate.RECOVERED, ROOT: Fate.DESTROYED, other: Fate.NOT_FOUND})
+    ends = {third: Fate.RECOVERED, ROOT: Fate.DESTROYED, other: Fate.NOT_FOUND}
+    told = added_up(affected, (), found.notices, {thing: [Came(fate)] for thing, fate in ends.items()})
     assert told.fates == {Fate.RECOVERED: 2, Fate.DESTROYED: 1, Fate.NOT_FOUND: 1}
     assert (told.unheld, told.missing) == (1, ())
     assert sum(total.fates.values()) + total.unheld + len(total.missing) == len(affected)

@@ -10,12 +10,13 @@ may count more than is seen: then nothing is judged. The sums are exact.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -29,6 +30,8 @@ from traceability.supply_chain.tables import Ints
 from traceability.supply_chain.things import things_of
 
 EXACT: Final = Context(prec=1_000)
+Amounts: TypeAlias = dict[str | None, Decimal]
+"""Amounts by their unit (UN/ECE Rec. 20); None counts pieces."""
 """Room for every sum of quantities that a capture accepts: at most 64 digits, exponents to ±200."""
 _SHORT: Final = Context(prec=28)  # of a fraction that no decimal is
 PIECES: Final = "count"
@@ -230,6 +233,21 @@ def in_one_unit(amounts: Mapping[str | None, Decimal], uoms: Collection[str | No
     for uom in sorted(told, key=str):
         total = EXACT.add(total, in_reference(amounts[uom], uom))
     return total
+
+
+def by_unit(*several: Amounts) -> Iterator[tuple[str | None, list[Decimal | None]]]:
+    """Yield totals in each kind of unit, pieces last; None where nothing is told in that kind."""
+    uoms = {uom for amounts in several for uom in amounts}
+    if len(uoms) == 1:
+        (uom,) = uoms
+        yield uom, [amounts.get(uom) for amounts in several]
+        return
+    kinds: dict[str, list[str | None]] = defaultdict(list)
+    for uom in uoms:
+        kinds[kind_of_unit(uom)].append(uom)
+    for kind in sorted(kinds, key=lambda kind: (kind == PIECES, kind)):
+        totals = [in_one_unit(amounts, kinds[kind]) for amounts in several]
+        yield unit_of(kind, kinds[kind]), totals
 
 
 def _alike(inputs: Side, outputs: Side) -> bool:

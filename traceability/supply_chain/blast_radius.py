@@ -10,15 +10,15 @@ Of a lot, what is left is what was made of it less what was used: by itself, or 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from traceability.supply_chain.affected import AffectedLot, Amount, BlastRadius, LotSum, PlaceCount, Whereabouts
-from traceability.supply_chain.balance import EXACT, PIECES, in_one_unit, kind_of_unit, unit_of
+from traceability.supply_chain.balance import EXACT, Amounts, by_unit
 from traceability.supply_chain.facts import CONTAINED, NOWHERE, Facts
 from traceability.supply_chain.item import ENDED, Lifecycle, lifecycle_after
 from traceability.supply_chain.labels import LOT, TRACED, Labels
@@ -190,14 +190,11 @@ def _last_used(within: _Used) -> dict[int, int]:
     return dict(zip(within.thing[named][order].tolist(), within.at[named][order].tolist(), strict=True))
 
 
-_Amounts: TypeAlias = dict[str | None, Decimal]
-
-
 def _lots(facts: Facts, numbers: Sequence[int], within: _Used) -> list[AffectedLot]:
     """Return lots by name, with what was made, used and is left of each, in each unit."""
     names = {facts.things.names[number]: number for number in numbers}
-    made: dict[int, _Amounts] = {number: {} for number in numbers}
-    used: dict[int, _Amounts] = {number: {} for number in numbers}
+    made: dict[int, Amounts] = {number: {} for number in numbers}
+    used: dict[int, Amounts] = {number: {} for number in numbers}
     # Two partners may tell of one run.
     counting = [e for e in facts.events.values() if (e.type, e.action) in _COUNTS and b'"quantity"' in e.what]
     for event in {(event.occurred_at, event.type, event.what): event for event in counting}.values():
@@ -218,40 +215,25 @@ def _lots(facts: Facts, numbers: Sequence[int], within: _Used) -> list[AffectedL
     return [AffectedLot(name, tuple(_sums(made[number], used[number]))) for name, number in sorted(names.items())]
 
 
-def _add(amounts: _Amounts, uom: str | None, amount: Decimal) -> None:
+def _add(amounts: Amounts, uom: str | None, amount: Decimal) -> None:
     known = amounts.get(uom)
     amounts[uom] = amount if known is None else EXACT.add(known, amount)
 
 
-def _sums(made: _Amounts, used: _Amounts) -> Iterator[LotSum]:
-    for uom, (came, went) in _by_unit(made, used):
+def _sums(made: Amounts, used: Amounts) -> Iterator[LotSum]:
+    for uom, (came, went) in by_unit(made, used):
         left = None if came is None else max(_ZERO, EXACT.subtract(came, went or _ZERO))
         yield LotSum(uom, came, went or _ZERO, left)
 
 
-def _by_unit(*several: _Amounts) -> Iterator[tuple[str | None, list[Decimal | None]]]:
-    """Yield totals in each kind of unit, pieces last; None where nothing is told in that kind."""
-    uoms = {uom for amounts in several for uom in amounts}
-    if len(uoms) == 1:
-        (uom,) = uoms
-        yield uom, [amounts.get(uom) for amounts in several]
-        return
-    kinds: dict[str, list[str | None]] = defaultdict(list)
-    for uom in uoms:
-        kinds[kind_of_unit(uom)].append(uom)
-    for kind in sorted(kinds, key=lambda kind: (kind == PIECES, kind)):
-        totals = [in_one_unit(amounts, kinds[kind]) for amounts in several]
-        yield unit_of(kind, kinds[kind]), totals
-
-
 def _quantities(lots: Iterable[AffectedLot]) -> list[Amount]:
     """Return how much is left of lots, in each unit."""
-    left: _Amounts = {}
+    left: Amounts = {}
     for lot in lots:
         for of in lot.sums:
             if of.left:
                 _add(left, of.uom, of.left)
-    return [Amount(uom, total) for uom, (total,) in _by_unit(left) if total is not None]
+    return [Amount(uom, total) for uom, (total,) in by_unit(left) if total is not None]
 
 
 def _places(items: Iterable[Sighting], lots: Iterable[Sighting]) -> list[PlaceCount]:

@@ -103,9 +103,15 @@ class Notice:
     answers: list[Said] = field(default_factory=list)
 
     @property
-    def told(self) -> dict[str, Told]:
-        """Return what the organisation told last of each thing."""
-        return {one.thing: one for said in self.answers for one in _answer(said).told}
+    def told(self) -> dict[str, list[Told]]:
+        """Return what the organisation told of each thing, all of it in the last answer that names the thing."""
+        found: dict[str, list[Told]] = {}
+        for said in self.answers:
+            lines: dict[str, list[Told]] = {}
+            for one in _answer(said).told:
+                lines.setdefault(one.thing, []).append(one)
+            found.update(lines)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

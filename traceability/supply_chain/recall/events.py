@@ -156,11 +156,27 @@ class RecallAcknowledged(RecallPayload):
     note: Line | None = None
 
 
+class LotAccount(_Member):
+    """Of a lot, in one unit (None: pieces): what was `left` of it, and what became of how much; both as told.
+
+    `left` and `missing` are None when no event tells how much was made. More may be told than was left: then `missing`
+    is negative.
+    """
+
+    lot: str
+    uom: str | None = None
+    left: Decimal | None = None
+    recovered: Decimal
+    destroyed: Decimal
+    not_found: Decimal
+    missing: Decimal | None = None
+
+
 class RecallReconciled(RecallPayload):
     """The sum of what became of the things in the scope that is recorded at the position `scope`.
 
     `recovered` + `destroyed` + `not_found` + `unheld` + `missing_count` are all of them. `missing` names the first of
-    what is not accounted for.
+    what is not accounted for, `lots` has the amounts where any are told.
     """
 
     type_name = "supply_chain.recall_reconciled.v1"
@@ -171,6 +187,7 @@ class RecallReconciled(RecallPayload):
     unheld: int
     missing_count: int
     missing: tuple[str, ...] = ()
+    lots: tuple[LotAccount, ...] = ()
     note: Line | None = None
 
 
