@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory.provenance import MemoryProvenance
-from tests.support.happenings import MAKER, Decided, attach, commission, end, hours, observe
+from tests.support.happenings import MAKER, Decided, Happening, attach, commission, end, hours, observe
 from tests.support.parts import (
     AIRCRAFT,
     ENGINE,
@@ -28,6 +29,8 @@ from tests.support.parts import (
 )
 from tests.support.register import OPERATOR, stated
 from tests.support.stories import NEW_PUMP, PARTIES, PUBLIC_READER, REMOVED_PUMP, records
+from tests.support.worlds import THINGS as ANYTHING
+from tests.support.worlds import worlds as any_worlds
 from traceability.errors import NotFoundError
 from traceability.gs1.epcis import index_rows
 from traceability.ledger.access import Reader
@@ -41,6 +44,7 @@ from traceability.supply_chain.aircraft_part.terms import MEANINGS, SUSPECTED, C
 from traceability.supply_chain.decisions import HoldPlaced
 from traceability.supply_chain.entry import ClaimReason
 from traceability.supply_chain.parties import ListedParties
+from traceability.supply_chain.seen import thing_of
 
 BORN = commission(0, PUMP), released(1)
 NAMED = Reader(MAKER, frozenset({MAKER}))
@@ -68,6 +72,13 @@ def test_it_is_the_same_in_any_order_of_arrival(world: list[Said], seed: int, at
             seen(*(world[place] for place in order), at=at)
         return
     assert signature(seen(*(world[place] for place in order), at=at), [ids[place] for place in order]) == found
+
+
+@given(any_worlds(), st.sampled_from(ANYTHING))
+def test_it_is_told_of_whatever_was_recorded(world: list[Happening], thing: str) -> None:
+    with suppress(NotFoundError):
+        part = seen(*world, part=thing_of(thing))
+        assert [one.until for one in part.stretches[:-1]] == [one.since for one in part.stretches[1:]]
 
 
 @given(worlds)
@@ -276,6 +287,13 @@ def test_what_straddles_counts_whole_for_both_and_once_for_each() -> None:
     other = "https://id.gs1.org/01/09521301007013/21/KF-20988"
     swapped = installed(2, ENGINE), removed(4, ENGINE), commission(0, other), installed(4, ENGINE, other), month
     assert [seen(*BORN, *swapped, part=part).life.cycles for part in (PUMP, other)] == [6, 6]
+
+
+def test_a_limit_holds_from_when_it_is_set() -> None:
+    told = *BORN, limited(1, cycles=9), flew(2, PUMP, 1, 2, cycles=5), installed(3, ENGINE)
+    assert codes(seen(*told, limited(4, cycles=5))) == []
+    assert codes(seen(*told, limited(2.5, cycles=5))) == [Code.NO_LIFE_LEFT]
+    assert seen(*told, limited(4, cycles=5)).lacks == (Lack.LIFE_EXPIRED,)
 
 
 def test_the_last_word_on_a_limit_counts() -> None:

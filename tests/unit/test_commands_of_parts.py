@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.desks import World
 from tests.support.happenings import STRANGERS, hours
@@ -13,7 +16,8 @@ from traceability.errors import InvalidInputError
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part
-from traceability.supply_chain.aircraft_part.terms import POSITION, Stage
+from traceability.supply_chain.aircraft_part.terms import POSITION, Code, Stage
+from traceability.supply_chain.commands.refusal import CommandRefusedError
 
 OTHER_PUMP = "https://id.gs1.org/01/09521301007013/21/KF-20988"
 CERTIFICATE: dict[str, Any] = {
@@ -27,6 +31,10 @@ CERTIFICATE: dict[str, Any] = {
 
 @pytest.fixture
 def world() -> World:
+    return made()
+
+
+def made() -> World:
     """Return a ledger with two pumps, of which one is released, two engines and an aircraft."""
     world = World()
     world.do("commission", at=0, things=[PUMP, ENGINE, OTHER_ENGINE, AIRCRAFT])
@@ -169,3 +177,41 @@ def test_who_has_the_part_installs_it_and_strangers_release_nothing(world: World
     assert {"not_custodian", "no_authority"} <= set(rules)
     assert "no_authority" in world.rules("release_part", at=2, by="store.example", things=[PUMP], **again("ARC-9"))
     assert world.rules("release_part", at=2, things=[f"{PUMP}0"], **again("ARC-9")) == ["unknown"]
+
+
+_pumps, _assemblies = st.sampled_from([PUMP, OTHER_PUMP]), st.sampled_from([ENGINE, OTHER_ENGINE])
+_hour = st.integers(2, 9)
+
+
+_Asked = tuple[str, float, dict[str, Any]]
+
+
+@st.composite
+def _asked(draw: st.DrawFn) -> _Asked:
+    part, on, at, count = draw(_pumps), draw(_assemblies), draw(_hour), draw(st.integers(0, 4))
+    bodies: dict[str, dict[str, Any]] = {
+        "install_part": {"part": part, "on": on, "position": draw(st.sampled_from([None, "left"]))},
+        "remove_part": {"part": part, "on": on},
+        "release_part": {"things": [part], **again(f"ARC-{count}")},
+        "observe": {"things": [part], "biz_step": "repairing"},
+        "state_utilisation": {"things": [on], **flown(at - 1, at, cycles=count)},
+        "set_part_limit": {"things": [part], "limit": "LLP", "cycles": 2 * count, "source": "CMM"},
+        "scrap_part": {"things": [part]},
+    }
+    name = draw(st.sampled_from([*bodies, "install_part", "install_part"]))
+    return name, at, bodies[name]
+
+
+@settings(max_examples=60)
+@given(st.lists(_asked(), max_size=9))
+def test_what_the_guards_let_pass_is_never_irregular(asked: list[_Asked]) -> None:
+    """But for limits and utilisation that are stated of the past, and work that is only observed."""
+    world = made()
+    for name, at, members in asked:
+        with suppress(CommandRefusedError):
+            world.do(name, at=at, **members)
+    told = {one.code for part in (PUMP, OTHER_PUMP) for one in seen(world, part).irregularities}
+    assert told <= {Code.NO_LIFE_LEFT, Code.NOT_RELEASED, Code.STRADDLES}
+    statements = {name for name, _, _ in asked}
+    assert Code.NO_LIFE_LEFT not in told or statements & {"set_part_limit", "state_utilisation"}
+    assert Code.NOT_RELEASED not in told or "observe" in statements

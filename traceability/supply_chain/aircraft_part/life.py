@@ -67,28 +67,38 @@ class Left(NamedTuple):
         return all(left is None or left > 0 for left in (self.cycles_left, self.minutes_left))
 
 
+class SetAt(NamedTuple):
+    """A limit as it was set at an instant (µs UTC)."""
+
+    at: int
+    position: int
+    said: PartLimitSet
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """What a part has used, in the order of time; `overlaps` are pairs of positions that tell of one time twice.
 
-    `carried` are the installations of what the part was on, meanwhile: by these it flew with what is farther.
+    `limits` are those that hold, `limits_set` all there were. `carried` are the installations of what the part was on,
+    meanwhile: by these it flew with what is farther.
     """
 
     uses: tuple[Use, ...]
     carried: tuple[Interval, ...]
     limits: tuple[Left, ...]
+    limits_set: tuple[SetAt, ...]
     unaccounted: tuple[Window, ...]
     overlaps: tuple[tuple[int, int], ...]
 
     @property
     def cycles(self) -> int:
         """Return the cycles used."""
-        return sum(use.cycles for use in self.uses)
+        return _flown(self.uses)[0]
 
     @property
     def minutes(self) -> int:
         """Return the minutes flown."""
-        return sum(use.minutes for use in self.uses)
+        return _flown(self.uses)[1]
 
     @property
     def expired(self) -> bool:
@@ -97,17 +107,12 @@ class Life:
 
     def on(self, position: int | None) -> tuple[int, int]:
         """Return the cycles and minutes of one installation, or (None) those stated of the part itself."""
-        mine = [use for use in self.uses if use.on == position]
-        return sum(use.cycles for use in mine), sum(use.minutes for use in mine)
+        return _flown(use for use in self.uses if use.on == position)
 
     def expired_by(self, at: int) -> bool:
-        """Tell whether a limit that is set now was reached by what began before an instant."""
-        before = [use for use in self.uses if use.since < at]
-        cycles, minutes = sum(use.cycles for use in before), sum(use.minutes for use in before)
-        return any(
-            (one.cycles is not None and cycles >= one.cycles) or (one.minutes is not None and minutes >= one.minutes)
-            for one in self.limits
-        )
+        """Tell whether a limit as it was set at an instant was reached by what was flown since before then."""
+        cycles, minutes = _flown(use for use in self.uses if use.since < at)
+        return not all(one.is_left for one in _left(self.limits_set, cycles, minutes, until=at))
 
 
 class _Stay(NamedTuple):
@@ -154,11 +159,12 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
                     carried[one.child, one.opened_by] = one
         covered += found
     ordered = sorted(counted.values(), key=lambda one: (one[1].since, one[1].until, one[0], one[1].thing))
-    uses = tuple(use for _, use in ordered)
+    uses, limits_set = tuple(use for _, use in ordered), tuple(_limits_set(part, told))
     return Life(
         uses,
         tuple(sorted(carried.values(), key=lambda one: (one.opened_at, one.child, one.parent))),
-        tuple(_limits(part, told, sum(use.cycles for use in uses), sum(use.minutes for use in uses))),
+        tuple(_left(limits_set, *_flown(uses))),
+        limits_set,
         tuple(_unaccounted(merged(running), merged(covered))),
         tuple(_overlaps([(clip, use.position) for clip, use in ordered])),
     )
@@ -213,13 +219,17 @@ def _stated(thing: str, told: Mapping[str, Told]) -> dict[int, UtilisationStated
     return dict(last.values())
 
 
-def _limits(part: str, told: Mapping[str, Told], cycles: int, minutes: int) -> Iterator[Left]:
-    last: dict[str, tuple[int, PartLimitSet]] = {}
+def _limits_set(part: str, told: Mapping[str, Told]) -> Iterator[SetAt]:
     for entry in told[part].entries if part in told else ():
         said = entry.event.payload if isinstance(entry.event, SeenDecision) else None
         if isinstance(said, PartLimitSet) and entry.counts and entry.via is None:
-            last[said.limit] = entry.event.position, said
-    for name, (position, said) in sorted(last.items()):
+            yield SetAt(entry.event.occurred_at, entry.event.position, said)
+
+
+def _left(limits_set: Iterable[SetAt], cycles: int, minutes: int, *, until: int = END) -> Iterator[Left]:
+    """Yield what is left under the limits as they were set last, each by its name."""
+    last = {one.said.limit: one for one in limits_set if one.at <= until}
+    for name, (_, position, said) in sorted(last.items()):
         yield Left(
             name,
             said.cycles,
@@ -229,6 +239,11 @@ def _limits(part: str, told: Mapping[str, Told], cycles: int, minutes: int) -> I
             None if said.minutes is None else said.minutes - minutes,
             position,
         )
+
+
+def _flown(uses: Iterable[Use]) -> tuple[int, int]:
+    told = [(use.cycles, use.minutes) for use in uses]
+    return sum(cycles for cycles, _ in told), sum(minutes for _, minutes in told)
 
 
 def _unaccounted(running: Sequence[Window], covered: Sequence[Window]) -> Iterator[Window]:

@@ -138,6 +138,10 @@ class SetPartLimit(_Stating):
             raise ValueError("give the cycles, the minutes, or both")
         return self
 
+    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
+        """Yield what is unknown; a limit may be lower than what is used already."""
+        return unknown(case, sorted(self._things()), draft, after)
+
     def said(self, case: Case) -> Decided:  # noqa: ARG002
         """Return the limit."""
         return PartLimitSet(
@@ -329,13 +333,14 @@ class ScrapPart(NewEvent):
         return self.with_common(case, members)
 
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
-        """Yield what is unknown, or installed then or later."""
+        """Yield what is unknown, or installed then or later, or released later."""
         things = sorted(things_of(self.things))
         yield from unknown(case, things, draft, after)
         for thing in things:
             for one in _installations(after, thing):
                 if one.last >= case.at:
                     yield Fault(Rule.INSTALLED, thing, draft.position, one.opened_by)
+            yield from _added(case, thing, after)
 
 
 def _name(case: Case, things: AbstractSet[str]) -> None:
