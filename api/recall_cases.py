@@ -47,9 +47,8 @@ def open_recalls(
 
     They name the thing as a root, or in a notice; of a case no more is read than whether it is over.
     """
-    visible = engine.visibility.allowed(reader)
     naming: dict[str, list[Said]] = {}
-    for record in PostgresRecalls(engine.ledger).naming(list(things), visible, known_at):
+    for record in PostgresRecalls(engine.ledger).naming(list(things), known_at):
         said = seen_as_said(engine, reader, record)
         if said is not None:
             naming.setdefault(said.payload.case, []).append(said)

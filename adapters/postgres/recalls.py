@@ -9,7 +9,7 @@ from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
 from traceability.ledger.event import PARTY_PREFIX
 from traceability.ledger.store import Record
-from traceability.supply_chain.recall.events import PAYLOADS, RECALLS, RecallNotified, RecallOpened
+from traceability.supply_chain.recall.events import PAYLOADS, RECALLED, RECALLS, RecallNotified, RecallOpened
 
 _BEGINNINGS: Final = """
 SELECT DISTINCT position FROM ledger.posting
@@ -17,19 +17,12 @@ SELECT DISTINCT position FROM ledger.posting
    AND position < %(before)s
  ORDER BY position DESC LIMIT %(limit)s
 """
-# The type is in the row itself; of the events of a thing that are no recall nothing else is read.
 _NAMING: Final = """
-SELECT hit.position
-  FROM (SELECT DISTINCT position FROM ledger.posting
-         WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND visibility = ANY(%(visible)s::bigint[])
-           AND position <= %(known_at)s OFFSET 0) hit
- CROSS JOIN LATERAL (SELECT r.type FROM ledger.record r
-                      WHERE r.ledger_id = %(ledger)s AND r.position = hit.position OFFSET 0) r
- WHERE r.type = ANY(%(types)s) ORDER BY 1
+SELECT DISTINCT position FROM ledger.posting
+ WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s
 """
 _TYPES: Final = [RecallOpened.type_name, RecallNotified.type_name]
-
-
+# The type is in the row itself; of events that are no recall nothing else is read.
 _TAGGED: Final = """
 SELECT hit.position
   FROM (SELECT position FROM ledger.posting
@@ -62,19 +55,17 @@ class PostgresRecalls:
         found = self._ledger.records([position for (position,) in rows])
         return [record for record in reversed(found) if record.event.type in _TYPES]
 
-    def naming(self, things: Sequence[str], visible: Collection[int], known_at: int) -> list[Record]:
-        """Return the openings and notices up to a position that name one of these things, the oldest first."""
-        tags = [f"item:{thing}" for thing in things]
+    def naming(self, things: Sequence[str], known_at: int) -> list[Record]:
+        """Return the openings and notices up to a position that name one of these things, whoever may see them."""
+        tags = [f"{RECALLED}{thing}" for thing in things]
         asked = {
             "ledger": self._ledger.ledger_id,
             "tags": [self._ledger.rules.tag_hash(tag) for tag in tags],
-            "visible": list(visible),
             "known_at": known_at,
-            "types": _TYPES,
         }
         with reading(self._ledger.pool) as connection:
-            rows = connection.execute(_NAMING, asked, prepare=False).fetchall()
-        found = self._ledger.records([position for (position,) in rows])
+            rows = connection.execute(_NAMING, asked, prepare=True).fetchall()
+        found = self._ledger.records([position for (position,) in rows]) if rows else []
         return [record for record in found if not set(tags).isdisjoint(record.event.tags)]
 
     def of_case(self, case: str, types: Collection[str], known_at: int) -> list[Record]:

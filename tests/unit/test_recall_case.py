@@ -159,7 +159,14 @@ def test_a_longer_notice_is_several_events() -> None:
 def test_an_event_is_seen_by_its_maker_and_by_whom_it_is_addressed_to() -> None:
     event = notified(SHOP, THINGS[0]).event(captured_by=OPENER, occurred_at=5, to=SHOP)
     rows = index_rows(event.parts)
-    assert set(rows.tags) == {f"case:{CASE}", "case:recall", f"item:{THINGS[0]}", f"party:{SHOP}", "sight:named_only"}
+    assert set(rows.tags) == {
+        f"case:{CASE}",
+        "case:recall",
+        f"item:{THINGS[0]}",
+        f"recalled:{THINGS[0]}",
+        f"party:{SHOP}",
+        "sight:named_only",
+    }
     assert Reader(SHOP, frozenset({SHOP})).extent(rows.visibility) is not None
     granted = Grant(OPENER, STORE, None, frozenset({"more"}))
     assert Reader(STORE, frozenset({STORE}), (granted,)).extent(rows.visibility) is None
@@ -168,7 +175,7 @@ def test_an_event_is_seen_by_its_maker_and_by_whom_it_is_addressed_to() -> None:
     assert Reader(STORE, frozenset({STORE}), (granted,)).extent(index_rows(opened.parts).visibility) == frozenset(
         {"more"}
     )
-    assert set(index_rows(opened.parts).tags) == {f"case:{CASE}", "case:recall", f"item:{ROOT}"}
+    assert set(index_rows(opened.parts).tags) == {f"case:{CASE}", "case:recall", f"item:{ROOT}", f"recalled:{ROOT}"}
     known = said(OPENED)
     read = said_in(opened.parts, 3, known.event_id, 7)
     assert read is not None

@@ -32,6 +32,8 @@ from traceability.ledger.parts import Parts
 
 RECALLS: Final = "case:recall"
 """The tag of every event that a case begins with, for the opener or for an organisation that was notified."""
+RECALLED: Final = "recalled:"
+"""How the tags begin by which the recalls of a thing are found, without a look at all that happened to it."""
 THINGS_OF_A_NOTICE: Final = 1_000
 """Things that one event of a notice names; a longer notice is several events."""
 
@@ -85,13 +87,13 @@ class RecallPayload(DecisionPayload):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Return the things under whose `item:` tags it is found."""
+        """Return the things by which it is found."""
         return ()
 
     def event(self, *, captured_by: str, occurred_at: int, to: str | None = None) -> LedgerEvent:
         """Return the event at an instant (µs UTC), seen by who makes it and by the organisation `to`."""
         tags = [f"case:{self.case}", *([RECALLS] if isinstance(self, RecallOpened | RecallNotified) else [])]
-        tags += [f"item:{thing}" for thing in self.named]
+        tags += [f"{kind}{thing}" for kind in ("item:", RECALLED) for thing in self.named]
         tags += [] if to is None else [f"{PARTY_PREFIX}{to}"]
         open_to_grants = to is None and isinstance(self, RecallOpened | RecallClosed | RecallCancelled)
         tags += [] if open_to_grants else [FOR_THE_NAMED]
