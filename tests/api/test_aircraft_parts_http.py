@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -166,11 +167,23 @@ def test_commands_of_parts_over_http(maker: httpx.Client) -> None:
     assert send("install_part", part=PUMP, on=ENGINE, position="left").status_code == 201
     part = got(maker, ADDRESS)
     assert (part["serviceable"], part["position"], part["release"]["document"]) == (True, "left", "a" * 64)
+    # Of two that go to one place at the same moment one is refused.
+    other = f"{PUMP}-B"
+    assert send("commission", things=[other]).status_code == 201
+    assert send("release_part", things=[other], **certificate).status_code == 201
+    assert send("remove_part", part=PUMP, on=ENGINE, reason="worn").status_code == 201
+    second = {**certificate, "tracking_number": "2"}
+    assert send("release_part", things=[PUMP], **second).status_code == 201
+    with ThreadPoolExecutor(2) as pool:
+        both = pool.map(lambda one: send("install_part", part=one, on=ENGINE, position="left"), (PUMP, other))
+        answers = sorted((answer.status_code, answer.text) for answer in both)
+    assert [status for status, _ in answers] == [201, 409]
+    assert '"position_taken"' in answers[1][1]
     # The history of the thing tells it too.
     steps = [
         entry["step"] for entry in got(maker, f"/provenance/items{ADDRESS.removeprefix('/aircraft-parts')}")["history"]
     ]
-    assert steps == ["Given its identity", "Released, new: EASA Form 1 1", "Installed"]
+    assert steps[:3] == ["Given its identity", "Released, new: EASA Form 1 1", "Installed"]
 
 
 def test_a_part_on_the_command_line(dairy: Run, tmp_path: Path) -> None:
