@@ -20,6 +20,7 @@ from api.routers import (
     cold_chain,
     commands,
     dead_letters,
+    drug_packages,
     epcis_collections,
     epcis_discovery,
     epcis_events,
@@ -86,6 +87,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(recall_subscriptions.router)
     app.include_router(recalls.router)
     app.include_router(aircraft_parts.router)
+    app.include_router(drug_packages.router)
     app.include_router(clocks.router)
     app.include_router(cold_chain.router)
     app.include_router(partner_pages.router)

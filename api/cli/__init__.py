@@ -22,6 +22,7 @@ from api.cli import (
     command,
     db,
     demo,
+    drug,
     evaluation,
     evidence,
     feed,
@@ -81,6 +82,7 @@ app.add_typer(organisation.app)
 app.add_typer(register.app)
 app.add_typer(recall.app)
 app.add_typer(part.app)
+app.add_typer(drug.app)
 app.add_typer(clock.app)
 app.add_typer(partner.app)
 app.add_typer(vocabulary.app)

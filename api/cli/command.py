@@ -54,6 +54,10 @@ _EXAMPLES: Final = {
         " --cycles 14 --minutes 2310"
     ),
     "scrap_part": "--things '(01)09521301007013(21)KF-20417'",
+    "deactivate_pack": "--things '(01)09521201003016(21)AB7K0003' --status supplied",
+    "reactivate_pack": "--things '(01)09521201003016(21)AB7K0003' --status supplied",
+    "recall_batch": "--lots '(01)09521201003016(10)VX4417' --reason 'particles found'",
+    "withdraw_product": "--products '(01)09521201003016' --reason 'unexpected side effects'",
     "decommission": "--things '(01)09521234000013(21)1001'",
     "destroy": "--things '(01)09521234000013(21)1001'",
     "correct": "--event urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001 --reason did_not_occur",

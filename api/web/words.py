@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from traceability.ledger.event import microseconds
+from traceability.supply_chain.about_things import Stated
 from traceability.supply_chain.aircraft_part.events import PartLimitSet, PartReleased, UtilisationStated
 from traceability.supply_chain.decisions import (
     Decided,
@@ -22,6 +23,12 @@ from traceability.supply_chain.decisions import (
     TransferCancelled,
     TransferDeclined,
     TransferProposed,
+)
+from traceability.supply_chain.drug_package.events import (
+    BatchRecalled,
+    PackDeactivated,
+    PackReactivated,
+    ProductWithdrawn,
 )
 from traceability.supply_chain.entry import ClaimReason
 
@@ -260,7 +267,7 @@ def decided(said: Decided) -> str:
             return _stated(said)
 
 
-def _stated(said: PartReleased | PartLimitSet | UtilisationStated) -> str:
+def _stated(said: Stated) -> str:
     match said:
         case PartReleased():
             return f"Released, {opened(said.status).lower()}: {said.form} {said.tracking_number}"
@@ -268,6 +275,22 @@ def _stated(said: PartReleased | PartLimitSet | UtilisationStated) -> str:
             return f"Life limit set, {said.limit}"
         case UtilisationStated():
             return f"Flew {said.cycles} cycles and {said.minutes} minutes"
+        case _:
+            return _of_medicines(said)
+
+
+def _of_medicines(said: Stated) -> str:
+    match said:
+        case PackDeactivated():
+            return _because(f"Taken off sale, {opened(said.status).lower()}", said.note)
+        case PackReactivated():
+            return _because("Back on sale", said.note)
+        case BatchRecalled():
+            return f"Batch recalled: {said.reason}"
+        case ProductWithdrawn():
+            return f"Product withdrawn: {said.reason}"
+        case _:
+            return "Stated"
 
 
 def _because(done: str, reason: str | None) -> str:

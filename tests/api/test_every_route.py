@@ -285,6 +285,12 @@ ROUTES = {
         f"POST /recalls/{{case}}/{step}": Expected(403, 404, 403, 404, Scope.CAPTURE, f"/recalls/none/{step}", body)
         for step, body in RECALL_STEPS.items()
     },
+    "POST /drug-packages/verify": Expected(
+        200, 200, 403, 200, Scope.QUERY, body={"gtin": "09521234000013", "serial": "1001"}
+    ),
+    "GET /drug-packages/{id:path}": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/drug-packages/01/09521234000013/21/1001"
+    ),
     "GET /cold-chain/profiles": OPEN,
     "POST /cold-chain/evaluations": Expected(
         404,

@@ -76,6 +76,8 @@ NEED_MEANING = {
     "POST /provenance/evaluations",
     "POST /provenance/traces",
     "POST /cold-chain/evaluations",
+    "POST /drug-packages/verify",
+    "GET /drug-packages/{id}",
     "POST /clocks",
     "POST /clocks/{clock}/answer",
     "POST /clocks/{clock}/stop",

@@ -15,6 +15,12 @@ from traceability.ledger.event import UNREADABLE, opaque_data
 from traceability.ledger.parts import Parts
 from traceability.supply_chain.about_things import AboutThings
 from traceability.supply_chain.aircraft_part.events import PartLimitSet, PartReleased, UtilisationStated
+from traceability.supply_chain.drug_package.events import (
+    BatchRecalled,
+    PackDeactivated,
+    PackReactivated,
+    ProductWithdrawn,
+)
 from traceability.supply_chain.seen import Column, Row, SeenEvent
 from traceability.supply_chain.things import thing_of
 
@@ -86,6 +92,10 @@ Decided = (
     | PartReleased
     | PartLimitSet
     | UtilisationStated
+    | PackDeactivated
+    | PackReactivated
+    | BatchRecalled
+    | ProductWithdrawn
 )
 _PAYLOADS: Final[dict[str, type[Decided]]] = {
     payload.type_name: payload
@@ -99,11 +109,16 @@ _PAYLOADS: Final[dict[str, type[Decided]]] = {
         PartReleased,
         PartLimitSet,
         UtilisationStated,
+        PackDeactivated,
+        PackReactivated,
+        BatchRecalled,
+        ProductWithdrawn,
     )
 }
 DECISION_TYPES: Final = frozenset(_PAYLOADS)
 ANSWERS: Final = frozenset(
-    payload.type_name for payload in (TransferAccepted, TransferDeclined, TransferCancelled, HoldReleased)
+    payload.type_name
+    for payload in (TransferAccepted, TransferDeclined, TransferCancelled, HoldReleased, PackReactivated)
 )
 """What answers another decision, and comes after it where both have one time."""
 

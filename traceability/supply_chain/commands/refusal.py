@@ -55,6 +55,8 @@ class Rule(StrEnum):
     NO_LIFE_LEFT = "no_life_left"
     LIFE_NOT_PROVEN = "life_not_proven"
     ANOTHER_DOCUMENT = "another_document"
+    DEACTIVATED = "deactivated"
+    NOT_REVERSIBLE = "not_reversible"
     USED_TWICE = "used_twice"
 
 
@@ -145,6 +147,14 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     Rule.PROPOSED_BEFORE: (
         "To one receiver a thing is offered once at a time, and two open offers of it have two names.",
         "Wait for the answer, cancel the first proposal, or leave its name to us.",
+    ),
+    Rule.DEACTIVATED: (
+        "A pack is deactivated once.",
+        "Check the pack: of two with one serial one may be a counterfeit. Who locked it may say what became of it.",
+    ),
+    Rule.NOT_REVERSIBLE: (
+        "A deactivation is undone within ten days by who stated it, unless destroyed, stolen, recalled or expired.",
+        "Ask GET /drug-packages/{id} for the status, since when and by whom; correct what an EPCIS event told.",
     ),
     Rule.NO_SUCH_PROPOSAL: (
         "An answer is to a proposal that is open at that time.",

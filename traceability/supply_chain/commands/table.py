@@ -20,6 +20,7 @@ from traceability.supply_chain.commands.deciding import (
 from traceability.supply_chain.commands.handling import Decommission, Destroy, Observe
 from traceability.supply_chain.commands.making import Commission, Transform
 from traceability.supply_chain.commands.moving import Receive, Reject, Ship
+from traceability.supply_chain.commands.packages import DeactivatePack, ReactivatePack, RecallBatch, WithdrawProduct
 from traceability.supply_chain.commands.packing import Pack, Unpack
 from traceability.supply_chain.commands.parts import (
     InstallPart,
@@ -53,6 +54,10 @@ _ALL: Final[tuple[type[Command], ...]] = (
     RemovePart,
     StateUtilisation,
     ScrapPart,
+    DeactivatePack,
+    ReactivatePack,
+    RecallBatch,
+    WithdrawProduct,
     Decommission,
     Destroy,
     Correct,

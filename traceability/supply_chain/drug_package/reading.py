@@ -1,0 +1,85 @@
+"""A package of a medicine, read with what was decided about its lot and its product."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import date
+from typing import Final
+
+from traceability.gs1.epcis.view import read_ilmd
+from traceability.supply_chain.balance import class_of
+from traceability.supply_chain.decisions import SeenDecision
+from traceability.supply_chain.drug_package.events import BatchRecalled, ProductWithdrawn
+from traceability.supply_chain.drug_package.package import DrugPackage, Stop, package_of
+from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.item import makes
+from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.seen import SeenEvent
+from traceability.supply_chain.standing import ordered
+
+_EXPIRY: Final = ("urn:epcglobal:cbv:mda:itemExpirationDate", "https://ref.gs1.org/cbv/itemExpirationDate")
+_SIX: Final = len("YYMMDD")
+_CENTURY: Final = 2_000
+
+
+def drug_package(
+    index: ProvenanceIndex, pack: str, parties: Parties, as_of: int | None = None
+) -> tuple[DrugPackage, dict[int, SeenEvent]]:
+    """Tell all about a pack by its name (`thing_of`), and give the events that it is told by, by position.
+
+    A recall or withdrawal counts when it is by the holder of the company prefix, else by who made the pack. Raises
+    `NotFoundError` when the reader sees nothing of it.
+    """
+    history = item_history(index, pack, parties, as_of)
+    made = _made(history)
+    lot, product = history.state.lot, class_of(pack)
+    decided = [one for one in ordered(index.decisions({*([lot] if lot else []), product})) if _is_told(one, as_of)]
+    counting = []
+    for one in decided:
+        holder = parties.prefix_holder(pack, one.occurred_at) or (made and made.captured_by)
+        if isinstance(one, SeenDecision) and one.captured_by == holder:
+            counting.append(one)
+    recalls = [_stop(one) for one in counting if isinstance(one.payload, BatchRecalled) and lot in one.decided_about]
+    gone = [
+        _stop(one) for one in counting if isinstance(one.payload, ProductWithdrawn) and product in one.decided_about
+    ]
+    found = package_of(pack, history.entries, lot=lot, expiry=_expiry(made), recalls=recalls, withdrawals=gone)
+    events = {entry.event.position: entry.event for entry in history.entries}
+    return found, events | {one.position: one for one in counting}
+
+
+def read_day(text: str) -> date | None:
+    """Read a day as ISO 8601 or GS1's YYMMDD, whose day 00 is the last of the month; None for anything else."""
+    try:
+        if len(text) != _SIX or not text.isdecimal():
+            return date.fromisoformat(text[:10])
+        year, month, day = _CENTURY + int(text[:2]), int(text[2:4]), int(text[4:])
+        return date(year, month, day or calendar.monthrange(year, month)[1])
+    except (ValueError, calendar.IllegalMonthError):
+        return None
+
+
+def _made(history: ItemHistory) -> SeenEvent | None:
+    for entry in history.entries:
+        roles = {mention.role for mention in entry.mentions if not mention.class_level}
+        if entry.counts and entry.via is None and roles and makes(entry.event, roles):
+            return entry.event
+    return None
+
+
+def _expiry(made: SeenEvent | None) -> date | None:
+    if made is None:
+        return None
+    told = read_ilmd(made.parts.how) if made.parts.how else {}
+    return next((day for name in _EXPIRY if (day := read_day(told.get(name, ""))) is not None), None)
+
+
+def _is_told(one: SeenEvent, as_of: int | None) -> bool:
+    return as_of is None or one.occurred_at <= as_of
+
+
+def _stop(one: SeenDecision) -> Stop:
+    said = one.payload
+    assert isinstance(said, BatchRecalled | ProductWithdrawn)
+    return Stop(one.occurred_at, one.captured_by, one.position, said.reason)
