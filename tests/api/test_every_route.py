@@ -289,7 +289,7 @@ ROUTES = {
         200, 200, 403, 200, Scope.QUERY, body={"gtin": "09521234000013", "serial": "1001"}
     ),
     "GET /drug-packages/{id:path}": Expected(
-        404, 404, 403, 404, Scope.QUERY, "/drug-packages/01/09521234000013/21/1001"
+        404, 404, 403, 404, Scope.QUERY, "/drug-packages/01/09521234000013/21/UNKNOWN"
     ),
     "GET /cold-chain/profiles": OPEN,
     "POST /cold-chain/evaluations": Expected(
