@@ -17,7 +17,7 @@ from api.provenance import ask, microseconds_of
 from api.recall_cases import case_in, case_seen, said_in_case
 from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, NotifyIn, OpenIn, ReconcileIn, ScopeIn
 from api.recall_scopes import digest_at, roots_of, scope_at, scoped_as
-from api.recalls import is_organisation, last_scope
+from api.recalls import last_scope, reachable_by
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
@@ -134,11 +134,9 @@ def notify_holders(
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
         if found.scope is None:
             raise _refused(ClaimReason.NOT_SCOPED)
-        having = {
-            name: things
-            for name, things in last_scope(engine, reader, found.scope).of_party.items()
-            if name != organisation and is_organisation(engine, name)
-        }
+        reachable = reachable_by(engine) - {organisation}
+        held = last_scope(engine, reader, found.scope).of_party
+        having = {name: things for name, things in held.items() if name in reachable}
         wanted = list(having) if body.organisations is None else list(dict.fromkeys(body.organisations))
         if not having.keys() >= set(wanted):
             raise InvalidInputError(
@@ -146,12 +144,11 @@ def notify_holders(
                 code="recall.not_a_holder",
                 hint="The holders of the scope tell who is reachable; scope again for what was recorded since.",
             )
-        news = {name: tuple(t for t in having[name] if t not in found.notified(name)) for name in wanted}
-        told = [
-            _Draft(part, name)
-            for name, things in news.items()
-            for part in notices(found.about, _new_name(engine), name, things)
-        ]
+        told = []
+        for name in wanted:
+            before = found.notified(name)
+            news = tuple(thing for thing in having[name] if thing not in before)
+            told += [_Draft(part, name) for part in notices(found.about, _new_name(engine), name, news)]
         if not told:
             raise ConflictError(
                 "There is nobody to notify of anything new",

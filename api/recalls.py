@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from adapters.postgres.recalls import PostgresRecalls
@@ -44,7 +43,7 @@ def describe_recall(
 ) -> RecallOut:
     """Tell a case as a reader sees it; what entered the scope since is told of the present only.
 
-    Raises `NotFoundError` (`recall.unknown`) and `InvalidInputError` (`provenance.known_at`).
+    Raises `NotFoundError` (`recall.unknown`).
     """
     head = _position(engine, known_at)
     found = case_seen(engine, reader, case, as_of=as_of, known_at=head)
@@ -98,7 +97,7 @@ def plan(
         items=len(scope.affected) - scope.lots,
         lots=scope.lots,
         unheld=len(scope.unheld),
-        holders=[_holder_out(engine, None, name, len(things)) for name, things in scope.of_party.items()],
+        holders=_holders_out(engine, None, {name: len(things) for name, things in scope.of_party.items()}),
     )
 
 
@@ -165,26 +164,28 @@ def _scope_out(engine: Engine, found: RecallCase, said: Said) -> ScopeOut:
         items=scoped.items,
         lots=scoped.lots,
         unheld=scoped.unheld,
-        holders=[_holder_out(engine, found, one.holder, one.things) for one in scoped.holders],
+        holders=_holders_out(engine, found, {one.holder: one.things for one in scoped.holders}),
         position=said.position,
         event_id=said.event_id,
     )
 
 
-def _holder_out(engine: Engine, found: RecallCase | None, holder: str, things: int) -> HolderOut:
-    return HolderOut(
-        holder=holder,
-        things=things,
-        reachable=is_organisation(engine, holder),
-        told_of=0 if found is None else len(found.notified(holder)),
-    )
+def _holders_out(engine: Engine, found: RecallCase | None, counts: Mapping[str, int]) -> list[HolderOut]:
+    reachable = reachable_by(engine)
+    return [
+        HolderOut(
+            holder=name,
+            things=things,
+            reachable=name in reachable,
+            told_of=0 if found is None else len(found.notified(name)),
+        )
+        for name, things in counts.items()
+    ]
 
 
-def is_organisation(engine: Engine, holder: str) -> bool:
-    """Tell whether a holder is an organisation of the ledger, and no party that is only known by its URI."""
-    with suppress(NotFoundError):
-        return ":" not in holder and bool(engine.organisations.get(holder))
-    return False
+def reachable_by(engine: Engine) -> set[str]:
+    """Return the organisations of the ledger, which can be notified; a party that is only known by its URI cannot."""
+    return {one.name for one in engine.organisations.all()}
 
 
 def _widening_out(engine: Engine, reader: Reader, found: RecallCase, head: int) -> WideningOut | None:
