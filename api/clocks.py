@@ -255,14 +255,14 @@ def _done(engine: Engine, organisation: str, position: int) -> ClockDone:
 
 def _clocks_seen(engine: Engine, reader: Reader, known_at: int) -> list[Clock]:
     said: dict[str, list[Said]] = {}
-    for record in records_under(engine.ledger, CLOCKS, engine.visibility.allowed(reader), known_at):
+    for record in records_under(engine.ledger, [CLOCKS], engine.visibility.allowed(reader), known_at):
         if (one := _seen(engine, reader, record)) is not None:
             said.setdefault(one.payload.clock, []).append(one)
     return [clock for those in said.values() if (clock := clock_of(those)) is not None]
 
 
 def _clock_seen(engine: Engine, reader: Reader, clock: str, known_at: int, as_of: int | None = None) -> Clock:
-    records = records_under(engine.ledger, f"clock:{clock}", engine.visibility.allowed(reader), known_at)
+    records = records_under(engine.ledger, [f"clock:{clock}"], engine.visibility.allowed(reader), known_at)
     seen = (_seen(engine, reader, record) for record in records)
     said = [one for one in seen if one is not None and one.payload.clock == clock]
     found = clock_of(one for one in said if as_of is None or one.occurred_at <= as_of)

@@ -1,4 +1,4 @@
-"""Decision events under a tag, found in the postings: all that a reader may see."""
+"""Decision events under tags, found in the postings: all that a reader may see."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from traceability.ledger.store import Record
 
 _UNDER: Final = """
 SELECT DISTINCT position FROM ledger.posting
- WHERE ledger_id = %(ledger)s AND tag = %(tag)s AND visibility = ANY(%(visible)s::bigint[])
+ WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND visibility = ANY(%(visible)s::bigint[])
    AND position <= %(known_at)s
  ORDER BY position
 """
 
 
-def records_under(ledger: PostgresLedger, tag: str, visible: Collection[int], known_at: int) -> list[Record]:
-    """Return the events under a tag up to a position, in order; `visible` are the visibilities that may be seen."""
+def records_under(
+    ledger: PostgresLedger, tags: Collection[str], visible: Collection[int], known_at: int
+) -> list[Record]:
+    """Return the events under one of these tags up to a position, in order; `visible` are the visibilities seen."""
     asked = {
         "ledger": ledger.ledger_id,
-        "tag": ledger.rules.tag_hash(tag),
+        "tags": [ledger.rules.tag_hash(tag) for tag in tags],
         "visible": list(visible),
         "known_at": known_at,
     }
     with reading(ledger.pool) as connection:
         # Never prepared: a plan for any list of visibilities compares with each of them.
         rows = connection.execute(_UNDER, asked, prepare=False).fetchall()
-    return [one for one in ledger.records([position for (position,) in rows]) if tag in one.event.tags]
+    found = ledger.records([position for (position,) in rows])
+    return [record for record in found if not set(tags).isdisjoint(record.event.tags)]

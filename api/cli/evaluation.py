@@ -9,7 +9,8 @@ import typer
 from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, note, opened, print_json, print_table
 from api.cli.item import KnownAt, named
 from api.codes import read_code
-from api.evaluations import EvaluationIn, describe_evaluation
+from api.evaluations import AcknowledgeIn, EvaluationIn, IrregularityOut, describe_evaluation
+from api.evaluations import acknowledge as acknowledge_irregularity
 
 
 def evaluation(
@@ -18,6 +19,10 @@ def evaluation(
     ],
     *,
     known_at: KnownAt = None,
+    acknowledge: Annotated[
+        int | None, typer.Option("--acknowledge", metavar="POSITION", help="Say that what this event breaks is known.")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="What came of looking into it.")] = None,
     json: JSON = False,
     as_: As = None,
     ledger: LedgerName = None,
@@ -32,20 +37,29 @@ def evaluation(
 
     - `traceability evaluation https://id.gs1.org/01/09521103001011/21/0003`
     - `traceability evaluation '(00)095211030000070017' --json`
+    - `traceability evaluation '(00)095211030000070017' --acknowledge 131 --note 'asked the carrier'`
     """
     things = [read_code(identifier).uri for identifier in identifiers]
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         found = describe_evaluation(engine, reader, EvaluationIn(things=things, known_at=known_at))
+        if acknowledge is not None:
+            for one in [one for one in found.irregularities if one.event.position == acknowledge]:
+                asked = AcknowledgeIn(thing=one.thing, code=one.code, event_id=one.event.event_id, note=text)
+                done = acknowledge_irregularity(engine, engine.settings.organisation, asked)
+                note(f"{one.code} is known now. Its receipt: traceability log prove {done.position}")
+            found = describe_evaluation(engine, reader, EvaluationIn(things=things))
     if json:
         print_json(found.model_dump(mode="json"))
     elif found.irregularities:
-        rows = (
-            (one.severity, one.code, named(one.thing), str(one.event.position), one.told)
-            for one in found.irregularities
-        )
-        print_table(("severity", "rule", "thing", "position", "what was recorded"), rows)
+        columns = ("severity", "rule", "thing", "position", "what was recorded", "known to")
+        print_table(columns, map(_row, found.irregularities))
     else:
         note(f"Nothing is irregular, as known at position {found.known_at}.")
     if found.errors:
         raise typer.Exit(EXIT_FALSE)
+
+
+def _row(one: IrregularityOut) -> tuple[str, ...]:
+    known = ", ".join(dict.fromkeys(each.by for each in one.acknowledged))
+    return one.severity, one.code, named(one.thing), str(one.event.position), one.told, known

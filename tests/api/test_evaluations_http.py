@@ -76,6 +76,27 @@ def test_each_is_told_by_what_it_may_see(client: httpx.Client, bearer: Bearer, w
     assert told(ask(client, {}, A)) == []
 
 
+def test_what_is_known_is_told_with_the_irregularity(client: httpx.Client, bearer: Bearer, wrong: list[int]) -> None:
+    key = bearer(DAIRY, Scope.CAPTURE, Scope.QUERY)
+    (inside,) = ask(client, key, A)["irregularities"]
+    known = {"thing": A, "code": "inside", "event_id": inside["event"]["event_id"], "note": "a scanner was late"}
+
+    def say(by: dict[str, str], **more: Any) -> httpx.Response:
+        return client.post("/provenance/evaluations/acknowledgements", json={**known, **more}, headers=by)
+
+    for refused in (say(key, code="ended"), say(key, thing=pack("B")), say(bearer(STORE, Scope.CAPTURE))):
+        assert (refused.status_code, refused.json()["code"]) == (404, "evaluation.unknown")
+    once = key | {"Idempotency-Key": "1"}
+    said = say(once)
+    assert said.status_code == 201, said.text
+    assert say(once).json() == said.json()
+    (inside,) = ask(client, key, A)["irregularities"]
+    (acknowledged,) = inside["acknowledged"]
+    assert (acknowledged["by"], acknowledged["note"]) == (DAIRY, "a scanner was late")
+    assert acknowledged["event"]["position"] == said.json()["position"] > wrong[-1]
+    assert ask(client, key, A, known_at=wrong[-1])["irregularities"][0]["acknowledged"] == []
+
+
 def test_what_is_no_thing_is_refused(client: httpx.Client, bearer: Bearer) -> None:
     key = bearer(DAIRY, Scope.QUERY)
     refused: list[dict[str, Any]] = [
@@ -99,6 +120,8 @@ def test_on_the_command_line(database: Database, tmp_path: Path) -> None:
     found = runner.invoke(cli, ["evaluation", A, "--as", DAIRY])
     assert found.exit_code == 1
     assert "inside" in found.stdout
+    known = runner.invoke(cli, ["evaluation", A, "--acknowledge", "3", "--note", "asked", "--as", DAIRY])
+    assert (known.exit_code, known.stdout.rstrip().endswith(DAIRY)) == (1, True)
     fine = runner.invoke(cli, ["evaluation", PALLET, "--as", DAIRY])
     assert (fine.exit_code, fine.stdout) == (0, "")
     assert "Nothing is irregular" in fine.stderr

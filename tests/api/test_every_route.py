@@ -125,6 +125,18 @@ ROUTES = {
     "POST /provenance/traces": Expected(
         404, 404, 403, 404, Scope.QUERY, body={"roots": ["https://id.gs1.org/01/09521234000013/21/1001"]}
     ),
+    "POST /provenance/evaluations/acknowledgements": Expected(
+        403,
+        404,
+        403,
+        404,
+        Scope.CAPTURE,
+        body={
+            "thing": "https://id.gs1.org/01/09521234000013/21/1001",
+            "code": "ended",
+            "event_id": "019ca877-0c1b-7000-8000-000000000001",
+        },
+    ),
     "POST /provenance/evaluations": Expected(
         200, 200, 403, 200, Scope.QUERY, body={"things": ["https://id.gs1.org/01/09521234000013/21/1001"]}
     ),
@@ -393,6 +405,7 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
         "POST /clocks",
         "POST /clocks/{clock}/answer",
         "POST /clocks/{clock}/stop",
+        "POST /provenance/evaluations/acknowledgements",
         "POST /provenance/events/{event_id}/erasure-requests",
         "POST /epcis/capture",
         *(f"POST /commands/{name}" for name in COMMANDS),

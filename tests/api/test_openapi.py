@@ -74,6 +74,7 @@ NEED_MEANING = {
     "POST /partners",
     "POST /partners/{name}/webhook",
     "POST /provenance/evaluations",
+    "POST /provenance/evaluations/acknowledgements",
     "POST /provenance/traces",
     "POST /cold-chain/evaluations",
     "POST /drug-packages/verify",

@@ -143,6 +143,7 @@ def test_every_write_that_appends_can_be_waited_for(client: httpx.Client) -> Non
         "POST /register",
         "POST /recalls",
         *(f"POST /recalls/{{case}}/{step}" for step in RECALL_STEPS),
+        "POST /provenance/evaluations/acknowledgements",
         "POST /clocks",
         "POST /clocks/{clock}/answer",
         "POST /clocks/{clock}/stop",
