@@ -13,6 +13,7 @@ places and conditions to the public, as a profile would.
   NDJSON. Targets at a million events: JSON p95 50, 250 and 2,500 ms (aim 25, 120, 1,500), with balance and blast
   radius, and at most 1.5 times that (aim 1.1) as of a time and as known at a position; 3,000 ms (aim 1,500) for the
   largest with the whereabouts of everything that is out there; first byte of the largest as NDJSON 300 ms (aim 100).
+- Recalls of the same roots as a dry run lists them, with who has what: 3,000 ms (aim 1,500) for the largest.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import orjson
 
 from api import collector
 from api.provenance import ask
+from api.recalls import plan
 from api.wiring import Engine
 from tests.benchmarks import generate
 from tests.benchmarks._loaded import Feed, loaded
@@ -80,6 +82,7 @@ def main() -> None:
             closing(HTTPConnection(url.removeprefix("http://"), timeout=120)) as client,
         ):
             measure_traces(client, key, feed, chosen.requests)
+        measure_recalls(engine, name, feed)
 
 
 def measure_history(engine: Engine, name: str, feed: Feed) -> None:
@@ -123,6 +126,19 @@ def measure_traces(client: HTTPConnection, key: str, feed: Feed, requests: int) 
         wanted = FIRST_BYTE_TARGET if nodes == 100_000 else None
         report(f"trace of {nodes:,} nodes as NDJSON: first byte", "p95_ms", [a.first for a in asked], feed, wanted)
         report(f"trace of {nodes:,} nodes as NDJSON: last byte", "p95_ms", [a.last for a in asked], feed, None)
+
+
+def measure_recalls(engine: Engine, name: str, feed: Feed) -> None:
+    """Measure in this process what a dry run of a recall tells: all that is affected, and who has it."""
+    reader = engine.organisations.reader(name)
+    collector.settle()
+    for root, nodes in zip(generate.roots(feed.events, large=feed.large), TRACE_TARGETS, strict=False):
+        ask_for = partial(plan, engine, reader, [root.id], max_nodes=200_000)
+        told = ask_for()
+        times = [timed(ask_for) for _ in range(max(2, 20_000 // nodes))]
+        found = {"affected": told.items + told.lots, "holders": len(told.holders)}
+        target = RECALL_TARGET if nodes == 100_000 else None
+        report(f"recall list with holders, {nodes:,} nodes, in the process", "p95_ms", times, feed, target, **found)
 
 
 class Answer(NamedTuple):
