@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from heapq import nsmallest
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -54,6 +55,14 @@ MOST_LISTED: Final = 1_000
 _ATTEMPTS: Final = 4
 _RANDOM_BYTES: Final = 10
 _AHEAD_US: Final = 60_000_000  # clocks differ a little
+
+
+class Place(NamedTuple):
+    """Where a clock is in the list: those that run by due time, then those that ended, the last first."""
+
+    ended: bool
+    time: int
+    clock: str
 
 
 def list_rules() -> RuleList:
@@ -118,10 +127,16 @@ def list_clocks(
     state: ClockState | None = None,
     rule: str | None = None,
     thing: str | None = None,
+    case: str | None = None,
     due_before: int | None = None,
+    after: Place | None = None,
     limit: int = MOST_LISTED,
-) -> ClockList:
-    """Tell the clocks that a reader sees, those that run by their due time (µs UTC); raises `IdentifierError`."""
+) -> tuple[ClockList, Place | None]:
+    """Return the clocks that a reader sees behind a place, and the place behind which the next page begins.
+
+    Those that run come first, by their due time (µs UTC). All are read for each page: their states come from what was
+    said last. Raises `IdentifierError`.
+    """
     head, now = engine.ledger.head(), engine.clock.now_us()
     about = None if thing is None else thing_of(read_code(thing).uri)
     found = [
@@ -130,12 +145,13 @@ def list_clocks(
         if state in (None, clock.state(now))
         and rule in (None, clock.started.rule)
         and (about is None or about in clock.started.things)
+        and case in (None, clock.started.case)
         and (due_before is None or clock.started.due < due_before)
+        and (after is None or _place(clock) > after)
     ]
-    found.sort(
-        key=lambda one: (one.ended is not None, one.started.due if one.ended is None else -one.ended.occurred_at)
-    )
-    return ClockList(known_at=head, clocks=[_line(clock, now) for clock in found[:limit]])
+    shown = nsmallest(limit, found, key=_place)
+    following = _place(shown[-1]) if len(found) > len(shown) else None
+    return ClockList(known_at=head, clocks=[_line(clock, now) for clock in shown]), following
 
 
 def describe_clock(
@@ -296,6 +312,11 @@ def _evidence(record: Record) -> EvidenceOut:
         recorded_at=utc_text(event.recorded_at),
         receipt=receipt_address(event.event_id),
     )
+
+
+def _place(found: Clock) -> Place:
+    started, ended = found.started, found.ended
+    return Place(ended is not None, started.due if ended is None else -ended.occurred_at, started.clock)
 
 
 def _line(found: Clock, at: int) -> ClockLine:

@@ -71,7 +71,7 @@ def start(
     - `traceability clock start --business-days 3 --title 'Answer the retailer' --calendar DE --zone Europe/Berlin`
     """
     terms = ((hours, Unit.HOURS), (days, Unit.CALENDAR_DAYS), (business_days, Unit.BUSINESS_DAYS))
-    given = [Term(amount=amount, unit=unit) for amount, unit in terms if amount is not None]
+    given = [_body(Term, amount=amount, unit=unit) for amount, unit in terms if amount is not None]
     if len(given) + (rule is not None) != 1:
         raise typer.BadParameter("give a rule, or one of --hours, --days and --business-days")
     members = {
@@ -142,6 +142,7 @@ def list_clocks(
     state: Annotated[ClockState | None, typer.Option(help="In this state.")] = None,
     rule: Annotated[str | None, typer.Option(metavar="RULE")] = None,
     thing: Annotated[str | None, typer.Option(metavar="ID", help="About this thing.")] = None,
+    case: Annotated[str | None, typer.Option(metavar="CASE", help="Of this case.")] = None,
     due_before: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="Due before.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=clocks.MOST_LISTED, help="At most so many.")] = 100,
     as_: As = None,
@@ -157,7 +158,11 @@ def list_clocks(
     before = None if due_before is None else microseconds_of(due_before)
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
-        found = clocks.list_clocks(engine, reader, state=state, rule=rule, thing=thing, due_before=before, limit=limit)
+        found, following = clocks.list_clocks(
+            engine, reader, state=state, rule=rule, thing=thing, case=case, due_before=before, limit=limit
+        )
+    if following is not None:
+        note(f"There are more than {limit}.")
     if json:
         print_json(found.model_dump(mode="json"))
     else:

@@ -12,12 +12,14 @@ from pydantic import AwareDatetime
 
 from api.backlog import KeepingUp
 from api.clock_models import CLOCK, AnswerIn, ClockDone, ClockList, ClockOut, RuleList, StartIn, StopIn
-from api.clocks import MOST_LISTED, PATH, answer, describe_clock, list_clocks, list_rules, start, stop
+from api.clocks import MOST_LISTED, PATH, Place, answer, describe_clock, list_clocks, list_rules, start, stop
 from api.once import request_for
+from api.page_tokens import next_page, place_of
 from api.parameters import only_declared
 from api.provenance import microseconds_of
 from api.published import Wait, own_receipt, proof_of
 from api.routers.capture import IdempotencyKey
+from api.routers.epcis_answers import link_headers
 from api.security import CaptureDep, EngineDep, ReaderDep
 from traceability.supply_chain.clocks.clock import ClockState
 
@@ -69,17 +71,38 @@ def show_rules() -> RuleList:
 @router.get("", summary="List clocks that you may see")
 def show_clocks(
     *,
+    request: Request,
+    response: Response,
     engine: EngineDep,
     reader: ReaderDep,
     state: ClockState | None = None,
     rule: Annotated[str | None, Query(max_length=200)] = None,
     thing: Annotated[str | None, Query(max_length=2048, description="About this thing.")] = None,
+    case: Annotated[str | None, Query(max_length=200, description="Of this case.")] = None,
     due_before: Annotated[AwareDatetime | None, Query(description="Due before this time; with an offset.")] = None,
-    per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_LISTED)] = MOST_LISTED,
+    per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_LISTED)] = 50,
+    token: Annotated[str | None, Query(alias="nextPageToken", description="From the Link of the page before.")] = None,
 ) -> ClockList:
-    """Give the clocks that you started or have to answer: those that run by their due time, overdue ones first."""
+    """Give the clocks that you started or have to answer: those that run by their due time, overdue ones first.
+
+    `Link` with rel="next" leads to the next page.
+    """
     before = None if due_before is None else microseconds_of(due_before)
-    return list_clocks(engine, reader, state=state, rule=rule, thing=thing, due_before=before, limit=per_page)
+    after = None if token is None else place_of(engine, PATH, token, Place)
+    found, following = list_clocks(
+        engine,
+        reader,
+        state=state,
+        rule=rule,
+        thing=thing,
+        case=case,
+        due_before=before,
+        after=after,
+        limit=per_page,
+    )
+    if following is not None:
+        response.headers.update(link_headers(engine, request, next_page(engine, PATH, following)))
+    return found
 
 
 @router.post("", summary="Start a clock", status_code=201)

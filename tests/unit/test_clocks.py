@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from adapters.working_days import working_days
 from traceability.errors import InvalidInputError
@@ -130,9 +131,23 @@ def test_more_is_never_due_earlier(start: datetime, zone: str, amount: int) -> N
 
 
 def test_what_is_never_due_is_refused() -> None:
-    for term, works in ((days(9_000, Unit.YEARS), weekdays), (days(1), lambda _: False)):
-        with pytest.raises(InvalidInputError):
-            due(local("2026-01-01T00:00"), term, NEW_YORK, works)
+    for start, works, code in (
+        ("9999-12-31T09:00", weekdays, "clock.time"),
+        ("2026-01-01T09:00", lambda _: False, "clock.calendar"),
+    ):
+        with pytest.raises(InvalidInputError) as refused:
+            due(local(start), days(1), NEW_YORK, works)
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [(Unit.HOURS, 878_400), (Unit.BUSINESS_DAYS, 36_600), (Unit.CALENDAR_DAYS, 36_600), (Unit.YEARS, 100)],
+)
+def test_a_term_is_a_hundred_years_at_most(unit: Unit, most: int) -> None:
+    assert is_due(local("2026-01-05T09:00"), days(most, unit)) > "2126"
+    with pytest.raises(ValidationError):
+        days(most + 1, unit)
 
 
 def test_rules_have_a_zone_where_days_count() -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from traceability.errors import InvalidInputError
 from traceability.ledger.event import EPOCH
@@ -37,13 +37,26 @@ class Unit(StrEnum):
     YEARS = "years"
 
 
+_MOST: Final = {Unit.HOURS: MOST_HOURS, Unit.BUSINESS_DAYS: 36_600, Unit.CALENDAR_DAYS: 36_600, Unit.YEARS: 100}
+"""A hundred years or so: working days are counted one by one."""
+
+
 class Term(BaseModel):
-    """So many hours, days or years; with `within_hours` never more than that, whatever days there are between."""
+    """So many hours, days or years, at most about a hundred years.
+
+    With `within_hours` never more than that, whatever days there are between.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     amount: int = Field(gt=0, le=MOST_HOURS, examples=[24])
     unit: Unit
     within_hours: int | None = Field(default=None, gt=0, le=MOST_HOURS, examples=[None])
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.amount > _MOST[self.unit]:
+            raise ValueError(f"at most {_MOST[self.unit]} {self.unit.value.replace('_', ' ')}")
+        return self
 
 
 def due(start: int, term: Term, zone: ZoneInfo, is_business_day: IsBusinessDay) -> int:
