@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.authority import custody_before, judged
+from traceability.supply_chain.authority import Judged, custody_before, judged
 from traceability.supply_chain.containment import Containment, Interval
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
@@ -114,7 +114,8 @@ class Picture:
                     told[thing].append(event)
         self.alike = _alike(read, told, named)
         self._first = {thing: first for first, members in self.alike.items() for thing in members}
-        self.entries = {thing: self._judged(thing, told[thing]) for thing in self.alike if thing in named}
+        self._judged = {thing: self._judge(thing, told[thing]) for thing in self.alike if thing in named}
+        self.entries = {thing: [one for one in j.entries if one.stands] for thing, j in self._judged.items()}
         self._custody: dict[str, list[Custody]] = {}
         self.lives = {thing: self._life(thing, told[thing]) for thing in self.alike}
         self.nest = self._nest()
@@ -138,6 +139,10 @@ class Picture:
             known = self._custody[thing] = custody_before(thing, self.entries[thing], self._parties)
         return known[place]
 
+    def custody_last(self, thing: str) -> Custody:
+        """Return who has one of those that stand for others after all that is told of it, and who had it."""
+        return self._judged[thing].custody
+
     def custody_at(self, thing: str, at: int) -> Custody:
         """Return the same at an instant (µs UTC)."""
         return self.custody(thing, bisect_right(self.entries[thing], at, key=lambda entry: entry.event.occurred_at))
@@ -153,15 +158,14 @@ class Picture:
         """Return by child, of those that stand for others, the interval that an event closed."""
         return {child: i for child in self.alike for i in self.nest.of_child(child) if i.closed_by == position}
 
-    def _judged(self, thing: str, told: Sequence[SeenEvent]) -> Sequence[HistoryEntry]:
-        """Return the history of a thing as far as it stands, with the right by which each entry was said."""
+    def _judge(self, thing: str, told: Sequence[SeenEvent]) -> Judged:
+        """Return the history of a thing with the right by which each entry was said."""
         ties = any(
             event.type == AGGREGATION_EVENT and any(m.role is Role.CHILD for m in event.mentions_of[thing])
             for event in told
         )
         if ties:
-            story = story_of(self.read, thing, self.read.events(Subjects({thing})), self._parties)
-            return [entry for entry in story.judged.entries if entry.stands]
+            return story_of(self.read, thing, self.read.events(Subjects({thing})), self._parties).judged
         # What was never inside of anything has no story but its own.
         decided = self.read.decided.get(thing, ())
         entries = [HistoryEntry(event, event.mentions_of[thing]) for event in told]
@@ -169,7 +173,7 @@ class Picture:
             own = {event.position: entry for event, entry in zip(told, entries, strict=True)}
             own.update((one.position, HistoryEntry(one, ())) for one in decided)
             entries = [own[event.position] for event in ordered([*told, *decided])]
-        return judged(thing, entries, self._parties).entries
+        return judged(thing, entries, self._parties)
 
     def _life(self, thing: str, told: Sequence[SeenEvent]) -> Sequence[SeenEvent]:
         if thing not in self.entries:

@@ -21,7 +21,7 @@ from traceability.supply_chain.provenance import Reach, Trace
 from traceability.supply_chain.things import is_class, is_lot
 from traceability.supply_chain.windows import END
 
-_AT_ONCE: Final = 1_000
+_AT_ONCE: Final = 5_000
 """Things whose histories are in memory together."""
 _NO_ID: Final = UUID(int=0)
 
@@ -101,9 +101,8 @@ def affected_things(trace: Trace) -> list[str]:
 
 def scope_of(trace: Trace, index: ProvenanceIndex, parties: Parties) -> Scope:
     """Tell who has the things that a trace forward reached; `index` is a view of the same position."""
-    at = END if trace.query.as_of is None else trace.query.as_of
     batches = _batches(affected_things(trace))
-    return Scope(trace, tuple(one for some in batches for one in _held(some, index, parties, at)))
+    return Scope(trace, tuple(one for some in batches for one in _held(some, index, parties, trace.query.as_of)))
 
 
 def widening(before: Trace, parties: Collection[str], now: Scope) -> Widening:
@@ -150,11 +149,12 @@ def _batches(things: Sequence[str]) -> Iterable[Sequence[str]]:
         yield some
 
 
-def _held(things: Sequence[str], index: ProvenanceIndex, parties: Parties, at: int) -> Iterable[Affected]:
+def _held(things: Sequence[str], index: ProvenanceIndex, parties: Parties, as_of: int | None) -> Iterable[Affected]:
     around = Surroundings(index, parties)
     around.name(set(things))
-    picture = around.picture(at)
+    picture = around.picture(END)
     for thing in things:
-        custody = picture.custody_at(picture.stands_for(thing), at)
+        first = picture.stands_for(thing)
+        custody = picture.custody_last(first) if as_of is None else picture.custody_at(first, as_of)
         awaiting = [end for shipment in custody.shipments for end in (shipment.to, shipment.owner) if end is not None]
         yield Affected(thing, custody.holders(HoldingRole.CUSTODY), tuple(dict.fromkeys(awaiting)))
