@@ -115,7 +115,8 @@ def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -
     # Of tables on other machines (Citus) the pages are not known.
     bounded = not window.few and _pages_of(connection, table) > 0
     names = ["position", *(name for name in COLUMNS[table] if name != "words")]
-    groups = [] if bounded else ["position >> 6"]
+    # Of a position there is one sighting, and any number of other rows.
+    groups = [] if bounded else ["position >> 12" if table == "sighting" else "position >> 6"]
     words = ["biz_step", "disposition"] if table == "sighting" else []
     query = f"SELECT {', '.join([*words, *(f'array_agg({name})' for name in names)])} FROM ledger.{table}"
     grouping = f" GROUP BY {', '.join([*groups, *words])}" if groups or words else ""
@@ -139,8 +140,10 @@ def _conditions(connection: psycopg.Connection, window: TableWindow, ledger_id: 
     of_ledger = f"ledger_id = {ledger_id}"
     head = f"(SELECT position FROM ledger.head WHERE {of_ledger})"
     if window.few and window.table != "sighting":
-        # By the index of migration 0015, where `+ 0` keeps the planner from one that has the position last. A row that
-        # is beyond the head is beyond the end too.
+        # By the index of migration 0015, where `+ 0` keeps the planner from those that begin with the ledger: before
+        # anything was analyzed it takes a ledger for a few rows of many, and reads all of it. A row that is beyond the
+        # head is beyond the end too.
+        of_ledger = f"ledger_id + 0 = {ledger_id}"
         since = "" if first == 1 else f" AND position >> 6 >= {first >> 6} AND position + 0 >= {first}"
         yield f"{of_ledger} AND position >> 6 <= {last >> 6} AND position + 0 < {end}{since}"
         if window.last:
