@@ -1,4 +1,7 @@
-"""The pieces of a check, done in worker processes when there are many: each reads its own from the database."""
+"""The pieces of a check, done in worker processes when there are many: each reads its own from the database.
+
+Few are done here, two at a time: while the database looks index rows up, this process takes records.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import gc
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from types import TracebackType
 from typing import Final, Self
@@ -24,6 +27,7 @@ from traceability.notary.records import Block, CheckedBlock, check_block
 
 _MOST_WORKERS: Final = 8
 _FEW: Final = 16  # pieces that are done before a process has started
+_AT_ONCE: Final = 2  # of so few
 _AHEAD: Final = 64  # pieces that are done before the one that is waited for: a window takes as long as many blocks
 _SOME: Final = 64  # records: what fits into a processor's own memory
 _ALLOCATIONS: Final = 100_000
@@ -96,9 +100,14 @@ class Checkers:
         tasks = iter(tasks)
         first = list(islice(tasks, _FEW))
         waiting = chain(first, tasks)
-        if self._count == 1 or len(first) < _FEW:
+        if self._count == 1:
             for task in waiting:
                 yield answer_to(self._pool, task)
+            return
+        if len(first) < _FEW:
+            # Whoever takes the answers needs a connection too.
+            with ThreadPoolExecutor(max(1, min(_AT_ONCE, self._pool.max_size - 1))) as threads:
+                yield from threads.map(partial(answer_to, self._pool), first)
             return
         processes = self._processes = Processes(self._count, _in_worker)
         ahead: deque[Future[Answer]] = deque()
