@@ -39,7 +39,7 @@ def rules(*, json: JSON = False) -> None:
         return
     print_table(
         ("rule", "term", "calendar", "zone", "source"),
-        ((one.rule, _term(one.term), one.calendar or "", one.zone or "", one.source) for one in known.rules),
+        ((one.rule, str(one.term), one.calendar or "", one.zone or "", one.source) for one in known.rules),
     )
 
 
@@ -218,8 +218,3 @@ def _print_done(done: ClockDone, *, json: bool) -> None:
 
 def _row(line: ClockLine) -> tuple[str, ...]:
     return line.clock, line.state.value, line.due_there, line.responsible, line.title
-
-
-def _term(term: Term) -> str:
-    within = "" if term.within_hours is None else f", within {term.within_hours} hours"
-    return f"{term.amount} {term.unit.value.replace('_', ' ')}{within}"

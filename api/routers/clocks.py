@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -21,11 +21,15 @@ from api.published import Wait, own_receipt, proof_of
 from api.routers.capture import IdempotencyKey
 from api.routers.epcis_answers import link_headers
 from api.security import CaptureDep, EngineDep, ReaderDep
+from api.web.clock_pages import clock_page, clocks_page
+from api.web.negotiation import HTML, wants_page
+from api.web.sign_in import CLOCKS, VARY, VisitorDep, page_for
 from traceability.supply_chain.clocks.clock import ClockState
 
 router: Final = APIRouter(prefix=PATH, tags=["clocks"], dependencies=[Depends(only_declared)])
 
 Name = Annotated[str, Path(alias="clock", max_length=200, examples=[CLOCK])]
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {HTML: {}}}}
 _Write: TypeAlias = Callable[..., ClockDone]
 
 
@@ -68,13 +72,14 @@ def show_rules() -> RuleList:
     return list_rules()
 
 
-@router.get("", summary="List clocks that you may see")
+@router.get("", summary="List clocks that you may see", response_model=ClockList, responses=_PAGE)
 def show_clocks(
     *,
     request: Request,
     response: Response,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     state: ClockState | None = None,
     rule: Annotated[str | None, Query(max_length=200)] = None,
     thing: Annotated[str | None, Query(max_length=2048, description="About this thing.")] = None,
@@ -82,16 +87,16 @@ def show_clocks(
     due_before: Annotated[AwareDatetime | None, Query(description="Due before this time; with an offset.")] = None,
     per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_LISTED)] = 50,
     token: Annotated[str | None, Query(alias="nextPageToken", description="From the Link of the page before.")] = None,
-) -> ClockList:
+) -> ClockList | Response:
     """Give the clocks that you started or have to answer: those that run by their due time, overdue ones first.
 
-    `Link` with rel="next" leads to the next page.
+    `Link` with rel="next" leads to the next page. A page is for people, by `Accept`.
     """
     before = None if due_before is None else microseconds_of(due_before)
     after = None if token is None else place_of(engine, PATH, token, Place)
-    found, following = list_clocks(
+    ask = partial(
+        list_clocks,
         engine,
-        reader,
         state=state,
         rule=rule,
         thing=thing,
@@ -100,6 +105,10 @@ def show_clocks(
         after=after,
         limit=per_page,
     )
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, CLOCKS, partial(clocks_page, engine, request, ask, state))
+    response.headers["Vary"] = VARY
+    found, following = ask(reader)
     if following is not None:
         response.headers.update(link_headers(engine, request, next_page(engine, PATH, following)))
     return found
@@ -111,16 +120,26 @@ async def start_clock(writing: Writing, body: StartIn) -> ClockDone:
     return await writing.carry_out("start", partial(start, writing.engine, writing.organisation, body))
 
 
-@router.get("/{clock}", summary="Show a clock")
+@router.get("/{clock}", summary="Show a clock", response_model=ClockOut, responses=_PAGE)
 def show_clock(
+    *,
+    request: Request,
+    response: Response,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     clock: Name,
     as_of: Annotated[AwareDatetime | None, Query(description="At this time; with an offset.")] = None,
     known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
-) -> ClockOut:
-    """Give all that was said of a clock, and the event that answered it, each with its receipt."""
+) -> ClockOut | Response:
+    """Give all that was said of a clock, and the event that answered it, each with its receipt.
+
+    A page is for people, by `Accept`.
+    """
     at = None if as_of is None else microseconds_of(as_of)
+    if wants_page(request.headers.get("accept")):
+        return clock_page(engine, request, visitor, clock, as_of=at, known_at=known_at)
+    response.headers["Vary"] = VARY
     return describe_clock(engine, reader, clock, as_of=at, known_at=known_at)
 
 

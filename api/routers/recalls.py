@@ -46,8 +46,8 @@ from api.recalls import MOST_ON_A_PAGE, PATH, describe_affected, describe_recall
 from api.routers.capture import IdempotencyKey
 from api.security import CaptureDep, EngineDep, ReaderDep
 from api.web.negotiation import HTML, JSON, preferred, wants_page
-from api.web.recall_pages import reader_of_page, recall_page, recalls_page
-from api.web.sign_in import RECALLS, VARY, VisitorDep, page_for
+from api.web.recall_pages import recall_page, recalls_page
+from api.web.sign_in import RECALLS, VARY, VisitorDep, page_for, reader_of_page
 from api.wiring import Engine
 
 router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(only_declared)])

@@ -10,18 +10,16 @@ from typing import Final
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
-from api.provenance import published_trees
 from api.recall_models import NoticeOut, RecallOut, SaidOut
 from api.recalls import PATH, describe_recall, list_recalls
 from api.security import Caller
 from api.web.names import Names
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.sign_in import PAGE_HEADERS, RECALLS, page_for
+from api.web.said import SaidLine, published_for, said_line
+from api.web.sign_in import PAGE_HEADERS, RECALLS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.ledger.access import PUBLIC, Reader
-from traceability.ledger.organisations import Scope
 from traceability.supply_chain.recall.case import MEANINGS, Stage
 
 _SHOWN: Final = 50
@@ -60,27 +58,6 @@ class HolderLine:
     alarming: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SaidLine:
-    """An event of the case. Only who needs no key gets at its receipt from a page; `verify` needs a signed tree too."""
-
-    anchor: str
-    sentence: str
-    iso: str
-    moment: str
-    by: str
-    claim: str | None
-    position: int
-    receipt: str | None
-    verify: str | None
-
-
-def reader_of_page(engine: Engine, visitor: Caller | None) -> Reader:
-    """Return whom a page is for, `public` where nobody signed in."""
-    signed_in = visitor is not None and Scope.QUERY in visitor.scopes
-    return engine.organisations.reader(visitor.organisation if signed_in and visitor else PUBLIC)
-
-
 def recalls_page(engine: Engine, before: int | None, per_page: int, visitor: Caller) -> Response:
     """Answer the list."""
     lines, following = list_recalls(engine, reader_of_page(engine, visitor), before=before, limit=per_page)
@@ -111,7 +88,7 @@ def recall_page(
             raise
         return page_for(request, None, RECALLS, lambda _: Response())
     names = Names(engine.organisations.all())
-    published = max((tree.first_position + tree.size for tree in published_trees(engine).chain), default=0)
+    published = published_for(engine, reader)
     things = list(dict.fromkeys(thing for notice in found.notices for thing in notice.things))
     shown = render(
         "recall.html",
@@ -126,7 +103,7 @@ def recall_page(
         entered=_things([one.thing for one in found.widened.entered], names) if found.widened else [],
         news=[names.holder(one.holder) for one in found.widened.holders] if found.widened else [],
         own=_things([] if found.whole else things, names),
-        lines=[_line(one, published if reader.organisation == PUBLIC else None, names) for one in found.said],
+        lines=[_line(one, published, names) for one in found.said],
         address=f"{PATH}/{case}",
     )
     return HTMLResponse(shown, headers=PAGE_HEADERS)
@@ -189,17 +166,8 @@ def _line(said: SaidOut, published: int | None, names: Names) -> SaidLine:
     members["told"] = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()) or "received"
     if "organisation" in members:
         members["organisation"] = names.organisation(members["organisation"])
-    return SaidLine(
-        anchor=f"p{said.position}",
-        sentence=_WORDS[said.type].format_map(members),
-        iso=said.said_at,
-        moment=f"{said.said_at[:10]} {said.said_at[11:16]} UTC",
-        by=names.organisation(said.said_by),
-        claim=None if said.claim is None else MEANINGS[said.claim].sentence,
-        position=said.position,
-        receipt=None if published is None else said.receipt,
-        verify=f"/verify?event={said.event_id}" if said.position < (published or 0) else None,
-    )
+    claim = None if said.claim is None else MEANINGS[said.claim].sentence
+    return said_line(said, _WORDS[said.type].format_map(members), claim=claim, published=published, names=names)
 
 
 def _count(number: int, noun: str) -> str:

@@ -18,8 +18,9 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from api.security import Caller, CallerDep, EngineDep
 from api.settings import Settings
 from api.web.rendering import render
+from api.wiring import Engine
 from traceability.errors import ForbiddenError
-from traceability.ledger.access import PUBLIC
+from traceability.ledger.access import PUBLIC, Reader
 from traceability.ledger.organisations import Scope, UnknownKeyError
 
 COOKIE: Final = "traceability_key"
@@ -66,7 +67,13 @@ RECALLS: Final = Section(
     "Sign in to see recalls",
     "A recall is shown to who opened it and to whom it was told of.",
 )
-SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS)
+CLOCKS: Final = Section(
+    "/clocks",
+    Scope.QUERY,
+    "Sign in to see clocks",
+    "A clock is shown to who started it and to who has to answer.",
+)
+SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS, CLOCKS)
 
 
 def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller | None:
@@ -84,6 +91,12 @@ def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller
 
 
 VisitorDep = Annotated[Caller | None, Depends(visitor_of)]
+
+
+def reader_of_page(engine: Engine, visitor: Caller | None) -> Reader:
+    """Return whom a page is for, `public` where nobody signed in."""
+    signed_in = visitor is not None and Scope.QUERY in visitor.scopes
+    return engine.organisations.reader(visitor.organisation if signed_in and visitor else PUBLIC)
 
 
 async def from_our_page(request: Request, engine: EngineDep) -> None:

@@ -58,6 +58,16 @@ class Term(BaseModel):
             raise ValueError(f"at most {_MOST[self.unit]} {self.unit.value.replace('_', ' ')}")
         return self
 
+    def __str__(self) -> str:
+        """Say it in words: `1 business day, within 48 hours`."""
+        within = "" if self.within_hours is None else f", within {_count(self.within_hours, Unit.HOURS)}"
+        return _count(self.amount, self.unit) + within
+
+
+def _count(amount: int, unit: Unit) -> str:
+    noun = unit.value.replace("_", " ")
+    return f"{amount} {noun if amount != 1 else noun[:-1]}"
+
 
 def due(start: int, term: Term, zone: ZoneInfo, is_business_day: IsBusinessDay) -> int:
     """Return the instant (µs UTC) before which something that began at `start` has to be answered.
