@@ -29,6 +29,7 @@ from traceability.gs1.epcis.strict_json import (
     dumps,
     plain_value,
     read_value,
+    value_in,
 )
 from traceability.gs1.epcis.xml.event import names_of, value_of, with_namespaces
 from traceability.gs1.epcis.xml.markup import XmlTextError
@@ -164,11 +165,6 @@ def _without(block: Block, i: int, path: str, code: str, message: str) -> Hashed
     return HashedEvent(at, "", Problem(block.index + i, at + path, code, "error", message))
 
 
-def _value(source: bytes, place: Place, offset: int) -> JSON:
-    value = plain_value(source)
-    return read_value(source, offset, place) if value is None else value
-
-
 def _spec_of_xml(envelope: Envelope) -> _Prehash:
     namespaces = envelope.context or {}
 
@@ -190,12 +186,12 @@ def _reference_of_json(envelope: Envelope, read: Read) -> _Prehash:
         data = b"" if block.too_long else read(block)
         for start, end in spans_of(data):
             try:
-                trees.show(_value(data[start:end], block.place, block.offset + start))
+                trees.show(value_in(data[start:end], block.offset + start, block.place))
             except JsonTextError:  # told when its turn comes
                 continue
 
     def prehash(source: bytes, place: Place, offset: int) -> str:
-        value = _value(source, place, offset)
+        value = value_in(source, offset, place)
         if not isinstance(value, dict):
             raise EventHashError("", "epcis.type", "An event is an object.")
         return reference_prehash(trees.tree(value))

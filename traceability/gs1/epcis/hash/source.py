@@ -32,8 +32,7 @@ from traceability.gs1.epcis.strict_json import (
     Place,
     dumps,
     plain_loads,
-    plain_value,
-    read_value,
+    value_in,
 )
 
 _TEXTS: Final = frozenset({"eventTime", "parentID", "transformationID"})
@@ -108,8 +107,7 @@ class Prehashes:
         """
         written = self._of_members(source)
         if written is None:
-            value = plain_value(source)
-            written = prehash_of(read_value(source, offset, place) if value is None else value, self.keys)
+            written = prehash_of(value_in(source, offset, place), self.keys)
         return written
 
     def _of_members(self, source: bytes) -> str | None:
