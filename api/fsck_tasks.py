@@ -1,6 +1,6 @@
 """The pieces of a check, done in worker processes when there are many: each reads its own from the database.
 
-Few are done here, two at a time: while the database looks index rows up, this process takes records.
+Few are done here, with an index two at a time: while the database looks its rows up, this process takes records.
 """
 
 from __future__ import annotations
@@ -105,8 +105,10 @@ class Checkers:
                 yield answer_to(self._pool, task)
             return
         if len(first) < _FEW:
+            looked_up = any(isinstance(task.work, TableWindow) for task in first)
             # Whoever takes the answers needs a connection too.
-            with ThreadPoolExecutor(max(1, min(_AT_ONCE, self._pool.max_size - 1))) as threads:
+            count = min(_AT_ONCE if looked_up else 1, self._pool.max_size - 1)
+            with ThreadPoolExecutor(max(1, count)) as threads:
                 yield from threads.map(partial(answer_to, self._pool), first)
             return
         processes = self._processes = Processes(self._count, _in_worker)
