@@ -99,8 +99,6 @@ def answer(
     Raises `NotFoundError` (`clock.unknown`, `clock.no_such_event`), `ForbiddenError` (`clock.not_responsible`) and
     `ConflictError` (`clock.over`).
     """
-    if (before := recorded_before(engine, request)) is not None:
-        return _done(engine, organisation, before)
     reader = engine.organisations.reader(organisation)
     record = _record_seen(engine, reader, body.event_id)
     if record is None:
@@ -115,8 +113,6 @@ def stop(
     engine: Engine, organisation: str, clock: str, body: StopIn, *, request: EventRequest | None = None
 ) -> ClockDone:
     """Stop a clock that the organisation started; raises as `answer` does (`clock.not_its_starter`)."""
-    if (before := recorded_before(engine, request)) is not None:
-        return _done(engine, organisation, before)
     return _say(engine, organisation, ClockStopped(clock=clock, reason=body.reason), request)
 
 
@@ -228,6 +224,9 @@ def _say(engine: Engine, organisation: str, payload: ClockPayload, request: Even
     for attempt in range(_ATTEMPTS):
         head = engine.ledger.head()
         found = _clock_seen(engine, reader, payload.clock, head)
+        # After the clock is read: what ended it meanwhile may be this request, sent twice.
+        if (before := recorded_before(engine, request)) is not None:
+            return _done(engine, organisation, before)
         # Behind what it follows, whatever the clock of whoever said that.
         now = max(engine.clock.now_us(), found.began.occurred_at + 1)
         sides = {found.began.said_by, found.started.responsible} - {organisation}

@@ -20,6 +20,7 @@ from traceability.supply_chain.clocks.term import Term, Unit
 
 app = group("clock", "Regulatory clocks: rules, start, answer, stop, list, show.")
 
+_UNITS = (Unit.HOURS, Unit.CALENDAR_DAYS, Unit.BUSINESS_DAYS, Unit.YEARS)
 _Body = TypeVar("_Body", bound=BaseModel)
 Name = Annotated[str, typer.Argument(metavar="CLOCK", help="The name of the clock.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A word about it.")]
@@ -50,10 +51,14 @@ def start(
     hours: Annotated[int | None, typer.Option(min=1, help="A term of your own, in elapsed hours.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="In calendar days.")] = None,
     business_days: Annotated[int | None, typer.Option(min=1, help="In days on which people work.")] = None,
+    years: Annotated[int | None, typer.Option(min=1, help="In years.")] = None,
     title: Annotated[str | None, typer.Option(metavar="TEXT", help="What has to be answered.")] = None,
     at: Annotated[datetime | None, typer.Option(parser=moment, metavar="TIME", help="When it began; now.")] = None,
     responsible: Annotated[str | None, typer.Option(metavar="ORGANISATION", help="Who has to answer; you.")] = None,
     calendar: Annotated[str | None, typer.Option(metavar="COUNTRY", help="Whose working days count, as US.")] = None,
+    closed: Annotated[
+        list[str] | None, typer.Option(metavar="DATE", help="A day on which nobody works; may be repeated.")
+    ] = None,
     zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Where days end, as America/New_York.")] = None,
     thing: Annotated[list[str] | None, typer.Option(metavar="ID", help="What it is about; may be repeated.")] = None,
     case: Annotated[str | None, typer.Option(metavar="CASE", help="A case that it belongs to.")] = None,
@@ -70,10 +75,10 @@ def start(
     - `traceability clock start us.dscsa.tracing --thing '(01)09521234000013(21)1001'`
     - `traceability clock start --business-days 3 --title 'Answer the retailer' --calendar DE --zone Europe/Berlin`
     """
-    terms = ((hours, Unit.HOURS), (days, Unit.CALENDAR_DAYS), (business_days, Unit.BUSINESS_DAYS))
+    terms = zip((hours, days, business_days, years), _UNITS, strict=True)
     given = [_body(Term, amount=amount, unit=unit) for amount, unit in terms if amount is not None]
     if len(given) + (rule is not None) != 1:
-        raise typer.BadParameter("give a rule, or one of --hours, --days and --business-days")
+        raise typer.BadParameter("give a rule, or one of --hours, --days, --business-days and --years")
     members = {
         "rule": rule,
         "term": next(iter(given), None),
@@ -81,6 +86,7 @@ def start(
         "started_at": at,
         "responsible": responsible,
         "calendar": calendar,
+        "closed": closed or [],
         "zone": zone,
         "things": thing or [],
         "case": case,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from api.wiring import Engine
 from tests.conftest import Database
 from tests.support.happenings import pack
 from traceability.errors import NotFoundError
+from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 
 AGENCY, DAIRY, RIVAL = "agency.example", "dairy.example", "rival.example"
@@ -103,6 +105,62 @@ def test_an_overdue_clock_comes_first(client: httpx.Client, keys: dict[str, dict
     assert found() == [names[1], names[2], names[0]]
 
 
+def test_only_its_two_sides_speak_of_a_clock(
+    client: httpx.Client, keys: dict[str, dict[str, str]], engine: Engine
+) -> None:
+    address = f"/clocks/{started(client, keys[AGENCY], rule='us.fsma204.records')['clock']}"
+    engine.organisations.set_grant(Grant(DAIRY, RIVAL, None, frozenset({"what", "more"})))
+    theirs = event_id(client, keys[DAIRY])
+
+    def refused(action: str, **body: str) -> tuple[int, str]:
+        answer = client.post(f"{address}/{action}", json=body, headers=keys[RIVAL])
+        return answer.status_code, answer.json()["code"]
+
+    assert refused("answer", event_id=theirs) == (404, "clock.unknown")
+    assert refused("stop", reason="no") == (404, "clock.unknown")
+    engine.organisations.set_grant(Grant(AGENCY, RIVAL, None, frozenset({"more"})))
+    assert client.get(address, headers=keys[RIVAL]).json()["state"] == "running"
+    assert refused("answer", event_id=theirs) == (403, "clock.not_responsible")
+    assert refused("stop", reason="no") == (403, "clock.not_its_starter")
+    assert len(client.get(address, headers=keys[AGENCY]).json()["said"]) == 1
+
+
+def test_of_answers_at_one_moment_one_counts(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
+    address = f"/clocks/{started(client, keys[AGENCY], rule='us.fsma204.records')['clock']}"
+    answer = {"event_id": event_id(client, keys[DAIRY])}
+
+    def send(number: int) -> httpx.Response:
+        return client.post(
+            f"{address}/answer", json=answer, headers=keys[DAIRY] | {"Idempotency-Key": f"answer-{number // 2}"}
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    # Each was sent twice at once: those of one key have one answer.
+    assert sorted(one.status_code for one in answers) == [201] * 2 + [409] * 6
+    first, second = (one.json() for one in answers if one.status_code == 201)
+    assert first == second
+    assert {one.json()["code"] for one in answers if one.status_code == 409} == {"clock.over"}
+    shown = client.get(address, headers=keys[DAIRY]).json()
+    assert [one["claim"] for one in shown["said"]] == [None, None]
+    winner = next(number for number, one in enumerate(answers) if one.status_code == 201)
+    assert send(winner).json() == first
+
+
+def test_a_clock_at_another_time(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
+    name = started(client, keys[AGENCY], rule="us.fsma204.records", started_at="2026-03-01T08:00:00Z")["clock"]
+    client.post(f"/clocks/{name}/answer", json={"event_id": event_id(client, keys[DAIRY])}, headers=keys[DAIRY])
+
+    def state(as_of: str) -> tuple[int, str]:
+        shown = client.get(f"/clocks/{name}", params={"as_of": as_of}, headers=keys[AGENCY])
+        return shown.status_code, shown.json().get("state", shown.json().get("code"))
+
+    assert state("2026-03-01T07:59:59Z") == (404, "clock.unknown")
+    assert state("2026-03-02T07:59:59Z") == (200, "running")
+    assert state("2026-03-02T08:00:00Z") == (200, "overdue")
+    assert state("2999-01-01T00:00:00Z") == (200, "answered_late")
+
+
 def test_pages_of_the_list_hold_each_clock_once(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
     key = keys[AGENCY]
     # Two that began at one time are due at one time.
@@ -173,6 +231,11 @@ def test_on_the_command_line(
     assert run("start", "--days", "3", "--hours", "2", "--title", "x").exit_code == 2
     assert run("start", "--days", "99999", "--title", "x").exit_code == 2
     assert run("start", "--business-days", "3", "--title", "Call", "--calendar", "DE").exit_code == 0
+    kept = run("start", "--years", "2", "--title", "Keep", "--at", "2024-02-29T12:00:00Z", "--json")
+    assert json.loads(kept.stdout)["due"] == "2026-03-01T00:00:00.000000Z"
+    own = ("start", "--business-days", "1", "--title", "Call", "--at", "2026-01-02T12:00:00Z", "--closed", "2026-01-05")
+    assert json.loads(run(*own, "--json").stdout)["due"] == "2026-01-07T00:00:00.000000Z"
+    assert run(*own[:-1], "soon").exit_code == 2
     assert json.loads(run("list", "--json").stdout)["clocks"][0]["clock"] == name
     assert run("show", name).exit_code == 1
     late = run("answer", name, event_id(client, keys[DAIRY]))

@@ -26,8 +26,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Pacific/Apia", "America/Havana", "Africa/Cairo"]
 
 
-INSTANTS = st.integers(946_684_800, 3_786_912_000).map(lambda seconds: EPOCH + timedelta(seconds=seconds))
-"""From 2000 to 2089."""
+INSTANTS = st.integers(1_325_376_000, 3_786_912_000).map(lambda seconds: EPOCH + timedelta(seconds=seconds))
+"""From 2012 to 2089: in Apia, 2011 had a day that never was."""
 
 
 def micros(time: datetime) -> int:
@@ -85,6 +85,13 @@ def test_a_midnight_that_is_skipped_or_comes_twice() -> None:
     skipped = is_due(local("2026-04-22T12:00", cairo), days(1, Unit.CALENDAR_DAYS), cairo)
     assert skipped == "2026-04-24T01:00:00+03:00"
     assert is_due(local("2026-10-30T12:00", havana), days(1, Unit.CALENDAR_DAYS), havana) == "2026-11-01T00:00:00-04:00"
+
+
+def test_a_day_that_never_was_is_over_as_it_begins() -> None:
+    apia = ZoneInfo("Pacific/Apia")  # from 29 December 2011 to the 31st, by skipping a day of the calendar
+    start = local("2011-12-29T12:00", apia)
+    assert is_due(start, days(1, Unit.CALENDAR_DAYS), apia) == "2011-12-31T00:00:00+14:00"
+    assert is_due(start, days(2, Unit.CALENDAR_DAYS), apia) == "2012-01-01T00:00:00+14:00"
 
 
 def test_holidays_of_a_country_and_days_of_ones_own() -> None:
