@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from heapq import nsmallest
 from typing import Final, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 
 from adapters.postgres.decisions import records_under
 from adapters.postgres.event_requests import EventRequest
+from adapters.time_zones import time_zone
 from adapters.working_days import working_days
 from api.clock_models import (
     AnswerIn,
@@ -191,7 +191,7 @@ def _started(engine: Engine, organisation: str, body: StartIn, began: int) -> Cl
         clock=str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES))),
         title=title,
         responsible=body.responsible or organisation,
-        due=due(began, term, _zone(zone), works),
+        due=due(began, term, time_zone(zone), works),
         rule=body.rule,
         version=None if rule is None else rule.version,
         term=term,
@@ -206,15 +206,6 @@ def _started(engine: Engine, organisation: str, body: StartIn, began: int) -> Cl
 
 
 _SATURDAY: Final = 5
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidInputError(
-            "There is no such time zone", code="clock.zone", hint="Give an IANA name, as America/New_York."
-        ) from error
 
 
 def _say(engine: Engine, organisation: str, payload: ClockPayload, request: EventRequest | None) -> ClockDone:
@@ -320,7 +311,6 @@ def _place(found: Clock) -> Place:
 
 def _line(found: Clock, at: int) -> ClockLine:
     started = found.started
-    there = (EPOCH + timedelta(microseconds=started.due)).astimezone(_zone(started.zone))
     return ClockLine(
         clock=started.clock,
         title=started.title,
@@ -330,11 +320,19 @@ def _line(found: Clock, at: int) -> ClockLine:
         responsible=started.responsible,
         started_at=utc_text(found.began.occurred_at),
         due=utc_text(started.due),
-        due_there=there.isoformat(),
+        due_there=_due_there(started).isoformat(),
         zone=started.zone,
         ended_at=None if found.ended is None else utc_text(found.ended.occurred_at),
         things=list(started.things),
     )
+
+
+def _due_there(started: ClockStarted) -> datetime:
+    at = EPOCH + timedelta(microseconds=started.due)
+    try:
+        return at.astimezone(time_zone(started.zone))
+    except InvalidInputError:  # recorded where newer zones are known
+        return at
 
 
 def _said_out(said: Said, claim: ClaimReason | None = None) -> ClockSaidOut:

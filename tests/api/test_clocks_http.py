@@ -19,6 +19,8 @@ from tests.support.happenings import pack
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
+from traceability.supply_chain.clocks.events import ClockStarted
+from traceability.supply_chain.clocks.term import Term, Unit
 
 AGENCY, DAIRY, RIVAL = "agency.example", "dairy.example", "rival.example"
 A = pack("A")
@@ -161,6 +163,16 @@ def test_a_clock_at_another_time(client: httpx.Client, keys: dict[str, dict[str,
     assert state("2999-01-01T00:00:00Z") == (200, "answered_late")
 
 
+def test_a_clock_of_a_zone_that_is_not_known_here_is_shown(
+    client: httpx.Client, keys: dict[str, dict[str, str]], engine: Engine
+) -> None:
+    term = Term(amount=1, unit=Unit.CALENDAR_DAYS)
+    began = ClockStarted(clock="C1", title="Call", responsible=AGENCY, due=86_400_000_000, term=term, zone="Mars/Port")
+    engine.ledger.append([began.event(captured_by=AGENCY, occurred_at=0)])
+    (shown,) = client.get("/clocks", headers=keys[AGENCY]).json()["clocks"]
+    assert (shown["zone"], shown["due_there"]) == ("Mars/Port", "1970-01-02T00:00:00+00:00")
+
+
 def test_pages_of_the_list_hold_each_clock_once(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
     key = keys[AGENCY]
     # Two that began at one time are due at one time.
@@ -202,6 +214,10 @@ def test_the_same_request_starts_one_clock(client: httpx.Client, keys: dict[str,
         ({"term": {"amount": 101, "unit": "years"}, "title": "Keep"}, 422, "http.validation"),
         ({"rule": "us.dscsa.tracing", "zone": "Mars/Olympus"}, 422, "clock.zone"),
         ({"rule": "us.dscsa.tracing", "zone": "../../etc/passwd"}, 422, "clock.zone"),
+        # Files that a system has beside the zones: of this machine alone, and with leap seconds in it.
+        ({"rule": "us.dscsa.tracing", "zone": "localtime"}, 422, "clock.zone"),
+        ({"rule": "us.dscsa.tracing", "zone": "right/UTC"}, 422, "clock.zone"),
+        ({"rule": "us.dscsa.tracing", "zone": "America"}, 422, "clock.zone"),
         ({"rule": "us.dscsa.tracing", "calendar": "XX"}, 422, "clock.calendar"),
         ({"rule": "us.dscsa.tracing", "started_at": "2999-01-01T00:00:00Z"}, 422, "clock.time"),
         ({"rule": "us.dscsa.tracing", "things": ["(01)09521234000014"]}, 422, "gs1.check_digit"),
