@@ -29,6 +29,7 @@ class RuleOut(BaseModel):
     term: Term
     calendar: str | None = Field(description="The country whose working days count.")
     zone: str | None = Field(description="The time zone (IANA) that is taken where none is given.")
+    retention: bool = Field(description="Whether something is kept until then, and nobody has to answer.")
 
 
 class RuleList(BaseModel):
@@ -45,6 +46,7 @@ class StartIn(BaseModel):
     rule: str | None = Field(default=None, max_length=200, examples=["us.dscsa.tracing"])
     title: Line | None = Field(default=None, description="What has to be answered; that of the rule if left out.")
     term: Term | None = Field(default=None, examples=[None])
+    retention: bool = Field(default=False, description="Something is kept until then; a rule says so itself.")
     started_at: AwareDatetime | None = Field(default=None, description="Now if left out.", examples=[None])
     responsible: Name | None = Field(
         default=None, description="Who has to answer, by its permanent name; you if left out.", examples=[None]
@@ -65,6 +67,8 @@ class StartIn(BaseModel):
             raise ValueError("give a rule, or a term of your own")
         if self.rule is None and self.title is None:
             raise ValueError("a term of your own needs a title")
+        if self.rule is not None and self.retention:
+            raise ValueError("a rule says itself whether something is kept")
         return self
 
 
@@ -119,6 +123,7 @@ class ClockLine(BaseModel):
     due: str = Field(examples=[_TIME])
     due_there: str = Field(description="The same in its time zone.", examples=["2026-03-03T00:00:00-05:00"])
     zone: str
+    retention: bool = Field(description="Something is kept until it is due; nobody has to answer.")
     ended_at: str | None
     things: list[str]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from heapq import nsmallest
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -58,7 +59,7 @@ _AHEAD_US: Final = 60_000_000  # clocks differ a little
 
 
 class Place(NamedTuple):
-    """Where a clock is in the list: those that run by due time, then those that ended, the last first."""
+    """Where a clock is in the list: those that run by due time, then those that ended or elapsed, the last first."""
 
     ended: bool
     time: int
@@ -97,7 +98,7 @@ def answer(
     """Answer a clock by an event that the organisation sees.
 
     Raises `NotFoundError` (`clock.unknown`, `clock.no_such_event`), `ForbiddenError` (`clock.not_responsible`) and
-    `ConflictError` (`clock.over`).
+    `ConflictError` (`clock.over`, `clock.nothing_to_answer`).
     """
     reader = engine.organisations.reader(organisation)
     record = _record_seen(engine, reader, body.event_id)
@@ -143,10 +144,10 @@ def list_clocks(
         and (about is None or about in clock.started.things)
         and case in (None, clock.started.case)
         and (due_before is None or clock.started.due < due_before)
-        and (after is None or _place(clock) > after)
+        and (after is None or _place(clock, now) > after)
     ]
-    shown = nsmallest(limit, found, key=_place)
-    following = _place(shown[-1]) if len(found) > len(shown) else None
+    shown = nsmallest(limit, found, key=partial(_place, at=now))
+    following = _place(shown[-1], now) if len(found) > len(shown) else None
     return ClockList(known_at=head, clocks=[_line(clock, now) for clock in shown]), following
 
 
@@ -202,6 +203,7 @@ def _started(engine: Engine, organisation: str, body: StartIn, began: int) -> Cl
         case=body.case,
         request=body.request,
         note=body.note,
+        retention=body.retention if rule is None else rule.retention,
     )
 
 
@@ -239,7 +241,7 @@ def _say(engine: Engine, organisation: str, payload: ClockPayload, request: Even
 
 
 def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError:
-    kind = ConflictError if reason is ClaimReason.OVER else ForbiddenError
+    kind = ConflictError if reason in (ClaimReason.OVER, ClaimReason.NOTHING_TO_ANSWER) else ForbiddenError
     return kind(MEANINGS[reason].sentence, code=f"clock.{reason}", hint=MEANINGS[reason].remedy)
 
 
@@ -304,9 +306,12 @@ def _evidence(record: Record) -> EvidenceOut:
     )
 
 
-def _place(found: Clock) -> Place:
-    started, ended = found.started, found.ended
-    return Place(ended is not None, started.due if ended is None else -ended.occurred_at, started.clock)
+def _place(found: Clock, at: int) -> Place:
+    due, name = found.started.due, found.started.clock
+    if found.ended is not None:
+        return Place(ended=True, time=-found.ended.occurred_at, clock=name)
+    elapsed = found.state(at) is ClockState.ELAPSED
+    return Place(elapsed, -due if elapsed else due, name)
 
 
 def _line(found: Clock, at: int) -> ClockLine:
@@ -322,6 +327,7 @@ def _line(found: Clock, at: int) -> ClockLine:
         due=utc_text(started.due),
         due_there=_due_there(started).isoformat(),
         zone=started.zone,
+        retention=started.retention,
         ended_at=None if found.ended is None else utc_text(found.ended.occurred_at),
         things=list(started.things),
     )

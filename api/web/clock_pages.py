@@ -48,6 +48,7 @@ class Line:
     due: str
     when: str
     responsible: str
+    task: str
     started_by: str
 
 
@@ -131,6 +132,7 @@ def _line(clock: ClockLine, names: Names, now: int) -> Line:
         due=_due(clock),
         when=_when(clock, now),
         responsible=names.organisation(clock.responsible),
+        task=_task(clock),
         started_by=names.organisation(clock.started_by),
     )
 
@@ -141,6 +143,10 @@ def _next(engine: Engine, request: Request, following: Place) -> URL:
 
 def _within(address: URL) -> str:
     return f"{address.path}?{address.query}" if address.query else address.path
+
+
+def _task(clock: ClockLine) -> str:
+    return "has to keep it" if clock.retention else "has to answer"
 
 
 def _due(clock: ClockLine) -> str:
@@ -154,7 +160,9 @@ def _there(local: str) -> str:
 def _when(clock: ClockLine, now: int) -> str:
     due = microseconds(clock.due)
     if clock.ended_at is None:
-        return f"{_span(due - now)} left" if now < due else f"for {_span(now - due)}"
+        if now < due:
+            return f"{_span(due - now)} left"
+        return f"{_span(now - due)} ago" if clock.retention else f"for {_span(now - due)}"
     ended = microseconds(clock.ended_at)
     late = f", {_span(ended - due)} late" if clock.state is ClockState.ANSWERED_LATE else ""
     return f"{words.moment(ended)} UTC{late}"
@@ -172,7 +180,7 @@ def _facts(found: ClockOut, started: dict[str, Any], names: Names) -> Iterator[D
     same = _there(found.due_there) == (utc := words.moment(microseconds(found.due)))
     yield Detail("Due", due if same else f"{due} ({utc} UTC)")
     yield Detail("Began", f"{words.moment(microseconds(found.started_at))} UTC")
-    yield Detail("Has to answer", names.organisation(found.responsible))
+    yield Detail(words.opened(_task(found)), names.organisation(found.responsible))
     yield Detail("Started by", names.organisation(found.started_by))
     rule = RULES.get(found.rule or "")
     if found.rule is not None:

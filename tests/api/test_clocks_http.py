@@ -163,6 +163,18 @@ def test_a_clock_at_another_time(client: httpx.Client, keys: dict[str, dict[str,
     assert state("2999-01-01T00:00:00Z") == (200, "answered_late")
 
 
+def test_what_is_kept_long_enough_is_not_overdue(client: httpx.Client, keys: dict[str, dict[str, str]]) -> None:
+    key = keys[DAIRY]
+    kept = started(client, key, rule="us.fsma204.retention", started_at="2020-02-29T12:00:00-05:00")
+    assert (kept["state"], kept["due"]) == ("elapsed", "2022-03-01T05:00:00.000000Z")
+    running = started(client, key, rule="us.dscsa.retention")
+    listed = client.get("/clocks", headers=key).json()["clocks"]
+    assert [one["clock"] for one in listed] == [running["clock"], kept["clock"]]
+    answer = {"event_id": event_id(client, key)}
+    refused = client.post(f"/clocks/{running['clock']}/answer", json=answer, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (409, "clock.nothing_to_answer")
+
+
 def test_a_clock_of_a_zone_that_is_not_known_here_is_shown(
     client: httpx.Client, keys: dict[str, dict[str, str]], engine: Engine
 ) -> None:
@@ -210,6 +222,7 @@ def test_the_same_request_starts_one_clock(client: httpx.Client, keys: dict[str,
     [
         ({}, 422, "http.validation"),
         ({"rule": "us.unknown"}, 404, "clock.rule"),
+        ({"rule": "us.fsma204.records", "retention": True}, 422, "http.validation"),
         ({"term": {"amount": 1, "unit": "hours"}}, 422, "http.validation"),
         ({"term": {"amount": 101, "unit": "years"}, "title": "Keep"}, 422, "http.validation"),
         ({"rule": "us.dscsa.tracing", "zone": "Mars/Olympus"}, 422, "clock.zone"),

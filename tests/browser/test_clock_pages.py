@@ -31,6 +31,7 @@ from traceability.supply_chain.clocks.term import Term, Unit
 
 AGENCY = "agency.example"
 A = pack("A")
+KEEP = "Keep it"
 TRACING, CALL, RECORDS = "Tell who had <it>", "Call back", "Traceability records for the FDA, on request"
 
 
@@ -63,6 +64,7 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
         answered = began(1, "us.fsma204.records", None)
         began(0, None, CALL, Term(amount=40, unit=Unit.HOURS))
         began(24 * 9, "us.dscsa.tracing", TRACING)
+        began(24 * 366 * 3, "us.fsma204.retention", KEEP)
         evidence = engine.ledger.records([1])[0].event.event_id
         assert evidence is not None
         answer(engine, MAKER, answered, AnswerIn(event_id=evidence, note="all of <A7>"))
@@ -75,11 +77,13 @@ def test_what_is_due_comes_by_its_due_time(visit: Visit, served: Served) -> None
     page = visit.page
     served.sign_in(page, MAKER)
     lines = page.locator(".findings li")
-    expect(lines.get_by_role("heading")).to_have_text([TRACING, CALL, RECORDS])
+    expect(lines.get_by_role("heading")).to_have_text([TRACING, CALL, RECORDS, KEEP])
     expect(lines.nth(0)).to_contain_text("Overdue")
     expect(lines.nth(0)).to_contain_text(re.compile("for [78] days"))  # it ends 24 to 48 hours after the start
     expect(lines.nth(0)).to_contain_text("in America/New_York. Maker has to answer, started by Agency.")
     expect(lines.nth(1)).to_contain_text("39 hours left")
+    expect(lines.nth(3)).to_contain_text("Elapsed")
+    expect(lines.nth(3)).to_contain_text("Maker has to keep it")
     press(page.get_by_role("navigation", name="States").get_by_role("link", name="Answered in time"))
     expect(lines.get_by_role("heading")).to_have_text([RECORDS])
     press(page.get_by_role("link", name=RECORDS))
@@ -96,7 +100,7 @@ def test_the_list_goes_on(page: Page, served: Served) -> None:
     heading = page.locator(".findings li").get_by_role("heading")
     expect(heading).to_have_text([TRACING, CALL])
     press(page.get_by_role("link", name="More clocks"))
-    expect(heading).to_have_text([RECORDS])
+    expect(heading).to_have_text([RECORDS, KEEP])
     states = page.get_by_role("navigation", name="States")
     expect(states.locator("[aria-current]")).to_have_text("All")
     # Another state begins at its first page, with what else was asked.

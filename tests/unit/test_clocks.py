@@ -173,7 +173,7 @@ STOP = ClockStopped(clock="C1", reason="withdrawn")
 
 def said(payload: ClockPayload, by: str, at: int, position: int = 1) -> Said:
     assert isinstance(payload, ClockStarted | ClockAnswered | ClockStopped)
-    digest = f"{payload.type_name}{by}{at}".encode()
+    digest = f"{payload.model_dump_json()}{by}{at}".encode()
     return Said(payload, by, at, position, UUID(int=position), at, digest)
 
 
@@ -204,6 +204,17 @@ def test_what_becomes_of_a_clock(more: list[Said], at: int, state: ClockState, r
         assert [claim.reason for claim in clock.claims] == reasons
 
 
+def test_what_is_kept_is_never_overdue() -> None:
+    kept = said(STARTED.model_copy(update={"retention": True}), ASKER, 10)
+    clock = clock_of([kept, said(ANSWER, OURS, 50)])
+    assert clock is not None
+    assert [claim.reason for claim in clock.claims] == [ClaimReason.NOTHING_TO_ANSWER]
+    assert (clock.state(99), clock.state(100)) == (ClockState.RUNNING, ClockState.ELAPSED)
+    clock = clock_of([kept, said(STOP, ASKER, 50)])
+    assert clock is not None
+    assert clock.state(200) is ClockState.STOPPED
+
+
 def test_what_is_not_seen_to_begin_is_no_clock() -> None:
     assert clock_of([said(ANSWER, OURS, 50)]) is None
 
@@ -213,7 +224,7 @@ def test_what_is_not_seen_to_begin_is_no_clock() -> None:
     st.lists(
         st.builds(
             said,
-            st.sampled_from([STARTED, ANSWER, STOP]),
+            st.sampled_from([STARTED, STARTED.model_copy(update={"retention": True}), ANSWER, STOP]),
             st.sampled_from([ASKER, OURS, RIVAL]),
             st.integers(0, 6).map(lambda n: n * 25),
         ),

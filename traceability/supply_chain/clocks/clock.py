@@ -19,6 +19,7 @@ class ClockState(StrEnum):
 
     RUNNING = "running"
     OVERDUE = "overdue"
+    ELAPSED = "elapsed"
     ANSWERED_IN_TIME = "answered_in_time"
     ANSWERED_LATE = "answered_late"
     STOPPED = "stopped"
@@ -31,6 +32,7 @@ class ClaimReason(StrEnum):
     STARTED_BEFORE = "started_before"
     NOT_ITS_STARTER = "not_its_starter"
     NOT_RESPONSIBLE = "not_responsible"
+    NOTHING_TO_ANSWER = "nothing_to_answer"
     OVER = "over"
 
 
@@ -49,6 +51,9 @@ MEANINGS: Final[dict[ClaimReason, Meaning]] = {
     ),
     ClaimReason.NOT_RESPONSIBLE: Meaning(
         "A clock is answered by who has to answer, or by who started it.", "Let the responsible organisation answer it."
+    ),
+    ClaimReason.NOTHING_TO_ANSWER: Meaning(
+        "This clock says how long something is kept.", "Stop it if it need not be kept any more."
     ),
     ClaimReason.OVER: Meaning(
         "A clock is answered or stopped once.", "Start another for what has to be answered again."
@@ -76,7 +81,9 @@ class Clock:
     def state(self, at: int) -> ClockState:
         """Return what has become of it at an instant (µs UTC) not before the last thing said; `due` itself is late."""
         if self.ended is None:
-            return ClockState.RUNNING if at < self.started.due else ClockState.OVERDUE
+            if at < self.started.due:
+                return ClockState.RUNNING
+            return ClockState.ELAPSED if self.started.retention else ClockState.OVERDUE
         if isinstance(self.ended.payload, ClockStopped):
             return ClockState.STOPPED
         in_time = self.ended.occurred_at < self.started.due
@@ -111,4 +118,6 @@ def _reason(one: Said, began: Said, started: ClockStarted, ended: Said | None) -
             return ClaimReason.NOT_ITS_STARTER
     elif one.said_by not in (began.said_by, started.responsible):
         return ClaimReason.NOT_RESPONSIBLE
+    elif started.retention:
+        return ClaimReason.NOTHING_TO_ANSWER
     return None if ended is None else ClaimReason.OVER

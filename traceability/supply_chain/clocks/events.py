@@ -41,6 +41,8 @@ class ClockPayload(DecisionPayload):
 class ClockStarted(ClockPayload):
     """A clock runs from the event's own time on: `responsible` has to answer before `due` (µs UTC).
 
+    With `retention` nobody has to answer: something is to be kept until then.
+
     Rule, version, term, calendar, days `closed` and zone tell how `due` was worked out; it does not change when they
     do. `request` is our id of the event that asked.
     """
@@ -59,6 +61,7 @@ class ClockStarted(ClockPayload):
     case: Name | None = None
     request: UUID | None = None
     note: Line | None = None
+    retention: bool = False
 
 
 class ClockAnswered(ClockPayload):

@@ -11,7 +11,7 @@ from traceability.supply_chain.clocks.term import Term, Unit
 
 
 class Rule(NamedTuple):
-    """How long a law gives for an answer.
+    """How long a law gives for an answer, or with `retention` for how long something has to be kept.
 
     `calendar` is a country (ISO 3166-1) whose working days count, `zone` the time zone (IANA) that is taken where none
     is given: None for hours, which are the same everywhere.
@@ -23,6 +23,7 @@ class Rule(NamedTuple):
     term: Term
     calendar: str | None = None
     zone: str | None = None
+    retention: bool = False
 
 
 def _hours(amount: int) -> Term:
@@ -34,7 +35,12 @@ RULES: Final[dict[str, Rule]] = {
         1, "Traceability records for the FDA, on request", "21 CFR 1.1455(c)(3)(ii)", _hours(24)
     ),
     "us.fsma204.retention": Rule(
-        1, "Keep traceability records", "21 CFR 1 subpart S", Term(amount=2, unit=Unit.YEARS), zone="America/New_York"
+        1,
+        "Keep traceability records",
+        "21 CFR 1 subpart S",
+        Term(amount=2, unit=Unit.YEARS),
+        zone="America/New_York",
+        retention=True,
     ),
     "us.dscsa.verification": Rule(1, "Answer a request to verify a product identifier", "FD&C Act 582", _hours(24)),
     "us.dscsa.illegitimate_product": Rule(
@@ -57,7 +63,12 @@ RULES: Final[dict[str, Rule]] = {
         "America/New_York",
     ),
     "us.dscsa.retention": Rule(
-        1, "Keep transaction information", "FD&C Act 582", Term(amount=6, unit=Unit.YEARS), zone="America/New_York"
+        1,
+        "Keep transaction information",
+        "FD&C Act 582",
+        Term(amount=6, unit=Unit.YEARS),
+        zone="America/New_York",
+        retention=True,
     ),
     "eu.fmd.reactivation": Rule(
         1,
