@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from traceability.errors import NotFoundError
 from traceability.gs1.units import unit
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
-from traceability.supply_chain.cold_chain.course import Course, Excursion, Spent, Verdict, judge
+from traceability.supply_chain.cold_chain.course import Course, Excursion, Spent, Verdict, judge, momentary
 from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS
 from traceability.supply_chain.cold_chain.profile import PROFILES, Allowance, Direction, Profile
 from traceability.supply_chain.history import ItemHistory
@@ -35,6 +36,8 @@ _COLDEST: Final = -273_150_000
 _HOTTEST: Final = 1_600_000_000
 _CITED: Final = 100
 """Events that are cited of an excursion."""
+_EXCURSIONS: Final = 1_000
+"""Excursions of a course that are told one by one."""
 _STANDING: Final = (None, "mean")
 """The components of a reading that stand for a time; a minimum or maximum was there for a moment."""
 _Code = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
@@ -115,7 +118,8 @@ class CourseOut(BaseModel):
     seconds_below: int
     seconds_within: int
     seconds_above: int
-    excursions: list[ExcursionOut]
+    excursions: list[ExcursionOut] = Field(description="The first thousand.")
+    excursion_count: int
     allowances: list[SpentOut]
     gaps: list[GapOut]
     contradictions: list[str] = Field(description="Instants at which readings differ.")
@@ -149,7 +153,7 @@ def describe_cold_chain(engine: Engine, reader: Reader, asked: CourseIn) -> Cold
     """Judge the temperatures of a thing, in its own events and those of what it was in.
 
     Raises `IdentifierError`, and `NotFoundError`: `not_found` for a thing of which nothing is seen,
-    `cold_chain.profile`, `cold_chain.no_readings`.
+    `cold_chain.profile`, `cold_chain.no_readings`; and as `judge` does.
     """
     profile = asked.limits or PROFILES.get(asked.profile or "")
     if profile is None:
@@ -158,26 +162,31 @@ def describe_cold_chain(engine: Engine, reader: Reader, asked: CourseIn) -> Cold
         )
     item = history_of(engine, reader, read_code(asked.thing), as_of=asked.as_of, known_at=asked.known_at)
     since, until = _bounds(asked.since, asked.until)
-    told = [one for one in item.readings if one.kind == TEMPERATURE]
-    told = [one for one in told if (since is None or one.at >= since) and (until is None or one.at <= until)]
+    told = [one for one in item.readings if one.kind == TEMPERATURE and (until is None or one.at <= until)]
     measured = [one for one in told if _is_temperature(one)]
+    now = [one for one in told if since is None or one.at >= since]
+    extremes = [one for one in measured if one.component not in _STANDING and (since is None or one.at >= since)]
     standing: dict[str | None, list[Reading]] = {}
     for one in measured:
         if one.component in _STANDING:
             standing.setdefault(one.device, []).append(one)
-    if not standing:
-        raise NotFoundError(
-            "No temperature of this thing is known", code="cold_chain.no_readings", hint="Or none that you may see."
-        )
     stands = None if asked.gap_after_minutes is None else asked.gap_after_minutes * _MINUTE
     courses = []
     for device, those in sorted(standing.items(), key=lambda of: of[0] or ""):
         at, values = np.array([one.at for one in those], np.int64), np.array([*map(_celsius, those)], np.int64)
-        momentary = [_celsius(one) for one in measured if one.device == device and one.component not in _STANDING]
-        course = judge(at, values, profile, until=until, stands=stands)
-        courses.append(_course_out(item, device, course, those, momentary))
-    unusable = sorted({one.position for one in told} - {one.position for one in measured})
+        course = judge(at, values, profile, since=since, until=until, stands=stands)
+        if course is not None:
+            own = [_celsius(one) for one in extremes if one.device == device]
+            courses.append(_course_out(item, device, course, those, own))
+    if not courses:
+        raise NotFoundError(
+            "No temperature of this thing is known in that time",
+            code="cold_chain.no_readings",
+            hint="Or none that you may see, or none but minima and maxima.",
+        )
+    unusable = sorted({one.position for one in now if not _is_temperature(one)})
     verdicts = [course.verdict for course in courses] + ([Verdict.INCOMPLETE] if unusable else [])
+    verdicts.append(momentary(profile, map(_celsius, extremes)))
     return ColdChainOut(
         thing=item.thing,
         profile=profile,
@@ -209,6 +218,7 @@ def _course_out(
     by_time: dict[int, list[int]] = {}
     for one in those:
         by_time.setdefault(one.at, []).append(one.position)
+    times = sorted(by_time)
     ids = {entry.event.position: entry.event.event_id for entry in item.entries}
     return CourseOut(
         device=device,
@@ -224,7 +234,8 @@ def _course_out(
         seconds_below=course.below // _SECOND,
         seconds_within=course.within // _SECOND,
         seconds_above=course.above // _SECOND,
-        excursions=[_excursion_out(one, by_time, ids) for one in course.excursions],
+        excursions=[_excursion_out(one, by_time, times, ids) for one in course.excursions[:_EXCURSIONS]],
+        excursion_count=len(course.excursions),
         allowances=[_spent_out(one) for one in course.spent],
         gaps=[GapOut(since=utc_text(since), until=utc_text(until)) for since, until in course.gaps],
         contradictions=[utc_text(at) for at in course.contradictions],
@@ -233,9 +244,13 @@ def _course_out(
     )
 
 
-def _excursion_out(one: Excursion, by_time: Mapping[int, list[int]], ids: Mapping[int, UUID]) -> ExcursionOut:
-    times = [at for at in sorted(by_time) if one.since <= at < max(one.until, one.since + 1)]
-    positions = sorted({position for at in times for position in by_time[at]})
+def _excursion_out(
+    one: Excursion, by_time: Mapping[int, list[int]], times: Sequence[int], ids: Mapping[int, UUID]
+) -> ExcursionOut:
+    # What stood already when it began is the last reading up to then.
+    first = max(bisect_right(times, one.since) - 1, 0)
+    during = times[first : max(bisect_left(times, one.until), first + 1)][:_CITED]
+    positions = sorted({position for at in during for position in by_time[at]})
     return ExcursionOut(
         direction=one.direction,
         since=utc_text(one.since),

@@ -13,8 +13,8 @@ from api.codes import read_code
 from api.provenance import ask, microseconds_of
 from api.published import receipt_address
 from api.wiring import Engine
-from traceability.errors import NotFoundError
-from traceability.gs1.identifiers import Identifier
+from traceability.errors import InvalidInputError, NotFoundError
+from traceability.gs1.identifiers import Identifier, Kind
 from traceability.gs1.links import link_of
 from traceability.gs1.reading import read_value
 from traceability.ledger.access import Reader
@@ -131,7 +131,11 @@ def describe_pack(
     as_of: AwareDatetime | None = None,
     known_at: int | None = None,
 ) -> PackOut:
-    """Tell all about a pack; raises `NotFoundError` when the reader may see nothing of it."""
+    """Tell all about a pack; raises `NotFoundError` when the reader may see nothing of it.
+
+    Raises `InvalidInputError` (`drug.serial`) for what is no single pack.
+    """
+    _check_serial(identifier)
     index = ask(engine, reader, known_at)
     at = None if as_of is None else microseconds_of(as_of)
     found, events = drug_package(index, thing_of(identifier.uri), engine.parties(reader, index.known_at), at)
@@ -139,7 +143,7 @@ def describe_pack(
 
 
 def verify(engine: Engine, reader: Reader, asked: VerifyIn) -> VerifiedOut:
-    """Verify what stands on a pack; raises `IdentifierError` for what is no code of one."""
+    """Verify what stands on a pack; raises `IdentifierError`, and `InvalidInputError` as `describe_pack` does."""
     identifier, lot, expiry = _read(asked)
     thing = thing_of(identifier.uri)
     lot_uri = None if lot is None or identifier.gtin is None else _link(identifier.gtin, _LOT_AI, lot)
@@ -162,6 +166,13 @@ def verify(engine: Engine, reader: Reader, asked: VerifyIn) -> VerifiedOut:
     }
     findings = [finding for finding, holds in told.items() if holds]
     return VerifiedOut(verified=not findings, findings=findings, pack=pack)
+
+
+def _check_serial(identifier: Identifier) -> None:
+    if identifier.kind is not Kind.ITEM:
+        raise InvalidInputError(
+            "This is no single pack", code="drug.serial", hint="Give the GTIN and the serial of the pack."
+        )
 
 
 def _read(asked: VerifyIn) -> tuple[Identifier, str | None, str | None]:

@@ -11,6 +11,7 @@ from api.cli.item import KnownAt, named
 from api.codes import read_code
 from api.evaluations import AcknowledgeIn, EvaluationIn, IrregularityOut, describe_evaluation
 from api.evaluations import acknowledge as acknowledge_irregularity
+from traceability.errors import NotFoundError
 
 
 def evaluation(
@@ -39,12 +40,17 @@ def evaluation(
     - `traceability evaluation '(00)095211030000070017' --json`
     - `traceability evaluation '(00)095211030000070017' --acknowledge 131 --note 'asked the carrier'`
     """
+    if text is not None and acknowledge is None:
+        raise typer.BadParameter("a note is of what is acknowledged: give --acknowledge too")
     things = [read_code(identifier).uri for identifier in identifiers]
     with opened(ledger, as_) as engine:
         reader = engine.organisations.reader(engine.settings.organisation)
         found = describe_evaluation(engine, reader, EvaluationIn(things=things, known_at=known_at))
         if acknowledge is not None:
-            for one in [one for one in found.irregularities if one.event.position == acknowledge]:
+            known = [one for one in found.irregularities if one.event.position == acknowledge]
+            if not known:
+                raise NotFoundError("There is no such irregularity", code="evaluation.unknown")
+            for one in known:
                 asked = AcknowledgeIn(thing=one.thing, code=one.code, event_id=one.event.event_id, note=text)
                 done = acknowledge_irregularity(engine, engine.settings.organisation, asked)
                 note(f"{one.code} is known now. Its receipt: traceability log prove {done.position}")

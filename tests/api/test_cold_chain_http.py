@@ -67,6 +67,9 @@ def test_a_warm_hour_on_the_pallet_is_told_of_the_pack(
     assert [one["position"] for one in excursion["events"]] == [measured[2]]
     assert excursion["events"][0]["receipt"].startswith("/provenance/events/")
     assert (own["lowest"], own["momentary_lowest"], own["verdict"]) == ("4", "3", "within")
+    later = ask(client, key, profile="usp.controlled_cold", since=utc_text(hours(3.5))).json()["courses"][0]
+    assert (later["seconds_above"], later["excursion_count"]) == (1_800, 1)
+    assert [one["position"] for one in later["excursions"][0]["events"]] == [measured[2]]
     strict = ask(client, key, limits={"name": "mine", "low": "2", "high": "8"}).json()
     assert strict["verdict"] == "out"
     assert ask(client, key, profile="usp.controlled_cold", gap_after_minutes=30).json()["verdict"] == "incomplete"
@@ -76,11 +79,12 @@ def test_a_warm_hour_on_the_pallet_is_told_of_the_pack(
 
 def test_a_reading_that_no_thermometer_gives_is_told(client: httpx.Client, engine: Engine, bearer: Bearer) -> None:
     element = {"sensorReport": [report(1, -400), report(2, 5), {**report(3, 50), "uom": "P1"}]}
+    # A logger tells of many moments in one event.
     (record,) = records([observe(1, A, by=DAIRY, how={"sensorElementList": [element]})])
     record.event.event_id = record.event.recorded_at = None
     engine.ledger.append([record.event])
     found = ask(client, bearer(DAIRY, Scope.QUERY), profile="usp.controlled_cold").json()
-    assert (found["verdict"], found["courses"][0]["readings"]) == ("within", 1)
+    assert (found["verdict"], found["courses"][0]["readings"], found["unusable"]) == ("incomplete", 1, [1])
 
 
 @pytest.mark.usefixtures("measured")

@@ -77,6 +77,10 @@ def test_a_pack_is_taken_off_sale_put_back_and_recalled(client: httpx.Client, ke
     recalled = command(client, key, "recall_batch", lots=["(01)09521234000013(10)L1"], reason="particles")
     assert recalled.status_code == 201, recalled.text
     assert verified(client, key)["findings"] == ["recalled"]
+    for lot in ({"code": "(01)09521234000013(10)L1"}, {"code": "(01)09521234000013"}):
+        refused = client.post("/drug-packages/verify", json=lot, headers=key)
+        assert (refused.status_code, refused.json()["code"]) == (422, "drug.serial")
+    assert client.get("/drug-packages/01/09521234000013/10/L1", headers=key).status_code == 422
     wrong = command(client, key, "recall_batch", lots=["(01)09521234000013"], reason="particles")
     assert wrong.status_code == 422
 

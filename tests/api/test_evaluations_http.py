@@ -14,6 +14,7 @@ from api.cli import app as cli
 from api.wiring import Engine
 from tests.conftest import Database
 from tests.support.happenings import OTHER_PALLET, PALLET, Happening, commission, end, pack, put, records
+from traceability.errors import NotFoundError
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.organisations import Scope
 
@@ -122,6 +123,9 @@ def test_on_the_command_line(database: Database, tmp_path: Path) -> None:
     assert "inside" in found.stdout
     known = runner.invoke(cli, ["evaluation", A, "--acknowledge", "3", "--note", "asked", "--as", DAIRY])
     assert (known.exit_code, known.stdout.rstrip().endswith(DAIRY)) == (1, True)
+    nothing = runner.invoke(cli, ["evaluation", A, "--acknowledge", "999", "--as", DAIRY])
+    assert isinstance(nothing.exception, NotFoundError)
+    assert runner.invoke(cli, ["evaluation", A, "--note", "asked", "--as", DAIRY]).exit_code == 2
     fine = runner.invoke(cli, ["evaluation", PALLET, "--as", DAIRY])
     assert (fine.exit_code, fine.stdout) == (0, "")
     assert "Nothing is irregular" in fine.stderr

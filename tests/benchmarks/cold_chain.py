@@ -40,6 +40,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     some = chosen.looped
     course = judge(at[:some], values[:some], profile)
+    assert course is not None
     started = time.perf_counter()
     looped = _loop(at[:some].tolist(), values[:some].tolist(), profile)
     loop_seconds = time.perf_counter() - started

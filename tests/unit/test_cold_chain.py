@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from traceability.supply_chain.cold_chain.course import Course, Verdict, judge, millionths
+from traceability.errors import InvalidInputError
+from traceability.supply_chain.cold_chain.course import Course, Verdict, judge, millionths, momentary
 from traceability.supply_chain.cold_chain.kinetic import KELVIN, Ints, life_consumed, mean_kinetic_temperature
 from traceability.supply_chain.cold_chain.profile import (
     PROFILES,
@@ -38,7 +39,9 @@ def course(*readings: tuple[float, float], profile: Profile = COLD, **more: Any)
     """Judge readings as (minutes, °C); `until` and `stands` in minutes."""
     at = ints(round(minutes * MINUTE) for minutes, _ in readings)
     temperatures = ints(millionths(Decimal(str(celsius))) for _, celsius in readings)
-    return judge(at, temperatures, profile, **{name: round(value * MINUTE) for name, value in more.items()})
+    found = judge(at, temperatures, profile, **{name: round(value * MINUTE) for name, value in more.items()})
+    assert found is not None
+    return found
 
 
 def allowed(direction: str, limit: int, minutes: int, counting: str = "single") -> Profile:
@@ -113,6 +116,41 @@ def test_readings_of_one_instant_that_differ_are_told() -> None:
     assert (found.readings, found.contradictions) == (3, (10 * MINUTE,))
     assert found.highest == 9_000_000
     assert course((0, 5), (0, 5)).contradictions == ()
+
+
+def test_what_was_read_before_stands_into_the_time_that_is_asked_for() -> None:
+    readings = (0, 20), (540, 5), (600, 5)
+    found = course(*readings, since=60)
+    assert (found.since // MINUTE, found.above // MINUTE, found.verdict) == (60, 480, Verdict.OUT)
+    found = course(*readings, since=60, stands=120)
+    assert (found.above // MINUTE, found.gaps[0]) == (60, (120 * MINUTE, 540 * MINUTE))
+    found = course(*readings, since=200, stands=120)
+    assert (found.readings, found.above, found.gaps[0]) == (2, 0, (200 * MINUTE, 540 * MINUTE))
+    assert judge(ints([0]), ints([5_000_000]), COLD, since=9, stands=5) is None
+    assert judge(ints([]), ints([]), COLD) is None
+
+
+def test_a_moment_beyond_the_band_is_not_within_it() -> None:
+    told = {50: Verdict.OUT, 15: Verdict.ALLOWED, 9: Verdict.ALLOWED, 8: Verdict.WITHIN, 1: Verdict.OUT}
+    assert {one: momentary(CONTROLLED, [millionths(Decimal(one)), 5_000_000]) for one in told} == told
+    assert momentary(COLD, [9_000_000]) is Verdict.OUT
+    assert momentary(COLD, []) is Verdict.WITHIN
+
+
+def test_a_constant_temperature_keeps_to_its_own_limit() -> None:
+    for degrees in range(-40, 61):
+        limit = KineticLimit(limit=Decimal(degrees))
+        kept = COLD.model_copy(update={"low": Decimal(-99), "high": Decimal(99), "kinetic": limit})
+        assert course((0, degrees), (60, degrees), profile=kept).verdict is Verdict.WITHIN
+    above = COLD.model_copy(update={"kinetic": KineticLimit(limit=Decimal("4.999999"))})
+    assert course((0, 5), (60, 5), profile=above).verdict is Verdict.OUT
+
+
+def test_a_course_ends_within_a_hundred_years() -> None:
+    century = 100 * 366 * 24 * 60
+    assert course((0, -80), until=century, profile=allowed("below", 2, 1)).mean == -80_000_000
+    with pytest.raises(InvalidInputError):
+        course((0, 5), until=century + 1)
 
 
 def test_profiles_that_cannot_be() -> None:

@@ -15,6 +15,7 @@ from tests.support.desks import World
 from tests.support.happenings import (
     GTIN,
     MAKER,
+    PALLET,
     Decided,
     Happening,
     commission,
@@ -24,6 +25,8 @@ from tests.support.happenings import (
     lot,
     observe,
     pack,
+    put,
+    take,
 )
 from tests.support.holders import PARTIES, PARTY, SEES_ALL, SHOP
 from traceability.supply_chain.drug_package.events import (
@@ -35,6 +38,7 @@ from traceability.supply_chain.drug_package.events import (
 )
 from traceability.supply_chain.drug_package.package import Alert, DrugPackage
 from traceability.supply_chain.drug_package.reading import drug_package, read_day
+from traceability.supply_chain.parties import ListedParties
 
 A, B = pack("A"), pack("B")
 LOT = lot("L1")
@@ -133,6 +137,37 @@ def test_of_two_organisations_one_pack_may_be_a_counterfeit() -> None:
     assert status(seen(*told)) == "supplied"
     assert [one.alert for one in seen(*told, off(5)).alarms] == [Alert.DEACTIVATED_AGAIN]
     assert [one.alert for one in seen(*told, on(5)).alarms] == [Alert.ANOTHER_ORGANISATION]
+
+
+def test_what_is_stolen_with_its_pallet_is_stolen() -> None:
+    told: list[Told] = [MADE, put(2, PALLET, A), observe(3, PALLET, disposition="stolen")]
+    assert status(seen(*told)) == "stolen"
+    assert status(seen(MADE, put(2, PALLET, A), observe(3, PALLET, step="shipping"))) is None
+    assert status(seen(MADE, put(2, PALLET, A), take(2.5, PALLET, A), observe(3, PALLET, disposition="stolen"))) is None
+
+
+def test_who_locked_a_pack_says_what_became_of_it_and_nobody_else() -> None:
+    shop = {"by": SHOP}
+    told: list[Told] = [
+        MADE,
+        off(2, Inactive.LOCKED),
+        observe(3, A, step="shipping", destinations={"possessing_party": PARTY[SHOP]}),
+        observe(4, A, step="receiving", **shop),
+        off(5, Inactive.DESTROYED, by=SHOP),
+    ]
+    assert status(seen(*told)) == "locked"
+    assert [one.alert for one in seen(*told).alarms] == [Alert.DEACTIVATED_AGAIN]
+
+
+def test_the_holder_of_the_prefix_recalls_what_another_made_before_it_was_registered() -> None:
+    class Prefixed(ListedParties):
+        def prefix_holder(self, thing: str, at: int) -> str | None:  # noqa: ARG002
+            return SHOP if at > hours(1.5) else None
+
+    index = index_of([MADE, recalled(2), recalled(3, by=SHOP)], reader=SEES_ALL)
+    found = drug_package(index, A, Prefixed({}))[0]
+    assert found.recalled is not None
+    assert found.recalled.by == SHOP
 
 
 def test_a_recall_by_who_did_not_make_the_pack_stops_nothing() -> None:

@@ -7,7 +7,8 @@ round is repeated when a claim would have tied or untied the thing: hardly ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,16 +173,20 @@ class _Round:
         entries = {event.position: HistoryEntry(event, event.of(thing)) for event in own}
         decisions = until(self._index.decisions({thing, *(stay.container for stay in stays)}), self._as_of)
         entries.update((one.position, HistoryEntry(one, ())) for one in decisions if thing in one.decided_about)
+        by_time = {
+            container: sorted(events.values(), key=lambda event: event.occurred_at)
+            for container, events in self._around.items()
+        }
+        # The emptying of a container names none of its children, and is how this one left.
+        for container in {stay.container for stay in stays if stay.depth == 1}:
+            for event in by_time.get(container, ()):
+                if event.position in emptyings and (container, event.occurred_at) in left:
+                    entries.setdefault(event.position, HistoryEntry(event, event.of(container), via=container))
         for stay in sorted(stays, key=lambda stay: stay.depth):
             container, window = stay.container, stay.window
-            for event in self._around.get(container, {}).values():
-                within = window.first <= event.occurred_at <= window.last
-                # The emptying of a container names none of its children, and is how this one left.
-                empties = stay.depth == 1 and event.position in emptyings
-                how_it_left = empties and (container, event.occurred_at) in left
-                claimed = empties and within and event.position in self._claims
-                concerns = how_it_left or claimed or (within and _concerns_contents(event, container))
-                if event.position not in entries and concerns:
+            for event in _within(by_time.get(container, ()), window):
+                claimed = stay.depth == 1 and event.position in emptyings and event.position in self._claims
+                if event.position not in entries and (claimed or _concerns_contents(event, container)):
                     entries[event.position] = HistoryEntry(event, event.of(container), via=container)
             for one in _told_inside(decisions, container, window):
                 entries.setdefault(one.position, HistoryEntry(one, (), via=container))
@@ -222,6 +227,12 @@ def take_in(containment: Containment, events: Iterable[SeenEvent], things: Abstr
 def _covered(stay: Stay, found: Iterable[Stay]) -> bool:
     """Tell whether a cycle led back to a container in a time that is already accounted for."""
     return any(known.container == stay.container and known.window.covers(stay.window) for known in found)
+
+
+def _within(by_time: Sequence[SeenEvent], window: Window) -> Sequence[SeenEvent]:
+    """Return the events in a time, of those that are in the order of time."""
+    first = bisect_left(by_time, window.first, key=lambda event: event.occurred_at)
+    return by_time[first : bisect_right(by_time, window.last, first, key=lambda event: event.occurred_at)]
 
 
 def _concerns_contents(event: SeenEvent, container: str) -> bool:

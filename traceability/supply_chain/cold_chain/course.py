@@ -1,13 +1,14 @@
 """A course of temperature, judged by a profile: how long it was where, and what that breaks.
 
-A reading stands until the next one of its device, or for `stands` at most: what is after that nobody knows, and it is a
-gap. The last reading stands until the end that is asked for. The same series gives the same result whatever the order
-of its readings; readings of one instant that differ are told, and the one farthest outside of the band counts.
+A reading stands until the next one of its device, or for `stands` at most: what is after that nobody knows, and it is
+a gap. The last reading stands until the end that is asked for, and what was read before the beginning into it. The same
+series gives the same result whatever the order of its readings; readings of one instant that differ are told, and the
+one farthest outside of the band counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -16,11 +17,14 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from traceability.errors import InvalidInputError
 from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS, Ints, mean_kinetic_temperature
 from traceability.supply_chain.cold_chain.profile import Allowance, Counting, Direction, Profile
 
 Bools = npt.NDArray[np.bool_]
 
+LONGEST: Final = 100 * 366 * 86_400_000_000
+"""µs of a course, so that temperature times seconds is less than 2⁶³."""
 _MINUTE: Final = 60_000_000  # µs
 _SUMMED: Final = 4_096  # of less than 2·10⁹ by 10⁶ each, so that the sum is below 2⁶³
 
@@ -96,31 +100,45 @@ def millionths(celsius: Decimal) -> int:
 
 
 def judge(
-    at: Ints, temperatures: Ints, profile: Profile, *, until: int | None = None, stands: int | None = None
-) -> Course:
-    """Judge readings at instants (µs UTC), in any order; `until` and `stands` (µs) as the module tells.
+    at: Ints,
+    temperatures: Ints,
+    profile: Profile,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    stands: int | None = None,
+) -> Course | None:
+    """Judge readings at instants (µs UTC), in any order, from `since` to `until`; `stands` (µs) as the module tells.
 
-    Without `until` the course ends with its last reading. Raises `ValueError` for no readings.
+    A reading before `since` stands on into that time. Without `until` the course ends with the last reading. Returns
+    None where none is known in that time. Raises `InvalidInputError` (`cold_chain.too_long`).
     """
-    if not len(at):
-        raise ValueError("a course has a reading")
     low, high = millionths(profile.low), millionths(profile.high)
     at, temperatures, contradictions = _once(at, temperatures, low, high)
-    end = max(int(at[-1]), until if until is not None else int(at[-1]))
-    lasting = np.diff(at, append=end)
-    known = lasting if stands is None else np.minimum(lasting, stands)
-    torn = np.flatnonzero(known < lasting)
-    gaps = tuple((int(at[row] + known[row]), int(at[row] + lasting[row])) for row in torn)
+    end = max(int(at[-1]), until or 0) if len(at) else 0
+    begin = int(at[0]) if since is None and len(at) else since or 0
+    known = np.diff(at, append=end) if stands is None else np.minimum(np.diff(at, append=end), stands)
+    stays = (at >= begin) | (at + known > begin)
+    at, temperatures, known = at[stays], temperatures[stays], known[stays]
+    if not len(at):
+        return None
+    if end - begin > LONGEST:
+        raise InvalidInputError(
+            "A course lasts a hundred years at most", code="cold_chain.too_long", hint="Give `since` and `until`."
+        )
+    known = at + known - np.maximum(at, begin)
+    at = np.maximum(at, begin)
     below, above = temperatures < low, temperatures > high
     excursions = [*_excursions(Direction.BELOW, below, at, known, temperatures)]
     excursions += _excursions(Direction.ABOVE, above, at, known, temperatures)
     excursions.sort(key=lambda one: one.since)
     spent = tuple(_spent(allowance, at, known, temperatures) for allowance in profile.allowances)
     kinetic = mean_kinetic_temperature(temperatures, known)
-    kinetic_kept = profile.kinetic is None or kinetic is None or kinetic <= float(profile.kinetic.limit)
+    kinetic_kept = profile.kinetic is None or kinetic is None or _is_kept(kinetic, profile.kinetic.limit)
+    gaps = _gaps(begin, end, at, known)
     return Course(
         readings=len(at),
-        since=int(at[0]),
+        since=begin,
         until=end,
         lowest=int(temperatures.min()),
         highest=int(temperatures.max()),
@@ -132,10 +150,40 @@ def judge(
         excursions=tuple(excursions),
         spent=spent,
         gaps=gaps,
-        contradictions=contradictions,
+        contradictions=tuple(instant for instant in contradictions if instant >= begin),
         kinetic_kept=kinetic_kept,
         verdict=_verdict(profile, spent, excursions, kinetic_kept=kinetic_kept, gaps=bool(gaps)),
     )
+
+
+def momentary(profile: Profile, extremes: Iterable[int]) -> Verdict:
+    """Return what minima and maxima say, in 10⁻⁶ °C, which were there for a moment and nobody knows how long."""
+    verdict = Verdict.WITHIN
+    for value in extremes:
+        for limit, direction in ((profile.low, Direction.BELOW), (profile.high, Direction.ABOVE)):
+            if not _is_beyond(value, limit, direction):
+                continue
+            allowances = [one for one in profile.allowances if one.direction is direction]
+            if not allowances or any(not o.minutes and _is_beyond(value, o.limit, direction) for o in allowances):
+                return Verdict.OUT
+            verdict = Verdict.ALLOWED
+    return verdict
+
+
+def _is_beyond(value: int, limit: Decimal, direction: Direction) -> bool:
+    return value > millionths(limit) if direction is Direction.ABOVE else value < millionths(limit)
+
+
+def _is_kept(kinetic: float, limit: Decimal) -> bool:
+    # Rounded: the logarithm of an exponential is not always what went in.
+    return round(kinetic * MILLIONTHS) <= millionths(limit)
+
+
+def _gaps(begin: int, end: int, at: Ints, known: Ints) -> tuple[tuple[int, int], ...]:
+    """Return the stretches between begin and end in which no reading stands."""
+    starts, ends = np.concatenate(([begin], at + known)), np.concatenate((at, [end]))
+    torn = np.flatnonzero(starts < ends)
+    return tuple(zip(starts[torn].tolist(), ends[torn].tolist(), strict=True))
 
 
 def _once(at: Ints, temperatures: Ints, low: int, high: int) -> tuple[Ints, Ints, tuple[int, ...]]:

@@ -101,19 +101,20 @@ def _faults_of_end(nest: Containment, thing: str, ended: SeenEvent) -> Iterator[
 
 def _faults_of_moves(thing: str, life: Sequence[SeenEvent], intervals: Sequence[Interval]) -> Iterator[Fault]:
     """Yield where a thing is packed that is inside already, or unpacked that is not; what is counted is many things."""
-    opened, closed = {i.opened_by: i for i in intervals}, {i.closed_by for i in intervals}
+    opened, closed = {i.opened_by: i for i in intervals}, {i.closed_by: i for i in intervals if i.implied}
+    left = {i.closed_by for i in intervals}
     for event in life:
         mentions = event.mentions_of[thing]
         if event.type != AGGREGATION_EVENT or not any(m.role is Role.CHILD and not m.class_level for m in mentions):
             continue
         if event.action == "ADD":
-            before = next((i for i in intervals if i.implied and i.closed_by == event.position), None)
+            before = closed.get(event.position)
             if before is None and event.position not in opened:
                 before = next((i for i in intervals if i.opened_at <= event.occurred_at <= i.last), None)
             if before is not None or event.position not in opened:
                 against, note = (before.opened_by, f", which put it into {before.parent}") if before else (None, "")
                 yield Fault(Rule.INSIDE, thing, event.position, against, note)
-        elif event.action == "DELETE" and event.position not in closed:
+        elif event.action == "DELETE" and event.position not in left:
             yield Fault(Rule.NOT_INSIDE, thing, event.position, None)
 
 

@@ -17,7 +17,7 @@ from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.drug_package.events import Inactive, PackDeactivated, PackReactivated
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending, makes
-from traceability.supply_chain.seen import SeenEvent
+from traceability.supply_chain.seen import Role, SeenEvent
 
 REVERSIBLE_FOR: Final = 10 * 24 * 3_600_000_000
 """µs after a deactivation in which it may be undone (Delegated Regulation (EU) 2016/161, Art. 13)."""
@@ -131,8 +131,8 @@ def package_of(
     """Fold the judged history of a pack; recalls are of its lot, withdrawals of its product, the first first."""
     fold = _Fold(expiry, recalls, withdrawals)
     for entry in entries:
-        if entry.counts and entry.via is None:
-            fold.live(entry)
+        if entry.counts:
+            fold.live(entry) if entry.via is None else fold.be_inside(entry)
     return DrugPackage(
         pack=pack,
         made=fold.made,
@@ -171,6 +171,13 @@ class _Fold:
             self._deactivate(status, event, decision=False)
         elif self.inactive is not None and self.inactive.status in _GONE:
             self._alarm(Alert.HANDLED_INACTIVE, event, self.inactive)
+
+    def be_inside(self, entry: HistoryEntry) -> None:
+        """Tell an event of a container that the pack was in: with it the pack is stolen, or destroyed."""
+        if not isinstance(entry.event, SeenDecision):
+            status = _BY_LIFECYCLE.get(ending(entry.event, {Role.OBJECT}) or Lifecycle.ACTIVE)
+            if status in _NEVER_REVERSED and status is not None:
+                self._deactivate(status, entry.event, decision=False)
 
     def _deactivate(self, status: Inactive, event: SeenEvent, *, decision: bool) -> None:
         if self.inactive is None:
