@@ -81,8 +81,8 @@ def start(engine: Engine, organisation: str, body: StartIn, *, request: EventReq
         return _done(engine, organisation, before)
     now = engine.clock.now_us()
     began = now if body.started_at is None else microseconds_of(body.started_at)
-    if began > now + _AHEAD_US:
-        raise InvalidInputError("A clock does not begin in the future", code="clock.time")
+    if not 0 <= began <= now + _AHEAD_US:
+        raise InvalidInputError("A clock begins between 1970 and now", code="clock.time")
     to = None if body.responsible in (None, organisation) else body.responsible
     event = _started(engine, organisation, body, began).event(captured_by=organisation, occurred_at=began, to=to)
     return _done(engine, organisation, append_once(engine, [event], DCBAppendCondition(_NOTHING, after=0), request))
@@ -221,7 +221,8 @@ def _say(engine: Engine, organisation: str, payload: ClockPayload, request: Even
         if (before := recorded_before(engine, request)) is not None:
             return _done(engine, organisation, before)
         # Behind what it follows, whatever the clock of whoever said that.
-        now = max(engine.clock.now_us(), found.began.occurred_at + 1)
+        last = found.began if found.ended is None else found.ended
+        now = max(engine.clock.now_us(), last.occurred_at + 1)
         sides = {found.began.said_by, found.started.responsible} - {organisation}
         event = payload.event(captured_by=organisation, occurred_at=now, to=next(iter(sides), None))
         draft = said_of(event.parts, head + 1, UUID(int=0), now)
@@ -337,7 +338,7 @@ def _due_there(started: ClockStarted) -> datetime:
     at = EPOCH + timedelta(microseconds=started.due)
     try:
         return at.astimezone(time_zone(started.zone))
-    except InvalidInputError:  # recorded where newer zones are known
+    except (InvalidInputError, OverflowError):  # recorded where newer zones are known, or at an end of the calendar
         return at
 
 

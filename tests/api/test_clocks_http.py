@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app as cli
+from api.clock_models import StopIn
+from api.clocks import stop
 from api.wiring import Engine
 from tests.conftest import Database
 from tests.support.happenings import pack
-from traceability.errors import NotFoundError
+from traceability.errors import ConflictError, NotFoundError
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 from traceability.supply_chain.clocks.events import ClockStarted
@@ -233,6 +236,7 @@ def test_the_same_request_starts_one_clock(client: httpx.Client, keys: dict[str,
         ({"rule": "us.dscsa.tracing", "zone": "America"}, 422, "clock.zone"),
         ({"rule": "us.dscsa.tracing", "calendar": "XX"}, 422, "clock.calendar"),
         ({"rule": "us.dscsa.tracing", "started_at": "2999-01-01T00:00:00Z"}, 422, "clock.time"),
+        ({"rule": "us.fsma204.records", "started_at": "0001-01-01T00:00:00Z"}, 422, "clock.time"),
         ({"rule": "us.dscsa.tracing", "things": ["(01)09521234000014"]}, 422, "gs1.check_digit"),
     ],
 )
@@ -271,3 +275,32 @@ def test_on_the_command_line(
     assert (late.exit_code, late.stdout.strip()) == (1, name)
     assert run("stop", name, "--reason", "x").exit_code == 1
     assert isinstance(run("show", name, by=RIVAL).exception, NotFoundError)
+
+
+def test_a_server_whose_clock_is_slow_does_not_end_what_has_ended(
+    client: httpx.Client, engine: Engine, keys: dict[str, dict[str, str]]
+) -> None:
+    clock = started(client, keys[AGENCY], rule="us.fsma204.records")["clock"]
+    body = {"event_id": event_id(client, keys[DAIRY])}
+    assert client.post(f"/clocks/{clock}/answer", json=body, headers=keys[DAIRY]).status_code == 201
+
+    class Slow:
+        def now_us(self) -> int:
+            return engine.clock.now_us() - 5_000_000
+
+    with pytest.raises(ConflictError):
+        stop(replace(engine, clock=Slow()), AGENCY, clock, StopIn(reason="withdrawn"))
+
+
+def test_a_clock_that_others_wrote_breaks_no_list(
+    client: httpx.Client, engine: Engine, keys: dict[str, dict[str, str]]
+) -> None:
+    """The type may be given to anything: what is due at no time is no clock, but at an end of the calendar it is."""
+    term = Term(amount=1, unit=Unit.HOURS)
+    said = ClockStarted(clock="C", title="x", responsible=DAIRY, due=0, term=term, zone="Asia/Tokyo")
+    for due in (-62_135_596_800_000_000, 253_402_300_799_999_999, 10**30):
+        one = said.model_copy(update={"clock": f"C{due}", "due": due})
+        engine.ledger.append([one.event(captured_by=RIVAL, occurred_at=1, to=DAIRY)])
+    listed = client.get("/clocks", headers=keys[DAIRY])
+    assert listed.status_code == 200, listed.text
+    assert len(listed.json()["clocks"]) == 2

@@ -19,6 +19,8 @@ from traceability.supply_chain.clocks.term import Term
 CLOCKS: Final = "clock:all"
 """The tag of all that is said of clocks."""
 
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999
+
 Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 
@@ -50,7 +52,7 @@ class ClockStarted(ClockPayload):
     type_name = "supply_chain.clock_started.v1"
     title: Line
     responsible: str
-    due: int
+    due: int = Field(ge=_FIRST, le=_LAST)
     rule: Name | None = None
     version: int | None = None
     term: Term
