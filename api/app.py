@@ -38,6 +38,7 @@ from api.routers import (
     recall_subscriptions,
     recalls,
     register,
+    shipments,
     subscriptions,
     vocabularies,
 )
@@ -89,6 +90,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(aircraft_parts.router)
     app.include_router(drug_packages.router)
     app.include_router(clocks.router)
+    app.include_router(shipments.router)
     app.include_router(cold_chain.router)
     app.include_router(partner_pages.router)
     app.include_router(partners.router)

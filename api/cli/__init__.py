@@ -41,6 +41,7 @@ from api.cli import (
     recall,
     register,
     serve,
+    shipment,
     subscription,
     trace,
     vocabulary,
@@ -84,6 +85,7 @@ app.add_typer(recall.app)
 app.add_typer(part.app)
 app.add_typer(drug.app)
 app.add_typer(clock.app)
+app.add_typer(shipment.app)
 app.add_typer(partner.app)
 app.add_typer(vocabulary.app)
 app.add_typer(key.app)

@@ -326,6 +326,23 @@ ROUTES = {
         {"event_id": "019ca877-0c1b-7000-8000-000000000001"},
     ),
     "POST /clocks/{clock}/stop": Expected(403, 404, 403, 404, Scope.CAPTURE, "/clocks/none/stop", {"reason": "x"}),
+    "GET /shipments": Expected(200, 200, 403, 200, Scope.QUERY),
+    "POST /shipments": Expected(
+        403,
+        201,
+        403,
+        201,
+        Scope.CAPTURE,
+        body={"advice": "urn:example:da:1", "consignee": "shop.example", "things": ["urn:example:pallet"]},
+    ),
+    "GET /shipments/{shipment}": Expected(404, 404, 403, 404, Scope.QUERY, "/shipments/none"),
+    "POST /shipments/{shipment}/receipt": Expected(403, 404, 403, 404, Scope.CAPTURE, "/shipments/none/receipt", {}),
+    "POST /shipments/{shipment}/exceptions/{case}/answer": Expected(
+        403, 404, 403, 404, Scope.CAPTURE, "/shipments/none/exceptions/none/answer", {"accepted": True}
+    ),
+    "POST /shipments/{shipment}/exceptions/{case}/close": Expected(
+        403, 404, 403, 404, Scope.CAPTURE, "/shipments/none/exceptions/none/close", {}
+    ),
     "GET /organisations": Expected(403, 403, 403, 403, ADMIN),
     "POST /organisations": Expected(403, 403, 403, 403, ADMIN, body={"name": "new.example"}),
     "GET /organisations/{organisation}": Expected(403, 403, 403, 200, ADMIN, DAIRY),
@@ -405,6 +422,10 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
         "POST /clocks",
         "POST /clocks/{clock}/answer",
         "POST /clocks/{clock}/stop",
+        "POST /shipments",
+        "POST /shipments/{shipment}/receipt",
+        "POST /shipments/{shipment}/exceptions/{case}/answer",
+        "POST /shipments/{shipment}/exceptions/{case}/close",
         "POST /provenance/evaluations/acknowledgements",
         "POST /provenance/events/{event_id}/erasure-requests",
         "POST /epcis/capture",

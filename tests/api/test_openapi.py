@@ -83,6 +83,11 @@ NEED_MEANING = {
     "POST /clocks/{clock}/answer",
     "POST /clocks/{clock}/stop",
     "GET /clocks/{clock}",
+    "POST /shipments",
+    "POST /shipments/{shipment}/receipt",
+    "POST /shipments/{shipment}/exceptions/{case}/answer",
+    "POST /shipments/{shipment}/exceptions/{case}/close",
+    "GET /shipments/{shipment}",
     "POST /recalls",
     "POST /recalls/subscriptions",
     *(

@@ -68,6 +68,7 @@ class Happening:
     parties: Sequence[str] = ()
     sources: dict[str, str] = field(default_factory=dict)
     destinations: dict[str, str] = field(default_factory=dict)
+    transactions: Sequence[str] = ()
 
     def parts(self) -> Parts:
         members: dict[str, Any] = {
@@ -82,6 +83,8 @@ class Happening:
         }
         sources = [("owning_party", party) for party in self.parties] + [*self.sources.items()]
         why = {"sourceList": [{"type": kind, "source": party} for kind, party in sources]}
+        if self.transactions:
+            why["bizTransactionList"] = [{"type": "desadv", "bizTransaction": one} for one in self.transactions]
         if self.destinations:
             ends = [{"type": kind, "destination": party} for kind, party in self.destinations.items()]
             why["destinationList"] = ends

@@ -1,0 +1,134 @@
+"""Shipments over HTTP: what was advised, what came, and the exception cases of what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Final, TypeAlias
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime
+
+from api.backlog import KeepingUp
+from api.once import request_for
+from api.parameters import only_declared
+from api.provenance import microseconds_of
+from api.published import Wait, own_receipt, proof_of
+from api.routers.capture import IdempotencyKey
+from api.security import CaptureDep, EngineDep, ReaderDep
+from api.shipment_models import (
+    ADVICE,
+    SHIPMENT,
+    AdviseIn,
+    AnswerIn,
+    CloseIn,
+    CompleteIn,
+    ShipmentDone,
+    ShipmentList,
+    ShipmentOut,
+)
+from api.shipment_writes import advise, answer, close, complete
+from api.shipments import MOST_LISTED, PATH, describe_shipment, list_shipments
+
+router: Final = APIRouter(prefix=PATH, tags=["shipments"], dependencies=[Depends(only_declared)])
+
+Name = Annotated[str, Path(alias="shipment", max_length=200, examples=[SHIPMENT])]
+Case = Annotated[str, Path(alias="case", max_length=200, examples=[SHIPMENT])]
+_Write: TypeAlias = Callable[..., ShipmentDone]
+
+
+class _Writing:
+    """What every write has: who writes, the key that makes it safe to repeat, and whether to wait for the proof."""
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        response: Response,
+        engine: EngineDep,
+        caller: CaptureDep,
+        _: KeepingUp,
+        key: IdempotencyKey = None,
+        wait: Wait = None,
+    ) -> None:
+        self.request = request
+        self.response = response
+        self.engine = engine
+        self.organisation = caller.organisation
+        self.key = key
+        self.wait = wait
+
+    async def carry_out(self, action: str, write: _Write) -> ShipmentDone:
+        same = request_for(self.organisation, self.key, f"shipment {action}", await self.request.body())
+        done = await run_in_threadpool(write, request=same)
+        self.response.headers["Location"] = f"{PATH}/{done.shipment}"
+        prove = partial(own_receipt, self.engine, done.position, self.organisation)
+        proof = await proof_of(self.engine, self.request, self.wait, done.position, prove)
+        return done.model_copy(update={"proof": proof})
+
+
+Writing = Annotated[_Writing, Depends()]
+
+
+@router.get("", summary="List shipments that you may see")
+def show_shipments(
+    *,
+    request: Request,
+    response: Response,
+    engine: EngineDep,
+    reader: ReaderDep,
+    advice: Annotated[str | None, Query(max_length=2048, description="Of this advice.", examples=[ADVICE])] = None,
+    before: Annotated[int | None, Query(ge=1, description="Go on before this position.")] = None,
+    per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_LISTED)] = 50,
+) -> ShipmentList:
+    """Give the shipments that you advised or are to receive, the last advised first; `Link` leads to the next page."""
+    lines, following = list_shipments(engine, reader, advice=advice, before=before, limit=per_page)
+    if following is not None:
+        address = request.url.include_query_params(before=following)
+        response.headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
+    return ShipmentList(known_at=engine.ledger.head(), shipments=lines)
+
+
+@router.post("", summary="Advise a shipment", status_code=201)
+async def advise_shipment(writing: Writing, body: AdviseIn) -> ShipmentDone:
+    """Say what is sent to whom; the consignee sees it too."""
+    return await writing.carry_out("advise", partial(advise, writing.engine, writing.organisation, body))
+
+
+@router.get("/{shipment}", summary="Show a shipment")
+def show_shipment(
+    *,
+    engine: EngineDep,
+    reader: ReaderDep,
+    shipment: Name,
+    as_of: Annotated[AwareDatetime | None, Query(description="At this time; with an offset.")] = None,
+    known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
+) -> ShipmentOut:
+    """Give what was advised against what was sent and came, the legs, the exception cases, and all that was said."""
+    at = None if as_of is None else microseconds_of(as_of)
+    return describe_shipment(engine, reader, shipment, as_of=at, known_at=known_at)
+
+
+@router.post("/{shipment}/receipt", summary="Complete the receipt of a shipment", status_code=201)
+async def complete_receipt(writing: Writing, shipment: Name, body: CompleteIn) -> ShipmentDone:
+    """Say that all that will come has come, as the consignee; what differs opens an exception case with it."""
+    return await writing.carry_out(
+        f"complete {shipment}", partial(complete, writing.engine, writing.organisation, shipment, body)
+    )
+
+
+@router.post("/{shipment}/exceptions/{case}/answer", summary="Answer an exception case", status_code=201)
+async def answer_exception(writing: Writing, shipment: Name, case: Case, body: AnswerIn) -> ShipmentDone:
+    """Accept or reject what the consignee reports, as the shipper."""
+    return await writing.carry_out(
+        f"answer {shipment} {case}", partial(answer, writing.engine, writing.organisation, shipment, case, body)
+    )
+
+
+@router.post("/{shipment}/exceptions/{case}/close", summary="Close an exception case", status_code=201)
+async def close_exception(writing: Writing, shipment: Name, case: Case, body: CloseIn) -> ShipmentDone:
+    """Say that nothing more is wanted, as the consignee."""
+    return await writing.carry_out(
+        f"close {shipment} {case}", partial(close, writing.engine, writing.organisation, shipment, case, body)
+    )

@@ -1,0 +1,1 @@
+"""Shipments: what was advised, what came, and the exception cases of what differs."""
