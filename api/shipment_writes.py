@@ -23,6 +23,8 @@ from traceability.ledger.identifiers import event_id
 from traceability.ledger.store import AppendConflictError
 from traceability.supply_chain.balance import EXACT, Amounts, counts_as_piece
 from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.index import ProvenanceIndex
+from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import Role, identify, thing_of
 from traceability.supply_chain.shipment.events import (
     MOST_LINES,
@@ -39,6 +41,7 @@ from traceability.supply_chain.shipment.events import (
 )
 from traceability.supply_chain.shipment.shipment import MEANINGS, ClaimReason, Shipment, claim_reason
 
+_MOST_CONTAINERS: Final = 1_000
 _ATTEMPTS: Final = 4
 _RANDOM_BYTES: Final = 10
 _NOTHING: Final = DCBQuery(items=[DCBQueryItem(tags=["shipment:"])])
@@ -216,32 +219,33 @@ def _lines(engine: Engine, reader: Reader, body: AdviseIn) -> tuple[AdvisedLine,
     things = dict.fromkeys(thing_of(thing) for thing in body.things)
     lines = [AdvisedLine(thing=thing) for thing in things]
     lines += [AdvisedLine(thing=thing_of(one.id), quantity=one.quantity, uom=one.uom) for one in body.quantities]
+    index = ask(engine, reader)
+    parties = engine.parties(reader, index.known_at)
     todo, named = [thing for thing in reversed(things) if not counts_as_piece(thing)], set(things)
-    while todo:
+    looked = 0
+    while todo and len(lines) <= MOST_LINES and looked <= _MOST_CONTAINERS:
         container = todo.pop()
-        for line in _contents(engine, reader, container):
-            if line.quantity is None and line.thing in named:
-                continue  # named by itself too
-            lines.append(line)
+        looked += 1
+        for line in _contents(index, parties, container):
             if line.quantity is None:
+                if line.thing in named:
+                    continue
                 named.add(line.thing)
                 todo += [] if counts_as_piece(line.thing) else [line.thing]
-            if len(lines) > MOST_LINES:
-                break
-    if len(lines) > MOST_LINES:
+            lines.append(line)
+    if len(lines) > MOST_LINES or looked > _MOST_CONTAINERS:
         raise InvalidInputError(
-            f"A despatch advice has at most {MOST_LINES} lines, with what is in its containers",
+            f"A despatch advice has at most {MOST_LINES} lines and {_MOST_CONTAINERS} containers, with what is in them",
             code="shipment.lines",
             hint="Advise it in several shipments.",
         )
     return tuple(lines)
 
 
-def _contents(engine: Engine, reader: Reader, container: str) -> Iterator[AdvisedLine]:
+def _contents(index: ProvenanceIndex, parties: Parties, container: str) -> Iterator[AdvisedLine]:
     """Yield what the reader sees in a container now."""
-    index = ask(engine, reader)
     try:
-        found = item_history(index, container, engine.parties(reader, index.known_at))
+        found = item_history(index, container, parties)
     except NotFoundError:  # a container that nobody has spoken of yet
         return
     for child in found.state.contents:
@@ -260,4 +264,4 @@ def _amounts(found: ItemHistory, child: str) -> Amounts:
         for mention in entry.event.mentions_of.get(child, ()) if entry.event.position in opened else ():
             if mention.role is Role.CHILD and mention.class_level and mention.quantity is not None:
                 amounts[mention.uom] = EXACT.add(amounts.get(mention.uom, Decimal(0)), mention.quantity)
-    return amounts
+    return {uom: quantity for uom, quantity in amounts.items() if quantity > 0}

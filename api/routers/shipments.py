@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -30,11 +30,15 @@ from api.shipment_models import (
 )
 from api.shipment_writes import advise, answer, close, complete
 from api.shipments import MOST_LISTED, PATH, describe_shipment, list_shipments
+from api.web.negotiation import HTML, wants_page
+from api.web.shipment_pages import shipment_page, shipments_page
+from api.web.sign_in import SHIPMENTS, VARY, VisitorDep, page_for
 
 router: Final = APIRouter(prefix=PATH, tags=["shipments"], dependencies=[Depends(only_declared)])
 
 Name = Annotated[str, Path(alias="shipment", max_length=200, examples=[SHIPMENT])]
 Case = Annotated[str, Path(alias="case", max_length=200, examples=[SHIPMENT])]
+_PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {HTML: {}}}}
 _Write: TypeAlias = Callable[..., ShipmentDone]
 
 
@@ -71,18 +75,25 @@ class _Writing:
 Writing = Annotated[_Writing, Depends()]
 
 
-@router.get("", summary="List shipments that you may see")
+@router.get("", summary="List shipments that you may see", response_model=ShipmentList, responses=_PAGE)
 def show_shipments(
     *,
     request: Request,
     response: Response,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     advice: Annotated[str | None, Query(max_length=2048, description="Of this advice.", examples=[ADVICE])] = None,
     before: Annotated[int | None, Query(ge=1, description="Go on before this position.")] = None,
     per_page: Annotated[int, Query(alias="perPage", ge=1, le=MOST_LISTED)] = 50,
-) -> ShipmentList:
-    """Give the shipments that you advised or are to receive, the last advised first; `Link` leads to the next page."""
+) -> ShipmentList | Response:
+    """Give the shipments that you advised or are to receive, the last advised first; `Link` leads to the next page.
+
+    A page is for people, by `Accept`.
+    """
+    if wants_page(request.headers.get("accept")):
+        return page_for(request, visitor, SHIPMENTS, partial(shipments_page, engine, before, per_page, advice))
+    response.headers["Vary"] = VARY
     lines, following = list_shipments(engine, reader, advice=advice, before=before, limit=per_page)
     if following is not None:
         address = request.url.include_query_params(before=following)
@@ -96,17 +107,26 @@ async def advise_shipment(writing: Writing, body: AdviseIn) -> ShipmentDone:
     return await writing.carry_out("advise", partial(advise, writing.engine, writing.organisation, body))
 
 
-@router.get("/{shipment}", summary="Show a shipment")
+@router.get("/{shipment}", summary="Show a shipment", response_model=ShipmentOut, responses=_PAGE)
 def show_shipment(
     *,
+    request: Request,
+    response: Response,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     shipment: Name,
     as_of: Annotated[AwareDatetime | None, Query(description="At this time; with an offset.")] = None,
     known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
-) -> ShipmentOut:
-    """Give what was advised against what was sent and came, the legs, the exception cases, and all that was said."""
+) -> ShipmentOut | Response:
+    """Give what was advised against what was sent and came, the legs, the exception cases, and all that was said.
+
+    A page is for people, by `Accept`.
+    """
     at = None if as_of is None else microseconds_of(as_of)
+    if wants_page(request.headers.get("accept")):
+        return shipment_page(engine, request, visitor, shipment, as_of=at, known_at=known_at)
+    response.headers["Vary"] = VARY
     return describe_shipment(engine, reader, shipment, as_of=at, known_at=known_at)
 
 

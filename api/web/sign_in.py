@@ -73,7 +73,13 @@ CLOCKS: Final = Section(
     "Sign in to see clocks",
     "A clock is shown to who started it and to who has to answer.",
 )
-SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS, CLOCKS)
+SHIPMENTS: Final = Section(
+    "/shipments",
+    Scope.QUERY,
+    "Sign in to see shipments",
+    "A shipment is shown to who advised it and to who is to receive it.",
+)
+SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS, CLOCKS, SHIPMENTS)
 
 
 def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller | None:

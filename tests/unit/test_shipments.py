@@ -28,6 +28,7 @@ from tests.support.happenings import (
     ship,
 )
 from traceability.ledger.access import ALL_PARTS
+from traceability.supply_chain.balance import EXACT
 from traceability.supply_chain.seen import SeenEvent, see
 from traceability.supply_chain.shipment.events import (
     AdvisedLine,
@@ -184,6 +185,16 @@ def test_what_is_taken_back_does_not_count() -> None:
     assert folded([advised(line(A))], sent, voided).stage is Stage.ADVISED
 
 
+def test_amounts_of_any_size_add_up_exactly() -> None:
+    found = folded(
+        [advised(line(LOT, "1"))], counted(5, (LOT, "1e200", None)), counted(6, (LOT, "1e-200", None)), got(7, f"{A}x")
+    )
+    assert [(one.thing, one.quantity) for one in found.missing_reports()] == [
+        (LOT, EXACT.add(Decimal(10**200 - 1), Decimal("1e-200"))),
+        (f"{A}x", Decimal(1)),
+    ]
+
+
 def report(thing: str, quantity: int) -> Report:
     return Report(
         thing=thing,
@@ -242,6 +253,7 @@ def test_legs_have_actual_times_and_carriers_hand_over() -> None:
         observe(2, A, place=PLANT, step="departing", by=HAULER, **OF),
         observe(6, A, place=PORT, step="arriving", by=HAULER, **OF),
         observe(5, A, place=PORT, step="departing", by=RIVAL, **OF),
+        observe(4, A, place=PORT, step="departing", by=SHIPPER, **OF),  # of an earlier call there
         observe(7, A, place=PORT, step="departing", by=SHIPPER, **OF),
     )
     assert [(leg.departed, leg.arrived) for leg in found.legs] == [(hours(2), hours(6)), (hours(7), None)]

@@ -44,7 +44,7 @@ class Row(NamedTuple):
             (Difference.OVERAGES, self.over),
             (Difference.DAMAGED, self.damaged),
         ):
-            if amount:
+            if amount is not None and amount > 0:
                 yield Report(
                     thing=self.thing,
                     difference=difference,

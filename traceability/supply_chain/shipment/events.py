@@ -27,8 +27,8 @@ MOST_LINES: Final = 10_000
 Line = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=2_048, pattern=r"^\S+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
-Amount = Annotated[Decimal, Field(gt=0, max_digits=64, allow_inf_nan=False)]
-Unit = Annotated[str, StringConstraints(pattern="^[A-Z0-9]{2,3}$")]
+# As much as an event can hold (64 digits, exponents to ±200): sums of it stay exact.
+Amount = Annotated[Decimal, Field(gt=0, max_digits=500, decimal_places=300, allow_inf_nan=False)]
 
 
 class Mode(StrEnum):
@@ -70,10 +70,10 @@ class AdvisedLine(_Member):
     `within` is the container that it was in when it was advised.
     """
 
-    thing: Uri
+    thing: str
     quantity: Amount | None = None
-    uom: Unit | None = None
-    within: Uri | None = None
+    uom: str | None = None
+    within: str | None = None
 
 
 class Leg(_Member):
@@ -90,12 +90,12 @@ class Leg(_Member):
 class Report(_Member):
     """What an exception case says of a thing: how much was advised, how much came, and by how much it differs."""
 
-    thing: Uri
+    thing: str
     difference: Difference
-    uom: Unit | None = None
+    uom: str | None = None
     advised: Decimal
     received: Decimal
-    quantity: Amount
+    quantity: Decimal
 
 
 class ShipmentPayload(DecisionPayload):
