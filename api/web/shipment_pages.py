@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse
@@ -69,6 +70,7 @@ def shipments_page(engine: Engine, before: int | None, per_page: int, advice: st
     reader = reader_of_page(engine, visitor)
     lines, following = list_shipments(engine, reader, advice=advice, before=before, limit=per_page)
     names = Names(engine.organisations.all())
+    asked: dict[str, object] = {"perPage": per_page} if advice is None else {"perPage": per_page, "advice": advice}
     shown = render(
         "shipments.html",
         organisation=visitor.organisation,
@@ -76,7 +78,7 @@ def shipments_page(engine: Engine, before: int | None, per_page: int, advice: st
             (one, words.opened(one.stage.value), names.organisation(one.shipper), names.organisation(one.consignee))
             for one in lines
         ],
-        following=None if following is None else f"{PATH}?before={following}&perPage={per_page}",
+        following=None if following is None else f"{PATH}?{urlencode(asked | {'before': following})}",
     )
     return HTMLResponse(shown, headers=PAGE_HEADERS)
 

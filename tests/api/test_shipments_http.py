@@ -153,6 +153,8 @@ def test_the_same_request_is_recorded_once_and_pages_hold_each_shipment_once(cli
         listed += [f"/shipments/{one['shipment']}" for one in page.json()["shipments"]]
         address = page.links.get("next", {}).get("url", "")
     assert listed == [*reversed(others), first]
+    shown = client.get("/shipments", params={"perPage": 2}, headers=keys[STORE] | {"Accept": "text/html"})
+    assert "/shipments?perPage=2&amp;before=" in shown.text
     (one,) = client.get("/shipments", params={"advice": ADVICE}, headers=keys[DAIRY]).json()["shipments"]
     assert f"/shipments/{one['shipment']}" == first
 

@@ -236,6 +236,14 @@ def test_an_older_receipt_that_is_known_late_leaves_a_difference_that_no_case_na
     assert [(one.thing, one.difference) for one in found.unnamed] == [(B, Difference.OVERAGES)]
 
 
+def test_a_receipt_that_is_taken_back_later_is_missed_by_its_consignee() -> None:
+    told = [advised(line(A)), completed(10, 1)]
+    wrong = got(5, A, event_id="urn:uuid:1")
+    found = folded(told, wrong, wrong.retracted())
+    assert (found.sees_all, found.receipts) == (True, 1)
+    assert [(one.thing, one.difference) for one in found.missing_reports()] == [(A, Difference.UNDERAGES)]
+
+
 def test_who_does_not_see_the_receipts_is_told_of_no_shortage() -> None:
     told = [advised(line(A), line(B)), OPENED, completed(10, 1, "E1")]
     found = folded(told)

@@ -132,8 +132,8 @@ class ShipmentAdvised(ShipmentPayload):
 class ReceiptCompleted(ShipmentPayload):
     """The consignee says that all that will come has come.
 
-    `receipts` is how many receiving events it counted: who sees fewer does not see what is short. `exception` is the
-    case that it opened with it, None when all is as advised.
+    `receipts` is how many receiving events it had recorded: who sees fewer does not see what is short. `exception` is
+    the case that it opened with it, None when all is as advised.
     """
 
     type_name = "supply_chain.receipt_completed.v1"

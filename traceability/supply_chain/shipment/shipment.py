@@ -8,7 +8,7 @@ fact of the world: it is counted as over, and never refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -151,8 +151,9 @@ class Handover:
 class Shipment:
     """A shipment as a reader sees it.
 
-    `sees_all` is false when the consignee counted receipts that the reader does not see whole: then nothing is said
-    of what is short or over but in the cases.
+    `receipts` is how many receiving events of the consignee are seen, also those that it took back. `sees_all` is false
+    when the consignee counted more, or they are not seen whole: then nothing is said of what is short or over but in
+    the cases.
     """
 
     about: ShipmentAdvised
@@ -166,6 +167,7 @@ class Shipment:
     movements: tuple[Movement, ...]
     claims: tuple[Claim, ...]
     said: tuple[Said, ...]
+    receipts: int
     sees_all: bool
 
     @property
@@ -187,11 +189,6 @@ class Shipment:
     def _named(self) -> set[Report]:
         return {report for case in self.cases for report in case.about.reports}
 
-    @property
-    def receipts(self) -> int:
-        """Return how many receiving events count."""
-        return sum(Moved.RECEIVED in movement.told for movement in self.movements)
-
 
 def shipment_of(said: Iterable[Said], events: Iterable[SeenEvent]) -> Shipment | None:
     """Fold what a reader sees of one shipment; None when nobody is seen to have advised it.
@@ -202,12 +199,12 @@ def shipment_of(said: Iterable[Said], events: Iterable[SeenEvent]) -> Shipment |
     advised = next((one for one in in_turn if isinstance(one.payload, ShipmentAdvised)), None)
     if advised is None or not isinstance(advised.payload, ShipmentAdvised):
         return None
-    fold = _Fold(advised, advised.payload)
+    fold, seen = _Fold(advised, advised.payload), list(events)
     for one in in_turn:
         fold.hear(one)
-    for event in standing(events):
+    for event in standing(seen):
         fold.watch(event)
-    return fold.shipment()
+    return fold.shipment({event.position: event for event in seen if not event.declares and fold.is_receipt(event)})
 
 
 def claim_reason(said: Collection[Said], draft: Said) -> ClaimReason | None:
@@ -248,8 +245,11 @@ class _Fold:
             case ExceptionClosed(case=case):
                 self._cases[case].closed = said
 
+    def is_receipt(self, event: SeenEvent) -> bool:
+        return event.captured_by == self._about.consignee and Moved.RECEIVED in _told(event) and self._names(event)
+
     def watch(self, event: SeenEvent) -> None:
-        if not any(uri == self._about.advice for _, uri in event.view.biz_transactions):
+        if not self._names(event):
             return
         told = _told(event)
         if not told:
@@ -265,12 +265,11 @@ class _Fold:
             elif moved in self._counts:
                 self._counts[moved].add(event)
 
-    def shipment(self) -> Shipment:
+    def shipment(self, receipts: Mapping[int, SeenEvent]) -> Shipment:
         completed = self._completed
         payload = None if completed is None else completed.payload
-        receipts = [one.event for one in self._movements if Moved.RECEIVED in one.told]
         sees_all = not isinstance(payload, ReceiptCompleted) or len(receipts) >= payload.receipts
-        sees_all = sees_all and all(event.whole for event in receipts)
+        sees_all = sees_all and all(event.whole for event in receipts.values())
         shipped, received, damaged = (self._counts[one] for one in (Moved.SHIPPED, Moved.RECEIVED, Moved.DAMAGED))
         rows = rows_of(self._contents, shipped, received, damaged, complete=payload is not None, seen=sees_all)
         legs = self._legs()
@@ -286,8 +285,12 @@ class _Fold:
             movements=tuple(self._movements),
             claims=tuple(self._claims),
             said=tuple(self._said),
+            receipts=len(receipts),
             sees_all=sees_all,
         )
+
+    def _names(self, event: SeenEvent) -> bool:
+        return any(uri == self._about.advice for _, uri in event.view.biz_transactions)
 
     def _reason(self, said: Said) -> ClaimReason | None:
         payload, by = said.payload, said.said_by
