@@ -19,6 +19,7 @@ from tests.conftest import Database
 from tests.support.epcis_events import CONTEXT, event
 from tests.support.happenings import PALLET, lot, pack
 from traceability.errors import NotFoundError
+from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 
 DAIRY, STORE, RIVAL = "dairy.example", "store.example", "rival.example"
@@ -120,6 +121,19 @@ def test_what_came_late_is_named_in_a_further_case(client: httpx.Client, keys: K
     assert client.get(address, params={"as_of": "2026-03-01T12:00:00Z"}, headers=keys[STORE]).status_code == 404
     assert sent(client, keys[STORE], f"{address}/receipt")["stage"] == "discrepant"
     assert client.get(address, headers=keys[STORE]).json()["unnamed"] == []
+
+
+def test_receipts_count_for_whoever_sees_what_they_belong_to(client: httpx.Client, keys: Keys, engine: Engine) -> None:
+    address = advised(client, keys, things=[A, B])
+    received(client, keys[STORE], "2026-03-02T08:00:00Z", A)
+    sent(client, keys[STORE], f"{address}/receipt")
+    for parts, came in (({"what"}, ("0", None)), ({"why"}, ("0", None)), ({"what", "why"}, ("1", "0"))):
+        engine.organisations.set_grant(Grant(STORE, DAIRY, None, frozenset(parts)))
+        row = rows(client, keys[DAIRY], address)[A]
+        assert (row["received"], row["short"]) == came
+    # What others record under the advice counts for nobody.
+    received(client, keys[RIVAL], "2026-03-02T08:00:00Z", B)
+    assert rows(client, keys[STORE], address)[B]["received"] == "0"
 
 
 def test_any_order_of_arrival_gives_the_same(client: httpx.Client, keys: Keys, engine: Engine) -> None:
