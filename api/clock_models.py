@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.published import Proof
+from api.once import Recorded
 from traceability.supply_chain.clocks.clock import ClaimReason, ClockState
 from traceability.supply_chain.clocks.events import Line, Name
 from traceability.supply_chain.clocks.term import Term
@@ -146,13 +146,9 @@ class ClockOut(ClockLine):
     said: list[ClockSaidOut]
 
 
-class ClockDone(BaseModel):
+class ClockDone(Recorded):
     """What a request recorded."""
 
     clock: str = Field(examples=[CLOCK])
     state: ClockState
     due: str = Field(examples=[_TIME])
-    position: int
-    event_id: UUID
-    receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
-    proof: Proof = None

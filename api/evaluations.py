@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from adapters.postgres.decisions import records_under
 from adapters.postgres.event_requests import EventRequest
 from api.codes import read_code
-from api.once import append_once, recorded_before
+from api.once import Recorded, append_once, recorded_before
 from api.provenance import ask
-from api.published import Proof, receipt_address
+from api.published import receipt_address
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader, redact
@@ -77,15 +77,6 @@ class AcknowledgeIn(BaseModel):
     note: Line | None = Field(default=None, description="What came of looking into it.", examples=["asked the carrier"])
 
 
-class AcknowledgedOut(BaseModel):
-    """What a request recorded."""
-
-    position: int
-    event_id: UUID
-    receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
-    proof: Proof = None
-
-
 class EvaluationOut(BaseModel):
     """What is irregular about things in the events that you may see: by thing, then by the time of the event."""
 
@@ -130,7 +121,7 @@ def describe_evaluation(engine: Engine, reader: Reader, asked: EvaluationIn) -> 
 
 def acknowledge(
     engine: Engine, organisation: str, asked: AcknowledgeIn, *, request: EventRequest | None = None
-) -> AcknowledgedOut:
+) -> Recorded:
     """Record that an irregularity is known, which the organisation is told of now.
 
     Raises `IdentifierError`, `NotFoundError` (`evaluation.unknown`) when there is no such irregularity for it, and
@@ -153,7 +144,7 @@ def acknowledge(
     (record,) = engine.ledger.records([position])
     assert record.event.event_id is not None
     event_id = record.event.event_id
-    return AcknowledgedOut(position=position, event_id=event_id, receipt=receipt_address(event_id))
+    return Recorded(position=position, event_id=event_id, receipt=receipt_address(event_id))
 
 
 _NOTHING: Final = DCBQuery(items=[DCBQueryItem(tags=["irregularity:"])])

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from uuid import UUID
 
 import psycopg
 from eventsourcing.dcb.api import DCBAppendCondition
+from pydantic import BaseModel, Field
 
 from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
+from api.published import Proof
 from api.wiring import Engine
 from traceability.errors import ConflictError
 from traceability.ledger.event import LedgerEvent
 from traceability.ledger.store import AppendConflictError
+
+
+class Recorded(BaseModel):
+    """What a request recorded: its last event, and with `wait=published` the receipt itself."""
+
+    position: int
+    event_id: UUID
+    receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
+    proof: Proof = None
 
 
 def request_for(organisation: str, key: str | None, action: str, body: bytes) -> EventRequest | None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from api.once import Recorded
 from api.provenance_models import RecallName
-from api.published import Proof
 from api.trace_models import MAX_NODES
 from traceability.supply_chain.provenance import MAX_ROOTS
 from traceability.supply_chain.recall.case import ClaimReason, Stage
@@ -207,16 +207,12 @@ class RecallList(BaseModel):
     recalls: list[RecallLine]
 
 
-class DoneOut(BaseModel):
+class DoneOut(Recorded):
     """What a request recorded: the last of its events, and how far the case has come with it."""
 
     case: str = Field(examples=[CASE])
     stage: Stage
     recorded: int = Field(description="How many events: a notice is one for each thousand things.")
-    position: int
-    event_id: UUID
-    receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
-    proof: Proof = None
 
 
 class PlanOut(BaseModel):

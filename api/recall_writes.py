@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final, NamedTuple
 from uuid import UUID
 
-import psycopg
 from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 
-from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
+from adapters.postgres.event_requests import EventRequest
 from api.codes import read_code
+from api.once import append_once, recorded_before
 from api.provenance import ask, microseconds_of
+from api.published import receipt_address
 from api.recall_cases import case_in, case_seen, said_in_case
-from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, NotifyIn, OpenIn, ReconcileIn, ScopeIn
+from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, DoneOut, NotifyIn, OpenIn, ReconcileIn, ScopeIn
 from api.recall_scopes import digest_at, roots_of, scope_at, scoped_as
 from api.recalls import last_scope, reachable_by
 from api.wiring import Engine
@@ -25,7 +24,7 @@ from traceability.ledger.event import LedgerEvent
 from traceability.ledger.identifiers import event_id
 from traceability.ledger.register.statements import FOR_ALL, organisation_tag
 from traceability.ledger.store import AppendConflictError
-from traceability.supply_chain.recall.case import MEANINGS, ClaimReason, RecallCase, Stage, claim_reason
+from traceability.supply_chain.recall.case import MEANINGS, ClaimReason, RecallCase, claim_reason
 from traceability.supply_chain.recall.events import (
     Payload,
     RecallAcknowledged,
@@ -48,17 +47,6 @@ _RANDOM_BYTES: Final = 10
 _MISSING_NAMED: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a request recorded: how many events, where the last of them is, and how far the case has come there."""
-
-    case: str
-    stage: Stage
-    recorded: int
-    position: int
-    event_id: UUID
-
-
 class _Draft(NamedTuple):
     """Something to be said, and to which organisation."""
 
@@ -70,13 +58,7 @@ _Drafts = Callable[[RecallCase, int], Sequence[_Draft]]
 """What is to be said in a case as it is seen at a position."""
 
 
-def request_of(organisation: str, key: str | None, action: str, body: bytes) -> EventRequest | None:
-    """Return what makes a request the same as another, None without an Idempotency-Key."""
-    digest = sha256(f"recall {action}".encode() + b"\0" + body).digest()
-    return None if key is None else EventRequest(organisation, key, digest)
-
-
-def open_recall(engine: Engine, organisation: str, body: OpenIn, *, request: EventRequest | None = None) -> Done:
+def open_recall(engine: Engine, organisation: str, body: OpenIn, *, request: EventRequest | None = None) -> DoneOut:
     """Open a case, as whoever may speak of each root, a registrar, or the operator.
 
     Raises `IdentifierError`, `InvalidInputError` (`recall.root`), `NotFoundError` for a root of which nothing is seen,
@@ -95,9 +77,8 @@ def open_recall(engine: Engine, organisation: str, body: OpenIn, *, request: Eve
         tags = [*(f"item:{root}" for root in roots), *FOR_ALL, organisation_tag(organisation)]
         condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag]) for tag in tags]), after=head)
         try:
-            return _append(
-                engine, organisation, [opened.event(captured_by=organisation, occurred_at=now)], condition, request
-            )
+            event = opened.event(captured_by=organisation, occurred_at=now)
+            return _done(engine, organisation, append_once(engine, [event], condition, request))
         except AppendConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -106,7 +87,7 @@ def open_recall(engine: Engine, organisation: str, body: OpenIn, *, request: Eve
 
 def scope_recall(
     engine: Engine, organisation: str, case: str, body: ScopeIn, *, request: EventRequest | None = None
-) -> Done:
+) -> DoneOut:
     """Record what is affected now; may be done again, for what entered the scope since. Raises as `trace` does."""
     reader = engine.organisations.reader(organisation)
     as_of = None if body.as_of is None else microseconds_of(body.as_of)
@@ -123,7 +104,7 @@ def scope_recall(
 
 def notify_holders(
     engine: Engine, organisation: str, case: str, body: NotifyIn, *, request: EventRequest | None = None
-) -> Done:
+) -> DoneOut:
     """Tell organisations what they have of the last scope, as far as they were not told of it.
 
     Raises `InvalidInputError` (`recall.not_a_holder`, `recall.not_reproduced`) and `ConflictError`
@@ -162,7 +143,7 @@ def notify_holders(
 
 def acknowledge(
     engine: Engine, organisation: str, case: str, body: AcknowledgeIn, *, request: EventRequest | None = None
-) -> Done:
+) -> DoneOut:
     """Answer a notice as the organisation that was notified."""
     told = tuple(
         Told(thing=thing_of(read_code(one.thing).uri), outcome=one.outcome, quantity=one.quantity, uom=one.uom)
@@ -177,7 +158,7 @@ def acknowledge(
 
 def reconcile(
     engine: Engine, organisation: str, case: str, body: ReconcileIn, *, request: EventRequest | None = None
-) -> Done:
+) -> DoneOut:
     """Add up what became of the things in the last scope.
 
     Raises `InvalidInputError` (`recall.not_in_scope`, `recall.not_reproduced`).
@@ -215,7 +196,9 @@ def reconcile(
     return _say(engine, organisation, case, drafts, request=request)
 
 
-def close(engine: Engine, organisation: str, case: str, body: CloseIn, *, request: EventRequest | None = None) -> Done:
+def close(
+    engine: Engine, organisation: str, case: str, body: CloseIn, *, request: EventRequest | None = None
+) -> DoneOut:
     """End a case, and tell everybody who was notified."""
 
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
@@ -228,7 +211,7 @@ def close(engine: Engine, organisation: str, case: str, body: CloseIn, *, reques
 
 def cancel(
     engine: Engine, organisation: str, case: str, body: CancelIn, *, request: EventRequest | None = None
-) -> Done:
+) -> DoneOut:
     """Take a case back, and tell everybody who was notified."""
 
     def drafts(found: RecallCase, _head: int) -> list[_Draft]:
@@ -263,7 +246,7 @@ def _check_right(engine: Engine, organisation: str, reader: Reader, roots: Seque
 
 def _say(
     engine: Engine, organisation: str, case: str, drafts: _Drafts, *, request: EventRequest | None, ours: bool = True
-) -> Done:
+) -> DoneOut:
     """Record what `drafts` says in a case, unless the fold would take it for a mere claim.
 
     Only who opened it may say what is `ours`. Raises `NotFoundError` (`recall.unknown`), `ForbiddenError`
@@ -285,7 +268,8 @@ def _say(
                 return before
             raise
         try:
-            return _append(engine, organisation, events, DCBAppendCondition(query, after=head), request)
+            position = append_once(engine, events, DCBAppendCondition(query, after=head), request)
+            return _done(engine, organisation, position)
         except AppendConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -311,48 +295,26 @@ def _events(
     return events
 
 
-def _append(
-    engine: Engine,
-    organisation: str,
-    events: Sequence[LedgerEvent],
-    condition: DCBAppendCondition,
-    request: EventRequest | None,
-) -> Done:
-    requests = PostgresEventRequests(engine.pool, engine.ledger.ledger_id)
-
-    def settle(connection: psycopg.Connection, position: int) -> None:
-        if request is not None:
-            requests.add(connection, request, position, now=engine.clock.now_us())
-
-    prepared = [engine.ledger.prepare(event) for event in events]
-    try:
-        position = engine.ledger.append_prepared(prepared, condition, settle)
-    except AppendConflictError:
-        raise
-    except ConflictError:
-        # The same request, sent again before the first was answered.
-        if (before := _before(engine, organisation, request)) is not None:
-            return before
-        raise
-    return _done(engine, organisation, position, len(events))
-
-
-def _before(engine: Engine, organisation: str, request: EventRequest | None) -> Done | None:
+def _before(engine: Engine, organisation: str, request: EventRequest | None) -> DoneOut | None:
     """Return what the same request recorded before."""
-    requests = PostgresEventRequests(engine.pool, engine.ledger.ledger_id)
-    if request is None or (position := requests.position_of(request)) is None:
-        return None
-    return _done(engine, organisation, position, None)
+    position = recorded_before(engine, request)
+    return None if position is None else _done(engine, organisation, position)
 
 
-def _done(engine: Engine, organisation: str, position: int, recorded: int | None) -> Done:
+def _done(engine: Engine, organisation: str, position: int) -> DoneOut:
     (record,) = engine.ledger.records([position])
     last = _as_said(record.event, position)
     found = case_seen(engine, engine.organisations.reader(organisation), last.payload.case, known_at=position)
-    if recorded is None:
-        recorded = sum(one.occurred_at == last.occurred_at and one.said_by == organisation for one in found.said)
+    recorded = sum(one.occurred_at == last.occurred_at and one.said_by == organisation for one in found.said)
     assert record.event.event_id is not None
-    return Done(found.case, found.stage, recorded, position, record.event.event_id)
+    return DoneOut(
+        case=found.case,
+        stage=found.stage,
+        recorded=recorded,
+        position=position,
+        event_id=record.event.event_id,
+        receipt=receipt_address(record.event.event_id),
+    )
 
 
 def _as_said(event: LedgerEvent, position: int) -> Said:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from api.published import Proof
+from api.once import Recorded
 from traceability.supply_chain.commands.body import PALLET, PLACE, PlaceId, Quantity, Thing, Uri
 from traceability.supply_chain.shipment.events import Difference, Line, Mode, Name, Resolution
 from traceability.supply_chain.shipment.shipment import ClaimReason, Moved, Stage
@@ -201,13 +201,9 @@ class ShipmentOut(ShipmentLine):
     said: list[ShipmentSaidOut]
 
 
-class ShipmentDone(BaseModel):
+class ShipmentDone(Recorded):
     """What a request recorded; `case` is the exception case that it opened or spoke of."""
 
     shipment: str = Field(examples=[SHIPMENT])
     stage: Stage
     case: str | None
-    position: int
-    event_id: UUID
-    receipt: str = Field(examples=[_RECEIPT])
-    proof: Proof = None

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
+from eventsourcing.dcb.api import DCBAppendCondition, DCBEvent, DCBQuery, DCBQueryItem
 
 from adapters.postgres.event_requests import EventRequest
 from api.once import append_once, recorded_before
@@ -44,15 +44,14 @@ from traceability.supply_chain.shipment.shipment import MEANINGS, ClaimReason, S
 _MOST_CONTAINERS: Final = 1_000
 _ATTEMPTS: Final = 4
 _RANDOM_BYTES: Final = 10
-_NOTHING: Final = DCBQuery(items=[DCBQueryItem(tags=["shipment:"])])
-"""A new name depends on nothing that is there."""
 _Drafts = Callable[[Shipment], Sequence[Payload]]
 
 
 def advise(engine: Engine, organisation: str, body: AdviseIn, *, request: EventRequest | None = None) -> ShipmentDone:
     """Record a despatch advice, with what the containers in it hold as far as the organisation sees it.
 
-    Raises `InvalidInputError` (`shipment.lines`, `shipment.consignee`).
+    Raises `InvalidInputError` (`shipment.lines`, `shipment.consignee`), and `ConflictError` (`shipment.advised_before`)
+    when the organisation advised something under this transaction before.
     """
     if (before := recorded_before(engine, request)) is not None:
         return _done(engine, organisation, before)
@@ -68,8 +67,25 @@ def advise(engine: Engine, organisation: str, body: AdviseIn, *, request: EventR
         legs=tuple(_leg(leg) for leg in body.legs),
         note=body.note,
     )
-    event = advised.event(captured_by=organisation, occurred_at=engine.clock.now_us(), to=body.consignee)
-    return _done(engine, organisation, append_once(engine, [event], DCBAppendCondition(_NOTHING, after=0), request))
+    query = DCBQuery(items=[DCBQueryItem(types=[ShipmentAdvised.type_name], tags=[f"transaction:{advised.advice}"])])
+    for attempt in range(_ATTEMPTS):
+        head = engine.ledger.head()
+        if any(_is_by(one.event, organisation) for one in engine.ledger.read(query)):
+            if (before := recorded_before(engine, request)) is not None:
+                return _done(engine, organisation, before)
+            raise _refused(ClaimReason.ADVISED_BEFORE)
+        event = advised.event(captured_by=organisation, occurred_at=engine.clock.now_us(), to=body.consignee)
+        try:
+            position = append_once(engine, [event], DCBAppendCondition(query, after=head), request)
+            return _done(engine, organisation, position)
+        except AppendConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def _is_by(event: DCBEvent, organisation: str) -> bool:
+    return isinstance(event, LedgerEvent) and event.captured_by == organisation
 
 
 def complete(
@@ -127,12 +143,13 @@ def _say(
     engine: Engine, organisation: str, shipment: str, drafts: _Drafts, request: EventRequest | None
 ) -> ShipmentDone:
     """Record what is said of a shipment, unless the fold would take it for a mere claim."""
-    if (before := recorded_before(engine, request)) is not None:
-        return _done(engine, organisation, before)
     reader = engine.organisations.reader(organisation)
     for attempt in range(_ATTEMPTS):
         head = engine.ledger.head()
         found = shipment_seen(engine, reader, shipment, head)
+        # After the shipment is read: what was said of it meanwhile may be this request, sent twice.
+        if (before := recorded_before(engine, request)) is not None:
+            return _done(engine, organisation, before)
         # Behind what it follows, whatever the clock of whoever said that.
         now = max(engine.clock.now_us(), max(one.occurred_at for one in found.said) + 1)
         other = found.advised.said_by if organisation == found.about.consignee else found.about.consignee
@@ -160,7 +177,7 @@ def _check(found: Shipment, events: Sequence[LedgerEvent], head: int, now: int) 
 
 def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError | NotFoundError:
     kind: type[ConflictError | ForbiddenError | NotFoundError] = ForbiddenError
-    if reason is ClaimReason.OVER:
+    if reason in (ClaimReason.OVER, ClaimReason.ADVISED_BEFORE):
         kind = ConflictError
     elif reason is ClaimReason.NO_SUCH_CASE:
         kind = NotFoundError

@@ -21,6 +21,7 @@ from api.recall_models import (
     AcknowledgeIn,
     CancelIn,
     CloseIn,
+    DoneOut,
     HolderOut,
     NotifyIn,
     OpenIn,
@@ -64,7 +65,7 @@ Depth = Annotated[int, typer.Option("--max-depth", min=0, max=MAX_NODES, help="S
 Nodes = Annotated[int, typer.Option("--max-nodes", min=1, max=MAX_NODES, help="Things and transformations.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT")]
 _MOST_COLONS: Final = 2
-_Write: TypeAlias = Callable[[Engine, str], recall_writes.Done]
+_Write: TypeAlias = Callable[[Engine, str], DoneOut]
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -360,7 +361,7 @@ def _run(write: _Write, *, as_: str | None, ledger: str | None, json: bool) -> N
     _print_done(done, json=json)
 
 
-def _print_done(done: recall_writes.Done, *, json: bool) -> None:
+def _print_done(done: DoneOut, *, json: bool) -> None:
     if json:
         print_json(
             {

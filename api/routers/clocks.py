@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
-from api.backlog import KeepingUp
 from api.clock_models import CLOCK, AnswerIn, ClockDone, ClockList, ClockOut, RuleList, StartIn, StopIn
 from api.clocks import MOST_LISTED, PATH, Place, answer, describe_clock, list_clocks, list_rules, start, stop
-from api.once import request_for
 from api.page_tokens import next_page, place_of
 from api.parameters import only_declared
 from api.provenance import microseconds_of
-from api.published import Wait, own_receipt, proof_of
-from api.routers.capture import IdempotencyKey
 from api.routers.epcis_answers import link_headers
-from api.security import CaptureDep, EngineDep, ReaderDep
+from api.routers.writing import Writing
+from api.security import EngineDep, ReaderDep
 from api.web.clock_pages import clock_page, clocks_page
 from api.web.negotiation import HTML, wants_page
 from api.web.sign_in import CLOCKS, VARY, VisitorDep, page_for
@@ -30,40 +25,6 @@ router: Final = APIRouter(prefix=PATH, tags=["clocks"], dependencies=[Depends(on
 
 Name = Annotated[str, Path(alias="clock", max_length=200, examples=[CLOCK])]
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {HTML: {}}}}
-_Write: TypeAlias = Callable[..., ClockDone]
-
-
-class _Writing:
-    """What every write has: who writes, the key that makes it safe to repeat, and whether to wait for the proof."""
-
-    def __init__(
-        self,
-        *,
-        request: Request,
-        response: Response,
-        engine: EngineDep,
-        caller: CaptureDep,
-        _: KeepingUp,
-        key: IdempotencyKey = None,
-        wait: Wait = None,
-    ) -> None:
-        self.request = request
-        self.response = response
-        self.engine = engine
-        self.organisation = caller.organisation
-        self.key = key
-        self.wait = wait
-
-    async def carry_out(self, action: str, write: _Write) -> ClockDone:
-        same = request_for(self.organisation, self.key, f"clock {action}", await self.request.body())
-        done = await run_in_threadpool(write, request=same)
-        self.response.headers["Location"] = f"{PATH}/{done.clock}"
-        prove = partial(own_receipt, self.engine, done.position, self.organisation)
-        proof = await proof_of(self.engine, self.request, self.wait, done.position, prove)
-        return done.model_copy(update={"proof": proof})
-
-
-Writing = Annotated[_Writing, Depends()]
 
 
 @router.get("/rules", summary="List the clocks that laws set going")
@@ -117,7 +78,7 @@ def show_clocks(
 @router.post("", summary="Start a clock", status_code=201)
 async def start_clock(writing: Writing, body: StartIn) -> ClockDone:
     """Start a clock by a rule or by a term of your own; who has to answer sees it too."""
-    return await writing.carry_out("start", partial(start, writing.engine, writing.organisation, body))
+    return await writing.carry_out("clock start", _address, start, body)
 
 
 @router.get("/{clock}", summary="Show a clock", response_model=ClockOut, responses=_PAGE)
@@ -146,12 +107,14 @@ def show_clock(
 @router.post("/{clock}/answer", summary="Answer a clock", status_code=201)
 async def answer_clock(writing: Writing, clock: Name, body: AnswerIn) -> ClockDone:
     """Say which recorded event is the answer: whoever has to answer, or started the clock."""
-    return await writing.carry_out(
-        f"answer {clock}", partial(answer, writing.engine, writing.organisation, clock, body)
-    )
+    return await writing.carry_out(f"clock answer {clock}", _address, answer, clock, body)
 
 
 @router.post("/{clock}/stop", summary="Stop a clock", status_code=201)
 async def stop_clock(writing: Writing, clock: Name, body: StopIn) -> ClockDone:
     """Say that nobody has to answer any more, as whoever started the clock."""
-    return await writing.carry_out(f"stop {clock}", partial(stop, writing.engine, writing.organisation, clock, body))
+    return await writing.carry_out(f"clock stop {clock}", _address, stop, clock, body)
+
+
+def _address(done: ClockDone) -> str:
+    return f"{PATH}/{done.clock}"

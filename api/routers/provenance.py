@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
-from api.backlog import KeepingUp
 from api.bundles import item_bundle, trace_bundle
 from api.codes import identifier_in_path
 from api.evaluations import (
-    AcknowledgedOut,
     AcknowledgeIn,
     EvaluationIn,
     EvaluationOut,
     acknowledge,
     describe_evaluation,
 )
-from api.once import request_for
+from api.once import Recorded
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut
-from api.published import Wait, own_receipt, proof_of
-from api.routers.capture import IdempotencyKey
+from api.routers.writing import Writing
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.schemas import schema_of
-from api.security import CaptureDep, EngineDep, ReaderDep
+from api.security import EngineDep, ReaderDep
 from api.trace_exports import MEDIA_TYPES
 from api.trace_models import TraceIn, TraceLine, TraceOut
 from api.traces import NDJSON, AskedTrace
@@ -91,27 +87,13 @@ def evaluations(engine: EngineDep, reader: ReaderDep, asked: EvaluationIn) -> Ev
 
 
 @router.post("/evaluations/acknowledgements", summary="Say that an irregularity is known", status_code=201)
-async def acknowledge_irregularity(
-    *,
-    request: Request,
-    response: Response,
-    engine: EngineDep,
-    caller: CaptureDep,
-    _: KeepingUp,
-    asked: AcknowledgeIn,
-    key: IdempotencyKey = None,
-    wait: Wait = None,
-) -> AcknowledgedOut:
+async def acknowledge_irregularity(writing: Writing, asked: AcknowledgeIn) -> Recorded:
     """Record that your organisation knows of an irregularity, and what came of looking into it.
 
     It stays in evaluations for as long as the events say so. It ends when what was missing is recorded, or what was
     wrong is declared an error.
     """
-    same = request_for(caller.organisation, key, "acknowledge", await request.body())
-    done = await run_in_threadpool(acknowledge, engine, caller.organisation, asked, request=same)
-    response.headers["Location"] = done.receipt
-    prove = partial(own_receipt, engine, done.position, caller.organisation)
-    return done.model_copy(update={"proof": await proof_of(engine, request, wait, done.position, prove)})
+    return await writing.carry_out("acknowledge", attrgetter("receipt"), acknowledge, asked)
 
 
 @router.post(

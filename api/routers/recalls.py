@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
-from adapters.postgres.event_requests import EventRequest
-from api.backlog import KeepingUp
 from api.parameters import only_declared
 from api.provenance import microseconds_of
-from api.published import Wait, own_receipt, proof_of, receipt_address
 from api.recall_exports import MEDIA_TYPES, TableFormat, table_of
 from api.recall_models import (
     CASE,
@@ -32,23 +27,20 @@ from api.recall_models import (
     ScopeIn,
 )
 from api.recall_writes import (
-    Done,
     acknowledge,
     cancel,
     close,
     notify_holders,
     open_recall,
     reconcile,
-    request_of,
     scope_recall,
 )
 from api.recalls import MOST_ON_A_PAGE, PATH, describe_affected, describe_recall, list_recalls
-from api.routers.capture import IdempotencyKey
-from api.security import CaptureDep, EngineDep, ReaderDep
+from api.routers.writing import Writing
+from api.security import EngineDep, ReaderDep
 from api.web.negotiation import HTML, JSON, preferred, wants_page
 from api.web.recall_pages import recall_page, recalls_page
 from api.web.sign_in import RECALLS, VARY, VisitorDep, page_for, reader_of_page
-from api.wiring import Engine
 
 router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(only_declared)])
 
@@ -56,49 +48,6 @@ Case = Annotated[str, Path(max_length=100, examples=[CASE])]
 AsOf = Annotated[AwareDatetime | None, Query(description="What was said up to this time; with an offset.")]
 KnownAt = Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")]
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {HTML: {}}}}
-_Write: TypeAlias = Callable[..., Done]
-
-
-class _Writing:
-    """What every write has: who writes, the key that makes it safe to repeat, and whether to wait for the proof."""
-
-    def __init__(
-        self,
-        *,
-        request: Request,
-        response: Response,
-        engine: EngineDep,
-        caller: CaptureDep,
-        _: KeepingUp,
-        key: IdempotencyKey = None,
-        wait: Wait = None,
-    ) -> None:
-        self.request = request
-        self.response = response
-        self.engine: Engine = engine
-        self.organisation = caller.organisation
-        self.key = key
-        self.wait = wait
-
-    async def carry_out(self, action: str, write: _Write) -> DoneOut:
-        same: EventRequest | None = request_of(self.organisation, self.key, action, await self.request.body())
-        done = await run_in_threadpool(write, request=same)
-        engine, position = self.engine, done.position
-        self.response.headers["Location"] = receipt = receipt_address(done.event_id)
-        return DoneOut(
-            case=done.case,
-            stage=done.stage,
-            recorded=done.recorded,
-            position=position,
-            event_id=done.event_id,
-            receipt=receipt,
-            proof=await proof_of(
-                engine, self.request, self.wait, position, partial(own_receipt, engine, position, self.organisation)
-            ),
-        )
-
-
-Writing = Annotated[_Writing, Depends()]
 
 
 @router.get("", summary="List recall cases that you may see", response_model=RecallList, responses=_PAGE)
@@ -132,7 +81,7 @@ async def open_case(writing: Writing, body: OpenIn) -> DoneOut:
 
     Nobody sees it but you, and who sees your decisions by a grant, until you notify.
     """
-    return await writing.carry_out("open", partial(open_recall, writing.engine, writing.organisation, body))
+    return await writing.carry_out("recall open", _address, open_recall, body)
 
 
 @router.get("/{case}", summary="Show a recall case", response_model=RecallOut, responses=_PAGE)
@@ -197,42 +146,38 @@ async def scope_case(writing: Writing, case: Case, body: ScopeIn) -> DoneOut:
 
     Done again it takes in what was recorded since.
     """
-    return await writing.carry_out(
-        f"scope {case}", partial(scope_recall, writing.engine, writing.organisation, case, body)
-    )
+    return await writing.carry_out(f"recall scope {case}", _address, scope_recall, case, body)
 
 
 @router.post("/{case}/notices", summary="Notify holders", status_code=201)
 async def notify(writing: Writing, case: Case, body: NotifyIn) -> DoneOut:
     """Tell each holder in the last scope, or those named, of its own things, as far as it was not told before."""
-    return await writing.carry_out(
-        f"notify {case}", partial(notify_holders, writing.engine, writing.organisation, case, body)
-    )
+    return await writing.carry_out(f"recall notify {case}", _address, notify_holders, case, body)
 
 
 @router.post("/{case}/acknowledgements", summary="Answer a notice", status_code=201)
 async def acknowledge_notice(writing: Writing, case: Case, body: AcknowledgeIn) -> DoneOut:
     """Say that your organisation has the notice, and what it did about the things; again when there is more to tell."""
-    return await writing.carry_out(
-        f"acknowledge {case}", partial(acknowledge, writing.engine, writing.organisation, case, body)
-    )
+    return await writing.carry_out(f"recall acknowledge {case}", _address, acknowledge, case, body)
 
 
 @router.post("/{case}/reconciliation", summary="Add up what became of the things", status_code=201)
 async def reconcile_case(writing: Writing, case: Case, body: ReconcileIn) -> DoneOut:
     """Record how many were recovered, destroyed and not found, and name what is missing in the sum."""
-    return await writing.carry_out(
-        f"reconcile {case}", partial(reconcile, writing.engine, writing.organisation, case, body)
-    )
+    return await writing.carry_out(f"recall reconcile {case}", _address, reconcile, case, body)
 
 
 @router.post("/{case}/close", summary="Close a recall case", status_code=201)
 async def close_case(writing: Writing, case: Case, body: CloseIn) -> DoneOut:
     """End it, when it was reconciled or for a reason; whoever was notified is told."""
-    return await writing.carry_out(f"close {case}", partial(close, writing.engine, writing.organisation, case, body))
+    return await writing.carry_out(f"recall close {case}", _address, close, case, body)
 
 
 @router.post("/{case}/cancel", summary="Cancel a recall case", status_code=201)
 async def cancel_case(writing: Writing, case: Case, body: CancelIn) -> DoneOut:
     """End a case that should not have been opened; whoever was notified is told."""
-    return await writing.carry_out(f"cancel {case}", partial(cancel, writing.engine, writing.organisation, case, body))
+    return await writing.carry_out(f"recall cancel {case}", _address, cancel, case, body)
+
+
+def _address(done: DoneOut) -> str:
+    return done.receipt

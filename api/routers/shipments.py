@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
-from api.backlog import KeepingUp
-from api.once import request_for
 from api.parameters import only_declared
 from api.provenance import microseconds_of
-from api.published import Wait, own_receipt, proof_of
-from api.routers.capture import IdempotencyKey
-from api.security import CaptureDep, EngineDep, ReaderDep
+from api.routers.writing import Writing
+from api.security import EngineDep, ReaderDep
 from api.shipment_models import (
     ADVICE,
     SHIPMENT,
@@ -39,40 +34,6 @@ router: Final = APIRouter(prefix=PATH, tags=["shipments"], dependencies=[Depends
 Name = Annotated[str, Path(alias="shipment", max_length=200, examples=[SHIPMENT])]
 Case = Annotated[str, Path(alias="case", max_length=200, examples=[SHIPMENT])]
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {HTML: {}}}}
-_Write: TypeAlias = Callable[..., ShipmentDone]
-
-
-class _Writing:
-    """What every write has: who writes, the key that makes it safe to repeat, and whether to wait for the proof."""
-
-    def __init__(
-        self,
-        *,
-        request: Request,
-        response: Response,
-        engine: EngineDep,
-        caller: CaptureDep,
-        _: KeepingUp,
-        key: IdempotencyKey = None,
-        wait: Wait = None,
-    ) -> None:
-        self.request = request
-        self.response = response
-        self.engine = engine
-        self.organisation = caller.organisation
-        self.key = key
-        self.wait = wait
-
-    async def carry_out(self, action: str, write: _Write) -> ShipmentDone:
-        same = request_for(self.organisation, self.key, f"shipment {action}", await self.request.body())
-        done = await run_in_threadpool(write, request=same)
-        self.response.headers["Location"] = f"{PATH}/{done.shipment}"
-        prove = partial(own_receipt, self.engine, done.position, self.organisation)
-        proof = await proof_of(self.engine, self.request, self.wait, done.position, prove)
-        return done.model_copy(update={"proof": proof})
-
-
-Writing = Annotated[_Writing, Depends()]
 
 
 @router.get("", summary="List shipments that you may see", response_model=ShipmentList, responses=_PAGE)
@@ -104,7 +65,7 @@ def show_shipments(
 @router.post("", summary="Advise a shipment", status_code=201)
 async def advise_shipment(writing: Writing, body: AdviseIn) -> ShipmentDone:
     """Say what is sent to whom; the consignee sees it too."""
-    return await writing.carry_out("advise", partial(advise, writing.engine, writing.organisation, body))
+    return await writing.carry_out("shipment advise", _address, advise, body)
 
 
 @router.get("/{shipment}", summary="Show a shipment", response_model=ShipmentOut, responses=_PAGE)
@@ -133,22 +94,20 @@ def show_shipment(
 @router.post("/{shipment}/receipt", summary="Complete the receipt of a shipment", status_code=201)
 async def complete_receipt(writing: Writing, shipment: Name, body: CompleteIn) -> ShipmentDone:
     """Say that all that will come has come, as the consignee; what differs opens an exception case with it."""
-    return await writing.carry_out(
-        f"complete {shipment}", partial(complete, writing.engine, writing.organisation, shipment, body)
-    )
+    return await writing.carry_out(f"shipment complete {shipment}", _address, complete, shipment, body)
 
 
 @router.post("/{shipment}/exceptions/{case}/answer", summary="Answer an exception case", status_code=201)
 async def answer_exception(writing: Writing, shipment: Name, case: Case, body: AnswerIn) -> ShipmentDone:
     """Accept or reject what the consignee reports, as the shipper."""
-    return await writing.carry_out(
-        f"answer {shipment} {case}", partial(answer, writing.engine, writing.organisation, shipment, case, body)
-    )
+    return await writing.carry_out(f"shipment answer {shipment} {case}", _address, answer, shipment, case, body)
 
 
 @router.post("/{shipment}/exceptions/{case}/close", summary="Close an exception case", status_code=201)
 async def close_exception(writing: Writing, shipment: Name, case: Case, body: CloseIn) -> ShipmentDone:
     """Say that nothing more is wanted, as the consignee."""
-    return await writing.carry_out(
-        f"close {shipment} {case}", partial(close, writing.engine, writing.organisation, shipment, case, body)
-    )
+    return await writing.carry_out(f"shipment close {shipment} {case}", _address, close, shipment, case, body)
+
+
+def _address(done: ShipmentDone) -> str:
+    return f"{PATH}/{done.shipment}"

@@ -74,6 +74,8 @@ def test_a_shipment_from_advice_to_the_end_of_its_case(client: httpx.Client, key
     address = advised(client, keys, things=[PALLET], quantities=quantities)
     listed = client.get("/shipments", headers=keys[STORE]).json()["shipments"]
     assert [(one["stage"], one["shipper"], one["consignee"]) for one in listed] == [("advised", DAIRY, STORE)]
+    again = sent(client, keys[DAIRY], "/shipments", 409, advice=ADVICE, consignee=STORE, things=[A])
+    assert again["code"] == "shipment.advised_before"
     for key in (keys[RIVAL], {}):
         assert client.get(address, headers=key).json()["code"] == "shipment.unknown"
         assert client.get("/shipments", headers=key).json()["shipments"] == []

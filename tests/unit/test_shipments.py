@@ -324,3 +324,53 @@ def test_any_order_of_arrival_gives_the_same_and_a_naive_count_agrees(
         total = sum(int(item[2]) * grams[item[3]] for of, item in weighed if of == step)
         row = rows[LOT]
         assert (row.shipped, row.received)[column - 1] * 1000 == total
+
+
+def test_a_difference_that_a_case_names_is_named_in_any_unit() -> None:
+    report = Report(
+        thing=LOT,
+        difference=Difference.UNDERAGES,
+        uom="GRM",
+        advised=Decimal(10_000),
+        received=Decimal(4_000),
+        quantity=Decimal(6_000),
+    )
+    opened = said(ExceptionOpened(shipment="S1", case="C1", reports=(report,)), CONSIGNEE, 4)
+    told = [advised(line(LOT, "10000", "GRM")), completed(4, 1, "C1"), opened]
+    came = counted(3, (LOT, "4000", "GRM"), by=CONSIGNEE)
+    assert folded(told, came).unnamed == ()
+    late = counted(1, (LOT, "10", "KGM"), by=SHIPPER, step="shipping")
+    assert folded(told, came, late).unnamed == ()
+
+
+def test_what_is_counted_beside_its_container_is_counted_once() -> None:
+    told = [advised(line(PALLET), line(LOT, "10", "KGM", within=PALLET))]
+    both = Happening(
+        "object",
+        2,
+        [("epcList", PALLET), ("quantityList", LOT, 8, "KGM")],
+        "OBSERVE",
+        "receiving",
+        by=CONSIGNEE,
+        **OF,
+    )
+    assert amounts(folded(told, both))[LOT, "KGM"][2] == "8"
+
+
+def test_of_an_amount_that_nobody_knew_nothing_is_short_or_over() -> None:
+    told = [advised(line(PALLET), line(LOT, within=PALLET), line(LOT, "5"))]
+    found = folded(told, got(2, PALLET))
+    assert amounts(found)[LOT, None] == ("5", "0", "0", "0", "?", "?", "?")
+    assert found.missing_reports() == ()
+
+
+def test_what_was_not_shipped_after_all_was_shipped_before_at_any_one_instant() -> None:
+    told = [advised(*(line(pack(serial)) for serial in range(8)))]
+    for serial in range(8):
+        thing = pack(serial)
+        sent = ship(1, thing, by=SHIPPER, **OF)
+        void = observe(1, thing, by=SHIPPER, step="void_shipping", **OF)
+        assert folded(told, sent, void).stage is Stage.ADVISED
+        assert folded(told, void).stage is Stage.ADVISED
+    only_void = counted(1, (LOT, "5", "KGM"), by=SHIPPER, step="void_shipping")
+    assert amounts(folded([advised(line(LOT, "10", "KGM"))], only_void))[LOT, "KGM"][1] == "0"

@@ -99,6 +99,11 @@ class Count:
                 self._unstated.add(key)
             else:
                 self._add(key, mention.quantity, mention.uom)
+        # What is counted beside its container in one event is not counted again with it.
+        beside = {self._advised.key(mention) for mention in event.mentions}
+        for container in event.things & self._advised.within.keys():
+            if any(line.thing in beside for line in self._advised.within[container]):
+                self._opened.add(container)
 
     def remove(self, event: SeenEvent) -> None:
         """Take back what an event says."""
@@ -121,7 +126,9 @@ class Count:
                 continue
             seen.add(container)
             for line in self._advised.within.get(container, ()):
-                if line.quantity is None:
+                if line.is_unstated:
+                    self._unstated.add(line.thing)
+                elif line.quantity is None:
                     named.setdefault(line.thing, set()).add(line.thing)
                     if line.thing not in self._opened:
                         todo.append(line.thing)
@@ -149,11 +156,16 @@ def advised_amounts(lines: Iterable[AdvisedLine]) -> dict[str, Amounts]:
     """Return how much of each thing is to come."""
     found: dict[str, Amounts] = {}
     for line in lines:
-        if line.quantity is None:
+        if line.quantity is None and not line.is_unstated:
             found.setdefault(line.thing, {})[None] = _ONE
-        else:
+        elif line.quantity is not None:
             _put(found.setdefault(line.thing, {}), line.quantity, line.uom)
     return found
+
+
+def unstated_in(lines: Iterable[AdvisedLine]) -> set[str]:
+    """Return the lots and classes of which an unknown amount is to come."""
+    return {line.thing for line in lines if line.is_unstated}
 
 
 def rows_of(
@@ -166,9 +178,10 @@ def rows_of(
         received.of(),
         damaged.of(),
     )
+    unstated = unstated_in(advised.lines) | received.unstated
     rows = []
     for thing in sorted(set().union(*parts)):
-        counted = seen and thing not in received.unstated
+        counted = seen and thing not in unstated
         for uom, totals in by_unit(*(amounts.get(thing, {}) for amounts in parts)):
             was, sent, came, broken = (total or _ZERO for total in totals)
             missing = max(EXACT.subtract(was, came), _ZERO)
@@ -177,7 +190,7 @@ def rows_of(
                     thing=thing,
                     uom=uom,
                     advised=was,
-                    shipped=sent,
+                    shipped=max(sent, _ZERO),
                     received=came,
                     damaged=broken,
                     over=max(EXACT.subtract(came, was), _ZERO) if counted else None,

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from traceability.errors import InvalidInputError
 from traceability.ledger.event import PARTY_PREFIX, UNREADABLE, DecisionPayload, LedgerEvent, opaque_data, opaque_index
 from traceability.ledger.parts import Parts
+from traceability.supply_chain.balance import in_reference, kind_of_unit
+from traceability.supply_chain.things import is_class, is_lot
 
 SHIPMENTS: Final = "shipment:all"
 """The tag of every despatch advice."""
@@ -75,6 +77,11 @@ class AdvisedLine(_Member):
     uom: str | None = None
     within: str | None = None
 
+    @property
+    def is_unstated(self) -> bool:
+        """Tell whether nobody knew how much of a lot or class it is."""
+        return self.quantity is None and (is_lot(self.thing) or is_class(self.thing))
+
 
 class Leg(_Member):
     """A part of the way, from a place to a place (URIs); the times (µs UTC) are estimates."""
@@ -96,6 +103,11 @@ class Report(_Member):
     advised: Decimal
     received: Decimal
     quantity: Decimal
+
+    @property
+    def named(self) -> tuple[str, Difference, str, Decimal]:
+        """Return what it says, whatever unit it is told in."""
+        return self.thing, self.difference, kind_of_unit(self.uom), in_reference(self.quantity, self.uom)
 
 
 class ShipmentPayload(DecisionPayload):

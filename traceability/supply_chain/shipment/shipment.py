@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -17,6 +18,7 @@ from typing import Final, NamedTuple
 from traceability.supply_chain.seen import SeenEvent, thing_of
 from traceability.supply_chain.shipment.counting import Advised, Count, Row, rows_of
 from traceability.supply_chain.shipment.events import (
+    Difference,
     ExceptionAnswered,
     ExceptionClosed,
     ExceptionOpened,
@@ -178,16 +180,16 @@ class Shipment:
     def missing_reports(self) -> tuple[Report, ...]:
         """Return what a case has to name if all that will come has come: what is outstanding is short then."""
         rows = [row if row.outstanding is None else row._replace(short=row.outstanding) for row in self.rows]
-        return tuple(report for row in rows for report in row.reports if report not in self._named)
+        return tuple(report for row in rows for report in row.reports if report.named not in self._named)
 
     @property
     def unnamed(self) -> tuple[Report, ...]:
         """Return the differences that no case names: what became known after the receipt was complete."""
-        return tuple(report for report in self.differences if report not in self._named)
+        return tuple(report for report in self.differences if report.named not in self._named)
 
     @property
-    def _named(self) -> set[Report]:
-        return {report for case in self.cases for report in case.about.reports}
+    def _named(self) -> set[tuple[str, Difference, str, Decimal]]:
+        return {report.named for case in self.cases for report in case.about.reports}
 
 
 def shipment_of(said: Iterable[Said], events: Iterable[SeenEvent]) -> Shipment | None:
@@ -202,7 +204,8 @@ def shipment_of(said: Iterable[Said], events: Iterable[SeenEvent]) -> Shipment |
     fold, seen = _Fold(advised, advised.payload), list(events)
     for one in in_turn:
         fold.hear(one)
-    for event in standing(seen):
+    # At one instant, what was shipped before it was not after all.
+    for event in sorted(standing(seen), key=lambda event: (event.occurred_at, Moved.VOIDED in _told(event))):
         fold.watch(event)
     return fold.shipment({event.position: event for event in seen if not event.declares and fold.is_receipt(event)})
 
