@@ -19,9 +19,10 @@ from traceability.gs1.links import link_of
 from traceability.gs1.reading import read_value
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
+from traceability.supply_chain.days import read_day
 from traceability.supply_chain.drug_package.events import Inactive
 from traceability.supply_chain.drug_package.package import MEANINGS, Alert, DrugPackage, Stop
-from traceability.supply_chain.drug_package.reading import drug_package, read_day
+from traceability.supply_chain.drug_package.reading import drug_package
 from traceability.supply_chain.seen import SeenEvent, thing_of
 
 PATH: Final = "/drug-packages"

@@ -29,6 +29,7 @@ from tests.support.happenings import (
     take,
 )
 from tests.support.holders import PARTIES, PARTY, SEES_ALL, SHOP
+from traceability.supply_chain.days import read_day
 from traceability.supply_chain.drug_package.events import (
     BatchRecalled,
     Inactive,
@@ -37,7 +38,7 @@ from traceability.supply_chain.drug_package.events import (
     ProductWithdrawn,
 )
 from traceability.supply_chain.drug_package.package import Alert, DrugPackage
-from traceability.supply_chain.drug_package.reading import drug_package, read_day
+from traceability.supply_chain.drug_package.reading import drug_package
 from traceability.supply_chain.parties import ListedParties
 
 A, B = pack("A"), pack("B")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from traceability.ledger.event import EPOCH
+from traceability.supply_chain.days import end_of
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.drug_package.events import Inactive, PackDeactivated, PackReactivated
 from traceability.supply_chain.entry import HistoryEntry
@@ -111,7 +111,7 @@ class DrugPackage:
 
     def expired(self, at: int) -> bool:
         """Tell whether its last day is over at an instant (µs UTC), in UTC."""
-        return self.expiry is not None and at >= _end_of(self.expiry)
+        return self.expiry is not None and at >= end_of(self.expiry)
 
     def may_be_dispensed(self, at: int) -> bool:
         """Tell whether nothing speaks against dispensing it."""
@@ -208,13 +208,9 @@ class _Fold:
             Alert.TOO_LATE: at > known.since + REVERSIBLE_FOR and known.status is not Inactive.LOCKED,
             Alert.RECALLED: any(stop.since <= at for stop in self._recalls),
             Alert.WITHDRAWN: any(stop.since <= at for stop in self._withdrawals),
-            Alert.EXPIRED: self._expiry is not None and at >= _end_of(self._expiry),
+            Alert.EXPIRED: self._expiry is not None and at >= end_of(self._expiry),
         }
         return next((alert for alert, holds in told.items() if holds), None)
 
     def _alarm(self, alert: Alert, event: SeenEvent, against: Deactivation | None) -> None:
         self.alarms.append(Alarm(alert, event.position, None if against is None else against.position))
-
-
-def _end_of(day: date) -> int:
-    return ((day - EPOCH.date()) + timedelta(days=1)) // timedelta(microseconds=1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
 from datetime import date
 from typing import Final
 
 from traceability.gs1.epcis.view import read_ilmd
 from traceability.supply_chain.balance import class_of
+from traceability.supply_chain.days import first_day
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.drug_package.events import BatchRecalled, ProductWithdrawn
 from traceability.supply_chain.drug_package.package import DrugPackage, Stop, package_of
@@ -19,8 +19,6 @@ from traceability.supply_chain.seen import SeenEvent
 from traceability.supply_chain.standing import ordered
 
 _EXPIRY: Final = ("urn:epcglobal:cbv:mda:itemExpirationDate", "https://ref.gs1.org/cbv/itemExpirationDate")
-_SIX: Final = len("YYMMDD")
-_CENTURY: Final = 2_000
 
 
 def drug_package(
@@ -49,17 +47,6 @@ def drug_package(
     return found, events | {one.position: one for one in counting}
 
 
-def read_day(text: str) -> date | None:
-    """Read a day as ISO 8601 or GS1's YYMMDD, whose day 00 is the last of the month; None for anything else."""
-    try:
-        if len(text) != _SIX or not text.isdecimal():
-            return date.fromisoformat(text[:10])
-        year, month, day = _CENTURY + int(text[:2]), int(text[2:4]), int(text[4:])
-        return date(year, month, day or calendar.monthrange(year, month)[1])
-    except (ValueError, calendar.IllegalMonthError):
-        return None
-
-
 def _made(history: ItemHistory) -> SeenEvent | None:
     for entry in history.entries:
         roles = {mention.role for mention in entry.mentions if not mention.class_level}
@@ -71,8 +58,7 @@ def _made(history: ItemHistory) -> SeenEvent | None:
 def _expiry(made: SeenEvent | None) -> date | None:
     if made is None:
         return None
-    told = read_ilmd(made.parts.how) if made.parts.how else {}
-    return next((day for name in _EXPIRY if (day := read_day(told.get(name, ""))) is not None), None)
+    return first_day(read_ilmd(made.parts.how), _EXPIRY)
 
 
 def _is_told(one: SeenEvent, as_of: int | None) -> bool:
