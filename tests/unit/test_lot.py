@@ -1,0 +1,405 @@
+"""Lots: their stage, how much is where, their dates and certificates, whatever the order of arrival."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.happenings import (
+    MAKER,
+    OTHER_PALLET,
+    PALLET,
+    PLANT,
+    STORE,
+    TOTE,
+    Decided,
+    commission,
+    hours,
+    index_of,
+    observe,
+    pack,
+    put,
+    ship,
+)
+from tests.support.holders import CARRIER, PARTIES, PARTY, RIVAL, SEES_ALL, SHOP
+from tests.support.lots import (
+    DOCK,
+    LOT,
+    Said,
+    balanced,
+    certified,
+    content,
+    counted,
+    held,
+    let_go,
+    made,
+    packed,
+    received,
+    seen,
+    shipped,
+    sold,
+    totals,
+    unpacked,
+    used,
+    where,
+    worlds,
+)
+from traceability.errors import NotFoundError
+from traceability.ledger.access import Reader
+from traceability.supply_chain.drug_package.events import BatchRecalled
+from traceability.supply_chain.lot.accounts import Total
+from traceability.supply_chain.lot.key_data import Element, Tracked
+from traceability.supply_chain.lot.reading import members_of, read_lot
+from traceability.supply_chain.lot.terms import CODE_SOURCE, Lack, Stage
+
+MADE = made(1, 100)
+OWN = "https://maker.example/steps/"
+
+
+def findings(*said: Said, **more: Any) -> list[tuple[str, int, int | None]]:
+    return [(one.code.value, one.position, one.against) for one in seen(*said, **more).findings]
+
+
+# ── Amounts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "there", "added_up"),
+    [
+        ([MADE], [(MAKER, PLANT, None, False, 100)], {"made": 100}),
+        (
+            [MADE, shipped(2, 40)],
+            [(MAKER, PLANT, None, False, 60), (MAKER, PLANT, None, SHOP, 40)],
+            {"made": 100, "shipped": 40},
+        ),
+        (
+            [MADE, shipped(2, 40), received(3, 30)],
+            [(MAKER, PLANT, None, False, 60), (MAKER, PLANT, None, SHOP, 10), (SHOP, STORE, None, False, 30)],
+            {"made": 100, "shipped": 40, "received": 30},
+        ),
+        (
+            [MADE, shipped(2, 100), received(3, 100), sold(4, 25), used(5, 5, by=SHOP)],
+            [(SHOP, STORE, None, False, 70)],
+            {"made": 100, "shipped": 100, "received": 100, "sold": 25, "used": 5},
+        ),
+        (
+            [MADE, counted(2, "destroying", 30, action="DELETE"), counted(3, None, 20, disposition="stolen")],
+            [(MAKER, PLANT, None, False, 50)],
+            {"made": 100, "destroyed": 30, "lost": 20},
+        ),
+        # What is not shipped after all is where it was; what is sent back is under way to who sent it.
+        ([MADE, shipped(2, 40), shipped(3, 40, step="void_shipping")],
+         [(MAKER, PLANT, None, False, 100)], {"made": 100}),
+        (
+            [MADE, shipped(2, 100), received(3, 100, step="https://shop.example/rejecting"),
+             received(4, 100, by=MAKER)],
+            [(MAKER, STORE, None, False, 100)],
+            {"made": 100, "shipped": 100, "received": 100},
+        ),
+        # A leg moves nothing; arriving tells where it is.
+        (
+            [MADE, shipped(2, 100), shipped(3, 100, step="departing"), received(4, 100, step="arriving", place=DOCK)],
+            [(MAKER, DOCK, None, SHOP, 100)],
+            {"made": 100, "shipped": 100},
+        ),
+        # Seen elsewhere by who has it.
+        ([MADE, counted(2, "storing", 30, place=DOCK)],
+         [(MAKER, PLANT, None, False, 70), (MAKER, DOCK, None, False, 30)], {"made": 100}),
+        # Of what comes from outside nobody knows more than what came.
+        ([received(2, 30), sold(3, 10)], [(SHOP, STORE, None, False, 20)],
+         {"brought_in": 30, "received": 30, "sold": 10}),
+    ],
+)  # fmt: skip
+def test_how_much_is_where(said: list[Said], there: list[Any], added_up: dict[str, int]) -> None:
+    found = seen(*said)
+    assert where(found) == there
+    assert totals(found) == added_up | {"left": sum(row[-1] for row in there)}
+    assert balanced(found)
+    assert found.findings == ()
+
+
+def test_what_is_in_a_container_goes_with_it() -> None:
+    said: list[Said] = [
+        MADE,
+        packed(2, 60),
+        packed(2.5, 20, OTHER_PALLET),
+        put(3, TOTE, PALLET),
+        ship(4, TOTE, to=PARTY[SHOP]),
+    ]
+    assert where(seen(*said)) == [
+        (MAKER, PLANT, None, False, 20),
+        (MAKER, PLANT, PALLET, SHOP, 60),
+        (MAKER, PLANT, OTHER_PALLET, False, 20),
+    ]
+    came = [*said, observe(5, TOTE, step="receiving", place=STORE, by=SHOP)]
+    assert where(seen(*came))[2] == (SHOP, STORE, PALLET, False, 60)
+    out = [*came, unpacked(6, 15, by=SHOP), unpacked(7, out_of=OTHER_PALLET)]
+    assert where(seen(*out)) == [
+        (MAKER, PLANT, None, False, 40),
+        (SHOP, STORE, None, False, 15),
+        (SHOP, STORE, PALLET, False, 45),
+    ]
+    lost = [*came, observe(6, TOTE, disposition="stolen", by=SHOP)]
+    assert totals(seen(*lost)) == {"made": 100, "shipped": 60, "received": 60, "lost": 60, "left": 40}
+
+
+def test_what_is_received_in_a_container_by_amount_stays_in_it() -> None:
+    """As GS1 US recommends for FSMA 204: the receiver's AggregationEvent OBSERVE tells what is on the pallet."""
+    came = packed(5, 55, action="OBSERVE", step="receiving", by=SHOP, where={"bizLocation": {"id": STORE}})
+    found = seen(MADE, packed(2, 60), ship(3, PALLET, to=PARTY[SHOP]), came)
+    assert where(found)[-1] == (SHOP, STORE, PALLET, False, 55)
+    assert where(found)[1] == (MAKER, PLANT, PALLET, SHOP, 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "left"),
+    [
+        ([MADE, used(2, 101)], [("below_zero", 2, None)], 0),
+        ([MADE, used(2, 60), used(3, 60), made(2.5, 20)], [], 0),
+        ([MADE, used(2, 60), used(3, 60), made(4, 20)], [("below_zero", 3, None)], 20),
+        ([MADE, shipped(2, 100), received(3, 100), sold(4, 101)], [("below_zero", 4, None)], 0),
+        ([MADE, shipped(2, 120)], [("below_zero", 2, None)], 120),
+        ([MADE, shipped(2, 50), received(3, 60)], [("received_not_shipped", 3, None)], 110),
+        # Nobody is seen to have made any: nobody knows how much there was.
+        ([shipped(2, 120)], [], 120),
+        ([used(2, 120)], [], 0),
+    ],
+)
+def test_what_was_not_there_is_told(said: list[Said], expected: list[Any], left: int) -> None:
+    found = seen(*said)
+    assert findings(*said) == expected
+    assert sum(row.quantity for row in found.stock) == left
+    assert balanced(found)
+
+
+def test_units_of_one_kind_add_up_and_others_stand_apart() -> None:
+    found = seen(MADE, used(2, 500, "GRM"), made(3, 12, "CS"), made(4, 3, None))
+    assert [(one.uom, one.totals[Total.MADE], one.left) for one in found.sums] == [
+        ("CS", Decimal(12), Decimal(12)),
+        ("KGM", Decimal(100), Decimal("99.5")),
+        (None, Decimal(3), Decimal(3)),
+    ]
+    assert [one[:2] for one in findings(MADE, made(3, 12, "CS"))] == [("units_differ", 2)]
+    assert [one.uom for one in seen(MADE, used(2, 1000, "GRM")).sums] == ["KGM"]
+    assert seen(made(1, 2, "LBR"), used(2, 16, "ONZ")).sums[0].left == Decimal("0.45359237")
+
+
+def test_what_is_not_said_how_much_is_not_counted() -> None:
+    found = seen(MADE, shipped(2, None), counted(3, "inspecting", None))
+    assert (found.unstated, found.is_gone) == ((2,), False)
+
+
+# ── Stage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "stages"),
+    [
+        ([counted(0.5, f"{OWN}harvesting", 100, place=PLANT), counted(0.7, f"{OWN}cooling", 100), MADE],
+         "harvested cooled packed"),
+        ([MADE, shipped(2, 100), received(3, 100)], "packed shipped received"),
+        ([MADE, used(2, 100)], "packed consumed"),
+        ([MADE, shipped(2, 100), received(3, 100), sold(4, 60), sold(5, 40)], "packed shipped received sold sold"),
+        ([made(1, 9, step=f"{OWN}declaring"), counted(2, f"{OWN}booking", 9), counted(3, f"{OWN}leaving_port", 9),
+          counted(4, "sampling", 1), counted(5, f"{OWN}disinfecting", 9), counted(6, f"{OWN}releasing", 9)],
+         "declared booked left_port tested disinfected released"),
+        ([made(1, 9, step=f"{OWN}declaring"), counted(2, "holding", 9), counted(3, "destroying", 9, action="DELETE")],
+         "declared held destroyed"),
+        ([observe(1, pack("1"), by=MAKER)], ""),
+    ],
+)  # fmt: skip
+def test_the_stages_and_what_led_to_them(said: list[Said], stages: str) -> None:
+    if not stages:
+        with pytest.raises(NotFoundError):
+            seen(*said)
+        return
+    found = seen(*said)
+    assert " ".join(one.stage for one in found.passed) == stages
+    assert found.stage == stages.rpartition(" ")[2]
+
+
+def test_a_part_that_is_sold_leaves_the_rest_where_it_was() -> None:
+    found = seen(MADE, shipped(2, 100), received(3, 100), sold(4, 60))
+    assert (found.stage, found.passed[-1].stage) == (Stage.RECEIVED, Stage.SOLD)
+    assert seen(MADE, shipped(2, 100), as_of=1.5).stage is Stage.PACKED
+
+
+def test_goods_leave_a_port_with_a_voucher() -> None:
+    found = seen(MADE, counted(2, f"{OWN}leaving_port", 9, transactions=["urn:example:voucher:1"]))
+    assert found.passed[-1].documents == ("urn:example:voucher:1",)
+
+
+@pytest.mark.parametrize(
+    ("said", "assigned", "expected"),
+    [
+        ([MADE], 1, []),
+        ([made(1, 5, step="receiving")], 1, []),
+        ([MADE, made(2, 5, step="receiving")], 1, [("lot_code_assigned_outside", 2, 1)]),
+        ([made(1, 5, step="shipping")], None, [("lot_code_assigned_outside", 1, None)]),
+        ([made(1, 5, step=f"{OWN}harvesting"), made(2, 5)], 2, [("lot_code_assigned_outside", 1, None)]),
+        ([shipped(1, 5)], None, []),
+        ([commission(1, pack("1"), number="A7")], 1, []),
+    ],
+)
+def test_who_assigned_the_lot_code(said: list[Said], assigned: int | None, expected: list[Any]) -> None:
+    found = seen(*said)
+    assert (found.assigned and found.assigned.position) == assigned
+    assert [(one.code, one.position, one.against) for one in found.findings] == expected
+
+
+# ── Key data elements ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_elements_of_a_shipment_are_all_there() -> None:
+    grown = made(1, 100, ilmd={"descriptionShort": "Romaine", "harvestStartDate": "2026-02-27"})
+    found = seen(grown, shipped(2, 40, transactions=["urn:example:bol:1"]))
+    packed_, sent = found.key_data
+    assert (packed_.tracked, packed_.missing) == (Tracked.INITIAL_PACKING, (Element.FARM, Element.DOCUMENT))
+    assert (sent.tracked, sent.missing) == (Tracked.SHIPPING, ())
+    assert sent.told == {
+        Element.LOT_CODE: (LOT,),
+        Element.QUANTITY: ("40",),
+        Element.UNIT: ("KGM",),
+        Element.DESCRIPTION: ("Romaine",),
+        Element.LOCATION: (PLANT,),
+        Element.DATE: ("2026-03-01T02:00:00.000000Z",),
+        Element.CODE_SOURCE: (PLANT,),
+        Element.RECIPIENT: (PARTY[SHOP],),
+        Element.DOCUMENT: ("desadv urn:example:bol:1",),
+    }
+
+
+def test_the_elements_that_are_missing_are_told() -> None:
+    (sent,) = seen(shipped(2, None, None, to=None)).key_data
+    assert sent.missing == (
+        Element.QUANTITY,
+        Element.UNIT,
+        Element.DESCRIPTION,
+        Element.CODE_SOURCE,
+        Element.RECIPIENT,
+        Element.DOCUMENT,
+    )
+    (sent,) = seen(shipped(2, 5, more={CODE_SOURCE: PLANT})).key_data
+    assert Element.CODE_SOURCE not in sent.missing
+    assert findings(MADE, shipped(2, 5, more={CODE_SOURCE: DOCK})) == [("code_source_differs", 2, 1)]
+
+
+def test_a_pallet_is_shipped_with_the_amounts_on_it() -> None:
+    found = seen(MADE, packed(2, 60), ship(3, PALLET, to=PARTY[SHOP]))
+    assert [(one.tracked, one.told.get(Element.QUANTITY)) for one in found.key_data] == [
+        (Tracked.INITIAL_PACKING, ("100",)),
+        (Tracked.SHIPPING, ("60",)),
+    ]
+
+
+# ── Dates, certificates, release ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_dates_of_what_made_it() -> None:
+    found = seen(made(1, 5, ilmd={"itemExpirationDate": "2026-04-30", "bestBeforeDate": "260400"}))
+    assert (found.dates.expiry, found.dates.best_before) == (date(2026, 4, 30), date(2026, 4, 30))
+    assert [found.expired(hours(at)) for at in (61 * 24 - 0.001, 61 * 24)] == [False, True]
+    mixed = [
+        made(1, 5, ilmd={"itemExpirationDate": "2026-04-30"}),
+        made(2, 5, ilmd={"itemExpirationDate": "2026-04-01"}),
+    ]
+    assert findings(*mixed) == [("mixed_expiry", 2, 1)]
+    assert seen(*mixed).dates.expiry == date(2026, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "lacks"),
+    [
+        ([], ["certificate_missing phyto"]),
+        ([certified(2, "phyto")], []),
+        ([certified(2, "https://x.example/kinds#Phyto", EndDate="2026-03-31")], []),
+        ([certified(2, "phyto", EndDate="2026-02-28")], ["certificate_not_valid phyto"]),
+        ([certified(2, "phyto", StartDate="2026-04-01")], ["certificate_not_valid phyto"]),
+        ([certified(2, "phyto", Value="Positive")], ["certificate_adverse phyto"]),
+        ([certified(2, "phyto", Value="positive"), certified(3, "phyto")], ["certificate_adverse phyto"]),
+        ([certified(2, "phyto", Status="revoked", Identification="1"), certified(3, "phyto", Identification="1")], []),
+        ([certified(2, "phyto"), held(3)], ["held quality"]),
+        ([certified(2, "phyto"), held(3), let_go(4)], []),
+        ([certified(2, "phyto"), Decided(3, BatchRecalled(things=(LOT,), reason="glass"))], ["recalled None"]),
+        ([certified(2, "phyto"), used(3, 100)], ["nothing_left None"]),
+        # What somebody says who has nothing to do with the lot counts for nothing.
+        ([certified(2, "phyto", by=RIVAL)], ["certificate_missing phyto"]),
+    ],
+)
+def test_what_keeps_a_lot_from_being_released(said: list[Said], lacks: list[str]) -> None:
+    found = seen(MADE, *said)
+    assert [f"{one.lack} {one.kind}" for one in found.obstacles(hours(5), ["phyto"])] == lacks
+
+
+def test_a_lot_that_nobody_made_or_that_expired_is_not_released() -> None:
+    assert [one.lack for one in seen(shipped(1, 5)).obstacles(hours(2))] == [Lack.NOT_MADE]
+    expiring = seen(made(1, 5, ilmd={"itemExpirationDate": "2026-03-01"}))
+    assert [one.lack for one in expiring.obstacles(hours(24))] == [Lack.EXPIRED]
+
+
+def test_a_release_without_its_certificate_is_told() -> None:
+    release = counted(3, f"{OWN}releasing", 9)
+    assert findings(MADE, release, certified(4, "phyto"), required=["phyto"]) == [
+        ("released_without_certificate", 2, None)
+    ]
+    assert findings(MADE, release, certified(2, "phyto"), required=["phyto"]) == []
+
+
+def test_a_certificate_may_be_a_mere_address() -> None:
+    how = {"certificationInfo": "https://lab.example/certificates/1"}
+    found = seen(replace(MADE, how=how))
+    assert found.obstacles(hours(2), ["https://lab.example/certificates/1"]) == []
+
+
+# ── Members, visibility, order ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_members_are_told_by_where_they_are() -> None:
+    a, b, c = pack("1"), pack("2"), pack("3")
+    said: list[Said] = [
+        commission(1, a, b, c, number="A7", where={"bizLocation": {"id": PLANT}}),
+        put(2, PALLET, a),
+        ship(3, PALLET, to=PARTY[SHOP]),
+        observe(4, b, step="retail_selling", disposition="retail_sold"),
+    ]
+    found, complete = members_of(index_of(said, reader=SEES_ALL), LOT)
+    assert found is not None
+    assert (found.items, dict(found.ended), found.in_transit, complete) == (3, {"supplied": 1}, 1, True)
+    assert [(place.id, place.items) for place in found.places or () if place.items] == [(PLANT, 2)]
+    assert (seen(*said).made, seen(*said).stage) == (True, Stage.PACKED)
+
+
+def test_what_is_hidden_changes_nothing() -> None:
+    """To a reader a world with events that it may not see is the world without them."""
+    shop = Reader(SHOP, frozenset({SHOP}))
+    mine: list[Said] = [received(3, 30), sold(4, 10)]
+    hidden: list[Said] = [MADE, used(2, 100), counted(2, "storing", 5, by=CARRIER)]
+    ids = [1, 2]
+    assert content(seen(*mine, *hidden, reader=shop), [1, 2, 3, 4, 5]) == content(seen(*mine, reader=shop), ids)
+    with pytest.raises(NotFoundError):
+        seen(*hidden, reader=shop)
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds, st.randoms(use_true_random=False))
+def test_any_order_of_arrival_gives_the_same(told: list[Said], choose: random.Random) -> None:
+    world = [one for place, one in enumerate(told) if one not in told[:place]]
+    order = choose.sample(range(len(world)), len(world))
+
+    def fold(of: list[Said], ids: list[int]) -> object:
+        try:
+            found = read_lot(index_of(of, reader=SEES_ALL), LOT, PARTIES)[0]
+        except NotFoundError:
+            return None
+        assert balanced(found)
+        assert all(row.quantity > 0 for row in found.stock)
+        return content(found, ids)
+
+    assert fold([world[place] for place in order], order) == fold(world, list(range(len(world))))

@@ -1,0 +1,328 @@
+"""A lot as one reader sees it: a fold over its judged history, in the order of event time.
+
+It is the same for every order of arrival and never raises. What breaks a rule happened all the same: it is a finding,
+told with the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from traceability.gs1.epcis.view import read_ilmd
+from traceability.supply_chain.containment import Interval
+from traceability.supply_chain.custody import Hold
+from traceability.supply_chain.days import day_at, end_of, read_day
+from traceability.supply_chain.decisions import SeenDecision
+from traceability.supply_chain.drug_package.events import BatchRecalled
+from traceability.supply_chain.entry import Authority, HistoryEntry
+from traceability.supply_chain.item import makes
+from traceability.supply_chain.lot.accounts import Row, Sum, Total
+from traceability.supply_chain.lot.certificates import Certificate, certificates_in, in_force, missing
+from traceability.supply_chain.lot.key_data import (
+    KeyData,
+    background,
+    code_sources,
+    key_data,
+    master_datum,
+)
+from traceability.supply_chain.lot.stock import Stock
+from traceability.supply_chain.lot.terms import (
+    ASSIGNING,
+    FIRST_RECEIVING,
+    NOT_ASSIGNING,
+    STAGES,
+    Code,
+    Finding,
+    Lack,
+    Obstacle,
+    Stage,
+    word_of,
+)
+from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent
+from traceability.supply_chain.story import MAX_NESTING
+
+_GONE: Final = {
+    Total.USED: Stage.CONSUMED,
+    Total.SOLD: Stage.SOLD,
+    Total.DESTROYED: Stage.DESTROYED,
+    Total.LOST: Stage.LOST,
+    Total.DECOMMISSIONED: Stage.DECOMMISSIONED,
+}
+_DATES: Final[Mapping[str, tuple[str, ...]]] = {
+    "expiry": ("itemExpirationDate", "expirationDate"),
+    "best_before": ("bestBeforeDate",),
+    "produced": ("productionDate", "packagingDate"),
+    "harvested": ("harvestStartDate", "harvestDate", "harvestEndDate"),
+}
+_BY_MAKER: Final = frozenset({Authority.PREFIX, Authority.COMMISSIONER})
+
+
+class Passed(NamedTuple):
+    """The event at `position` brought the lot, or some of it, to a stage at an instant (µs UTC).
+
+    `documents` are the business documents that it names: the voucher under which goods left a port, say.
+    """
+
+    stage: Stage
+    at: int
+    by: str
+    position: int
+    documents: tuple[str, ...]
+
+
+class Assigned(NamedTuple):
+    """The event that assigned the lot code, at an instant (µs UTC); `source` is the place, where it tells one."""
+
+    at: int
+    by: str
+    position: int
+    source: str | None
+
+
+class Recalled(NamedTuple):
+    """All of the lot is recalled since an instant (µs UTC); that is never undone."""
+
+    since: int
+    by: str
+    reason: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """The days that master data of what made the lot tells; of several the first."""
+
+    expiry: date | None = None
+    best_before: date | None = None
+    produced: date | None = None
+    harvested: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A lot: its `stage`, all that led to it, how much is where, and what is wrong.
+
+    `made` is false where nobody is seen to have made it or a member of it. `unstated` are the positions of events that
+    move some of it without saying how much: then the amounts are not all.
+    """
+
+    lot: str
+    stage: Stage
+    passed: tuple[Passed, ...]
+    made: bool
+    assigned: Assigned | None
+    dates: Dates
+    sums: tuple[Sum, ...]
+    stock: tuple[Row, ...]
+    unstated: tuple[int, ...]
+    is_gone: bool
+    holds: tuple[Hold, ...]
+    recalled: Recalled | None
+    certificates: tuple[Certificate, ...]
+    key_data: tuple[KeyData, ...]
+    findings: tuple[Finding, ...]
+
+    def expired(self, at: int) -> bool:
+        """Tell whether its last day is over at an instant (µs UTC), in UTC."""
+        return self.dates.expiry is not None and at >= end_of(self.dates.expiry)
+
+    def obstacles(self, at: int, required: Iterable[str] = ()) -> list[Obstacle]:
+        """Return what keeps it from being released at an instant (µs UTC): nothing for one that may be.
+
+        `required` are the kinds of certificates that are asked for.
+        """
+        told = (
+            (not self.made, Obstacle(Lack.NOT_MADE)),
+            (self.is_gone, Obstacle(Lack.NOTHING_LEFT)),
+            *((True, Obstacle(Lack.HELD, hold.kind, hold.position)) for hold in self.holds),
+            (self.recalled is not None, Obstacle(Lack.RECALLED, None, self.recalled and self.recalled.position)),
+            (self.expired(at), Obstacle(Lack.EXPIRED)),
+        )
+        return [one for holds, one in told if holds] + list(missing(self.certificates, required, day_at(at)))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a lot: its judged history, and when each container that it was in was in what else.
+
+    `described` is what master data calls it, `required` are the kinds of certificates that a release needs.
+    """
+
+    entries: Sequence[HistoryEntry]
+    nest: Mapping[str, Sequence[Interval]] = field(default_factory=dict)
+    holds: Sequence[Hold] = ()
+    described: str | None = None
+    required: Sequence[str] = ()
+
+
+def lot_of(lot: str, told: Told, organisation_of: Callable[[str], str | None]) -> Lot:
+    """Fold what is told of a lot; it includes nothing after the time asked for."""
+    fold = _Fold(lot, told, organisation_of)
+    for entry in told.entries:
+        if entry.counts:
+            fold.hear(entry)
+    stock = fold.stock
+    return Lot(
+        lot=lot,
+        stage=fold.stage,
+        passed=tuple(fold.passed),
+        made=fold.made,
+        assigned=fold.assigned,
+        dates=fold.dates,
+        sums=tuple(stock.sums()),
+        stock=tuple(stock.rows()),
+        unstated=tuple(dict.fromkeys(stock.unstated)),
+        is_gone=stock.is_gone,
+        holds=tuple(told.holds),
+        recalled=fold.recalled,
+        certificates=tuple(in_force(fold.certificates)),
+        key_data=tuple(fold.key_data),
+        findings=tuple({**fold.findings, **stock.findings}),
+    )
+
+
+class _Fold:
+    def __init__(self, lot: str, told: Told, organisation_of: Callable[[str], str | None]) -> None:
+        self.stock = Stock(organisation_of)
+        self.passed: list[Passed] = []
+        self.made = False
+        self.recalled: Recalled | None = None
+        self.certificates: list[Certificate] = []
+        self.key_data: list[KeyData] = []
+        self.findings: dict[Finding, None] = {}
+        self._lot = lot
+        self._told = told
+        making = [entry for entry in told.entries if entry.counts and entry.via is None and _made(lot, entry)]
+        self.assigned = self._assigned(making)
+        harvested = [
+            one.event for one in told.entries if one.counts and word_of(one.event.head.bizStep) == "harvesting"
+        ]
+        maker = next((entry.event for entry in making), None)
+        self._known = background(told.described, maker, next(iter(harvested), None))._replace(
+            code_source=None if self.assigned is None else self.assigned.source
+        )
+        self.dates = self._dates(making)
+
+    @property
+    def stage(self) -> Stage:
+        """Return the stage of what is left; when all that was counted went, how the last of it did."""
+        gone = self.stock.is_gone
+        return next((one.stage for one in reversed(self.passed) if gone or one.stage not in _ENDS), Stage.UNKNOWN)
+
+    def hear(self, entry: HistoryEntry) -> None:
+        event = entry.event
+        if isinstance(event, SeenDecision):
+            if isinstance(event.payload, BatchRecalled) and entry.via is None and entry.authority in _BY_MAKER:
+                said = Recalled(event.occurred_at, event.captured_by, event.payload.reason, event.position)
+                self.recalled = self.recalled or said
+            return
+        made = _made(self._lot, entry)
+        self.made = self.made or made
+        if not (entry.mentions or made):
+            return  # what happens to one member tells nothing of the lot
+        self.certificates += certificates_in(event)
+        containers = self._inside(entry)
+        amounts = self.stock.inside(containers) if entry.via is not None else _amounts(entry)
+        self.key_data += key_data(self._lot, entry, amounts, self._known)
+        self._pass(event, self._stage_of(entry, made, self.stock.hear(entry, containers)))
+        self._check_source(event)
+
+    def _stage_of(self, entry: HistoryEntry, made: bool, gone: Total | None) -> Stage | None:  # noqa: FBT001
+        if gone is not None:
+            return _GONE[gone]
+        known = STAGES.get(word_of(entry.event.head.bizStep))
+        packs = (
+            word_of(entry.event.head.bizStep) in ("packing", "repackaging") and entry.via is None and not self.passed
+        )
+        return known or (Stage.PACKED if made or packs else None)
+
+    def _pass(self, event: SeenEvent, stage: Stage | None) -> None:
+        if stage is None:
+            return
+        documents = tuple(uri for _, uri in event.view.biz_transactions)
+        self.passed.append(Passed(stage, event.occurred_at, event.captured_by, event.position, documents))
+        if stage is Stage.RELEASED and self._told.required:
+            lacks = missing(in_force(self.certificates), self._told.required, day_at(event.occurred_at))
+            for lack in lacks:
+                self._tell(Code.RELEASED_WITHOUT_CERTIFICATE, event, lack.position, f"{lack.lack}: {lack.kind}")
+
+    def _inside(self, entry: HistoryEntry) -> Collection[str]:
+        """Return the containers of the lot that a container is, or that are in it at that time."""
+        if entry.via is None:
+            return ()
+        return [one for one in self.stock.containers if self._reaches(one, entry.via, entry.event.occurred_at)]
+
+    def _reaches(self, container: str, outer: str, at: int) -> bool:
+        level = {container}
+        for _ in range(MAX_NESTING):
+            if outer in level:
+                return True
+            level = {one.parent for inner in level for one in self._told.nest.get(inner, ())
+                     if one.opened_at <= at <= one.last}  # fmt: skip
+            if not level:
+                break
+        return False
+
+    def _assigned(self, making: Sequence[HistoryEntry]) -> Assigned | None:
+        """Return what assigned the lot code, and tell what made some of the lot and may assign none."""
+        found: Assigned | None = None
+        for number, entry in enumerate(making):
+            event, step = entry.event, word_of(entry.event.head.bizStep)
+            first = step == FIRST_RECEIVING and found is None and number == 0
+            if event.type == TRANSFORMATION_EVENT or step in ASSIGNING or step not in NOT_ASSIGNING or first:
+                found = found or Assigned(event.occurred_at, event.captured_by, event.position, event.place)
+            else:
+                against = None if found is None else found.position
+                self._tell(Code.LOT_CODE_ASSIGNED_OUTSIDE, event, against, event.head.bizStep or "")
+        return found
+
+    def _check_source(self, event: SeenEvent) -> None:
+        source = None if self.assigned is None else self.assigned.source
+        told = code_sources(event)[:1]
+        if source is not None and told and told[0].startswith("https://id.gs1.org/") and told[0] != source:
+            self._tell(Code.CODE_SOURCE_DIFFERS, event, self.assigned and self.assigned.position, told[0])
+
+    def _dates(self, making: Iterable[HistoryEntry]) -> Dates:
+        found: dict[str, date] = {}
+        told_by: dict[str, SeenEvent] = {}
+        for entry in making:
+            ilmd = read_ilmd(entry.event.parts.how)
+            for name, words in _DATES.items():
+                text = master_datum(ilmd, *words)
+                day = None if text is None else read_day(text)
+                if day is None:
+                    continue
+                known = found.setdefault(name, day)
+                before = told_by.setdefault(name, entry.event)
+                if known != day and name in ("expiry", "best_before"):
+                    note = f"{name} {day.isoformat()}, not {known.isoformat()}"
+                    self._tell(Code.MIXED_EXPIRY, entry.event, before.position, note)
+                if day < known:
+                    found[name], told_by[name] = day, entry.event
+        return Dates(**found)
+
+    def _tell(self, code: Code, event: SeenEvent, against: int | None, note: str) -> None:
+        self.findings.setdefault(Finding(code, event.position, against, note))
+
+
+_ENDS: Final = frozenset(_GONE.values())
+
+
+def _made(lot: str, entry: HistoryEntry) -> bool:
+    """Tell whether an event makes some of the lot, or members of it."""
+    event = entry.event
+    if isinstance(event, SeenDecision) or entry.via is not None:
+        return False
+    roles = {mention.role for mention in entry.mentions}
+    if not entry.mentions:
+        members = event.members.get(lot, ())
+        roles = {mention.role for member in members for mention in event.of(member)}
+    return bool(roles) and makes(event, roles)
+
+
+def _amounts(entry: HistoryEntry) -> list[tuple[str | None, Decimal]]:
+    return [(mention.uom, mention.quantity) for mention in entry.mentions if mention.quantity is not None]
