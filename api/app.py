@@ -32,6 +32,7 @@ from api.routers import (
     findings,
     health,
     logs,
+    lots,
     organisations,
     partners,
     provenance,
@@ -91,6 +92,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(drug_packages.router)
     app.include_router(clocks.router)
     app.include_router(shipments.router)
+    app.include_router(lots.router)
     app.include_router(cold_chain.router)
     app.include_router(partner_pages.router)
     app.include_router(partners.router)

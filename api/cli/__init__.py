@@ -35,6 +35,7 @@ from api.cli import (
     label,
     ledger,
     log_chain,
+    lot,
     organisation,
     part,
     partner,
@@ -63,6 +64,7 @@ app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("item")(item.item)
 app.command("trace")(trace.trace)
+app.command("lot")(lot.lot)
 app.command("cold-chain")(cold_chain.cold_chain)
 app.command("evaluation")(evaluation.evaluation)
 app.command("label")(label.label)

@@ -79,7 +79,13 @@ SHIPMENTS: Final = Section(
     "Sign in to see shipments",
     "A shipment is shown to who advised it and to who is to receive it.",
 )
-SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS, CLOCKS, SHIPMENTS)
+LOTS: Final = Section(
+    "/lots",
+    Scope.QUERY,
+    "Sign in to see lots",
+    "Of a lot is shown what you recorded, what names you, and what was opened to you.",
+)
+SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS, CLOCKS, SHIPMENTS, LOTS)
 
 
 def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller | None:

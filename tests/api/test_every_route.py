@@ -303,6 +303,7 @@ ROUTES = {
     "GET /drug-packages/{id:path}": Expected(
         404, 404, 403, 404, Scope.QUERY, "/drug-packages/01/09521234000013/21/UNKNOWN"
     ),
+    "GET /lots/{id:path}": Expected(404, 404, 403, 404, Scope.QUERY, "/lots/01/09521234000013/10/UNKNOWN"),
     "GET /cold-chain/profiles": OPEN,
     "POST /cold-chain/evaluations": Expected(
         404,

@@ -79,6 +79,7 @@ NEED_MEANING = {
     "POST /cold-chain/evaluations",
     "POST /drug-packages/verify",
     "GET /drug-packages/{id}",
+    "GET /lots/{id}",
     "POST /clocks",
     "POST /clocks/{clock}/answer",
     "POST /clocks/{clock}/stop",
