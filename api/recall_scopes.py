@@ -19,7 +19,7 @@ from traceability.errors import InvalidInputError
 from traceability.gs1.identifiers import Kind
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
-from traceability.supply_chain.provenance import Direction, Trace, trace
+from traceability.supply_chain.provenance import Direction, Trace, walked
 from traceability.supply_chain.recall.events import HolderCount, RecallScoped, ScopedTrace
 from traceability.supply_chain.recall.scope import Scope, Widening, scope_of, widening
 from traceability.supply_chain.things import thing_of
@@ -62,14 +62,8 @@ def asked(scoped: ScopedTrace) -> dict[str, Any]:
 def scope_at(engine: Engine, reader: Reader, scoped: ScopedTrace) -> Scope:
     """Trace, and tell who has what was found; raises as `trace` does."""
     with collector.paused():
-        found = _trace(engine, reader, scoped)
-        # What only opens when it is named opens for a trace as far as the trace names it.
         index, parties = ask(engine, reader, scoped.known_at), engine.parties(reader, scoped.known_at)
-        return scope_of(found, index, parties)
-
-
-def _trace(engine: Engine, reader: Reader, scoped: ScopedTrace) -> Trace:
-    return trace(ask(engine, reader, scoped.known_at), query_of(question_of(scoped)))
+        return scope_of(walked(index, query_of(question_of(scoped)), deeds=True), index, parties)
 
 
 def digest_at(engine: Engine, reader: Reader, scoped: ScopedTrace, found: Trace) -> str:
@@ -99,7 +93,7 @@ def scoped_as(case: str, question: ScopedTrace, scope: Scope, digest: str) -> Re
         case=case,
         trace=question,
         digest=digest,
-        complete=scope.trace.complete,
+        complete=scope.walked.found.complete,
         items=len(scope.affected) - scope.lots,
         lots=scope.lots,
         unheld=len(scope.unheld),
@@ -110,9 +104,9 @@ def scoped_as(case: str, question: ScopedTrace, scope: Scope, digest: str) -> Re
 def widened(engine: Engine, reader: Reader, scoped: RecallScoped, head: int) -> tuple[Widening, bool]:
     """Tell how a scope differs at the head, and whether its trace is still the one that was recorded."""
     with collector.paused():
-        before = _trace(engine, reader, scoped.trace)
+        before = walked(ask(engine, reader, scoped.trace.known_at), query_of(question_of(scoped.trace)))
     now = scope_at(engine, reader, scoped.trace.model_copy(update={"known_at": head}))
-    same = digest_at(engine, reader, scoped.trace, before) == scoped.digest
+    same = digest_at(engine, reader, scoped.trace, before.trace()) == scoped.digest
     return widening(before, {one.holder for one in scoped.holders}, now), same
 
 

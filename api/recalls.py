@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from adapters.postgres.recalls import PostgresRecalls
+from api import collector
 from api.published import receipt_address
 from api.recall_cases import case_seen, recall_name, said_in_case, seen_as_said
 from api.recall_models import (
@@ -89,16 +90,20 @@ def plan(
     question = ScopedTrace(
         roots=roots_of(list(roots)), known_at=engine.ledger.head(), max_depth=max_depth, max_nodes=max_nodes
     )
-    scope = scope_at(engine, reader, question)
-    return PlanOut(
-        roots=list(question.roots),
-        known_at=question.known_at,
-        complete=scope.trace.complete,
-        items=len(scope.affected) - scope.lots,
-        lots=scope.lots,
-        unheld=len(scope.unheld),
-        holders=_holders_out(engine, None, {name: len(things) for name, things in scope.of_party.items()}),
-    )
+    # The collector would look through all that was read, only to find that none of it can go.
+    with collector.paused():
+        scope = scope_at(engine, reader, question)
+        told = PlanOut(
+            roots=list(question.roots),
+            known_at=question.known_at,
+            complete=scope.walked.found.complete,
+            items=len(scope.affected) - scope.lots,
+            lots=scope.lots,
+            unheld=len(scope.unheld),
+            holders=_holders_out(engine, None, {name: len(things) for name, things in scope.of_party.items()}),
+        )
+        del scope
+    return told
 
 
 def describe_affected(engine: Engine, reader: Reader, case: str) -> AffectedList:

@@ -25,6 +25,7 @@ from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
 from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
+from traceability.supply_chain.deeds import is_deed
 from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, SeenEvent, Subjects, see_row
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
@@ -170,6 +171,13 @@ class ExportProvenance:
     ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
         return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in but]
+
+    def deeds(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return what `ties` does, and what else moves custody or ends things."""
+        found = counting(self.events(asked, during))
+        return [e for e in found if (e.ties or is_deed(e)) and e.position not in but]
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""

@@ -9,6 +9,7 @@ from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer, MarkKind
 from traceability.ledger.store import Record
 from traceability.supply_chain.decisions import SeenDecision, see_decision
+from traceability.supply_chain.deeds import is_deed
 from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
@@ -59,6 +60,14 @@ class MemoryProvenance:
         """Return the events that count, concern what is asked for and may tie things together."""
         told = frozenset(but)
         return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in told]
+
+    def deeds(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return what `ties` does, and what else moves custody or ends things."""
+        told = frozenset(but)
+        found = counting(self.events(asked, during))
+        return [e for e in found if (e.ties or is_deed(e)) and e.position not in told]
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""

@@ -17,6 +17,7 @@ from traceability.errors import InvalidInputError
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
+from traceability.supply_chain.deeds import DISPOSITIONS, STEPS, is_deed
 from traceability.supply_chain.seen import (
     EPCIS_TYPES,
     MARK_KINDS,
@@ -28,7 +29,14 @@ from traceability.supply_chain.seen import (
     see_row,
 )
 from traceability.supply_chain.standing import counting, with_declarations
+from traceability.supply_chain.transfers import IN_TRANSIT, SENDING_BACK
 from traceability.supply_chain.windows import Window
+
+
+def _word(member: LiteralString) -> LiteralString:
+    """Return the SQL for the word that is a member of a head, as canonical JSON writes it; empty if there is none."""
+    return f"""split_part(split_part(convert_from(r.head, 'UTF8'), '"{member}":"', 2), '"', 1)"""
+
 
 # The personal part and the bytes as received tell nothing about things, and may be long: they are left where they are.
 # The positions are an array, whose length the planner does not know: it walks the primary key from one to the next, and
@@ -40,12 +48,26 @@ SELECT r.position, r.event_id, r.recorded_at, r.head, r.what, r."where", r.why, 
 """
 # Most events only observe things. Canonical JSON writes a member in one way, so bytes can tell which do: those that
 # remain are all of which `SeenEvent.ties` is true, and perhaps some more.
-_TYING: Final[LiteralString] = f"""
-   AND (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
+_TIES_THINGS: Final[LiteralString] = f"""
+       (r.type NOT IN ('{OBJECT_EVENT}', '{TRANSACTION_EVENT}')
         OR (r.type = '{OBJECT_EVENT}' AND position('"action":"OBSERVE"'::bytea IN r.head) = 0)
         OR (position('/10/'::bytea IN r.what) > 0
             AND (position('/21/'::bytea IN r.what) > 0 OR position('/8006/'::bytea IN r.what) > 0)))
 """
+_TYING: Final[LiteralString] = f"AND {_TIES_THINGS}"
+_STEP: Final[LiteralString] = _word("bizStep")
+_DISPOSITION: Final[LiteralString] = _word("disposition")
+_DOING: Final[LiteralString] = f"""
+   AND ({_TIES_THINGS}
+        OR {_STEP} = ANY(%(steps)s) OR {_STEP} ~ %(sending_back)s
+        OR {_DISPOSITION} = ANY(%(dispositions)s)
+        OR ({_DISPOSITION} = '{IN_TRANSIT}' AND position('_party"'::bytea IN r.why) > 0))
+"""
+_DEEDS: Final = {
+    "steps": sorted(STEPS),
+    "sending_back": f"(^|[:/])({'|'.join(sorted(SENDING_BACK))})$",
+    "dispositions": sorted(DISPOSITIONS),
+}
 # Parameters come as subqueries too. Of an array that the planner knows it looks up every element in its statistics; and
 # where it thinks that knowing one pays, it plans each question anew, which takes longer than to answer it.
 _TAGGED: Final[LiteralString] = """
@@ -150,6 +172,7 @@ def _statements(within: LiteralString, *more: LiteralString) -> _Statements:
 
 _EVENTS: Final = _statements(_EVENTS_IN_WINDOWS)
 _TIES: Final = _statements(_TIES_IN_WINDOWS, _TYING, _OTHERS)
+_DOINGS: Final = _statements(_EVENTS_IN_WINDOWS, _DOING, _OTHERS)
 _TIES_WITHIN: Final = _records(_WITHIN, _TYING)
 
 _EMPTIED: Final[LiteralString] = f"""
@@ -203,6 +226,13 @@ class PostgresProvenance:
         """Return the events that count, concern what is asked for and may tie things together."""
         found = self._concerning(asked, during or {}, _TIES, but=bigints(but))
         return self._counting([event for event in found if event.ties])
+
+    def deeds(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return what `ties` does, and what else moves custody or ends things."""
+        found = self._concerning(asked, during or {}, _DOINGS, but=bigints(but), **_DEEDS)
+        return self._counting([event for event in found if event.ties or is_deed(event)])
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together."""

@@ -114,6 +114,7 @@ def test_both_indexes_find_the_same(
     for one in subjects:
         assert _content(exported.events(one)) == _content(memory.events(one))
         assert _content(exported.ties(one)) == _content(memory.ties(one))
+        assert _content(exported.deeds(one)) == _content(memory.deeds(one))
         assert exported.known(one.things) == memory.known(one.things)
         for kind in MarkKind:
             assert _content(exported.emptyings(kind, instants)) == _content(memory.emptyings(kind, instants))

@@ -29,12 +29,14 @@ from tests.support.happenings import (
     commission,
     hours,
     lot,
+    observe,
     pack,
     put,
     records,
     take,
     transform,
 )
+from tests.support.holders import PARTY, SHOP
 from tests.support.worlds import COUNTED, JOINED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.epcis import content_digest, index_rows
@@ -171,6 +173,9 @@ def test_both_indexes_find_the_same(
         assert postgres.known(asked.things) == memory.known(asked.things)
         ties = _content(memory.ties(asked))
         assert _content(postgres.ties(asked)) == ties
+        assert _content(postgres.deeds(asked)) == _content(memory.deeds(asked))
+        within = {position for position, *_ in _content(postgres.deeds(asked, question.during))}
+        assert within >= {position for position, *_ in _content(memory.deeds(asked, question.during))}
         known = [position for position, *_ in ties[::2]]
         for during in ({}, question.during):
             others = postgres.ties(asked, during, known), memory.ties(asked, during, known)
@@ -230,6 +235,31 @@ def test_a_reader_who_may_see_nothing_finds_nothing(books: Books) -> None:
     postgres, _ = books.ask(Reader(PUBLIC))
     assert postgres.events(Subjects({A, PALLET})) == []
     assert postgres.emptyings(MarkKind.CONTAINMENT, {(PALLET, 0)}) == []
+
+
+def test_deeds_are_what_ties_moves_or_ends_things(books: Books) -> None:
+    to_shop = {"possessing_party": PARTY[SHOP]}
+    deeds = [
+        commission(1, A),
+        observe(2, A, step="shipping"),
+        observe(3, A, step="https://ns.example/steps/returning"),
+        observe(4, A, step="urn:x:rejecting"),
+        observe(5, A, disposition="in_transit", destinations=to_shop),
+        observe(6, A, disposition="stolen"),
+        observe(7, A, step="decommissioning"),
+        observe(8, A, step="void_shipping"),
+    ]
+    others = [
+        observe(9, A, step="storing", disposition="in_transit"),
+        observe(10, A, step="urn:x:returning:inspected"),
+        observe(11, A),
+        observe(12, B, step="shipping"),
+    ]
+    books.record(*deeds, *others)
+    for index in books.ask(READER):
+        found = index.deeds(Subjects({A}), but=[2])
+        assert sorted(event.position for event in found) == [1, *range(3, len(deeds) + 1)]
+        assert sorted(event.position for event in index.deeds(Subjects(), {A: ALWAYS})) == [*range(1, len(deeds) + 1)]
 
 
 def test_a_tag_of_a_hidden_part_finds_nothing(books: Books) -> None:

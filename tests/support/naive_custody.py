@@ -172,6 +172,7 @@ class _Book:
         self.last: dict[str, tuple[str, str]] = {}
         self.spans: list[tuple[str, str, int, int | None]] = []
         self.former: str | None = None
+        self.spoke: str | None = None
         self.ships: list[Shipped] = []
         self.holds: dict[tuple[str, str], tuple[str | None, str]] = {}
         self.offers: dict[str, tuple[str, str, str]] = {}
@@ -223,6 +224,7 @@ class _Book:
         if said in REASONS:
             return said
         if said == "first_to_speak":
+            self.spoke = event.captured_by
             self.give(CUSTODY, (event.captured_by, event.captured_by), event.occurred_at)
         if dies:
             for role in (CUSTODY, OWNERSHIP):
@@ -249,6 +251,10 @@ class _Book:
         said = self.may_make(who, at)
         if said not in REASONS:
             self.maker = self.maker or who
+            for one in [held for held in self.has[CUSTODY] if held[0] == self.spoke]:
+                self.has[CUSTODY].remove(one)
+                self.spans += [(CUSTODY, one[0], one[2], at)] if one[2] < at else []
+            self.spoke = None
             self.give(CUSTODY, self.end_of(event, "possessing_party") or (who, who), at)
             self.give(OWNERSHIP, self.end_of(event, "owning_party") or (who, who), at)
             self.ships = self.ships if self.shared else []
@@ -376,6 +382,7 @@ class _Book:
             case _:
                 return self.answer(said, who, at)
         if verdict == "first_to_speak":
+            self.spoke = who
             self.give(CUSTODY, (who, who), at)
         return verdict
 

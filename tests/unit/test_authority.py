@@ -139,6 +139,9 @@ def test_who_has_a_thing_may_make_it_again() -> None:
 class Prefixes(ListedParties):
     """MAKER has the company prefix of everything from hour 1 on."""
 
+    def prefix_key(self, thing: str) -> str:
+        return thing
+
     def prefix_holder(self, thing: str, at: int) -> str | None:
         return MAKER if thing.startswith(GTIN) and at >= hours(1) else None
 

@@ -180,6 +180,9 @@ def test_a_mere_claim_stands_in_nobodys_way(world: World) -> None:
 class Registered(ListedParties):
     """The store holds the company prefix of the packs."""
 
+    def prefix_key(self, thing: str) -> str:
+        return thing
+
     def prefix_holder(self, thing: str, at: int) -> str | None:
         return STORE_NAME if thing.startswith(GTIN) and at < hours(10) else None
 

@@ -162,6 +162,9 @@ def test_who_locked_a_pack_says_what_became_of_it_and_nobody_else() -> None:
 
 def test_the_holder_of_the_prefix_recalls_what_another_made_before_it_was_registered() -> None:
     class Prefixed(ListedParties):
+        def prefix_key(self, thing: str) -> str:
+            return thing
+
         def prefix_holder(self, thing: str, at: int) -> str | None:  # noqa: ARG002
             return SHOP if at > hours(1.5) else None
 

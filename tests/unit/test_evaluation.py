@@ -32,12 +32,15 @@ from tests.support.happenings import (
     take,
 )
 from tests.support.holders import EVERYTHING, PARTIES, PARTY, SEES_ALL, SHOP, Told
+from tests.support.register import stated
 from tests.support.worlds import THINGS, worlds
 from traceability.ledger.access import Grant, Reader
+from traceability.ledger.register.register import Register
+from traceability.ledger.register.statements import PrefixHeld
 from traceability.supply_chain.commands.refusal import Rule
 from traceability.supply_chain.decisions import HoldPlaced
 from traceability.supply_chain.evaluation import SENTENCES, Evaluation, OfThePast, evaluate
-from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.parties import ListedParties, Parties
 
 A, B, C = pack("A"), pack("B"), pack("C")
 MILK, CHEESE = lot("MILK"), lot("CHEESE")
@@ -167,6 +170,15 @@ def test_things_that_lead_one_life_are_each_told() -> None:
     evaluation = found([commission(1, *packs), end(2, *packs), put(3, PALLET, *packs)], *packs)
     assert [one.thing for one in evaluation.irregularities] == sorted(packs)
     assert {one.rule for one in evaluation.irregularities} == {Rule.ENDED}
+
+
+def test_two_things_of_one_event_may_have_prefixes_of_two_companies() -> None:
+    mine, anothers = "https://id.gs1.org/00/095212340000000013", "https://id.gs1.org/00/095291050000000018"
+    held = PrefixHeld(organisation="rival.example", prefix="952910", since=0)
+    statement = stated(held)
+    parties = ListedParties({}, Register([statement], statement.stated_by))
+    found = evaluate(index_of([commission(1, mine, anothers)], reader=SEES_ALL), parties, [mine, anothers])
+    assert [(one.thing, one.rule) for one in found.irregularities] == [(anothers, Rule.PREFIX_OF_ANOTHER)]
 
 
 def test_no_rule_is_left_out_for_a_thing_with_much_said_of_it() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,15 +16,21 @@ from tests.support.happenings import (
     MAKER,
     OTHER_GTIN,
     PALLET,
+    TOTE,
+    Decided,
     Happening,
     commission,
+    end,
     hours,
     index_of,
     lot,
+    observe,
     pack,
     put,
     receive,
     ship,
+    take,
+    transform,
 )
 from tests.support.holders import CARRIER, EVERYTHING, GLNS, PARTIES, PARTY, RIVAL, SEES_ALL, SHOP, Told
 from tests.support.register import stated
@@ -30,12 +38,16 @@ from traceability.errors import NotFoundError
 from traceability.ledger.access import Grant, Reader
 from traceability.ledger.register.register import Register
 from traceability.ledger.register.statements import RuleSet
-from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.commands.surroundings import Surroundings
+from traceability.supply_chain.decisions import HoldingRole, HoldPlaced
 from traceability.supply_chain.history import item_history
+from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import ListedParties, Parties
-from traceability.supply_chain.provenance import Direction, TraceQuery, trace
+from traceability.supply_chain.provenance import Direction, TraceQuery, walked
 from traceability.supply_chain.recall.scope import Scope, may_recall, scope_of, widening
+from traceability.supply_chain.seen import SeenEvent, Subjects
 from traceability.supply_chain.things import is_lot
+from traceability.supply_chain.windows import END, Window
 
 A, B, C = (pack(name) for name in "ABC")
 LOT = lot("A7")
@@ -45,8 +57,8 @@ def scope(
     *told: Told, roots: tuple[str, ...] = (LOT,), reader: Reader = SEES_ALL, known_at: int | None = None
 ) -> Scope:
     known = told if known_at is None else told[:known_at]
-    found = trace(index_of(known, reader=reader), TraceQuery(roots, Direction.FORWARD))
-    return scope_of(found, index_of(known, reader=reader), PARTIES)
+    index = index_of(known, reader=reader)
+    return scope_of(walked(index, TraceQuery(roots, Direction.FORWARD), deeds=True), index, PARTIES)
 
 
 def _content(world: list[Told], root: str, reader: Reader = SEES_ALL) -> Any:
@@ -65,6 +77,85 @@ def test_the_holders_are_those_of_each_history(world: list[Told], root: str) -> 
         assert set(one.holders) == set(custody.holders(HoldingRole.CUSTODY))
         ends = {end for shipment in custody.shipments for end in (shipment.to, shipment.owner)}
         assert set(one.awaited_by) == ends - {None}
+
+
+@settings(max_examples=200, deadline=None)
+@given(dealings(), st.sampled_from(ASKED), st.sampled_from([None, 2, 5]))
+def test_at_once_or_one_by_one_the_holders_are_the_same(world: list[Told], root: str, hour: int | None) -> None:
+    index = index_of(world, reader=SEES_ALL)
+    as_of = None if hour is None else hours(hour)
+    try:
+        found = scope_of(walked(index, TraceQuery((root,), as_of=as_of), deeds=True), index, PARTIES)
+    except NotFoundError:
+        return
+    around = Surroundings(index, PARTIES)
+    around.name({one.thing for one in found.affected})
+    picture = around.picture(END)
+    for one in found.affected:
+        custody = picture.custody_at(picture.stands_for(one.thing), END if as_of is None else as_of)
+        assert one.holders == custody.holders(HoldingRole.CUSTODY)
+        assert set(one.awaited_by) == {end for s in custody.shipments for end in (s.to, s.owner)} - {None}
+
+
+_SENT = ship(5, PALLET, to=PARTY[SHOP]), receive(6, PALLET, by=SHOP)
+_IN_TOTE = put(2, TOTE, A), put(3, PALLET, TOTE)
+
+
+@pytest.mark.parametrize(
+    ("told", "holder"),
+    [
+        ((put(2, PALLET, A), take(4, PALLET), *_SENT), MAKER),
+        ((put(2, PALLET, A), take(4, PALLET, by=RIVAL), *_SENT), SHOP),
+        ((*_IN_TOTE, take(4, PALLET), *_SENT), MAKER),
+        ((*_IN_TOTE, take(4, PALLET, by=RIVAL), *_SENT), SHOP),
+        ((put(2, PALLET, A), put(4, TOTE, A, by=RIVAL), *_SENT), SHOP),
+        ((put(2, PALLET, A), end(4, A, by=RIVAL), *_SENT), SHOP),
+        ((put(2, PALLET, A), transform(4, [A], [C], by=RIVAL), *_SENT), SHOP),
+    ],
+)
+def test_a_mere_claim_takes_nothing_out_of_anything(told: tuple[Told, ...], holder: str) -> None:
+    """What a stranger said does not untie a thing from what was then sent to somebody."""
+    world = [commission(1, A), *told]
+    assert {one.thing: one.holders for one in scope(*world, roots=(A,)).affected}[A] == (holder,)
+    assert item_history(index_of(world, reader=SEES_ALL), A, PARTIES).custody.holders(HoldingRole.CUSTODY) == (holder,)
+
+
+def test_what_is_counted_although_it_is_one_thing_is_shared() -> None:
+    sent = ship(2, B, to=PARTY[SHOP])
+    sent = replace(sent, items=[*sent.items, ("quantityList", A, 1, "KGM")])
+    found = scope(commission(1, A), sent, receive(3, A, by=SHOP), roots=(A,))
+    assert {one.thing: one.holders for one in found.affected}[A] == (MAKER, SHOP)
+
+
+class _Counting:
+    """An index that counts how often whole histories are read."""
+
+    def __init__(self, index: ProvenanceIndex) -> None:
+        self._index = index
+        self.read = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+        self.read += 1
+        return self._index.events(asked, during)
+
+
+def test_of_what_was_made_no_whole_history_is_read() -> None:
+    told: list[Told] = [
+        commission(1, A, B, number="A7"),
+        put(2, PALLET, A),
+        Decided(2.5, HoldPlaced(things=(A,), hold="1", kind="recall", reason="salmonella"), MAKER, []),
+        ship(3, PALLET, to=PARTY[SHOP]),
+        receive(4, PALLET, by=SHOP),
+        observe(4.5, A, by=RIVAL),
+        commission(5, C, by=RIVAL, number="A7"),
+    ]
+    index: Any = _Counting(index_of(told, reader=SEES_ALL))
+    found = scope_of(walked(index, TraceQuery((LOT,), Direction.FORWARD), deeds=True), index, PARTIES)
+    assert found.of_party == {MAKER: (B,), RIVAL: (C,), SHOP: (A,)}
+    assert index.read == 1  # of the lot itself, which is only seen by its members
 
 
 @settings(max_examples=100, deadline=None)
@@ -94,12 +185,12 @@ def test_a_widening_tells_what_entered_what_left_and_who_is_new() -> None:
     before, now = scope(*told[:2]), scope(*told)
     assert before.of_party == {MAKER: (A, B)}
     assert before.unheld == (LOT,)
-    changed = widening(before.trace, before.of_party, now)
+    changed = widening(before.walked, before.of_party, now)
     assert [(one.affected.thing, one.positions) for one in changed.entered] == [(C, (4,))]
     assert changed.parties == {CARRIER: (B,), SHOP: (A,)}
     assert (changed.left, changed.positions) == ((), (4,))
-    assert not widening(now.trace, now.of_party, now)
-    again = widening(now.trace, now.of_party, scope(*told, made.retracted()))
+    assert not widening(now.walked, now.of_party, now)
+    again = widening(now.walked, now.of_party, scope(*told, made.retracted()))
     assert again.left == (A, B)
 
 

@@ -16,13 +16,13 @@ Whoever is shown more may judge otherwise: the judgement is part of a fold over 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from traceability.supply_chain.about_things import Stated
-from traceability.supply_chain.custody import Custody, CustodyFold, Movement, movement
+from traceability.supply_chain.custody import Custody, CustodyFold
 from traceability.supply_chain.decisions import (
     HoldingRole,
     HoldPlaced,
@@ -38,8 +38,10 @@ from traceability.supply_chain.item import ending, makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, Role, SeenEvent, is_class, is_lot
 from traceability.supply_chain.standing import time_and_kind
+from traceability.supply_chain.transfers import Movement, Transfers, movement
 
 Verdict = Authority | ClaimReason
+_Speakers = tuple[tuple[int, int], frozenset[str]]
 
 
 class Judged(NamedTuple):
@@ -50,7 +52,7 @@ class Judged(NamedTuple):
 
     entries: list[HistoryEntry]
     custody: Custody
-    speakers: Sequence[tuple[tuple[int, int], frozenset[str]]]
+    speakers: Sequence[_Speakers]
 
     def heard(self, event: SeenEvent) -> bool:
         """Tell whether who recorded an event had authority over the thing just before it, or nobody is known to."""
@@ -61,13 +63,19 @@ class Judged(NamedTuple):
 
 def judged(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> Judged:
     """Judge the entries of a thing's history, which are in the order of folds; never raises."""
-    judge = _Judge(thing, parties)
-    return Judged([judge.hear(entry) for entry in entries], judge.fold.custody(), judge.speakers)
+    judge, found, speakers = Judge(thing, Transfers(parties)), list[HistoryEntry](), list[_Speakers]()
+    for entry in entries:
+        found.append(heard := judge.hear(entry))
+        if heard.counts:
+            voices = judge.voices(entry.event.occurred_at)
+            if not speakers or speakers[-1][1] != voices:
+                speakers.append((time_and_kind(entry.event), voices))
+    return Judged(found, judge.fold.custody(), speakers)
 
 
 def custody_before(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> list[Custody]:
     """Return who has the thing just before each of these entries, and after the last: holdings, and what is open."""
-    judge = _Judge(thing, parties)
+    judge = Judge(thing, Transfers(parties))
     found = [judge.fold.custody(ended=False)]
     for entry in entries:
         judge.hear(entry)
@@ -75,65 +83,101 @@ def custody_before(thing: str, entries: Sequence[HistoryEntry], parties: Parties
     return found
 
 
-class _Judge:
+class Deed(NamedTuple):
+    """What an event does to who has a thing; who `begins` is the first to speak of it."""
+
+    makes: bool = False
+    begins: bool = False
+    ends: bool = False
+    moves: Movement | None = None
+
+
+_MAKES: Final = Deed(makes=True)
+
+
+class Judge:
     """Hears what is said of one thing, in order."""
 
-    def __init__(self, thing: str, parties: Parties) -> None:
-        self.fold = CustodyFold(parties, shared=is_lot(thing) or is_class(thing))
-        self.speakers: list[tuple[tuple[int, int], frozenset[str]]] = []
+    def __init__(self, thing: str, transfers: Transfers) -> None:
+        self.fold = CustodyFold(transfers, shared=is_lot(thing) or is_class(thing))
         self._thing = thing
-        self._parties = parties
+        self._transfers = transfers
+        self._parties = transfers.parties
+
+    def fork(self) -> Judge:
+        """Return one that heard the same and may hear something else."""
+        other = Judge.__new__(Judge)
+        other.__dict__.update(self.__dict__, fold=self.fold.fork())
+        return other
 
     def hear(self, entry: HistoryEntry) -> HistoryEntry:
+        """Return an entry with the right by which it was said, or why it is a mere claim."""
         if not entry.stands:
             return entry
-        event = entry.event
-        if not self._is_authorised(event):
-            verdict: Verdict = ClaimReason.NOT_AUTHORISED
-        elif isinstance(event, SeenDecision):
-            verdict = self._on_decision(event)
-            if isinstance(verdict, Authority):
-                self._first(verdict, event)
-                self.fold.decide(event, verdict, entry.via)
+        if isinstance(entry.event, SeenDecision):
+            verdict = self.decide(entry.event, entry.via)
         else:
-            verdict = self._on_event(entry)
+            counted = entry.via is None and any(mention.class_level for mention in entry.mentions)
+            verdict = self.tell(entry.event, _roles(self._thing, entry), own=entry.via is None, counted=counted)
         if isinstance(verdict, ClaimReason):
             return replace(entry, authority=Authority.CLAIM, reason=verdict)
-        voices = self._voices(event.occurred_at)
-        if not self.speakers or self.speakers[-1][1] != voices:
-            self.speakers.append((time_and_kind(event), voices))
         return replace(entry, authority=verdict)
 
-    def _is_authorised(self, event: SeenEvent) -> bool:
-        """Tell whether who recorded an event has what the register asks of who does this."""
-        action = event.type.split(".")[1] if isinstance(event, SeenDecision) else event.head.bizStep
-        if action is None or not self._parties.is_ruled(action, event.occurred_at):
-            return True
-        partner = self.fold.other_side(event)
-        return self._parties.authorised(event.captured_by, action, event.occurred_at, partner)
-
-    def _on_event(self, entry: HistoryEntry) -> Verdict:
-        event, fold = entry.event, self.fold
-        if entry.via is None and any(mention.class_level for mention in entry.mentions):
-            fold.shared = True
-        roles = _roles(self._thing, entry)
-        own = entry.via is None
-        made = own and makes(event, roles)
-        ends = own and not made and not fold.shared and ending(event, roles) is not None
-        moves = None if made or ends else movement(event)
-        verdict = self._right_to_make(event) if made else self._right(event, moves, ends=ends)
+    def decide(self, decision: SeenDecision, via: str | None) -> Verdict:
+        """Hear a decision, about the thing or (`via`) about a container that it was in."""
+        action, at = decision.type.split(".")[1], decision.occurred_at
+        if self._parties.is_ruled(action, at):
+            partner = self.fold.other_side(decision)
+            if not self._parties.authorised(decision.captured_by, action, at, partner):
+                return ClaimReason.NOT_AUTHORISED
+        verdict = self._on_decision(decision)
         if isinstance(verdict, Authority):
-            if made:
-                fold.make(event)
-            else:
-                self._first(verdict, event)
-            if ends:
-                fold.end(event)
-            elif moves is not None:
-                fold.move(moves, event)
+            self._first(verdict, decision)
+            self.fold.decide(decision, verdict, via)
         return verdict
 
-    def _voices(self, at: int) -> frozenset[str]:
+    def tell(self, event: SeenEvent, roles: Collection[Role], *, own: bool, counted: bool) -> Verdict:
+        """Hear an event of the thing itself, or else of a container that it was in.
+
+        `roles` are those of this very thing and not of a quantity, but for outputs; `counted` tells of a quantity.
+        """
+        self.fold.shared |= counted and self._transfers.authorised(event)
+        verdict, deed = self.consider(event, roles, own=own)
+        if deed is not None:
+            self.carry_out(deed, event)
+        return verdict
+
+    def consider(self, event: SeenEvent, roles: Collection[Role], *, own: bool) -> tuple[Verdict, Deed | None]:
+        """Return by what right an event is said, and what it does to who has the thing: None for a claim and nothing.
+
+        `roles` and `own` as for `tell`.
+        """
+        if not self._transfers.authorised(event):
+            return ClaimReason.NOT_AUTHORISED, None
+        if own and makes(event, roles):
+            made = self._right_to_make(event)
+            return made, (_MAKES if isinstance(made, Authority) else None)
+        ends = own and not self.fold.shared and ending(event, roles) is not None
+        moves = None if ends else movement(event)
+        verdict = self._right(event, moves, ends=ends)
+        begins = verdict is Authority.FIRST_TO_SPEAK and self.fold.unclaimed
+        if isinstance(verdict, ClaimReason) or not (begins or ends or moves):
+            return verdict, None
+        return verdict, Deed(begins=begins, ends=ends, moves=moves)
+
+    def carry_out(self, deed: Deed, event: SeenEvent) -> None:
+        """Take in what an event does."""
+        if deed.makes:
+            self.fold.make(event)
+        if deed.begins:
+            self.fold.begin(event)
+        if deed.ends:
+            self.fold.end(event)
+        elif deed.moves is not None:
+            self.fold.move(deed.moves, event)
+
+    def voices(self, at: int) -> frozenset[str]:
+        """Return who has authority over the thing."""
         holder = self._parties.prefix_holder(self._thing, at)
         maker = self.fold.commissioner if holder is None else holder
         voices = self.fold.voices()
@@ -180,7 +224,7 @@ class _Judge:
 
     def _is_at_home(self, event: SeenEvent) -> bool:
         places = [place for place in event.places if place is not None]
-        return any(self.fold.organisation_of(place) == event.captured_by for place in places)
+        return any(self._transfers.organisation_of(place) == event.captured_by for place in places)
 
     def _on_decision(self, decision: SeenDecision) -> Verdict:
         said, who = decision.payload, decision.captured_by

@@ -2,7 +2,8 @@
 
 The rules, over the events that count, in the order of folds:
 
-- Who makes a thing has and owns it, unless the event names a possessing or owning party.
+- Who makes a thing has and owns it, unless the event names a possessing or owning party. Who spoke of it before that,
+  first of all, has it only until then.
 - Shipping opens a shipment to the party that is to possess it, else to own it, else whose place it goes to; where none
   of them is told, to whoever receives it. The shipper stays custodian. Shipping without a destination while a shipment
   is open is a leg of it.
@@ -22,8 +23,6 @@ A container's events and decisions are told of what is inside, so what is inside
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -38,32 +37,8 @@ from traceability.supply_chain.decisions import (
     TransferProposed,
 )
 from traceability.supply_chain.entry import Authority
-from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import SeenEvent
-
-_SHIPPING: Final = frozenset({"shipping", "departing", "consigning"})
-_RECEIVING: Final = frozenset({"receiving", "arriving", "accepting"})
-_SENDING_BACK: Final = frozenset({"rejecting", "returning"})  # no words of the CBV: the ends of private URIs
-_OWNER, _POSSESSOR, _PLACE = "owning_party", "possessing_party", "location"
-
-
-class Movement(StrEnum):
-    """What an event does to the custody of what it names."""
-
-    SHIP = "ship"
-    RECEIVE = "receive"
-    SEND_BACK = "send_back"
-    VOID = "void"
-
-
-class Party(msgspec.Struct, frozen=True):
-    """Who has something, by name; `voice` is the organisation that speaks for it.
-
-    An organisation speaks for itself. For a party that is none of this ledger, who recorded the handing over does.
-    """
-
-    name: str
-    voice: str
+from traceability.supply_chain.transfers import Movement, Party, Transfers
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -151,54 +126,38 @@ class _Held(msgspec.Struct, frozen=True):
     position: int
 
 
-class _Ends(msgspec.Struct, frozen=True):
-    """The ends of a business transfer, as far as an event names them."""
-
-    owner_before: Party | None = None
-    possessor_before: Party | None = None
-    owner: Party | None = None
-    possessor: Party | None = None
-    place: Party | None = None
-
-
-_NO_ENDS: Final = _Ends()
-
-
-def movement(event: SeenEvent) -> Movement | None:
-    """Return how an event moves custody, None when it does not."""
-    step = event.head.bizStep or ""
-    if step in _RECEIVING:
-        return Movement.RECEIVE
-    if step in _SHIPPING:
-        return Movement.SHIP
-    if step == "void_shipping":
-        return Movement.VOID
-    if step.replace(":", "/").rpartition("/")[2] in _SENDING_BACK:
-        return Movement.SEND_BACK
-    if event.head.disposition == "in_transit" and any(kind in (_OWNER, _POSSESSOR) for kind, _ in event.ends[1]):
-        return Movement.SHIP
-    return None
-
-
 class CustodyFold:
     """Custody in the making: it is told the events and decisions that count, in order.
 
     `shared` is true for what is a lot or class, and as soon as some of it is counted.
     """
 
-    def __init__(self, parties: Parties, *, shared: bool) -> None:
+    def __init__(self, transfers: Transfers, *, shared: bool) -> None:
         self.shared = shared
         self.commissioner: str | None = None
         self.shipments: list[Shipment] = []
         self.holds: dict[tuple[str, str], Hold] = {}  # by name and placer: two may choose one name
         self.proposals: dict[str, Proposal] = {}
-        self._parties = parties
-        self._named: dict[str, str | None] = {}
-        self._speaking: set[str] = set()
+        self._transfers = transfers
         self._held: dict[HoldingRole, dict[str, _Held]] = {role: {} for role in HoldingRole}
         self._closed: list[Holding] = []
         self._last: dict[HoldingRole, Party] = {}
         self._before: Party | None = None
+        self._first_to_speak: str | None = None
+
+    def fork(self) -> CustodyFold:
+        """Return one that was told the same and may be told something else."""
+        other = CustodyFold.__new__(CustodyFold)
+        other.__dict__.update(
+            self.__dict__,
+            shipments=self.shipments.copy(),
+            holds=self.holds.copy(),
+            proposals=self.proposals.copy(),
+            _held={role: held.copy() for role, held in self._held.items()},
+            _closed=self._closed.copy(),
+            _last=self._last.copy(),
+        )
+        return other
 
     def custody(self, *, ended: bool = True) -> Custody:
         """Return what is known after what was told so far; with the holdings that have `ended`, or without."""
@@ -239,24 +198,19 @@ class CustodyFold:
         """Tell whether something under way is addressed to an organisation."""
         return any(organisation in (shipment.to, shipment.owner) for shipment in self.shipments)
 
-    def other_side(self, event: SeenEvent) -> str | None:
-        """Return with whom who recorded an event says to deal, None where it names nobody else."""
-        if isinstance(event, SeenDecision):
-            said = event.payload
-            ends: TransferProposed | Proposal | None
-            match said:
-                case TransferProposed():
-                    ends = said
-                case HoldPlaced() | HoldReleased() | Stated():
-                    ends = None
-                case _:
-                    ends = self.proposals.get(said.proposal)
-            names = [] if ends is None else [ends.receiver, ends.issuer]
-        else:
-            found = self._ends(event)
-            parties = (found.possessor, found.owner, found.place, found.possessor_before, found.owner_before)
-            names = [party.name for party in parties if party is not None]
-        return next((name for name in names if name != event.captured_by), None)
+    def other_side(self, decision: SeenDecision) -> str | None:
+        """Return with whom the maker of a decision means to deal, None where it names nobody else."""
+        said = decision.payload
+        ends: TransferProposed | Proposal | None
+        match said:
+            case TransferProposed():
+                ends = said
+            case HoldPlaced() | HoldReleased() | Stated():
+                ends = None
+            case _:
+                ends = self.proposals.get(said.proposal)
+        names = [] if ends is None else [ends.receiver, ends.issuer]
+        return next((name for name in names if name != decision.captured_by), None)
 
     def voices(self) -> set[str]:
         """Return who has the thing, had it last, owns it or is to receive it, and who speaks for them."""
@@ -270,14 +224,20 @@ class CustodyFold:
         """Tell that the thing was made."""
         speaker = Party(event.captured_by, event.captured_by)
         self.commissioner = self.commissioner or event.captured_by
-        ends = self._ends(event)
+        ends = self._transfers.ends(event)
+        if self._first_to_speak is not None:
+            held = self._held[HoldingRole.CUSTODY].pop(self._first_to_speak, None)
+            if held is not None:
+                self._let_go(HoldingRole.CUSTODY, held, event)
+            self._first_to_speak = None
         self._give(HoldingRole.CUSTODY, ends.possessor or ends.possessor_before or speaker, event)
         self._give(HoldingRole.OWNERSHIP, ends.owner or ends.owner_before or speaker, event)
         if not self.shared:
             self.shipments.clear()
 
     def begin(self, event: SeenEvent) -> None:
-        """Tell that somebody spoke of the thing of whom nothing else is known."""
+        """Tell that somebody spoke of the thing of which nothing else is known; he has it until it is made."""
+        self._first_to_speak = event.captured_by
         self._give(HoldingRole.CUSTODY, Party(event.captured_by, event.captured_by), event)
 
     def end(self, event: SeenEvent) -> None:
@@ -323,7 +283,7 @@ class CustodyFold:
                     self._give(proposal.role, Party(proposal.receiver, proposal.receiver), decision)
 
     def _ship(self, event: SeenEvent) -> None:
-        ends = self._ends(event)
+        ends = self._transfers.ends(event)
         to = ends.possessor or ends.owner or ends.place
         if ends.owner_before is not None and not self._held[HoldingRole.OWNERSHIP]:
             self._give(HoldingRole.OWNERSHIP, ends.owner_before, event)
@@ -340,12 +300,12 @@ class CustodyFold:
             self.shipments = [shipment]
 
     def _receive(self, event: SeenEvent) -> None:
-        ends, speaker = self._ends(event), Party(event.captured_by, event.captured_by)
+        ends, speaker = self._transfers.ends(event), Party(event.captured_by, event.captured_by)
         shipment = self._shipment_for(event.captured_by)
         receiver = ends.possessor or speaker
         if ends.possessor is None and shipment is not None and not shipment.is_for(speaker.name):
             # Who shipped it, or speaks for who is to have it, says that it has arrived there.
-            receiver = self._named_before(shipment.to or speaker.name, event)
+            receiver = _named_before(shipment.to or speaker.name, event)
         self._give(HoldingRole.CUSTODY, receiver, event)
         owner = ends.owner
         if owner is None and shipment is not None and shipment.owner == receiver.name:
@@ -364,7 +324,7 @@ class CustodyFold:
             del self.shipments[place]
 
     def _send_back(self, event: SeenEvent) -> None:
-        ends, shipment = self._ends(event), self._shipment_for(event.captured_by)
+        ends, shipment = self._transfers.ends(event), self._shipment_for(event.captured_by)
         had = next(iter(self._held[HoldingRole.CUSTODY]), None)
         back = self._before.name if self._before is not None else None
         if shipment is not None:
@@ -387,51 +347,23 @@ class CustodyFold:
         since, position = (event.occurred_at, event.position) if known is None else (known.since, known.position)
         held[party.name] = _Held(party, since, position)
         self._last[role] = party
-        if party.name == party.voice:
-            self._speaking.add(party.name)
 
     def _close(self, role: HoldingRole, event: SeenEvent) -> None:
         for held in self._held[role].values():
             if role is HoldingRole.CUSTODY:
                 self._before = held.party
-            if held.since < event.occurred_at:  # what passes through somebody's hands in no time was not there
-                ended = (event.occurred_at, held.position, event.position)
-                self._closed.append(Holding(role, held.party.name, held.since, *ended))
+            self._let_go(role, held, event)
         self._held[role].clear()
 
-    def _ends(self, event: SeenEvent) -> _Ends:
-        sources, destinations = event.ends
-        if not sources and not destinations:
-            return _NO_ENDS
-        before = {kind: uri for kind, uri in reversed(sources) if kind is not None}
-        after = {kind: uri for kind, uri in reversed(destinations) if kind is not None}
-        place = self._party(after.get(_PLACE), event)
-        return _Ends(
-            owner_before=self._party(before.get(_OWNER), event),
-            possessor_before=self._party(before.get(_POSSESSOR), event),
-            owner=self._party(after.get(_OWNER), event),
-            possessor=self._party(after.get(_POSSESSOR), event),
-            # A place is nobody, unless it is somebody's.
-            place=place if place is not None and place.name != after.get(_PLACE) else None,
-        )
+    def _let_go(self, role: HoldingRole, held: _Held, event: SeenEvent) -> None:
+        if held.since < event.occurred_at:  # what passes through somebody's hands in no time was not there
+            ended = (event.occurred_at, held.position, event.position)
+            self._closed.append(Holding(role, held.party.name, held.since, *ended))
 
-    def _party(self, uri: str | None, event: SeenEvent) -> Party | None:
-        if uri is None:
-            return None
-        organisation = self.organisation_of(uri)
-        return Party(uri, event.captured_by) if organisation is None else Party(organisation, organisation)
 
-    def _named_before(self, name: str, event: SeenEvent) -> Party:
-        """Return the party of a name that was known before; an organisation speaks for itself."""
-        return Party(name, name if name in self._speaking else event.captured_by)
-
-    def organisation_of(self, uri: str) -> str | None:
-        """Return the organisation that a party or place belongs to; each is asked for once."""
-        if uri not in self._named:
-            organisation = self._named[uri] = self._parties.organisation_of(uri)
-            if organisation is not None:
-                self._speaking.add(organisation)
-        return self._named[uri]
+def _named_before(name: str, event: SeenEvent) -> Party:
+    """Return the party of a name that was known before: an organisation, which speaks for itself, or a URI."""
+    return Party(name, event.captured_by if ":" in name else name)
 
 
 def _ends_of(shipment: Shipment) -> tuple[str | None, str | None]:

@@ -21,7 +21,6 @@ from traceability.supply_chain.commands.faults import faults
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import MEANINGS, Rule, told
 from traceability.supply_chain.commands.surroundings import Surroundings
-from traceability.supply_chain.custody import movement
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import ClaimReason, HistoryEntry
 from traceability.supply_chain.index import ProvenanceIndex
@@ -29,6 +28,7 @@ from traceability.supply_chain.item import makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent
 from traceability.supply_chain.standing import ordered
+from traceability.supply_chain.transfers import movement
 from traceability.supply_chain.windows import BEGIN
 
 MOST_THINGS: Final = 1_000

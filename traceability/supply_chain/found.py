@@ -10,10 +10,12 @@ import numpy as np
 
 from traceability.supply_chain.affected import BlastRadius
 from traceability.supply_chain.facts import Facts
-from traceability.supply_chain.labels import REACHES, TRACED, Labels
+from traceability.supply_chain.labels import LOT, REACHES, TRACED, Labels
 from traceability.supply_chain.steps import Edges, Steps
 from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints
+from traceability.supply_chain.things import is_class
 from traceability.supply_chain.traced import (
+    CUT_SHORT,
     Balance,
     Direction,
     EdgeColumns,
@@ -97,6 +99,18 @@ class Found:
     def ties(self) -> Collection[tuple[int, ...]]:
         """Return the edges other than those of transformations, by the columns of `Edges`."""
         return self._edges.keys()
+
+    @property
+    def affected(self) -> list[str]:
+        """Return the items and lots that were traced, or stand for what was, by name; not what only carried them."""
+        things = self._things.there
+        names = self._facts.things.of(things[np.isin(self._things.reach[things], (TRACED, LOT))])
+        return sorted(name for name in names if not is_class(name))
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the walk ended by itself: not because it was told to."""
+        return not any(node.reason in CUT_SHORT for node in self._frontier)
 
     def add_roots(self, things: Ints) -> None:
         """Begin with these."""

@@ -26,7 +26,7 @@ _ROLES: Final = tuple(Role)
 _OBJECT, _PARENT, _CHILD, _INPUT, _OUTPUT = map(_ROLES.index, Role)
 # The role of what stands in a list, and in the lowest bit whether the list counts it.
 _CODES: Final = {name: 2 * _ROLES.index(role) + counted for name, (role, counted) in ROLES.items()}
-_NO_CODE: Final = -1
+NO_CODE: Final = -1
 
 _NOTHING, _TRANSFORMS, _ENDS, _PUTS, _TAKES, _ATTACHES, _DETACHES = range(7)
 _ACTS: Final[Mapping[tuple[str, str | None], int]] = {
@@ -40,19 +40,23 @@ _field: Final = attrgetter("list")
 _uri: Final = attrgetter("id")
 
 
-class _Batch:
-    """Events and their items in columns; `event` is the number of each item's event, `code` as in `_CODES`."""
+class Batch:
+    """Events and their items in columns; `event` is the number of each item's event.
+
+    `code` is twice the number of a role, and one more if the item counts it; NO_CODE for what names no thing.
+    """
 
     def __init__(self, facts: Facts, events: Sequence[SeenEvent]) -> None:
+        self.events = events
         items = list(chain.from_iterable([event.items for event in events]))
-        codes = ints(_CODES.get(field, _NO_CODE) for field in map(_field, items))
+        codes = ints(_CODES.get(field, NO_CODE) for field in map(_field, items))
         counts = ints(len(event.items) for event in events)
         self.names = things_of(map(_uri, items))
         self.code = codes
         self.role = codes >> 1
         self.counted = codes & 1
         self.event = np.repeat(np.arange(len(events)), counts)
-        named = codes != _NO_CODE  # a transformationID names no thing
+        named = codes != NO_CODE  # a transformationID names no thing
         self.thing = np.full(len(items), NOWHERE)
         things = (name for name, is_thing in zip(self.names, named.tolist(), strict=True) if is_thing)
         self.thing[named] = ints(map(facts.things.__getitem__, things))
@@ -62,6 +66,18 @@ class _Batch:
         )
         self.at = ints(map(attrgetter("occurred_at"), events))
         self.position = ints(map(attrgetter("position"), events))
+
+    @property
+    def is_child(self) -> Flags:
+        """Tell which items are put into or taken out of something."""
+        children: Flags = (self.code != NO_CODE) & (self.role == _CHILD)
+        return children
+
+    def number_of(self, positions: Ints) -> Ints:
+        """Return the numbers of the events at positions, all of which are among them."""
+        order = np.argsort(self.position)
+        numbers: Ints = order[np.searchsorted(self.position[order], positions)]
+        return numbers
 
     def last_said(self, rows: Ints) -> Ints:
         """Return, of items of the same thing in the same event, the last."""
@@ -75,11 +91,11 @@ def add_whole(facts: Facts, events: Sequence[SeenEvent]) -> None:
     if not events:
         return
     facts.events.update([(event.position, event) for event in events])
-    batch = _Batch(facts, events)
+    batch = Batch(facts, events)
     _add_passages(facts, events, batch)
     act = batch.act[batch.event]
     gone = (act == _TRANSFORMS) | (act == _ENDS)
-    gone &= (batch.code != _NO_CODE) & (batch.role != _OUTPUT) & (batch.counted == 0)
+    gone &= (batch.code != NO_CODE) & (batch.role != _OUTPUT) & (batch.counted == 0)
     rows = batch.last_said(np.flatnonzero(gone))
     _add_ties(facts, batch, rows, np.full(len(rows), NOWHERE), CONTAINED)
     for acts, kind in (((_PUTS, _TAKES), MarkKind.CONTAINMENT), ((_ATTACHES, _DETACHES), MarkKind.ASSOCIATION)):
@@ -87,11 +103,11 @@ def add_whole(facts: Facts, events: Sequence[SeenEvent]) -> None:
     _add_members(facts, events, batch)
 
 
-def _add_passages(facts: Facts, events: Sequence[SeenEvent], batch: _Batch) -> None:
+def _add_passages(facts: Facts, events: Sequence[SeenEvent], batch: Batch) -> None:
     transforming = np.flatnonzero(batch.act == _TRANSFORMS)
     transformation = np.full(len(events), NOWHERE)
     transformation[transforming] = ints(facts.transformation_of(events[number]) for number in transforming.tolist())
-    here = (batch.act[batch.event] == _TRANSFORMS) & (batch.code != _NO_CODE)
+    here = (batch.act[batch.event] == _TRANSFORMS) & (batch.code != NO_CODE)
     for is_input in (False, True):
         rows = batch.last_said(np.flatnonzero(here & ((batch.role == _INPUT) == is_input)))
         event = batch.event[rows]
@@ -99,11 +115,11 @@ def _add_passages(facts: Facts, events: Sequence[SeenEvent], batch: _Batch) -> N
         facts.passages.extend(batch.thing[rows], *columns)
 
 
-def _add_containment(facts: Facts, events: Sequence[SeenEvent], batch: _Batch, here: Flags, kind: MarkKind) -> None:
+def _add_containment(facts: Facts, events: Sequence[SeenEvent], batch: Batch, here: Flags, kind: MarkKind) -> None:
     parent = np.full(len(events), NOWHERE)
-    parents = here & (batch.code != _NO_CODE) & (batch.role == _PARENT)
+    parents = here & (batch.code != NO_CODE) & (batch.role == _PARENT)
     parent[batch.event[parents]] = batch.thing[parents]
-    rows = np.flatnonzero(here & (batch.code != _NO_CODE) & (batch.role == _CHILD) & (parent[batch.event] != NOWHERE))
+    rows = np.flatnonzero(here & (batch.code != NO_CODE) & (batch.role == _CHILD) & (parent[batch.event] != NOWHERE))
     rows = batch.last_said(rows)
     _add_ties(facts, batch, rows, parent[batch.event[rows]], CONTAINED if kind is MarkKind.CONTAINMENT else ATTACHED)
     filled = np.zeros(len(events), np.bool_)
@@ -114,15 +130,15 @@ def _add_containment(facts: Facts, events: Sequence[SeenEvent], batch: _Batch, h
     facts.add_emptyings(events[number] for number in np.flatnonzero((parent != NOWHERE) & ~filled & ~opens).tolist())
 
 
-def _add_ties(facts: Facts, batch: _Batch, rows: Ints, parent: Ints, kind: int) -> None:
+def _add_ties(facts: Facts, batch: Batch, rows: Ints, parent: Ints, kind: int) -> None:
     event = batch.event[rows]
     opens = np.isin(batch.act[event], (_PUTS, _ATTACHES)).astype(np.int64)
     columns = (parent, batch.at[event], opens, batch.position[event], batch.counted[rows], np.full(len(rows), kind))
     facts.ties.extend(batch.thing[rows], *columns)
 
 
-def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: _Batch) -> None:
-    made = np.flatnonzero((batch.code != _NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT)))
+def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: Batch) -> None:
+    made = np.flatnonzero((batch.code != NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT)))
     starts = np.searchsorted(batch.event[made], np.arange(len(events) + 1)).tolist()
     rows = made.tolist()
     for number, event in enumerate(events):

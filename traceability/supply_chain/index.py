@@ -54,6 +54,15 @@ class ProvenanceIndex(Protocol):
         """
         ...
 
+    def deeds(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> Sequence[SeenEvent]:
+        """Return what `ties` does, with the events of which `is_deed` is true: they may move custody, or end things.
+
+        Of things in `during`, none is left out in which they are only the parent.
+        """
+        ...
+
     def leavings(self, within: Mapping[str, Window]) -> Sequence[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together.
 

@@ -9,7 +9,7 @@ the thing is inside, its own life is not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -37,13 +37,13 @@ class Lifecycle(StrEnum):
 ENDED: Final = frozenset(
     {Lifecycle.CONSUMED, Lifecycle.SUPPLIED, Lifecycle.DECOMMISSIONED, Lifecycle.DESTROYED, Lifecycle.LOST_OR_STOLEN}
 )
-_ENDS_BY_STEP: Final = {
+ENDS_BY_STEP: Final[Mapping[str, Lifecycle]] = {
     "dispensing": Lifecycle.SUPPLIED,
     "retail_selling": Lifecycle.SUPPLIED,
     "decommissioning": Lifecycle.DECOMMISSIONED,
     "destroying": Lifecycle.DESTROYED,
 }
-_ENDS_BY_DISPOSITION: Final = {
+ENDS_BY_DISPOSITION: Final[Mapping[str, Lifecycle]] = {
     "destroyed": Lifecycle.DESTROYED,
     "dispensed": Lifecycle.SUPPLIED,
     "retail_sold": Lifecycle.SUPPLIED,
@@ -200,9 +200,9 @@ def ending(event: SeenEvent, roles: Collection[Role]) -> Lifecycle | None:
         return Lifecycle.CONSUMED
     if not roles:
         return None
-    after = _ENDS_BY_DISPOSITION.get(head.disposition or "")
+    after = ENDS_BY_DISPOSITION.get(head.disposition or "")
     if after is None and head.disposition != "partially_dispensed":
-        after = _ENDS_BY_STEP.get(head.bizStep or "")
+        after = ENDS_BY_STEP.get(head.bizStep or "")
     if after is None and event.type == OBJECT_EVENT and event.action == "DELETE":
         after = Lifecycle.DECOMMISSIONED
     return after

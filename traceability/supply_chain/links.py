@@ -29,11 +29,15 @@ class Links:
 
     `load` makes everything right that starts at the given things; what it brought in on the way may be incomplete. Of
     an event that names a thousand others, or of a pallet's other loads, only what concerns those things is read.
+
+    With `deeds`, what else moves custody or ends things is read too: `done`, by position.
     """
 
-    def __init__(self, index: ProvenanceIndex, as_of: int | None) -> None:
+    def __init__(self, index: ProvenanceIndex, as_of: int | None, *, deeds: bool = False) -> None:
         self.facts = Facts()
+        self.done: dict[int, SeenEvent] = {}
         self._index = index
+        self._ask = index.deeds if deeds else index.ties
         self._as_of = as_of
         self._loaded: set[str] = set()
         self._lots: set[str] = set()
@@ -90,7 +94,7 @@ class Links:
         if windows or any(missing):
             # What took things in names what it made of them, too.
             lately = [position for positions in self._lately for position in positions]
-            found = self._until(self._index.ties(missing, windows, lately))
+            found = self._until(self._ask(missing, windows, lately))
             self._take(found, missing._replace(things={*missing.things, *windows}))
             self.facts.settle()
 
@@ -101,6 +105,11 @@ class Links:
         whole, taken = [], list[int]()
         self._lately.append(taken)
         for event in events:
+            if not event.ties:
+                self.done[event.position] = event
+                if event.whole:
+                    taken.append(event.position)
+                continue
             # Of a small event it is cheaper to take in everything, once. Of one that is partly hidden, there is all
             # the more to see with each name that the walk comes upon.
             if event.whole and not event.small:

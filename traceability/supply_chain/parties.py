@@ -7,7 +7,7 @@ from typing import Protocol
 
 from traceability.gs1.company_prefixes import digits_from_prefix
 from traceability.gs1.identifiers import gln_of
-from traceability.ledger.register.register import Register
+from traceability.ledger.register.register import LONGEST_PREFIX, Register
 
 
 class Parties(Protocol):
@@ -25,6 +25,10 @@ class Parties(Protocol):
 
         The longest registered prefix decides.
         """
+        ...
+
+    def prefix_key(self, thing: str) -> str:
+        """Return what `prefix_holder` depends on of a thing: it is the same for two things of one key."""
         ...
 
     def is_ruled(self, action: str, at: int) -> bool:
@@ -54,6 +58,10 @@ class Registered(Parties):
         """Return who held the company prefix of a thing's key."""
         register = self._register
         return register.prefix_holder(digits_from_prefix(thing), at) if register.knows_prefixes else None
+
+    def prefix_key(self, thing: str) -> str:
+        """Return as many digits of a thing's key as a company prefix may have; none where no prefix is registered."""
+        return digits_from_prefix(thing)[:LONGEST_PREFIX] if self._register.knows_prefixes else ""
 
     def is_ruled(self, action: str, at: int) -> bool:
         """Tell whether there was a rule of who may do something."""

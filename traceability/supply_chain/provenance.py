@@ -23,6 +23,7 @@ that of every time-respecting walk of at most `max_depth` steps, cycles or not. 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,6 +46,7 @@ from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinc
 from traceability.supply_chain.traced import (
     MAX_ROOTS,
     PROPAGATING,
+    Balance,
     Direction,
     EdgeKind,
     FrontierNode,
@@ -71,22 +73,52 @@ __all__ = [
     "TraceEdge",
     "TraceNode",
     "TraceQuery",
+    "Walked",
     "trace",
     "walk",
+    "walked",
 ]
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A walk that has ended: what it `found`, over which `links`."""
+
+    query: TraceQuery
+    known_at: int
+    links: Links
+    found: Found
+
+    def trace(self) -> Trace:
+        """Return the answer, with the balance of its transformations and the blast radius of its roots."""
+        query, found = self.query, self.found
+        answer = found.trace(query, self.known_at, self.balance, self.radius)
+        return answer if query.seen is None else narrowed(self.links, answer, query.seen)
+
+    @property
+    def balance(self) -> Balance:
+        """Return the mass balance of its transformations."""
+        return balance_of(self.links.facts, self.found, self.query)
+
+    @property
+    def radius(self) -> BlastRadius | None:
+        """Return what the roots may have touched, None for a walk back."""
+        if self.query.direction is Direction.BACK:
+            return None
+        return blast_radius(self.links, self.found.forward, whereabouts=self.query.whereabouts)
 
 
 def trace(index: ProvenanceIndex, query: TraceQuery) -> Trace:
     """Walk from the roots; raise `NotFoundError` when the reader sees nothing of one of them (as of that time)."""
-    return _traced(*_begin(index, query), query, index)
+    return walked(index, query).trace()
 
 
-def _traced(links: Links, found: Found, query: TraceQuery, index: ProvenanceIndex) -> Trace:
-    for _ in _levels(links, query, found):
+def walked(index: ProvenanceIndex, query: TraceQuery, *, deeds: bool = False) -> Walked:
+    """Walk as `trace` does, and only that; with `deeds`, `Links` has what moves custody too. Raises as `trace` does."""
+    begun = _begin(index, query, deeds=deeds)
+    for _ in _levels(begun):
         pass
-    balance = balance_of(links.facts, found, query)
-    answer = found.trace(query, index.known_at, balance, _radius(links, found, query))
-    return answer if query.seen is None else narrowed(links, answer, query.seen)
+    return begun
 
 
 def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
@@ -96,43 +128,40 @@ def walk(index: ProvenanceIndex, query: TraceQuery) -> Iterator[Progress]:
 
     Raises `NotFoundError` as `trace` does, before the iterator is returned.
     """
-    return _told(*_begin(index, query), query, index)
+    return _told(_begin(index, query))
 
 
-def _begin(index: ProvenanceIndex, query: TraceQuery) -> tuple[Links, Found]:
+def _begin(index: ProvenanceIndex, query: TraceQuery, *, deeds: bool = False) -> Walked:
     known = index.known(query.roots, query.as_of)
     for root in query.roots:
         if root not in known:
             raise NotFoundError(f"Nothing is known of {root}.")
-    links = Links(index, query.as_of)
+    links = Links(index, query.as_of, deeds=deeds)
     found = Found(links.facts, query.max_nodes)
     found.add_roots(ints(links.facts.things[root] for root in query.roots))
-    return links, found
+    return Walked(query, index.known_at, links, found)
 
 
-def _levels(links: Links, query: TraceQuery, found: Found) -> Iterator[None]:
+def _levels(begun: Walked) -> Iterator[None]:
     for direction in (Direction.BACK, Direction.FORWARD):
-        if query.direction in (direction, Direction.BOTH):
-            yield from _Walk(links, query, direction, found).levels()
+        if begun.query.direction in (direction, Direction.BOTH):
+            yield from _Walk(begun.links, begun.query, direction, begun.found).levels()
 
 
-def _told(links: Links, found: Found, query: TraceQuery, index: ProvenanceIndex) -> Iterator[Progress]:
-    if query.seen is not None:
-        answer = _traced(links, found, query, index)
+def _told(begun: Walked) -> Iterator[Progress]:
+    found = begun.found
+    if begun.query.seen is not None:
+        for _ in _levels(begun):
+            pass
+        answer = begun.trace()
         nodes, events = list(answer.nodes.values()), list(answer.events.values())
         yield Progress(nodes, [*answer.edges], [*answer.frontier], events, answer.balance, answer.blast_radius)
         return
     yield found.progress()
-    for _ in _levels(links, query, found):
+    for _ in _levels(begun):
         yield found.progress()
-    balance = balance_of(links.facts, found, query)
-    yield found.progress()._replace(balance=balance, blast_radius=_radius(links, found, query))
-
-
-def _radius(links: Links, found: Found, query: TraceQuery) -> BlastRadius | None:
-    return (
-        None if query.direction is Direction.BACK else blast_radius(links, found.forward, whereabouts=query.whereabouts)
-    )
+    balance = begun.balance
+    yield found.progress()._replace(balance=balance, blast_radius=begun.radius)
 
 
 class _Walk:

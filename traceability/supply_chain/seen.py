@@ -14,7 +14,6 @@ from traceability.gs1.epcis import EpcisView, Item, content_digest, lot_numbers,
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.view import (
     Ends,
-    Head,
     read_ends,
     read_event_id,
     read_head,
@@ -145,13 +144,14 @@ Row: TypeAlias = Sequence[Any]
 class SeenEvent:
     """A recorded EPCIS event, cut down to what its reader may see.
 
-    `type`, `action`, `occurred_at` (µs UTC) and `declares` (it is an error declaration) are in the head, which is
+    `type`, `action`, `occurred_at` (µs UTC) and `declares` (it is an error declaration) are in the `head`, which is
     always open. The rest is read when it is asked for: a trace asks few events for more than their items. `whole` is
     false when items are hidden from the reader.
     """
 
     def __init__(self, row: Row, what: bytes, open_parts: frozenset[int], *, whole: bool) -> None:
         head = read_head(row[_HEAD])
+        self.head = head
         self.position: int = row[_POSITION]
         self.type = head.type
         self.action = head.action
@@ -210,11 +210,6 @@ class SeenEvent:
     def view(self) -> EpcisView:
         """Return all that is visible."""
         return view_of(self.parts)
-
-    @_once
-    def head(self) -> Head:
-        """Return what is always open."""
-        return read_head(self._row[_HEAD])
 
     @_once
     def place(self) -> str | None:

@@ -7,19 +7,17 @@ stays in which they could still say something newer than the thing's own events 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from traceability.supply_chain.item import CONTAINER_ONLY, ENDED, Lifecycle, lifecycle_after
 from traceability.supply_chain.links import Links
-from traceability.supply_chain.pairing import intervals
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, TRANSFORMATION_EVENT, Role, SeenEvent
 from traceability.supply_chain.standing import ordered
-from traceability.supply_chain.story import MAX_NESTING
-from traceability.supply_chain.tables import NONE, NOTHING, Ints, distinct, ints, joined
-from traceability.supply_chain.windows import BEGIN, hulls
+from traceability.supply_chain.stays import Stays, around, by_container, stays_of
+from traceability.supply_chain.tables import distinct
+from traceability.supply_chain.windows import BEGIN
 
 
 class Sighting(msgspec.Struct):
@@ -84,22 +82,6 @@ class Sighting(msgspec.Struct):
             self.place, self.place_at = event.place, at
 
 
-class _Stays(NamedTuple):
-    """`thing` was in `container`, directly or through others, from `first` to `last`; a direct stay that was stated to
-    end did so at `left_at` (BEGIN: it was not).
-    """  # noqa: D205 - one sentence
-
-    thing: Ints
-    container: Ints
-    first: Ints
-    last: Ints
-    left_at: Ints
-
-    def at(self, rows: Ints) -> _Stays:
-        """Return some of them."""
-        return _Stays(*(column[rows] for column in self))
-
-
 def sightings(links: Links, things: Collection[int], used: Mapping[int, int]) -> dict[int, Sighting]:
     """Return how things, by number, were last seen; `links` has loaded each.
 
@@ -110,11 +92,11 @@ def sightings(links: Links, things: Collection[int], used: Mapping[int, int]) ->
     own = links.events(numbers.keys(), {})
     found = _folded(numbers, own, {})
     live = {thing: of.settled_at for thing, of in found.items() if of.ended_before(used.get(thing)) is None}
-    stays = _stays(links, live)
+    stays = stays_of(links, live)
     if len(stays.thing):
         concerned = {names[thing]: thing for thing in distinct(stays.thing).tolist()}
         again = [event for event in own if not event.things.isdisjoint(concerned)]
-        found |= _folded(concerned, [*again, *_around(links, stays)], _by_container(links, stays))
+        found |= _folded(concerned, [*again, *around(links, stays)], by_container(links, stays))
     return found
 
 
@@ -122,62 +104,14 @@ def seen(links: Links, things: Collection[int]) -> Iterator[tuple[SeenEvent, set
     """Yield all events of things, by number, and of the containers that they were in, each with those that it sees."""
     names = links.facts.things.names
     numbers = {names[thing]: thing for thing in things}
-    stays = _stays(links, dict.fromkeys(things, BEGIN))
-    events = [*links.events(numbers.keys(), {}), *_around(links, stays)]
-    for event, own, others in _seeing(numbers, events, _by_container(links, stays)):
+    stays = stays_of(links, dict.fromkeys(things, BEGIN))
+    events = [*links.events(numbers.keys(), {}), *around(links, stays)]
+    for event, own, others in _seeing(numbers, events, by_container(links, stays)):
         yield event, own | others
 
 
-def _around(links: Links, stays: _Stays) -> list[SeenEvent]:
-    """Return the events of containers in the time of stays."""
-    until = np.maximum(stays.last, stays.left_at)
-    names = links.facts.things.of(stays.container)
-    return links.events(frozenset(), hulls(zip(names, stays.first.tolist(), until.tolist(), strict=True)))
-
-
-def _by_container(links: Links, stays: _Stays) -> dict[str, _Stays]:
-    if not len(stays.thing):
-        return {}
-    order = np.argsort(stays.container, kind="stable")
-    containers, starts = np.unique(stays.container[order], return_index=True)
-    rows = np.split(order, starts[1:])
-    return {name: stays.at(those) for name, those in zip(links.facts.things.of(containers), rows, strict=True)}
-
-
-def _stays(links: Links, settled_at: Mapping[int, int]) -> _Stays:
-    """Return the stays of things that ended after what is known of each was settled, the innermost first."""
-    facts = links.facts
-    children = ints(sorted(settled_at))
-    over = intervals(facts, children)
-    closings = over.closed_by.tolist()
-    stated = [
-        position != NOTHING
-        and facts.events[position].type == AGGREGATION_EVENT
-        and facts.events[position].action == "DELETE"
-        for position in closings
-    ]
-    left_at = np.where(np.array(stated, np.bool_), over.closed_at, BEGIN)
-    settled = ints(map(settled_at.__getitem__, over.child.tolist()))
-    matter = np.flatnonzero((np.maximum(over.last, left_at) >= settled) & (over.parent != over.child))
-    level = _Stays(over.child, over.parent, over.opened_at, over.last, left_at).at(matter)
-    levels = [level]
-    for _ in range(MAX_NESTING - 1):
-        if not len(level.thing):
-            break
-        windows = hulls(zip(facts.things.of(level.container), level.first.tolist(), level.last.tolist(), strict=True))
-        links.load(NONE, NONE, windows)
-        over = intervals(facts, distinct(level.container))
-        which, rows = joined(level.container, over.child)
-        around = over.at(rows)
-        first, last = np.maximum(level.first[which], around.opened_at), np.minimum(level.last[which], around.last)
-        outward = _Stays(level.thing[which], around.parent, first, last, np.full(len(rows), BEGIN))
-        level = outward.at(np.flatnonzero((first <= last) & (outward.container != outward.thing)))
-        levels.append(level)
-    return _Stays(*map(np.concatenate, zip(*levels, strict=True)))
-
-
 def _folded(
-    numbers: Mapping[str, int], events: Iterable[SeenEvent], inside: Mapping[str, _Stays]
+    numbers: Mapping[str, int], events: Iterable[SeenEvent], inside: Mapping[str, Stays]
 ) -> dict[int, Sighting]:
     names = {number: name for name, number in numbers.items()}
     found = {number: Sighting() for number in names}
@@ -190,7 +124,7 @@ def _folded(
 
 
 def _seeing(
-    numbers: Mapping[str, int], events: Iterable[SeenEvent], inside: Mapping[str, _Stays]
+    numbers: Mapping[str, int], events: Iterable[SeenEvent], inside: Mapping[str, Stays]
 ) -> Iterator[tuple[SeenEvent, set[int], set[int]]]:
     """Yield events in the order of folds: which things each is an event of, and which it sees in a container."""
     for event in ordered(events):
@@ -204,7 +138,7 @@ def _seeing(
         yield event, own, others
 
 
-def _seen_within(event: SeenEvent, container: str, stays: _Stays) -> set[int]:
+def _seen_within(event: SeenEvent, container: str, stays: Stays) -> set[int]:
     """Return which things an event of their container is an event of."""
     at = event.occurred_at
     here = np.zeros(len(stays.thing), np.bool_)

@@ -5,8 +5,8 @@ The order is that of event time, then kind rank, then content digest; never that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import chain, groupby, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import Final
 
 from traceability.ledger.event import microseconds
@@ -65,16 +65,22 @@ class FoldOrder:
 
 def ordered(events: Iterable[SeenEvent]) -> list[SeenEvent]:
     """Return each event once, in the order of folds; position only separates events that say the same."""
-    once = {event.position: event for event in events}.values()
-    found = sorted(once, key=time_and_kind)
+    once = [*{event.position: event for event in events}.values()]
+    turns = [time_and_kind(event) for event in once]
+    places = sorted(range(len(once)), key=turns.__getitem__)
+    found = [once[place] for place in places]
     # Few agree in time and kind, and only those have to be compared further.
-    if any(one == next_ for one, next_ in pairwise(map(time_and_kind, found))):
-        runs = [list(run) for _, run in groupby(found, key=time_and_kind)]
-        for run in runs:
-            if len(run) > 1:
-                run.sort(key=lambda event: (FoldOrder(event), event.position))
-        return list(chain.from_iterable(runs))
+    alike = [n for n, (one, next_) in enumerate(pairwise(places)) if turns[one] == turns[next_]]
+    for start, end in _runs(alike):
+        found[start:end] = sorted(found[start:end], key=lambda event: (FoldOrder(event), event.position))
     return found
+
+
+def _runs(alike: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield from where to where things are alike, given the places of those that are like the next."""
+    for _, run in groupby(enumerate(alike), key=lambda numbered: numbered[1] - numbered[0]):
+        places = [place for _, place in run]
+        yield places[0], places[-1] + 2
 
 
 def retractions(events: Iterable[SeenEvent]) -> dict[int, SeenEvent]:

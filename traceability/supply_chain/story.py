@@ -121,7 +121,7 @@ class _Round:
             for event in counting(events.values())
             if event.empties and event.position not in told and not found.heard(event)
         ]
-        return frozenset([event.position for event in (*claimed, *unheard) if _ties(event)])
+        return frozenset([event.position for event in (*claimed, *unheard) if may_tie(event)])
 
     def _believe(self, event: SeenEvent) -> bool:
         return event.position not in self._claims
@@ -261,7 +261,7 @@ def _moves(entry: HistoryEntry) -> bool:
     return moved or entry.event.empties
 
 
-def _ties(event: SeenEvent) -> bool:
+def may_tie(event: SeenEvent) -> bool:
     """Tell whether an event puts things into others, takes them out, or ends them."""
     if event.type in MARK_KINDS:
         return event.action != "OBSERVE"

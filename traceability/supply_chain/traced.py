@@ -60,6 +60,9 @@ class Stop(StrEnum):
     LIMIT = "limit"
 
 
+CUT_SHORT: Final = frozenset({Stop.DEPTH, Stop.LIMIT})
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Things that were seen at one of these places, by name (`thing_of`; none: anywhere), from `since` to `until`
@@ -177,7 +180,7 @@ class Trace:
     @property
     def complete(self) -> bool:
         """Tell whether no limit cut the walk short."""
-        return all(node.reason not in (Stop.DEPTH, Stop.LIMIT) for node in self.frontier)
+        return not any(node.reason in CUT_SHORT for node in self.frontier)
 
 
 class Progress(NamedTuple):

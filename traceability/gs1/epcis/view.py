@@ -38,17 +38,17 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     uom: str | None = None
 
 
-class _Persistent(msgspec.Struct, frozen=True):
+class _Persistent(msgspec.Struct, frozen=True, gc=False):
     set: tuple[str, ...] = ()
     unset: tuple[str, ...] = ()
 
 
-class _Declared(msgspec.Struct, frozen=True):
+class _Declared(msgspec.Struct, frozen=True, gc=False):
     declarationTime: str  # noqa: N815  # the standard's
     reason: str | None = None
 
 
-class Head(msgspec.Struct, frozen=True, rename={"offset": "eventTimeZoneOffset", "time": "occurred_at"}):
+class Head(msgspec.Struct, frozen=True, gc=False, rename={"offset": "eventTimeZoneOffset", "time": "occurred_at"}):
     """The part `head` of any event, as far as EPCIS gives it; see `EpcisView`."""
 
     type: str

@@ -77,6 +77,12 @@ class Read:
         """Return the events that count and may tie things together."""
         return [event for event in counting(self.events(asked, during)) if event.ties and event.position not in but]
 
+    def deeds(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count, and what else is read."""
+        return [event for event in counting(self.events(asked, during)) if event.position not in but]
+
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count and may tie things together."""
         return self.ties(Subjects(within.keys()))
@@ -112,7 +118,7 @@ class Picture:
             for thing in event.mentions_of:
                 if thing in told:
                     told[thing].append(event)
-        self.alike = _alike(read, told, named)
+        self.alike = _alike(read, told, named, parties)
         self._first = {thing: first for first, members in self.alike.items() for thing in members}
         self._judged = {thing: self._judge(thing, told[thing]) for thing in self.alike if thing in named}
         self.entries = {thing: [one for one in j.entries if one.stands] for thing, j in self._judged.items()}
@@ -195,12 +201,13 @@ class Picture:
         return nest
 
 
-def _alike(read: Read, told: Mapping[str, Sequence[SeenEvent]], named: AbstractSet[str]) -> dict[str, list[str]]:
+def _alike(
+    read: Read, told: Mapping[str, Sequence[SeenEvent]], named: AbstractSet[str], parties: Parties
+) -> dict[str, list[str]]:
     alike: dict[object, list[str]] = {}
     for thing in sorted(told):
         said = tuple([(e.position, m.role, m.class_level) for e in told[thing] for m in e.mentions_of[thing]])
         decided = tuple([one.position for one in read.decided.get(thing, ())])
-        # Whose the company prefix is depends on the key.
-        key = thing.rpartition("/")[0]
+        key = thing.rpartition("/")[0], parties.prefix_key(thing)
         alike.setdefault((thing in named, key, said, decided), []).append(thing)
     return {members[0]: members for members in alike.values()}

@@ -8,7 +8,6 @@ from typing import Final
 
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
-from traceability.supply_chain.custody import Movement, movement
 from traceability.supply_chain.decisions import (
     HoldingRole,
     HoldPlaced,
@@ -19,6 +18,7 @@ from traceability.supply_chain.decisions import (
 from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending, makes
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
+from traceability.supply_chain.transfers import Movement, movement
 
 _RULES: Final = {
     reason: Rule.COMMISSIONED_BEFORE if reason is ClaimReason.MADE_BY_ANOTHER else Rule(reason.value)

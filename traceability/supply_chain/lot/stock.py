@@ -20,12 +20,12 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from traceability.supply_chain.balance import PIECES, kind_of_unit
-from traceability.supply_chain.custody import Movement, movement
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending
 from traceability.supply_chain.lot.accounts import Account, Books, Part, Prefers, Row, Sum, Total, factor, turn
 from traceability.supply_chain.lot.terms import Code, Finding
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Mention, Role, SeenEvent
+from traceability.supply_chain.transfers import Movement, movement
 
 OUT: Final = {
     Lifecycle.CONSUMED: Total.USED,

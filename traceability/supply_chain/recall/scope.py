@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from traceability.ledger.access import ALL_PARTS
 from traceability.supply_chain.authority import judged
-from traceability.supply_chain.commands.surroundings import Surroundings
-from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, see_decision
+from traceability.supply_chain.decisions import HoldPlaced, see_decision
 from traceability.supply_chain.entry import Authority, HistoryEntry
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import Parties
-from traceability.supply_chain.provenance import Reach, Trace
-from traceability.supply_chain.things import is_class, is_lot
-from traceability.supply_chain.windows import END
+from traceability.supply_chain.provenance import Trace, Walked
+from traceability.supply_chain.recall.holders import held_by
+from traceability.supply_chain.things import is_lot
 
-_AT_ONCE: Final = 5_000
-"""Things whose histories are in memory together."""
 _NO_ID: Final = UUID(int=0)
 
 
@@ -52,10 +48,15 @@ class Entered(NamedTuple):
 
 @dataclass(frozen=True)
 class Scope:
-    """A trace forward, and of what it reached each item and lot, by name."""
+    """A walk forward, and of what it reached each item and lot, by name."""
 
-    trace: Trace
+    walked: Walked
     affected: tuple[Affected, ...]
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Return the answer that the walk gives."""
+        return self.walked.trace()
 
     @cached_property
     def of_party(self) -> Mapping[str, tuple[str, ...]]:
@@ -93,21 +94,19 @@ class Widening(NamedTuple):
         return bool(self.entered or self.left or self.parties)
 
 
-def affected_things(trace: Trace) -> list[str]:
-    """Return the items and lots that a trace forward reached, by name; what only carried them is not affected."""
-    reached = (node for node in trace.nodes.values() if node.reach in (Reach.TRACED, Reach.LOT))
-    return sorted(node.id for node in reached if not is_class(node.id))
+def scope_of(walked: Walked, index: ProvenanceIndex, parties: Parties) -> Scope:
+    """Tell who has the things that a walk forward reached, which read deeds too; `index` is the view that it read.
+
+    What only carried them is not affected.
+    """
+    things = walked.found.affected
+    held = held_by(walked.links, index, parties, things, walked.query.as_of)
+    return Scope(walked, tuple(Affected(thing, *held[thing]) for thing in things))
 
 
-def scope_of(trace: Trace, index: ProvenanceIndex, parties: Parties) -> Scope:
-    """Tell who has the things that a trace forward reached; `index` is a view of the same position."""
-    batches = _batches(affected_things(trace))
-    return Scope(trace, tuple(one for some in batches for one in _held(some, index, parties, trace.query.as_of)))
-
-
-def widening(before: Trace, parties: Collection[str], now: Scope) -> Widening:
-    """Tell how a scope differs from the trace of the same question before, of which these parties had something."""
-    had, has = set(affected_things(before)), {one.thing for one in now.affected}
+def widening(before: Walked, parties: Collection[str], now: Scope) -> Widening:
+    """Tell how a scope differs from the walk of the same question before, of which these parties had something."""
+    had, has = set(before.found.affected), {one.thing for one in now.affected}
     known_at = before.known_at
     ties: dict[str, set[int]] = {}
     for edge in now.trace.edges:
@@ -141,20 +140,3 @@ def may_recall(organisation: str, root: str, index: ProvenanceIndex, parties: Pa
 
 
 _ACTION: Final = "recall_opened"
-
-
-def _batches(things: Sequence[str]) -> Iterable[Sequence[str]]:
-    rest = iter(things)
-    while some := list(islice(rest, _AT_ONCE)):
-        yield some
-
-
-def _held(things: Sequence[str], index: ProvenanceIndex, parties: Parties, as_of: int | None) -> Iterable[Affected]:
-    around = Surroundings(index, parties)
-    around.name(set(things))
-    picture = around.picture(END)
-    for thing in things:
-        first = picture.stands_for(thing)
-        custody = picture.custody_last(first) if as_of is None else picture.custody_at(first, as_of)
-        awaiting = [end for shipment in custody.shipments for end in (shipment.to, shipment.owner) if end is not None]
-        yield Affected(thing, custody.holders(HoldingRole.CUSTODY), tuple(dict.fromkeys(awaiting)))
