@@ -1,5 +1,6 @@
 """A time is the same moment in UTC, cut to microseconds, whatever offset it came with."""
 
+import re
 from datetime import UTC, date, datetime, time
 
 from hypothesis import example, given, settings
@@ -32,7 +33,12 @@ def test_it_is_what_datetime_says(day: date, clock: time, fraction: str, offset:
     assert utc(text) == expected
 
 
-@given(st.text("0123456789-:.TZ+ ²", max_size=34))
+def _is_time(text: str) -> bool:
+    # Constants of the code are among what is tried.
+    return re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9]{2}:[0-9]{2})", text) is not None
+
+
+@given(st.text("0123456789-:.TZ+ ²", max_size=34).filter(lambda text: not _is_time(text)))
 @example("2026-02-30T00:00:00Z")
 @example("2026-02-28T24:00:00Z")
 @example("2026-02-28T23:60:00Z")
