@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -95,7 +96,8 @@ def describe_evaluation(engine: Engine, reader: Reader, asked: EvaluationIn) -> 
     things = sorted({thing_of(read_code(code).uri) for code in asked.things})
     index = ask(engine, reader, asked.known_at)
     found = evaluate(index, engine.parties(reader, index.known_at), things)
-    known = _acknowledged(engine, reader, found)
+    cited = {found.events[one.position].event_id for one in found.irregularities}
+    known = acknowledged(engine, reader, cited, found.known_at)
     irregularities = [
         IrregularityOut(
             thing=one.thing,
@@ -150,14 +152,17 @@ def acknowledge(
 _NOTHING: Final = DCBQuery(items=[DCBQueryItem(tags=["irregularity:"])])
 """What is known may be said again, by anybody, and depends on nothing."""
 
-_Named = tuple[str, str, UUID]
+Named = tuple[str, str, UUID]
+"""What an acknowledgement is of: the thing, the code, and our id of the event."""
 
 
-def _acknowledged(engine: Engine, reader: Reader, found: Evaluation) -> dict[_Named, list[AcknowledgementOut]]:
-    """Return what a reader sees of acknowledgements: by thing, code and event."""
-    tags = {tag_of(found.events[one.position].event_id) for one in found.irregularities}
-    known: dict[_Named, list[AcknowledgementOut]] = {}
-    records = records_under(engine.ledger, tags, engine.visibility.allowed(reader), found.known_at) if tags else []
+def acknowledged(
+    engine: Engine, reader: Reader, events: Collection[UUID], known_at: int
+) -> dict[Named, list[AcknowledgementOut]]:
+    """Return what a reader sees of acknowledgements of what these events break."""
+    tags = set(map(tag_of, events))
+    known: dict[Named, list[AcknowledgementOut]] = {}
+    records = records_under(engine.ledger, tags, engine.visibility.allowed(reader), known_at) if tags else []
     for record in records:
         event = record.event
         extent = reader.extent(engine.rules.indexer(event.parts).visibility)

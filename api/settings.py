@@ -184,6 +184,10 @@ class Settings(BaseSettings):
         le=8_760,
         description="Hours of failures after which a delivery is given up, and kept as dead.",
     )
+    evaluator: bool = Field(
+        default=True,
+        description="Whether the server judges in the background what is recorded, for each organisation.",
+    )
     page_token_seconds: int = Field(
         default=3600, ge=10, le=604_800, description="How long the token of a next page of EPCIS answers is good."
     )

@@ -12,6 +12,7 @@ import typer
 from api import collector
 from api.capture.runner import capturing
 from api.cli.context import JSON, LedgerName, note, print_json, settings_for
+from api.evaluator import evaluating
 from api.integrator import integrating
 from api.logging import configure_logging
 from api.partners.runner import reading_partners
@@ -78,6 +79,7 @@ def application(engine: Engine) -> Iterator[FastAPI]:
         capturing(engine) as runner,
         reading_partners(engine) as reader,
         delivering(engine) as tail,
+        evaluating(engine),
     ):
         app = create_app(engine)
         app.state.integrator = integrator

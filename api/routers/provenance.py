@@ -19,13 +19,14 @@ from api.evaluations import (
     acknowledge,
     describe_evaluation,
 )
+from api.irregularities import IrregularitiesOut, IrregularitiesQuestion, list_irregularities
 from api.once import Recorded
 from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, USUAL_HISTORY, ItemOut
 from api.routers.writing import Writing
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.schemas import schema_of
-from api.security import EngineDep, ReaderDep
+from api.security import EngineDep, QueryDep, ReaderDep
 from api.trace_exports import MEDIA_TYPES
 from api.trace_models import TraceIn, TraceLine, TraceOut
 from api.traces import NDJSON, AskedTrace
@@ -35,6 +36,7 @@ from traceability.gs1.identifiers import Identifier
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
 _ITEMS: Final = "/provenance/items/"
+IRREGULARITIES: Final = "/provenance/irregularities"
 _GRAPHS: Final[dict[str, Any]] = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
 
 
@@ -94,6 +96,22 @@ async def acknowledge_irregularity(writing: Writing, asked: AcknowledgeIn) -> Re
     wrong is declared an error.
     """
     return await writing.carry_out("acknowledge", attrgetter("receipt"), acknowledge, asked)
+
+
+@router.get("/irregularities", summary="What was found irregular about your things")
+def irregularities(
+    engine: EngineDep, caller: QueryDep, response: Response, question: Annotated[IrregularitiesQuestion, Query()]
+) -> IrregularitiesOut:
+    """Give what the evaluator found about the things of which your organisation recorded something.
+
+    What stands, unless `standing=false` asks for what has ended; what the newest events break comes first. Events are
+    judged soon after they are recorded: `judged_to` says how far that came. `Link` with `rel="next"` leads to the next
+    page; the last page has none.
+    """
+    page = list_irregularities(engine, engine.organisations.reader(caller.organisation), question)
+    if page.following is not None:
+        response.headers["Link"] = f'<{question.following(page.following, IRREGULARITIES)}>; rel="next"'
+    return page.answer
 
 
 @router.post(

@@ -137,6 +137,7 @@ ROUTES = {
             "event_id": "019ca877-0c1b-7000-8000-000000000001",
         },
     ),
+    "GET /provenance/irregularities": Expected(200, 200, 403, 200, Scope.QUERY),
     "POST /provenance/evaluations": Expected(
         200, 200, 403, 200, Scope.QUERY, body={"things": ["https://id.gs1.org/01/09521234000013/21/1001"]}
     ),

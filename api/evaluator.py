@@ -1,0 +1,210 @@
+"""The evaluator: what is recorded is judged for each organisation by itself, and what is irregular is kept.
+
+It follows the ledger by a cursor for each organisation, a window of positions at a time. The things that the events of
+a window concern are judged as known at the head, those of which the organisation recorded something itself. What is
+found is written together with the cursor: a crash loses what was not written yet, and it is done again.
+
+A judgement follows from the events that an organisation sees, from its rights, and from who is who. When its rights,
+the GLNs of the ledger or the register change, its cursor begins anew. Until that has come to its end, what was found
+stands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Final
+
+import orjson
+import psycopg
+import structlog
+from psycopg_pool import PoolTimeout
+
+from adapters.postgres.judging import Cursor, Found, PostgresJudging
+from api.background import Background
+from api.provenance import ask
+from api.wiring import Engine
+from traceability.errors import UnavailableError
+from traceability.ledger.access import Reader
+from traceability.supply_chain.concerned import concerned
+from traceability.supply_chain.evaluation import MOST_THINGS, Evaluation, evaluate
+
+WINDOW: Final = 1_000
+"""Positions that are judged and written together."""
+POLL_SECONDS: Final = 1.0
+RIGHTS_SECONDS: Final = 10.0
+"""How long the rights of organisations are taken to be the same."""
+FOLLOW_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 5.0
+MOST_REMEMBERED: Final = 200_000
+_RULES: Final = 1  # with another number everything is judged anew: to be raised when a rule says something else
+_log: Final = structlog.stdlib.get_logger("api.evaluator")
+
+
+class StoppedError(Exception):
+    """The evaluator was told to end in the middle of a window, of which nothing is written."""
+
+
+@dataclass(slots=True)
+class _Organisation:
+    """An organisation whose things are judged: `done` has those of this run, with the position that was known then."""
+
+    reader: Reader
+    rights: bytes
+    done: dict[str, int] = field(default_factory=dict)
+
+
+class Evaluator:
+    """Judges what is new, a window at a time; one at a time for a ledger (`PostgresJudging.leadership`)."""
+
+    def __init__(self, engine: Engine, *, stops: Callable[[], bool] = lambda: False, window: int = WINDOW) -> None:
+        self._engine = engine
+        self._judging = judging_of(engine)
+        self._stops = stops
+        self._window = window
+        self._organisations: dict[str, _Organisation] = {}
+        self._looked_at = float("-inf")
+
+    def round(self) -> tuple[int, int] | None:
+        """Judge a window for those that are furthest behind; None when nobody is behind the head.
+
+        Returns the position up to which all are judged now, and the head. Raises `StoppedError` when it is to end.
+        """
+        head = self._engine.ledger.head()
+        self._look_at_rights()
+        cursors = {name: one for name, one in self._cursors(head).items() if one.position < head}
+        if not cursors:
+            for organisation in self._organisations.values():
+                organisation.done.clear()
+            return None
+        after = min(cursor.position for cursor in cursors.values())
+        until = min(after + self._window, head)
+        behind = {name: cursor for name, cursor in cursors.items() if cursor.position == after}
+        readers = {name: self._organisations[name].reader for name in behind}
+        for name in sorted(self._judging.skip(readers, after, until)):
+            self._step(self._organisations[name], behind[name], until)
+        left = [cursor.position for cursor in cursors.values() if cursor.position > after]
+        return min([until, *left]), head
+
+    def _cursors(self, head: int) -> dict[str, Cursor]:
+        """Return where each organisation is, after setting those back that are judged by other rights than before."""
+        known = self._judging.cursors()
+        for name, organisation in self._organisations.items():
+            if name not in known or known[name].rights != organisation.rights:
+                known[name] = Cursor(name, 0, organisation.rights, head)
+                self._judging.begin(known[name])
+                organisation.done.clear()
+        return {name: known[name] for name in self._organisations}
+
+    def _look_at_rights(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < RIGHTS_SECONDS:
+            return
+        self._looked_at = now
+        glns = self._judging.known_glns()
+        found: dict[str, _Organisation] = {}
+        for one in self._engine.organisations.all():
+            reader = self._engine.organisations.reader(one.name)
+            rights = rights_of(reader, glns, self._engine.settings.operator)
+            known = self._organisations.get(one.name)
+            found[one.name] = _Organisation(reader, rights, known.done if known and known.rights == rights else {})
+        self._organisations = found
+
+    def _step(self, organisation: _Organisation, cursor: Cursor, until: int) -> None:
+        engine, reader = self._engine, organisation.reader
+        index = ask(engine, reader)
+        known_at = index.known_at
+        said = self._judging.said(reader, cursor.position, until, known_at)
+        if said.registered > cursor.register_at:
+            self._judging.begin(replace(cursor, position=0, register_at=known_at))
+            organisation.done.clear()
+            return
+        # What was judged as known further on needs no second look.
+        things = [thing for thing in concerned(index, said.events) if organisation.done.get(thing, 0) < until]
+        own = sorted(self._judging.own(reader, things, known_at))
+        found: list[Found] = []
+        for start in range(0, len(own), MOST_THINGS):
+            if self._stops():
+                raise StoppedError
+            found += _found(_judge(engine, reader, known_at, own[start : start + MOST_THINGS]))
+        if self._judging.settle(cursor, until, known_at, own, found):
+            if len(organisation.done) > MOST_REMEMBERED:
+                organisation.done.clear()
+            organisation.done.update(dict.fromkeys(own, known_at))
+
+
+def _judge(engine: Engine, reader: Reader, known_at: int, things: Collection[str]) -> Evaluation:
+    """Judge things, `MOST_THINGS` of them at most."""
+    return evaluate(ask(engine, reader, known_at), engine.parties(reader, known_at), things)
+
+
+def _found(evaluation: Evaluation) -> Iterator[Found]:
+    events = evaluation.events
+    for one in evaluation.irregularities:
+        against = None if one.against is None else events[one.against].event_id
+        yield Found(one, events[one.position].event_id, against)
+
+
+def judging_of(engine: Engine) -> PostgresJudging:
+    """Return how far the engine's ledger is judged."""
+    return PostgresJudging(engine.ledger, engine.visibility)
+
+
+def rights_of(reader: Reader, glns: int, operator: str) -> bytes:
+    """Return a digest of what a judgement follows from beside events and register: who sees what, and who is who."""
+    grants = sorted(
+        (one.grantor, one.grantee, None if one.steps is None else sorted(one.steps), sorted(one.parts))
+        for one in reader.grants
+    )
+    said = [_RULES, reader.organisation, sorted(reader.parties), grants, glns, operator]
+    return blake2b(orjson.dumps(said), digest_size=16).digest()
+
+
+class BackgroundEvaluator:
+    """The thread of a server that judges, while no other process does; it takes half of the time at most."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.background = Background("evaluator", self._run)
+
+    def _run(self) -> None:
+        while not self.background.stops:
+            try:
+                if not self._lead():
+                    self.background.pause(FOLLOW_SECONDS)
+            except StoppedError:
+                return
+            except (psycopg.Error, PoolTimeout, UnavailableError) as error:
+                _log.warning("nothing judged", reason=str(error))
+                self.background.pause(RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - a thread that ended without a word would look like one that is idle
+                _log.exception("nothing judged")
+                self.background.pause(RETRY_SECONDS)
+
+    def _lead(self) -> bool:
+        with judging_of(self._engine).leadership(self._engine.urls.runtime) as connection:
+            if connection is None:
+                return False
+            evaluator = Evaluator(self._engine, stops=lambda: self.background.stops)
+            while not self.background.stops:
+                connection.execute("SELECT 1")  # when it is lost, so is the lead
+                began = time.monotonic()
+                if evaluator.round() is None:
+                    self.background.rest(POLL_SECONDS)
+                else:
+                    # Whoever asks the server something shares an interpreter with this thread.
+                    self.background.pause(time.monotonic() - began)
+        return True
+
+
+@contextmanager
+def evaluating(engine: Engine) -> Iterator[None]:
+    """Judge what is recorded in the background for as long as the context lasts, if the settings say so."""
+    if not engine.settings.evaluator:
+        yield
+        return
+    with BackgroundEvaluator(engine).background:
+        yield
