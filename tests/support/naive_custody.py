@@ -365,16 +365,14 @@ class _Book:
                 verdict = self.may_propose(said, who)
                 if verdict not in REASONS:
                     self.offers.setdefault(said.proposal, (said.role, said.receiver, who))
-            case HoldPlaced():
+            case HoldPlaced() | Stated():
                 expects = any(who in ship[:2] for ship in self.ships)
                 nobody = "no_authority" if self.maker or self.last else "first_to_speak"
                 verdict = self.standing(who, at) or ("consignee" if expects else nobody)
-                if verdict not in REASONS:
+                if verdict not in REASONS and isinstance(said, HoldPlaced):
                     known = self.holds.get((said.hold, who))
                     if not known or (known[0] and not via):
                         self.holds[said.hold, who] = (via, verdict)
-            case Stated():
-                raise AssertionError("no world states anything")
             case HoldReleased():
                 if (said.hold, who) in self.holds:
                     return self.holds.pop((said.hold, who))[1]
