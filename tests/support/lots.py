@@ -168,7 +168,7 @@ said: st.SearchStrategy[Said] = st.one_of(
     st.builds(lambda at, q, step, by, place: counted(at, step, q, by=by, place=place), _at, _amount, _seen_steps, _who,
               _place),
 )  # fmt: skip
-worlds: st.SearchStrategy[list[Said]] = st.lists(said, min_size=1, max_size=10)
+worlds: st.SearchStrategy[list[Said]] = st.lists(said, min_size=1, max_size=14)
 
 
 def content(found: Lot, ids: Sequence[int]) -> object:

@@ -125,6 +125,30 @@ def test_how_much_is_where(said: list[Said], there: list[Any], added_up: dict[st
     assert found.findings == ()
 
 
+def test_nobody_guesses_from_where_it_went() -> None:
+    twice = [made(1, 50), made(1, 50, place=DOCK)]
+    assert [row[1] for row in where(seen(*twice, counted(2, "storing", 30, place=STORE)))] == [PLANT, DOCK]
+    # What is used is taken from where it is used, though it has to be unpacked for it.
+    there = [*twice, packed(2, 50, where={"bizLocation": {"id": DOCK}}), used(3, 30, where={"readPoint": {"id": DOCK}})]
+    assert [row[1:] for row in where(seen(*there))] == [
+        (PLANT, None, False, 50),
+        (DOCK, PALLET, False, 20),
+    ]
+
+
+def test_a_pallet_that_is_rejected_goes_back() -> None:
+    said: list[Said] = [MADE, packed(2, 60), ship(3, PALLET, to=PARTY[SHOP])]
+    back = observe(4, PALLET, step="https://shop.example/rejecting", place=STORE, by=SHOP)
+    assert where(seen(*said, back))[-1] == (MAKER, STORE, PALLET, MAKER, 60)
+    assert where(seen(*said, back, observe(5, PALLET, step="receiving", place=PLANT)))[-1] == (
+        MAKER,
+        PLANT,
+        PALLET,
+        False,
+        60,
+    )
+
+
 def test_what_is_in_a_container_goes_with_it() -> None:
     said: list[Said] = [
         MADE,
@@ -167,6 +191,7 @@ def test_what_is_received_in_a_container_by_amount_stays_in_it() -> None:
         ([MADE, shipped(2, 100), received(3, 100), sold(4, 101)], [("below_zero", 4, None)], 0),
         ([MADE, shipped(2, 120)], [("below_zero", 2, None)], 120),
         ([MADE, shipped(2, 50), received(3, 60)], [("received_not_shipped", 3, None)], 110),
+        ([received(2, 30), sold(3, 40)], [("below_zero", 2, None)], 0),
         # Nobody is seen to have made any: nobody knows how much there was.
         ([shipped(2, 120)], [], 120),
         ([used(2, 120)], [], 0),
