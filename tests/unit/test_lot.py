@@ -191,6 +191,13 @@ def test_what_is_received_in_a_container_by_amount_stays_in_it() -> None:
         ([MADE, shipped(2, 100), received(3, 100), sold(4, 101)], [("below_zero", 4, None)], 0),
         ([MADE, shipped(2, 120)], [("below_zero", 2, None)], 120),
         ([MADE, shipped(2, 50), received(3, 60)], [("received_not_shipped", 3, None)], 110),
+        (
+            [MADE, received(3, 60, by=MAKER, sources={"possessing_party": PARTY[MAKER]})],
+            [("received_not_shipped", 2, None)],
+            100,
+        ),
+        ([MADE, received(3, 60, by=MAKER, sources={"location": PLANT})], [("received_not_shipped", 2, None)], 100),
+        ([MADE, received(3, 60, by=MAKER)], [("received_not_shipped", 2, None)], 160),
         ([received(2, 30), sold(3, 40)], [("below_zero", 2, None)], 0),
         # Nobody is seen to have made any: nobody knows how much there was.
         ([shipped(2, 120)], [], 120),

@@ -3,7 +3,8 @@
 An account is an amount with one holder, at one place, in one container or loose, and perhaps under way. The rules:
 
 - What is made is with who makes it. What is shipped stays with the shipper, under way, until it is received; what is
-  received was under way to the receiver, else to nobody in particular, else to anybody.
+  received was under way to the receiver, else to nobody in particular, else to anybody, else the source had it that the
+  event names.
 - What is packed goes with its container: what happens to the container happens to what is in it.
 - Who lets something go lets go of what is loose at that place first, then of what is there, then of anything it has.
 - An observation of so much elsewhere moves it there, if its holder has that much at exactly one other place.
@@ -186,6 +187,9 @@ class Stock:
             if books.totals[Total.MADE] or books.totals[Total.SHIPPED]:
                 note = f"{books.written(rest)} more than was under way"
                 self.findings.setdefault(Finding(Code.RECEIVED_NOT_SHIPPED, event.position, None, note))
+            sent, rest = books.take(rest, self._at_source(event))
+            taken += sent
+        if rest:
             books.add(Total.BROUGHT_IN, rest)
             taken.append((Account(who), rest))
         for account, part in taken:
@@ -314,6 +318,13 @@ class Stock:
         if any(one.to in (who, None) for one in under_way):
             return who
         return next((one.to for one in sorted(under_way, key=turn) if one.holder == who and one.to), who)
+
+    def _at_source(self, event: SeenEvent) -> Prefers:
+        """Return what the source that an event names has, though nobody recorded that it sent it."""
+        sources = _ends(event)[0]
+        party, place = sources.get(_POSSESSOR) or sources.get(_OWNER), sources.get(_PLACE)
+        holder = None if party is None else self._party(party, event)
+        return lambda one: not one.under_way and (one.holder == holder or (place is not None and one.place == place))
 
     def _destination(self, event: SeenEvent) -> str | None:
         ends = _ends(event)[1]
