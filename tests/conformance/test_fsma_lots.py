@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_cases_are_packed_on_a_pallet_that_is_shipped() -> None:
     assert [one.stage for one in found.passed] == ["packed", "shipped"]
     (row,) = found.stock
     assert (row.account.container, row.account.under_way, row.account.place) == (PALLET, True, PACKER)
-    assert (row.quantity, row.uom) == (25, "CS")
+    assert (row.quantity, row.uom) == (Decimal(25), "CS")
     packed, shipped = found.key_data
     assert (packed.tracked, packed.told[Element.CODE_SOURCE]) == (Tracked.TRANSFORMATION, (PACKER,))
     assert (shipped.told[Element.QUANTITY], shipped.told[Element.RECIPIENT]) == (("25",), (RETAILER,))
@@ -60,7 +61,7 @@ def test_cases_are_packed_on_a_pallet_that_is_shipped() -> None:
 def test_what_is_received_on_a_pallet_is_counted() -> None:
     found = lot_in("receiving", CASES)
     assert found.stage == "received"
-    assert [(row.account.place, row.quantity) for row in found.stock] == [(RETAILER, 500)]
+    assert [(row.account.place, row.quantity) for row in found.stock] == [(RETAILER, Decimal(500))]
     # Its shipping is not in the document; where it came from is.
     assert [one.code for one in found.findings] == ["received_not_shipped"]
     assert found.key_data[-1].missing == (Element.DESCRIPTION,)

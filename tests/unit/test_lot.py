@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.desks import MOVER, World
 from tests.support.happenings import (
     MAKER,
     OTHER_PALLET,
@@ -60,6 +61,7 @@ from traceability.supply_chain.lot.reading import members_of, read_lot
 from traceability.supply_chain.lot.terms import CODE_SOURCE, Lack, Stage
 
 MADE = made(1, 100)
+VOC = "https://gs1.org/voc/certification"
 OWN = "https://maker.example/steps/"
 
 
@@ -435,3 +437,47 @@ def test_any_order_of_arrival_gives_the_same(told: list[Said], choose: random.Ra
         return content(found, ids)
 
     assert fold([world[place] for place in order], order) == fold(world, list(range(len(world))))
+
+
+# ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(opened=frozenset({"what", "where", "why", "how", "more"}))
+    quantity = {"id": LOT, "quantity": "100", "uom": "KGM"}
+    world.do("commission", at=1, quantities=[quantity])
+    return world
+
+
+def some(quantity: str) -> list[dict[str, str]]:
+    return [{"id": LOT, "quantity": quantity, "uom": "KGM"}]
+
+
+def test_a_lot_on_hold_stays_where_it_is(world: World) -> None:
+    world.do("pack", at=2, parent=PALLET, quantities=some("60"))
+    world.do("place_hold", at=3, things=[LOT], hold="h1", reason="retest")
+    found = read_lot(world.view(MAKER), LOT, world.parties)[0]
+    assert [(one.lack, one.kind) for one in found.obstacles(hours(4))] == [(Lack.HELD, "quality")]
+    assert world.rules("ship", at=4, quantities=some("10"), to=MOVER) == ["held"]
+    assert world.rules("ship", at=4, things=[PALLET], to=MOVER) == ["held"]
+    assert world.rules("release_hold", by="mover.example", at=4, things=[LOT], hold="h1") == ["not_its_placer"]
+    world.do("release_hold", at=4, things=[LOT], hold="h1")
+    world.do("ship", at=5, things=[PALLET], to=MOVER)
+    assert where(read_lot(world.view(MAKER), LOT, world.parties)[0])[-1][2:] == (PALLET, "mover.example", 60)
+
+
+def test_a_hold_is_released_with_the_certificates_that_it_requires(world: World) -> None:
+    world.do("place_hold", at=2, things=[LOT], hold="h1", reason="import")
+    asked: dict[str, Any] = {"things": [LOT], "hold": "h1", "requires": ["phyto"]}
+    refused = world.refused("release_hold", at=3, **asked)
+    (rule,) = refused.rules
+    assert (rule.rule, [one.sentence for one in rule.facts]) == (
+        "not_certified",
+        ["No certificate of the kind phyto is recorded."],
+    )
+    how = {"certificationInfo": [{VOC + "Type": "phyto", VOC + "EndDate": "2026-03-01", VOC + "Value": "negative"}]}
+    world.record("Happening", "object", 4, [("quantityList", LOT, 1, "KGM")], "OBSERVE", "inspecting", how=how)
+    assert world.rules("release_hold", at=3.5, **asked) == ["not_certified"]
+    assert world.rules("release_hold", at=24.5, **asked) == ["not_certified"]
+    world.do("release_hold", at=5, **asked)

@@ -60,6 +60,13 @@ def _thing(text: str) -> str:
     return identifier.uri
 
 
+def _thing_or_lot(text: str) -> str:
+    identifier = _identifier(text)
+    if identifier.kind is Kind.CLASS:
+        raise ValueError("this is a whole class of goods: name its lots or things")
+    return identifier.uri
+
+
 def _counted(text: str) -> str:
     identifier = _identifier(text)
     if identifier.kind not in (Kind.CLASS, Kind.LOT, Kind.PRIVATE):
@@ -83,6 +90,8 @@ def _uri(text: str) -> str:
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 Thing = Annotated[_Text, AfterValidator(_thing)]
 """One thing, by its Digital Link, EPC URN, bracketed element strings or another URI; kept as the canonical URI."""
+ThingOrLot = Annotated[_Text, AfterValidator(_thing_or_lot)]
+"""One thing or a whole lot, likewise."""
 Counted = Annotated[_Text, AfterValidator(_counted)]
 """A lot or class, likewise."""
 PlaceId = Annotated[_Text, AfterValidator(_place)]
@@ -93,6 +102,7 @@ LOT: Final = "https://id.gs1.org/01/09521234000013/10/A7"
 PALLET: Final = "https://id.gs1.org/00/095212340000000013"
 PLACE: Final = "https://id.gs1.org/414/9521234000006"
 Things = Annotated[list[Thing], Field(max_length=MOST_ITEMS, examples=[[PACK]])]
+ThingsOrLots = Annotated[list[ThingOrLot], Field(max_length=MOST_ITEMS, examples=[[PACK]])]
 
 
 class Quantity(BaseModel):

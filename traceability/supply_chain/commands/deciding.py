@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from traceability.ledger.access import is_organisation_name
-from traceability.supply_chain.commands.body import Case, Things, Timed, things_of, unknown
+from traceability.supply_chain.commands.body import Case, Things, ThingsOrLots, Timed, things_of, unknown
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
+from traceability.supply_chain.days import day_at
 from traceability.supply_chain.decisions import (
     Decided,
     HoldingRole,
@@ -21,10 +22,18 @@ from traceability.supply_chain.decisions import (
     TransferDeclined,
     TransferProposed,
 )
+from traceability.supply_chain.lot.certificates import certificates_in, in_force, missing
+from traceability.supply_chain.lot.terms import Lack
 from traceability.supply_chain.seen import SeenEvent
 
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S+$")]
 _Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+_Kind = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+_NOTES: Final = {
+    Lack.CERTIFICATE_MISSING: "no certificate of the kind {} is recorded",
+    Lack.CERTIFICATE_NOT_VALID: ", with a certificate of the kind {} that is not valid at that time",
+    Lack.CERTIFICATE_ADVERSE: ", with a certificate of the kind {} that is adverse",
+}
 
 
 def _organisation(text: str) -> str:
@@ -189,7 +198,13 @@ class CancelTransfer(_Answering):
         return TransferCancelled(things=self.names(), proposal=self.proposal, reason=self.reason)
 
 
-class _Holding(_Deciding):
+class _OfHolds(_Deciding):
+    """The beginning or end of a hold, on lots too: of a lot it holds what is counted, not its members with serials."""
+
+    things: ThingsOrLots = Field(min_length=1, description="Items, logistic units and lots.")
+
+
+class _Holding(_OfHolds):
     """The beginning of a hold."""
 
     rules = (Rule.UNKNOWN, Rule.ENDED, Rule.NO_AUTHORITY, Rule.HELD)
@@ -215,11 +230,32 @@ class PlaceHold(_Holding):
         return HoldPlaced(things=self.names(), hold=self.hold or case.new_name(), kind=self.kind, reason=self.reason)
 
 
-class _Releasing(_Deciding):
-    """The end of a hold."""
+class _Releasing(_OfHolds):
+    """The end of a hold, if the certificates that it `requires` are there."""
 
     emits = "supply_chain.hold_released.v1"
-    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER)
+    rules = (Rule.UNKNOWN, Rule.NO_SUCH_HOLD, Rule.NOT_ITS_PLACER, Rule.NOT_CERTIFIED)
+
+    requires: list[_Kind] = Field(
+        default=[],
+        max_length=20,
+        description="Kinds of certificates that each thing needs.",
+        examples=[["phytosanitary"]],
+    )
+
+    def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
+        """Yield what is unknown, and of what a certificate is missing, not valid at that time, or adverse."""
+        yield from super().breaks(case, draft, after)
+        for thing in self.names() if self.requires else ():
+            told = [
+                certificate
+                for entry in after.entries[after.stands_for(thing)]
+                if entry.counts and entry.event.occurred_at <= case.at
+                for certificate in certificates_in(entry.event)
+            ]
+            for lack in missing(in_force(told), self.requires, day_at(case.at)):
+                note = _NOTES[lack.lack].format(lack.kind)
+                yield Fault(Rule.NOT_CERTIFIED, thing, draft.position, lack.position, note)
 
 
 class ReleaseHold(_Releasing):

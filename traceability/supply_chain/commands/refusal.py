@@ -48,6 +48,7 @@ class Rule(StrEnum):
     ISSUER_WITHOUT_ROLE = "issuer_without_role"
     NO_SUCH_HOLD = "no_such_hold"
     NOT_ITS_PLACER = "not_its_placer"
+    NOT_CERTIFIED = "not_certified"
     NOT_RELEASED = "not_released"
     INSTALLED = "installed"
     NOT_INSTALLED = "not_installed"
@@ -168,6 +169,10 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     ),
     Rule.NO_SUCH_HOLD: ("A hold is released that is in force at that time.", "Check the name of the hold."),
     Rule.NOT_ITS_PLACER: ("A hold is released by whoever placed it.", "Let whoever placed it release it."),
+    Rule.NOT_CERTIFIED: (
+        "A hold that requires certificates is released when each is there, valid at that time and not adverse.",
+        "Record an event of the thing with the certificationInfo; GET /lots/{id} with requires tells what a lot lacks.",
+    ),
     Rule.NOT_RELEASED: (
         "A part is installed under a release after it was made, removed or worked on.",
         "Have it released first, with an earlier time than the installation.",
