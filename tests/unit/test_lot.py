@@ -138,6 +138,15 @@ def test_nobody_guesses_from_where_it_went() -> None:
     ]
 
 
+def test_a_pallet_changes_hands_with_what_is_on_it(world: World) -> None:
+    world.do("pack", at=2, parent=PALLET, quantities=some("60"))
+    world.do("propose_transfer", at=3, things=[PALLET], role="custody", to="mover.example", proposal="P1")
+    before = where(read_lot(world.view(MAKER), LOT, world.parties)[0])
+    assert before[-1][::2] == (MAKER, PALLET, 60)
+    world.do("accept_transfer", by="mover.example", at=4, things=[PALLET], proposal="P1")
+    assert where(read_lot(world.view(MAKER), LOT, world.parties)[0])[-1][::2] == ("mover.example", PALLET, 60)
+
+
 def test_a_pallet_that_is_rejected_goes_back() -> None:
     said: list[Said] = [MADE, packed(2, 60), ship(3, PALLET, to=PARTY[SHOP])]
     back = observe(4, PALLET, step="https://shop.example/rejecting", place=STORE, by=SHOP)

@@ -16,7 +16,7 @@ from traceability.gs1.epcis.view import read_ilmd
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.custody import Hold
 from traceability.supply_chain.days import day_at, end_of, read_day
-from traceability.supply_chain.decisions import SeenDecision
+from traceability.supply_chain.decisions import HoldingRole, SeenDecision, TransferAccepted, TransferProposed
 from traceability.supply_chain.drug_package.events import BatchRecalled
 from traceability.supply_chain.entry import Authority, HistoryEntry
 from traceability.supply_chain.item import makes
@@ -196,6 +196,7 @@ class _Fold:
         self.findings: dict[Finding, None] = {}
         self._lot = lot
         self._told = told
+        self._offered: dict[str, str] = {}
         making = [entry for entry in told.entries if entry.counts and entry.via is None and _made(lot, entry)]
         self.assigned = self._assigned(making)
         harvested = [
@@ -216,9 +217,7 @@ class _Fold:
     def hear(self, entry: HistoryEntry) -> None:
         event = entry.event
         if isinstance(event, SeenDecision):
-            if isinstance(event.payload, BatchRecalled) and entry.via is None and entry.authority in _BY_MAKER:
-                said = Recalled(event.occurred_at, event.captured_by, event.payload.reason, event.position)
-                self.recalled = self.recalled or said
+            self._decide(entry, event)
             return
         made = _made(self._lot, entry)
         self.made = self.made or made
@@ -230,6 +229,17 @@ class _Fold:
         self.key_data += key_data(self._lot, entry, amounts, self._known)
         self._pass(event, self._stage_of(entry, made, self.stock.hear(entry, containers)))
         self._check_source(event)
+
+    def _decide(self, entry: HistoryEntry, decision: SeenDecision) -> None:
+        said = decision.payload
+        match said:
+            case BatchRecalled() if entry.via is None and entry.authority in _BY_MAKER:
+                recalled = Recalled(decision.occurred_at, decision.captured_by, said.reason, decision.position)
+                self.recalled = self.recalled or recalled
+            case TransferProposed(role=HoldingRole.CUSTODY):
+                self._offered[said.proposal] = said.receiver
+            case TransferAccepted() if entry.via is not None and said.proposal in self._offered:
+                self.stock.hand_over(self._inside(entry), self._offered[said.proposal])
 
     def _stage_of(self, entry: HistoryEntry, made: bool, gone: Total | None) -> Stage | None:  # noqa: FBT001
         if gone is not None:

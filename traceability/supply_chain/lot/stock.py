@@ -92,6 +92,12 @@ class Stock:
                 gone = self._move(entry.event, mention) or gone
         return gone
 
+    def hand_over(self, containers: Collection[str], receiver: str) -> None:
+        """Tell that custody of what is in these containers was offered and accepted."""
+        for books in self._books.values():
+            for account, part in books.empty(lambda one: one.container in containers):
+                books.put(Account(receiver, account.place, account.container), part)
+
     def _in_order(self) -> list[Books]:
         return [self._books[kind] for kind in sorted(self._books, key=lambda kind: (kind == PIECES, kind))]
 
