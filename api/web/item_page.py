@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from api.web import origin_section, words
 from api.web.history_section import Logs, amount, history, latest, receipt_path, verify_path
-from api.web.names import CBV_MASTER_DATA, Names, Stated, elements_of, kind_of, master_data
+from api.web.names import CBV_MASTER_DATA, Names, Stated, elements_of, kind_of, master_data, path_of
 from api.web.page import Contents, Detail, Entry, ItemPage, Named, Origin, Proof, State, Temperature, Tone
 from api.web.temperature_section import temperature
 from traceability.gs1.digital_link import RESOLVER
@@ -172,13 +172,19 @@ def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
         yield _named("Installed on", names.thing(parent))
     for child in state.attachments:
         yield _named("Carries", names.thing(child))
-    made = [
-        fact for fact in state.quantities if fact.role in (Role.OBJECT, Role.OUTPUT) and fact.action in ("ADD", None)
-    ]
-    if is_lot(item.thing) and made and made[0].quantity is not None:
-        yield Detail("Amount made", amount(made[0].quantity, made[0].uom))
+    yield from _of_lot(item)
     for disposition in sorted(state.persistent_dispositions - words.ALARMING):
         yield Detail("Checked", words.disposition(disposition))
+
+
+def _of_lot(item: ItemHistory) -> Iterator[Detail]:
+    if not is_lot(item.thing):
+        return
+    facts = item.state.quantities
+    made = [one for one in facts if one.role in (Role.OBJECT, Role.OUTPUT) and one.action in ("ADD", None)]
+    if made and made[0].quantity is not None:
+        yield Detail("Amount made", amount(made[0].quantity, made[0].uom))
+    yield Detail("As a lot", "amounts, stage and findings", f"/lots{path_of(item.thing)}")
 
 
 def _holders(item: ItemHistory, names: Names) -> Iterator[Detail]:

@@ -160,9 +160,8 @@ class _Round:
                 loaded = until(self._index.events(Subjects(), unread), self._as_of)
                 take_in(containment, self._believed(loaded), unread.keys())
                 for event in loaded:
-                    for container in unread:
-                        if event.of(container):
-                            self._around.setdefault(container, {})[event.position] = event
+                    for container in event.among(unread.keys()):
+                        self._around.setdefault(container, {})[event.position] = event
         return list(found)
 
     def _entries(self, own: list[SeenEvent], stays: list[Stay]) -> list[HistoryEntry]:

@@ -5,7 +5,7 @@ No account is ever below zero. What was made, brought in or short is what went a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -81,6 +81,7 @@ class Books:
         self.holders: set[str] = set()
         self.uoms: set[str | None] = set()
         self._kind = kind
+        self._in: dict[str, set[Account]] = {}
 
     @property
     def uom(self) -> str | None:
@@ -120,6 +121,8 @@ class Books:
         """Put an amount into an account."""
         self.left[account] = self.left.get(account, _ZERO) + amount
         self.holders.add(account.holder)
+        if account.container is not None:
+            self._in.setdefault(account.container, set()).add(account)
 
     def having(self, wanted: Prefers) -> Fraction:
         """Return how much is in some accounts."""
@@ -129,23 +132,35 @@ class Books:
         """Take an amount out of the accounts that are preferred, in this order; return it, and what was not there."""
         taken: list[Part] = []
         for prefers in preferred:
-            for account in sorted(filter(prefers, self.left), key=turn):
-                if not amount:
-                    return taken, amount
+            for account in sorted(filter(prefers, self.left), key=turn) if amount else ():
                 part = min(amount, self.left[account])
-                self.left[account] -= part
-                if not self.left[account]:
-                    del self.left[account]
+                self._reduce(account, part)
                 taken.append((account, part))
                 amount -= part
+                if not amount:
+                    break
         return taken, amount
 
-    def empty(self, wanted: Prefers) -> list[Part]:
-        """Take out all that is in some accounts."""
-        found = [(account, self.left[account]) for account in sorted(filter(wanted, self.left), key=turn)]
-        for account, _ in found:
-            del self.left[account]
+    def inside(self, containers: Iterable[str]) -> list[Account]:
+        """Return the accounts in these containers."""
+        return sorted({account for one in containers for account in self._in.get(one, ())}, key=turn)
+
+    def empty(self, containers: Iterable[str]) -> list[Part]:
+        """Take out all that is in these containers."""
+        found = [(account, self.left[account]) for account in self.inside(containers)]
+        for account, part in found:
+            self._reduce(account, part)
         return found
+
+    def _reduce(self, account: Account, part: Fraction) -> None:
+        self.left[account] -= part
+        if self.left[account]:
+            return
+        del self.left[account]
+        if account.container is not None:
+            self._in[account.container].discard(account)
+            if not self._in[account.container]:
+                del self._in[account.container]
 
 
 def turn(account: Account) -> tuple[object, ...]:

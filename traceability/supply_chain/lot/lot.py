@@ -197,6 +197,9 @@ class _Fold:
         self._lot = lot
         self._told = told
         self._offered: dict[str, str] = {}
+        self._inward: dict[str, list[Interval]] = {}
+        for interval in (one for several in told.nest.values() for one in several):
+            self._inward.setdefault(interval.parent, []).append(interval)
         making = [entry for entry in told.entries if entry.counts and entry.via is None and _made(lot, entry)]
         self.assigned = self._assigned(making)
         harvested = [
@@ -261,21 +264,18 @@ class _Fold:
                 self._tell(Code.RELEASED_WITHOUT_CERTIFICATE, event, lack.position, f"{lack.lack}: {lack.kind}")
 
     def _inside(self, entry: HistoryEntry) -> Collection[str]:
-        """Return the containers of the lot that a container is, or that are in it at that time."""
+        """Return the container that an entry is about, and those that are in it at that time."""
         if entry.via is None:
             return ()
-        return [one for one in self.stock.containers if self._reaches(one, entry.via, entry.event.occurred_at)]
-
-    def _reaches(self, container: str, outer: str, at: int) -> bool:
-        level = {container}
+        at, found = entry.event.occurred_at, {entry.via}
+        level = found
         for _ in range(MAX_NESTING):
-            if outer in level:
-                return True
-            level = {one.parent for inner in level for one in self._told.nest.get(inner, ())
-                     if one.opened_at <= at <= one.last}  # fmt: skip
+            inward = (one for outer in level for one in self._inward.get(outer, ()) if one.opened_at <= at <= one.last)
+            level = {one.child for one in inward} - found
             if not level:
                 break
-        return False
+            found = found | level
+        return found
 
     def _assigned(self, making: Sequence[HistoryEntry]) -> Assigned | None:
         """Return what assigned the lot code, and tell what made some of the lot and may assign none."""

@@ -52,11 +52,6 @@ class Stock:
         self._first: SeenEvent | None = None
 
     @property
-    def containers(self) -> set[str]:
-        """Return the containers that some of the lot is in."""
-        return {a.container for books in self._books.values() for a in books.left if a.container is not None}
-
-    @property
     def is_gone(self) -> bool:
         """Tell whether all that was told of went, as far as it was counted."""
         return bool(self._books) and not self.unstated and not any(books.left for books in self._books.values())
@@ -69,18 +64,17 @@ class Stock:
         """Return what is added up, by kind of unit, pieces last."""
         return [books.sum() for books in self._in_order()]
 
-    def inside(self, containers: Iterable[str]) -> list[tuple[str | None, Decimal]]:
+    def inside(self, containers: Collection[str]) -> list[tuple[str | None, Decimal]]:
         """Return how much is in these containers, by unit."""
-        wanted = set(containers)
         found = []
         for books in self._in_order():
-            amount = books.having(lambda one: one.container in wanted)
+            amount = sum((books.left[account] for account in books.inside(containers)), Fraction(0))
             if amount:
                 found.append((books.uom, books.told(amount)))
         return found
 
     def hear(self, entry: HistoryEntry, containers: Collection[str]) -> Total | None:
-        """Take in an entry, of a container with those `containers` of the lot that it is or that are in it.
+        """Take in an entry; of a container, `containers` are that one and those in it.
 
         Return how something went, if it did.
         """
@@ -95,7 +89,7 @@ class Stock:
     def hand_over(self, containers: Collection[str], receiver: str) -> None:
         """Tell that custody of what is in these containers was offered and accepted."""
         for books in self._books.values():
-            for account, part in books.empty(lambda one: one.container in containers):
+            for account, part in books.empty(containers):
                 books.put(Account(receiver, account.place, account.container), part)
 
     def _in_order(self) -> list[Books]:
@@ -280,7 +274,7 @@ class Stock:
         event, went = entry.event, None
         gone = OUT.get(ending(event, {mention.role for mention in entry.mentions}) or Lifecycle.ACTIVE)
         for books in self._books.values():
-            for account, part in books.empty(lambda one: one.container in containers):
+            for account, part in books.empty(containers):
                 if gone is not None and gone is not Total.DECOMMISSIONED:  # then only the container is no more
                     books.add(gone, part)
                     went = gone
