@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.support.desks import World
 from tests.support.happenings import (
     MAKER,
     OTHER_PALLET,
@@ -109,6 +110,22 @@ def seen(
 ) -> Lot:
     at = None if as_of is None else hours(as_of)
     return read_lot(index_of(said, reader=reader), of, PARTIES, at, required=required)[0]
+
+
+def findings(*said: Said, **more: Any) -> list[tuple[str, int, int | None]]:
+    return [(one.code.value, one.position, one.against) for one in seen(*said, **more).findings]
+
+
+def some(quantity: str) -> list[dict[str, str]]:
+    """Return so much of the lot as commands take it."""
+    return [{"id": LOT, "quantity": quantity, "uom": "KGM"}]
+
+
+def world_with_lot() -> World:
+    """Return organisations that give commands, one of which made a hundred kilograms."""
+    world = World(opened=frozenset({"what", "where", "why", "how", "more"}))
+    world.do("commission", at=1, quantities=some("100"))
+    return world
 
 
 def where(found: Lot) -> list[tuple[Any, ...]]:

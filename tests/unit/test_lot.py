@@ -1,11 +1,10 @@
-"""Lots: their stage, how much is where, their dates and certificates, whatever the order of arrival."""
+"""Lots: their stage, their key data elements, dates and certificates, whatever the order of arrival."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,11 +14,8 @@ from hypothesis import strategies as st
 from tests.support.desks import MOVER, World
 from tests.support.happenings import (
     MAKER,
-    OTHER_PALLET,
     PALLET,
     PLANT,
-    STORE,
-    TOTE,
     Decided,
     commission,
     hours,
@@ -38,6 +34,7 @@ from tests.support.lots import (
     certified,
     content,
     counted,
+    findings,
     held,
     let_go,
     made,
@@ -46,16 +43,15 @@ from tests.support.lots import (
     seen,
     shipped,
     sold,
-    totals,
-    unpacked,
+    some,
     used,
     where,
+    world_with_lot,
     worlds,
 )
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader
 from traceability.supply_chain.drug_package.events import BatchRecalled
-from traceability.supply_chain.lot.accounts import Total
 from traceability.supply_chain.lot.key_data import Element, Tracked
 from traceability.supply_chain.lot.reading import members_of, read_lot
 from traceability.supply_chain.lot.terms import CODE_SOURCE, Lack, Stage
@@ -63,180 +59,6 @@ from traceability.supply_chain.lot.terms import CODE_SOURCE, Lack, Stage
 MADE = made(1, 100)
 VOC = "https://gs1.org/voc/certification"
 OWN = "https://maker.example/steps/"
-
-
-def findings(*said: Said, **more: Any) -> list[tuple[str, int, int | None]]:
-    return [(one.code.value, one.position, one.against) for one in seen(*said, **more).findings]
-
-
-# ── Amounts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("said", "there", "added_up"),
-    [
-        ([MADE], [(MAKER, PLANT, None, False, 100)], {"made": 100}),
-        (
-            [MADE, shipped(2, 40)],
-            [(MAKER, PLANT, None, False, 60), (MAKER, PLANT, None, SHOP, 40)],
-            {"made": 100, "shipped": 40},
-        ),
-        (
-            [MADE, shipped(2, 40), received(3, 30)],
-            [(MAKER, PLANT, None, False, 60), (MAKER, PLANT, None, SHOP, 10), (SHOP, STORE, None, False, 30)],
-            {"made": 100, "shipped": 40, "received": 30},
-        ),
-        (
-            [MADE, shipped(2, 100), received(3, 100), sold(4, 25), used(5, 5, by=SHOP)],
-            [(SHOP, STORE, None, False, 70)],
-            {"made": 100, "shipped": 100, "received": 100, "sold": 25, "used": 5},
-        ),
-        (
-            [MADE, counted(2, "destroying", 30, action="DELETE"), counted(3, None, 20, disposition="stolen")],
-            [(MAKER, PLANT, None, False, 50)],
-            {"made": 100, "destroyed": 30, "lost": 20},
-        ),
-        # What is not shipped after all is where it was; what is sent back is under way to who sent it.
-        ([MADE, shipped(2, 40), shipped(3, 40, step="void_shipping")],
-         [(MAKER, PLANT, None, False, 100)], {"made": 100}),
-        (
-            [MADE, shipped(2, 100), received(3, 100, step="https://shop.example/rejecting"),
-             received(4, 100, by=MAKER)],
-            [(MAKER, STORE, None, False, 100)],
-            {"made": 100, "shipped": 100, "received": 100},
-        ),
-        # A leg moves nothing; arriving tells where it is.
-        (
-            [MADE, shipped(2, 100), shipped(3, 100, step="departing"), received(4, 100, step="arriving", place=DOCK)],
-            [(MAKER, DOCK, None, SHOP, 100)],
-            {"made": 100, "shipped": 100},
-        ),
-        # Seen elsewhere by who has it.
-        ([MADE, counted(2, "storing", 30, place=DOCK)],
-         [(MAKER, PLANT, None, False, 70), (MAKER, DOCK, None, False, 30)], {"made": 100}),
-        # Of what comes from outside nobody knows more than what came.
-        ([received(2, 30), sold(3, 10)], [(SHOP, STORE, None, False, 20)],
-         {"brought_in": 30, "received": 30, "sold": 10}),
-    ],
-)  # fmt: skip
-def test_how_much_is_where(said: list[Said], there: list[Any], added_up: dict[str, int]) -> None:
-    found = seen(*said)
-    assert where(found) == there
-    assert totals(found) == added_up | {"left": sum(row[-1] for row in there)}
-    assert balanced(found)
-    assert found.findings == ()
-
-
-def test_nobody_guesses_from_where_it_went() -> None:
-    twice = [made(1, 50), made(1, 50, place=DOCK)]
-    assert [row[1] for row in where(seen(*twice, counted(2, "storing", 30, place=STORE)))] == [PLANT, DOCK]
-    # What is used is taken from where it is used, though it has to be unpacked for it.
-    there = [*twice, packed(2, 50, where={"bizLocation": {"id": DOCK}}), used(3, 30, where={"readPoint": {"id": DOCK}})]
-    assert [row[1:] for row in where(seen(*there))] == [
-        (PLANT, None, False, 50),
-        (DOCK, PALLET, False, 20),
-    ]
-
-
-def test_a_pallet_changes_hands_with_what_is_on_it(world: World) -> None:
-    world.do("pack", at=2, parent=PALLET, quantities=some("60"))
-    world.do("propose_transfer", at=3, things=[PALLET], role="custody", to="mover.example", proposal="P1")
-    before = where(read_lot(world.view(MAKER), LOT, world.parties)[0])
-    assert before[-1][::2] == (MAKER, PALLET, 60)
-    world.do("accept_transfer", by="mover.example", at=4, things=[PALLET], proposal="P1")
-    assert where(read_lot(world.view(MAKER), LOT, world.parties)[0])[-1][::2] == ("mover.example", PALLET, 60)
-
-
-def test_a_pallet_that_is_rejected_goes_back() -> None:
-    said: list[Said] = [MADE, packed(2, 60), ship(3, PALLET, to=PARTY[SHOP])]
-    back = observe(4, PALLET, step="https://shop.example/rejecting", place=STORE, by=SHOP)
-    assert where(seen(*said, back))[-1] == (MAKER, STORE, PALLET, MAKER, 60)
-    assert where(seen(*said, back, observe(5, PALLET, step="receiving", place=PLANT)))[-1] == (
-        MAKER,
-        PLANT,
-        PALLET,
-        False,
-        60,
-    )
-
-
-def test_what_is_in_a_container_goes_with_it() -> None:
-    said: list[Said] = [
-        MADE,
-        packed(2, 60),
-        packed(2.5, 20, OTHER_PALLET),
-        put(3, TOTE, PALLET),
-        ship(4, TOTE, to=PARTY[SHOP]),
-    ]
-    assert where(seen(*said)) == [
-        (MAKER, PLANT, None, False, 20),
-        (MAKER, PLANT, PALLET, SHOP, 60),
-        (MAKER, PLANT, OTHER_PALLET, False, 20),
-    ]
-    came = [*said, observe(5, TOTE, step="receiving", place=STORE, by=SHOP)]
-    assert where(seen(*came))[2] == (SHOP, STORE, PALLET, False, 60)
-    out = [*came, unpacked(6, 15, by=SHOP), unpacked(7, out_of=OTHER_PALLET)]
-    assert where(seen(*out)) == [
-        (MAKER, PLANT, None, False, 40),
-        (SHOP, STORE, None, False, 15),
-        (SHOP, STORE, PALLET, False, 45),
-    ]
-    lost = [*came, observe(6, TOTE, disposition="stolen", by=SHOP)]
-    assert totals(seen(*lost)) == {"made": 100, "shipped": 60, "received": 60, "lost": 60, "left": 40}
-
-
-def test_what_is_received_in_a_container_by_amount_stays_in_it() -> None:
-    """As GS1 US recommends for FSMA 204: the receiver's AggregationEvent OBSERVE tells what is on the pallet."""
-    came = packed(5, 55, action="OBSERVE", step="receiving", by=SHOP, where={"bizLocation": {"id": STORE}})
-    found = seen(MADE, packed(2, 60), ship(3, PALLET, to=PARTY[SHOP]), came)
-    assert where(found)[-1] == (SHOP, STORE, PALLET, False, 55)
-    assert where(found)[1] == (MAKER, PLANT, PALLET, SHOP, 5)
-
-
-@pytest.mark.parametrize(
-    ("said", "expected", "left"),
-    [
-        ([MADE, used(2, 101)], [("below_zero", 2, None)], 0),
-        ([MADE, used(2, 60), used(3, 60), made(2.5, 20)], [], 0),
-        ([MADE, used(2, 60), used(3, 60), made(4, 20)], [("below_zero", 3, None)], 20),
-        ([MADE, shipped(2, 100), received(3, 100), sold(4, 101)], [("below_zero", 4, None)], 0),
-        ([MADE, shipped(2, 120)], [("below_zero", 2, None)], 120),
-        ([MADE, shipped(2, 50), received(3, 60)], [("received_not_shipped", 3, None)], 110),
-        (
-            [MADE, received(3, 60, by=MAKER, sources={"possessing_party": PARTY[MAKER]})],
-            [("received_not_shipped", 2, None)],
-            100,
-        ),
-        ([MADE, received(3, 60, by=MAKER, sources={"location": PLANT})], [("received_not_shipped", 2, None)], 100),
-        ([MADE, received(3, 60, by=MAKER)], [("received_not_shipped", 2, None)], 160),
-        ([received(2, 30), sold(3, 40)], [("below_zero", 2, None)], 0),
-        # Nobody is seen to have made any: nobody knows how much there was.
-        ([shipped(2, 120)], [], 120),
-        ([used(2, 120)], [], 0),
-    ],
-)
-def test_what_was_not_there_is_told(said: list[Said], expected: list[Any], left: int) -> None:
-    found = seen(*said)
-    assert findings(*said) == expected
-    assert sum(row.quantity for row in found.stock) == left
-    assert balanced(found)
-
-
-def test_units_of_one_kind_add_up_and_others_stand_apart() -> None:
-    found = seen(MADE, used(2, 500, "GRM"), made(3, 12, "CS"), made(4, 3, None))
-    assert [(one.uom, one.totals[Total.MADE], one.left) for one in found.sums] == [
-        ("CS", Decimal(12), Decimal(12)),
-        ("KGM", Decimal(100), Decimal("99.5")),
-        (None, Decimal(3), Decimal(3)),
-    ]
-    assert [one[:2] for one in findings(MADE, made(3, 12, "CS"))] == [("units_differ", 2)]
-    assert [one.uom for one in seen(MADE, used(2, 1000, "GRM")).sums] == ["KGM"]
-    assert seen(made(1, 2, "LBR"), used(2, 16, "ONZ")).sums[0].left == Decimal("0.45359237")
-
-
-def test_what_is_not_said_how_much_is_not_counted() -> None:
-    found = seen(MADE, shipped(2, None), counted(3, "inspecting", None))
-    assert (found.unstated, found.is_gone) == ((2,), False)
 
 
 # ── Stage ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -453,14 +275,7 @@ def test_any_order_of_arrival_gives_the_same(told: list[Said], choose: random.Ra
 
 @pytest.fixture
 def world() -> World:
-    world = World(opened=frozenset({"what", "where", "why", "how", "more"}))
-    quantity = {"id": LOT, "quantity": "100", "uom": "KGM"}
-    world.do("commission", at=1, quantities=[quantity])
-    return world
-
-
-def some(quantity: str) -> list[dict[str, str]]:
-    return [{"id": LOT, "quantity": quantity, "uom": "KGM"}]
+    return world_with_lot()
 
 
 def test_a_lot_on_hold_stays_where_it_is(world: World) -> None:
