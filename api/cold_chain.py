@@ -22,7 +22,7 @@ from traceability.gs1.units import unit
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.cold_chain.course import Course, Excursion, Spent, Verdict, judge, momentary
-from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS
+from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS, Window
 from traceability.supply_chain.cold_chain.profile import PROFILES, Allowance, Direction, Profile
 from traceability.supply_chain.history import ItemHistory
 from traceability.supply_chain.readings import TEMPERATURE, Reading
@@ -102,6 +102,14 @@ class GapOut(BaseModel):
     until: str = Field(examples=[_TIME])
 
 
+class WindowOut(BaseModel):
+    """A stretch of the course, and its mean kinetic temperature."""
+
+    since: str = Field(examples=[_TIME])
+    until: str = Field(examples=[_TIME])
+    mean_kinetic_temperature: Decimal
+
+
 class CourseOut(BaseModel):
     """What the readings of one device add up to. Temperatures are in °C."""
 
@@ -114,6 +122,7 @@ class CourseOut(BaseModel):
     highest: Decimal
     mean: Decimal | None = Field(description="By time.")
     mean_kinetic_temperature: Decimal | None = Field(description="ΔH/R is 10,000 K.")
+    worst_window: WindowOut | None = Field(description="With the highest, where the profile tells a length.")
     mean_kinetic_temperature_kept: bool
     seconds_below: int
     seconds_within: int
@@ -229,7 +238,8 @@ def _course_out(
         lowest=_degrees(course.lowest),
         highest=_degrees(course.highest),
         mean=None if course.mean is None else _degrees(course.mean),
-        mean_kinetic_temperature=None if course.kinetic is None else _degrees(round(course.kinetic * MILLIONTHS)),
+        mean_kinetic_temperature=None if course.kinetic is None else _rounded(course.kinetic),
+        worst_window=None if course.worst is None else _window_out(course.worst),
         mean_kinetic_temperature_kept=course.kinetic_kept,
         seconds_below=course.below // _SECOND,
         seconds_within=course.within // _SECOND,
@@ -272,6 +282,16 @@ def _spent_out(one: Spent) -> SpentOut:
         seconds=max(one.together, 0) // _SECOND,
         kept=one.kept,
     )
+
+
+def _window_out(one: Window) -> WindowOut:
+    return WindowOut(
+        since=utc_text(one.since), until=utc_text(one.until), mean_kinetic_temperature=_rounded(one.kinetic)
+    )
+
+
+def _rounded(celsius: float) -> Decimal:
+    return _degrees(round(celsius * MILLIONTHS))
 
 
 def _degrees(temperature: int) -> Decimal:

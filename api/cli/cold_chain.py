@@ -50,7 +50,18 @@ def cold_chain(
     else:
         note(f"{found.profile.name}: {found.verdict.value}")
         print_table(
-            ("device", "verdict", "readings", "lowest", "highest", "mean kinetic", "seconds out", "excursions", "gaps"),
+            (
+                "device",
+                "verdict",
+                "readings",
+                "lowest",
+                "highest",
+                "mean kinetic",
+                "worst window",
+                "seconds out",
+                "excursions",
+                "gaps",
+            ),
             map(_row, found.courses),
         )
     if found.verdict in (Verdict.INCOMPLETE, Verdict.OUT):
@@ -65,6 +76,7 @@ def _row(course: CourseOut) -> tuple[str, ...]:
         f"{course.lowest:f}",
         f"{course.highest:f}",
         "" if course.mean_kinetic_temperature is None else f"{course.mean_kinetic_temperature:f}",
+        "" if course.worst_window is None else f"{course.worst_window.mean_kinetic_temperature:f}",
         str(course.seconds_below + course.seconds_above),
         str(len(course.excursions)),
         str(len(course.gaps)),

@@ -16,7 +16,13 @@ from pydantic import ValidationError
 
 from traceability.errors import InvalidInputError
 from traceability.supply_chain.cold_chain.course import Course, Verdict, judge, millionths, momentary
-from traceability.supply_chain.cold_chain.kinetic import KELVIN, Ints, life_consumed, mean_kinetic_temperature
+from traceability.supply_chain.cold_chain.kinetic import (
+    KELVIN,
+    Ints,
+    life_consumed,
+    mean_kinetic_temperature,
+    worst_window,
+)
 from traceability.supply_chain.cold_chain.profile import (
     PROFILES,
     Allowance,
@@ -146,6 +152,21 @@ def test_a_constant_temperature_keeps_to_its_own_limit() -> None:
     assert course((0, 5), (60, 5), profile=above).verdict is Verdict.OUT
 
 
+def test_a_warm_day_is_not_hidden_by_a_cold_month() -> None:
+    day, warm = 24 * 60, CONTROLLED.model_copy(update={"allowances": allowed("above", 8, 10 * 24 * 60).allowances})
+    found = course((0, 5), (20 * day, 8.5), (21 * day, 5), until=30 * day, profile=warm)
+    assert found.worst is not None
+    assert found.kinetic is not None
+    assert (found.worst.since, found.worst.until) == (20 * day * MINUTE, 21 * day * MINUTE)
+    assert found.worst.kinetic == pytest.approx(8.5)
+    assert (found.kinetic < 8, found.kinetic_kept, found.verdict) == (True, False, Verdict.OUT)
+    # Half a day of it is made up for by the other half.
+    assert course((0, 5), (20 * day, 8.5), (20.5 * day, 5), until=30 * day, profile=warm).verdict is Verdict.ALLOWED
+    # Without a length it is the whole that counts.
+    whole = warm.model_copy(update={"kinetic": KineticLimit(limit=Decimal(8))})
+    assert course((0, 5), (20 * day, 8.5), (21 * day, 5), until=30 * day, profile=whole).worst is None
+
+
 def test_a_course_ends_within_a_hundred_years() -> None:
     century = 100 * 366 * 24 * 60
     assert course((0, -80), until=century, profile=allowed("below", 2, 1)).mean == -80_000_000
@@ -215,6 +236,50 @@ def test_a_plain_loop_tells_the_same(
         assert found.kinetic == pytest.approx(kinetic, abs=1e-6)
         mean = Fraction(sum((b - a) * round(c * 1_000_000) for a, b, _, c in stretches), total)
         assert found.mean == round(mean)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_series, st.integers(1, 60), st.integers(0, 60), st.one_of(st.none(), st.integers(1, 20)))
+def test_no_window_is_worse_than_the_worst(
+    series: list[tuple[int, float]], length: int, until: int, stands: int | None
+) -> None:
+    once = dict(sorted(dict(series).items()))
+    times = list(once)
+    end = max(times[-1], until)
+    lasting = [
+        (at, min(following - at, stands or 99), celsius)
+        for (at, celsius), following in zip(once.items(), [*times[1:], end], strict=True)
+    ]
+    begin, kelvin = times[0], {celsius: celsius + KELVIN for celsius in once.values()}
+    found = worst_window(
+        ints(at for at, _, _ in lasting),
+        ints(round(celsius * 1_000_000) for _, _, celsius in lasting),
+        ints(lasts for _, lasts, _ in lasting),
+        begin=begin,
+        end=end,
+        length=length,
+    )
+    # Every whole number is looked at, and so all the places where a temperature begins or ends.
+    told = []
+    for since in range(begin, max(begin, end - length) + 1):
+        within = [
+            (min(at + lasts, since + length) - max(at, since), celsius)
+            for at, lasts, celsius in lasting
+            if min(at + lasts, since + length) > max(at, since)
+        ]
+        if within:
+            total = sum(lasts for lasts, _ in within)
+            rates = sum(lasts / total * exp(-10_000 / kelvin[celsius]) for lasts, celsius in within)
+            told.append((10_000 / -log(rates) - KELVIN, since))
+    assert (found is None) == (not told)
+    if found is not None and stands is None:
+        assert found.kinetic == pytest.approx(max(told)[0], abs=1e-6)
+        assert {since: kinetic for kinetic, since in told}[found.since] == pytest.approx(found.kinetic, abs=1e-6)
+    elif found is not None:
+        edges = {place for at, lasts, _ in lasting if lasts for place in (at, at + lasts)}
+        edges |= {edge - length for edge in edges} | {begin}
+        looked = [kinetic for kinetic, since in told if since in edges or since == max(begin, end - length)]
+        assert found.kinetic == pytest.approx(max(looked), abs=1e-6)
 
 
 @settings(max_examples=200, deadline=None)

@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from traceability.errors import InvalidInputError
-from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS, Ints, mean_kinetic_temperature
+from traceability.supply_chain.cold_chain.kinetic import (
+    MILLIONTHS,
+    Ints,
+    Window,
+    mean_kinetic_temperature,
+    worst_window,
+)
 from traceability.supply_chain.cold_chain.profile import Allowance, Counting, Direction, Profile
 
 Bools = npt.NDArray[np.bool_]
@@ -73,6 +79,7 @@ class Spent(NamedTuple):
 class Course(NamedTuple):
     """What a course adds up to. Temperatures are in 10⁻⁶ °C, durations in µs; `mean` is by time, rounded.
 
+    `worst` is the window with the highest mean kinetic temperature, None where the profile tells no length of it.
     `gaps` are stretches of which nothing is known; `contradictions` instants with readings that differ.
     """
 
@@ -83,6 +90,7 @@ class Course(NamedTuple):
     highest: int
     mean: int | None
     kinetic: float | None
+    worst: Window | None
     below: int
     within: int
     above: int
@@ -134,7 +142,12 @@ def judge(
     excursions.sort(key=lambda one: one.since)
     spent = tuple(_spent(allowance, at, known, temperatures) for allowance in profile.allowances)
     kinetic = mean_kinetic_temperature(temperatures, known)
-    kinetic_kept = profile.kinetic is None or kinetic is None or _is_kept(kinetic, profile.kinetic.limit)
+    worst, judged = None, kinetic
+    if profile.kinetic is not None and profile.kinetic.window_minutes is not None:
+        length = profile.kinetic.window_minutes * _MINUTE
+        worst = worst_window(at, temperatures, known, begin=begin, end=end, length=length)
+        judged = None if worst is None else worst.kinetic
+    kinetic_kept = profile.kinetic is None or judged is None or _is_kept(judged, profile.kinetic.limit)
     gaps = _gaps(begin, end, at, known)
     return Course(
         readings=len(at),
@@ -144,6 +157,7 @@ def judge(
         highest=int(temperatures.max()),
         mean=_mean(temperatures, known),
         kinetic=kinetic,
+        worst=worst,
         below=int(known[below].sum()),
         within=int(known[~(below | above)].sum()),
         above=int(known[above].sum()),

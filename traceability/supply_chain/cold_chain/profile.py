@@ -46,9 +46,10 @@ class Allowance(_Part):
 
 
 class KineticLimit(_Part):
-    """The mean kinetic temperature of all that was measured is not above `limit` (°C)."""
+    """The mean kinetic temperature is not above `limit` (°C): of any `window_minutes`, or without them of the whole."""
 
     limit: Decimal = _Celsius
+    window_minutes: int | None = Field(default=None, ge=1, le=_MOST_MINUTES, examples=[1_440])
 
 
 class Profile(_Part):
@@ -80,7 +81,9 @@ PROFILES: Final[dict[str, Profile]] = {
     for profile in (
         Profile(
             name="usp.controlled_room",
-            source="USP <659>: 20 to 25 °C, excursions 15 to 30 °C, to 40 °C for less than 24 h, MKT at most 25 °C",
+            version=2,
+            source="USP <659>: 20 to 25 °C, excursions 15 to 30 °C, to 40 °C for less than 24 h, MKT at most 25 °C"
+            " over 30 days",
             low=Decimal(20),
             high=Decimal(25),
             allowances=(
@@ -88,11 +91,12 @@ PROFILES: Final[dict[str, Profile]] = {
                 _may(Direction.ABOVE, "30", _DAY),
                 _may(Direction.ABOVE, "40", 0),
             ),
-            kinetic=KineticLimit(limit=Decimal(25)),
+            kinetic=KineticLimit(limit=Decimal(25), window_minutes=30 * _DAY),
         ),
         Profile(
             name="usp.controlled_cold",
-            source="USP <659>: 2 to 8 °C, excursions up to 15 °C for at most 24 h, MKT at most 8 °C",
+            version=2,
+            source="USP <659>: 2 to 8 °C, excursions up to 15 °C for at most 24 h, MKT at most 8 °C over 24 h",
             low=Decimal(2),
             high=Decimal(8),
             allowances=(
@@ -100,7 +104,7 @@ PROFILES: Final[dict[str, Profile]] = {
                 _may(Direction.ABOVE, "8", _DAY),
                 _may(Direction.ABOVE, "15", 0),
             ),
-            kinetic=KineticLimit(limit=Decimal(8)),
+            kinetic=KineticLimit(limit=Decimal(8), window_minutes=_DAY),
         ),
         Profile(
             name="who.refrigerator",
