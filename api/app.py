@@ -43,7 +43,7 @@ from api.routers import (
     subscriptions,
     vocabularies,
 )
-from api.web import evidence_page, finding_pages, partner_pages, sign_in, subscription_pages
+from api.web import evidence_page, finding_pages, irregularity_pages, partner_pages, sign_in, subscription_pages
 from api.web.routes import install_pages
 from api.wiring import Engine
 from traceability.supply_chain.commands.table import COMMANDS
@@ -105,6 +105,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(evidence_page.router)
     app.include_router(sign_in.router)
     app.include_router(finding_pages.router)
+    app.include_router(irregularity_pages.router)
     app.include_router(findings.router)
     epcis = (
         epcis_discovery.router,

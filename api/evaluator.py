@@ -27,7 +27,7 @@ from adapters.postgres.judging import Cursor, Found, PostgresJudging
 from api.background import Background
 from api.provenance import ask
 from api.wiring import Engine
-from traceability.errors import UnavailableError
+from traceability.errors import ConflictError, UnavailableError
 from traceability.ledger.access import Reader
 from traceability.supply_chain.concerned import concerned
 from traceability.supply_chain.evaluation import MOST_THINGS, Evaluation, evaluate
@@ -161,6 +161,35 @@ def rights_of(reader: Reader, glns: int, operator: str) -> bytes:
     )
     said = [_RULES, reader.organisation, sorted(reader.parties), grants, glns, operator]
     return blake2b(orjson.dumps(said), digest_size=16).digest()
+
+
+def judge(
+    engine: Engine, *, once: bool, again: int | None = None, progress: Callable[[int, int], None] = lambda *_: None
+) -> int:
+    """Judge what is recorded, and what is behind the position `again` once more; return the position up to which.
+
+    Without `once` it goes on for ever. Raises `ConflictError` (`evaluation.under_way`) while another process judges.
+    """
+    judging = judging_of(engine)
+    with judging.leadership(engine.urls.runtime) as connection:
+        if connection is None:
+            raise ConflictError(
+                "Another process judges this ledger",
+                code="evaluation.under_way",
+                hint="A server does so by itself; TRACEABILITY_EVALUATOR=false turns that off.",
+            )
+        if again is not None:
+            judging.again(again)
+        evaluator = Evaluator(engine)
+        while True:
+            connection.execute("SELECT 1")  # when it is lost, so is the lead
+            judged = evaluator.round()
+            if judged is not None:
+                progress(*judged)
+            elif once:
+                return engine.ledger.head()
+            else:
+                time.sleep(POLL_SECONDS)
 
 
 class BackgroundEvaluator:

@@ -67,13 +67,12 @@ class IrregularitiesQuestion(BaseModel):
 
     def place(self) -> Place | None:
         """Return the place behind which the page begins."""
-        position, _, digest = self.after.partition("-")
-        return Place(int(position), bytes.fromhex(digest)) if self.after else None
+        return Place.read(self.after) if self.after else None
 
     def following(self, place: Place, path: str) -> str:
         """Return the address of the page behind a place."""
         asked = self.model_dump(by_alias=True, exclude_defaults=True)
-        return f"{path}?{urlencode(asked | {'after': f'{place.position}-{place.digest.hex()}'})}"
+        return f"{path}?{urlencode(asked | {'after': place.text})}"
 
 
 @dataclass(frozen=True, slots=True)

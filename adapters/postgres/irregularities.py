@@ -33,6 +33,17 @@ class Place(NamedTuple):
     position: int
     digest: bytes
 
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """Read what `text` wrote."""
+        position, _, digest = text.partition("-")
+        return cls(int(position), bytes.fromhex(digest))
+
+    @property
+    def text(self) -> str:
+        """Return it as addresses and options have it."""
+        return f"{self.position}-{self.digest.hex()}"
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

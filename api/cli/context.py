@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import orjson
 import typer
@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from api.problems import RuleOut
 from api.settings import Settings, read_settings
@@ -61,6 +62,18 @@ talk = Console(stderr=True, highlight=False)
 def group(name: str, purpose: str) -> typer.Typer:
     """Return an empty command group."""
     return typer.Typer(name=name, help=purpose, no_args_is_help=True, rich_markup_mode="markdown")
+
+
+class OrThings(TyperGroup):
+    """A group to which what is no verb is a thing: `traceability recall ID` is `traceability recall start ID`."""
+
+    otherwise: ClassVar[str]
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the verb before a thing."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [self.otherwise, *args]
+        return super().parse_args(ctx, args)
 
 
 def settings_for(*, ledger: str | None = None, as_: str | None = None, **overrides: object) -> Settings:

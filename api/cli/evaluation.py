@@ -1,20 +1,50 @@
-"""`traceability evaluation`."""
+"""`traceability evaluation …`: what was recorded judged, of things or of all that an organisation recorded."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, note, opened, print_json, print_table
+from api.cli.context import (
+    EXIT_FALSE,
+    JSON,
+    As,
+    LedgerName,
+    OrThings,
+    note,
+    opened,
+    operated,
+    print_json,
+    print_table,
+    progress_bar,
+)
 from api.cli.item import KnownAt, named
 from api.codes import read_code
 from api.evaluations import AcknowledgeIn, EvaluationIn, IrregularityOut, describe_evaluation
 from api.evaluations import acknowledge as acknowledge_irregularity
+from api.evaluator import judge
+from api.irregularities import MOST_ON_A_PAGE, IrregularitiesQuestion, list_irregularities
+from api.validation import sentence
 from traceability.errors import NotFoundError
 
 
-def evaluation(
+class _OrOf(OrThings):
+    otherwise = "of"
+
+
+app = typer.Typer(
+    name="evaluation",
+    help="Judge what was recorded. `evaluation ID` is `evaluation of ID`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    cls=_OrOf,
+)
+
+
+@app.command()
+def of(
     identifiers: Annotated[
         list[str], typer.Argument(metavar="ID…", help="Digital Links, URNs, (01)… or bare numbers; at most 1,000.")
     ],
@@ -64,6 +94,86 @@ def evaluation(
         note(f"Nothing is irregular, as known at position {found.known_at}.")
     if found.errors:
         raise typer.Exit(EXIT_FALSE)
+
+
+@app.command("list")
+def list_(
+    *,
+    code: Annotated[str, typer.Option("--code", metavar="CODE", help="Of this rule.")] = "",
+    severity: Annotated[str, typer.Option("--severity", metavar="WORD", help="error or warning.")] = "",
+    thing: Annotated[str, typer.Option("--thing", metavar="ID", help="About this thing.")] = "",
+    ended: Annotated[bool, typer.Option("--ended", help="Those that have ended.")] = False,
+    known: Annotated[
+        bool | None, typer.Option("--known/--not-known", help="Those that somebody said are known, or nobody did.")
+    ] = None,
+    after: Annotated[str, typer.Option("--after", metavar="PLACE", help="Go on from here.")] = "",
+    as_: As = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """List what was found irregular about all things of which your organisation recorded something.
+
+    The server judges what is recorded, or `traceability evaluation run` does. What the newest events break comes first.
+
+    For example:
+
+    - `traceability evaluation list --as dairy.example`
+    - `traceability evaluation list --code inside --not-known --json`
+    """
+    asked = {
+        "code": code,
+        "severity": severity,
+        "thing": thing,
+        "standing": "false" if ended else "true",
+        "acknowledged": "" if known is None else str(known).lower(),
+        "after": after,
+        "perPage": MOST_ON_A_PAGE,
+    }
+    try:
+        question = IrregularitiesQuestion.model_validate(asked)
+    except ValidationError as error:
+        raise typer.BadParameter(sentence(error.errors()[0])) from error
+    with opened(ledger, as_) as engine:
+        reader = engine.organisations.reader(engine.settings.organisation)
+        page = list_irregularities(engine, reader, question)
+    answer, following = page.answer, None if page.following is None else page.following.text
+    if json:
+        print_json({**answer.model_dump(mode="json"), "after": following})
+    else:
+        columns = ("severity", "rule", "thing", "position", "what was recorded", "known to")
+        print_table(columns, map(_row, answer.irregularities))
+        if answer.judged_to < answer.head:
+            note(f"Judged up to position {answer.judged_to} of {answer.head}.")
+    if following is not None:
+        note(f"There are more: --after {following}")
+
+
+@app.command()
+def run(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="End when all that is recorded was judged.")] = False,
+    again: Annotated[
+        int | None, typer.Option("--from", min=0, metavar="POSITION", help="Judge what is behind it once more.")
+    ] = None,
+    ledger: LedgerName = None,
+    json: JSON = False,
+) -> None:
+    """Judge what is recorded, for each organisation the things of which it recorded something, until Ctrl-C.
+
+    A server does so in the background: this is for where it is told not to (`TRACEABILITY_EVALUATOR=false`). One
+    process judges a ledger at a time.
+
+    For example:
+
+    - `traceability evaluation run`
+    - `traceability evaluation run --once --from 0`
+    """
+    with operated(ledger) as engine, progress_bar("judged") as progress:
+        judged = judge(engine, once=once, again=again, progress=progress)
+    if json:
+        print_json({"judged_to": judged})
+    else:
+        typer.echo(judged)
 
 
 def _row(one: IrregularityOut) -> tuple[str, ...]:

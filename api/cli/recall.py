@@ -9,10 +9,9 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
-from typer.core import TyperGroup
 
 from api import recall_writes
-from api.cli.context import JSON, As, LedgerName, counted, note, opened, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, OrThings, counted, note, opened, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
 from api.cli.output import STDOUT, OutputFile, writing
 from api.provenance import microseconds_of
@@ -37,15 +36,8 @@ from traceability.supply_chain.recall.events import Outcome
 from traceability.supply_chain.recall.reconciling import Fate
 
 
-class _OrThings(TyperGroup):
-    """What is no verb is a thing to recall: `traceability recall ID` is `traceability recall start ID`."""
-
-    otherwise: Final = "start"
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [self.otherwise, *args]
-        return super().parse_args(ctx, args)
+class _OrStart(OrThings):
+    otherwise = "start"
 
 
 app = typer.Typer(
@@ -53,7 +45,7 @@ app = typer.Typer(
     help="Recall: what is affected and who has it, cases, notices and answers. `recall ID` is `recall start ID`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    cls=_OrThings,
+    cls=_OrStart,
 )
 
 Roots = Annotated[list[str], typer.Argument(metavar="ID", help="Things and lots: Digital Links, URNs, (01)…")]

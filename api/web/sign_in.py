@@ -85,7 +85,24 @@ LOTS: Final = Section(
     "Sign in to see lots",
     "Of a lot is shown what you recorded, what names you, and what was opened to you.",
 )
-SECTIONS: Final = (FINDINGS, SUBSCRIPTIONS, DEAD_LETTERS, PARTNERS, RECALLS, CLOCKS, SHIPMENTS, LOTS)
+IRREGULARITIES: Final = Section(
+    "/irregularities",
+    Scope.QUERY,
+    "Sign in to see what is irregular",
+    "What recorded events get wrong is shown to who recorded something of the same things.",
+    "to say that something is known, capture too",
+)
+SECTIONS: Final = (
+    FINDINGS,
+    IRREGULARITIES,
+    SUBSCRIPTIONS,
+    DEAD_LETTERS,
+    PARTNERS,
+    RECALLS,
+    CLOCKS,
+    SHIPMENTS,
+    LOTS,
+)
 
 
 def visitor_of(request: Request, engine: EngineDep, caller: CallerDep) -> Caller | None:

@@ -161,6 +161,8 @@ ROUTES = {
     "POST /findings/{finding_id}/dismiss": Expected(403, 404, 403, 404, Scope.CAPTURE, f"{FINDING}/dismiss"),
     # Forms of pages are taken from pages only, whoever sends them.
     "POST /findings/{finding_id}": replace(FORM, path=FINDING),
+    "GET /irregularities": Expected(200, 200, 403, 200, Scope.QUERY),
+    "POST /irregularities": FORM,
     "POST /dead-letters/{dead_letter_id}": replace(FORM, path=DEAD_LETTER),
     "POST /partners/{name}": replace(FORM, path="/partners/d"),
     "POST /session": FORM,
