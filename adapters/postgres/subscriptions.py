@@ -259,15 +259,7 @@ class PostgresSubscriptions:
                 ],
             )
             if moved.rowcount:
-                connection.execute(
-                    "INSERT INTO work.dead_delivery (ledger_id, delivery_id, subscription_id, after_position, up_to,"
-                    " events, attempts, failing_since, died_at, reason)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                    [
-                        *(self._ledger_id, dead.delivery_id, dead.subscription_id, dead.after, dead.up_to, dead.events),
-                        *(dead.attempts, dead.failing_since, dead.died_at, dead.reason),
-                    ],
-                )
+                self._keep(connection, dead)
         return moved.rowcount == 1
 
     def dead(
@@ -308,6 +300,21 @@ class PostgresSubscriptions:
             ).fetchall()
         return {subscription_id: int(count) for subscription_id, count in rows}
 
+    def shorten(self, known: DeadDelivery, shorter: DeadDelivery, rest: DeadDelivery | None = None) -> bool:
+        """Keep of a dead delivery only a part, and with it another part as one of its own; False when it changed."""
+        with reading(self._pool) as connection, connection.transaction():
+            changed = connection.execute(
+                "UPDATE work.dead_delivery SET after_position = %s, up_to = %s, events = %s, attempts = %s, reason = %s"
+                " WHERE ledger_id = %s AND delivery_id = %s AND after_position = %s AND up_to = %s",
+                [
+                    *(shorter.after, shorter.up_to, shorter.events, shorter.attempts, shorter.reason),
+                    *(self._ledger_id, known.delivery_id, known.after, known.up_to),
+                ],
+            )
+            if changed.rowcount and rest is not None:
+                self._keep(connection, rest)
+        return changed.rowcount == 1
+
     def bury(self, delivery_id: UUID) -> None:
         """Forget a dead delivery, which was delivered or is not wanted any more."""
         with reading(self._pool) as connection:
@@ -315,6 +322,16 @@ class PostgresSubscriptions:
                 "DELETE FROM work.dead_delivery WHERE ledger_id = %s AND delivery_id = %s",
                 [self._ledger_id, delivery_id],
             )
+
+    def _keep(self, connection: psycopg.Connection, dead: DeadDelivery) -> None:
+        connection.execute(
+            "INSERT INTO work.dead_delivery (ledger_id, delivery_id, subscription_id, after_position, up_to,"
+            " events, attempts, failing_since, died_at, reason) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                *(self._ledger_id, dead.delivery_id, dead.subscription_id, dead.after, dead.up_to, dead.events),
+                *(dead.attempts, dead.failing_since, dead.died_at, dead.reason),
+            ],
+        )
 
     def _rows(self, condition: str, organisation: str, *values: object) -> list[Subscription]:
         with reading(self._pool) as connection:

@@ -8,7 +8,9 @@ from uuid import UUID
 import typer
 
 from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table
-from api.subscriptions.manage import MOST, described, described_dead, replay
+from api.subscriptions.dead_letters import described_dead, replay
+from api.subscriptions.manage import MOST, described
+from traceability.errors import TraceabilityError
 from traceability.ledger.event import utc_text
 
 app = group("subscription", "Subscriptions: list, dead letters, replay.")
@@ -75,15 +77,23 @@ def replay_dead_letters(
     ledger: LedgerName = None,
     json: JSON = False,
 ) -> None:
-    """Deliver once more, now, what was given up; it is a dead letter no more when it was taken.
+    """Deliver once more, now, what was given up; what is taken is a dead letter no more, and the others go on.
 
     Example: `traceability subscription replay 019ca877-0c1b-7000-8000-000000000001`
     """
-    told = []
+    told: list[dict[str, object]] = []
+    failed: list[TraceabilityError] = []
     with opened(ledger, as_) as engine:
         for delivery_id in dead_letter:
-            events = replay(engine, engine.settings.organisation, delivery_id)
-            told.append({"id": str(delivery_id), "events": events})
-            note(f"Delivered {delivery_id}: {events} events.")
+            try:
+                events = replay(engine, engine.settings.organisation, delivery_id)
+            except TraceabilityError as error:  # the others go on
+                failed.append(error)
+                note(f"Not delivered {delivery_id}: {error.message}")
+            else:
+                told.append({"id": str(delivery_id), "events": events})
+                note(f"Delivered {delivery_id}: {events} events.")
     if json:
         print_json(told)
+    if failed:
+        raise failed[0]

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from api.security import EngineDep, QueryDep
-from api.subscriptions.manage import dead_delivery, described_dead, refused_events, replay
+from api.subscriptions.dead_letters import dead_delivery, described_dead, refused_events, replay
 from api.web.negotiation import wants_page
 from api.web.sign_in import DEAD_LETTERS, VARY, VisitorDep, page_for
 from api.web.subscription_pages import dead_letter_page, dead_letters_page
@@ -91,7 +91,7 @@ def dead_letter(
 
 @router.post("/{dead_letter_id}/replay", summary="Deliver it once more")
 def replay_dead_letter(engine: EngineDep, caller: QueryDep, dead_letter_id: UUID) -> ReplayedOut:
-    """Deliver now what was given up. When it is not taken it stays, and the answer is 503."""
+    """Deliver now what was given up. What is not taken stays, each refused event alone, and the answer is 503."""
     return ReplayedOut(events=replay(engine, caller.organisation, dead_letter_id))
 
 

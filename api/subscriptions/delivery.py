@@ -27,11 +27,11 @@ from traceability.ledger.identifiers import event_id
 
 _SECOND: Final = 1_000_000
 _HOUR: Final = 3_600 * _SECOND
-_OK: Final = range(200, 300)
+OK: Final = range(200, 300)
 LEAST_ATTEMPTS: Final = 3
 """Of one process, before it gives up: the three days may have passed while no server ran."""
-_NOT_NOW: Final = frozenset({408, 429, 502, 503, 504})
-"""Answers that say nothing of the events: the receiver is busy, or is not there behind its gateway."""
+SAYS_NOTHING: Final = frozenset({401, 407, 408, 429, 502, 503, 504})
+"""Answers that say nothing of the events: the receiver knows us no more, is busy, or is not behind its gateway."""
 
 
 class MovedError(Exception):
@@ -210,12 +210,12 @@ class Delivery:
         except TraceabilityError as error:
             reason = error.message
         else:
-            if status in _OK:
+            if status in OK:
                 if self._search is not None:
                     self._search.taken(len(batch.events))
                 return True
             reason = f"It answered {status}"
-            if status not in _NOT_NOW:
+            if status not in SAYS_NOTHING:
                 await self._refused(batch, reason)
                 return False
         await self._failed(batch, reason)

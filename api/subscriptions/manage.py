@@ -1,8 +1,8 @@
-"""Subscriptions as their owners meet them: made, listed, ended, and what could not be delivered sent once more."""
+"""Subscriptions as their owners meet them: made, listed and ended."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,18 +10,16 @@ from uuid import UUID
 import msgspec
 import orjson
 
-from adapters.outgoing import Allowed, Outgoing
+from adapters.outgoing import Allowed
 from adapters.outgoing.guard import PORTS, addresses_of, check_url
 from adapters.postgres.sealed import subscription_place
-from adapters.postgres.subscriptions import DeadDelivery, NoSuchSubscriptionError, Subscription
+from adapters.postgres.subscriptions import NoSuchSubscriptionError, Subscription
 from api.epcis_headers import VERSIONS, Wish
 from api.named_queries import named
 from api.page_tokens import NextPage, next_page, place_of
-from api.recall_webhooks import NO_QUERY, TOLD_IN_RECALLS
-from api.subscriptions.batches import MOST_EVENTS, PLAIN, Asked, Document, asked_of, document_of, read_batch
-from api.subscriptions.delivery import asked_for, headers_of
+from api.subscriptions.batches import PLAIN, asked_of
 from api.wiring import Engine
-from traceability.errors import BusyError, InvalidInputError, NotFoundError, UnavailableError
+from traceability.errors import BusyError, InvalidInputError, UnavailableError
 from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.gs1.epcis.strict_json import JsonTextError, read_value
 from traceability.gs1.epcis.subscriptions.subscription import SubscriptionError, check_subscribable, read_webhook
@@ -30,12 +28,6 @@ from traceability.ledger.identifiers import event_id
 
 MOST: Final = 1_000
 """Subscriptions of one organisation."""
-
-
-class NoSuchDeliveryError(NotFoundError):
-    """The organisation has no such dead letter."""
-
-    code = "subscription.unknown_dead_letter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,50 +109,6 @@ def listed(engine: Engine, organisation: str, query_name: str, *, size: int, tok
     return Page(found[:size], next_page(engine, path, str(found[size - 1].subscription_id)))
 
 
-def dead_delivery(engine: Engine, organisation: str, delivery_id: UUID) -> DeadDelivery:
-    """Return what one of an organisation's subscriptions gave up; raises `NoSuchDeliveryError`."""
-    found = engine.subscriptions.dead(organisation, delivery_id=delivery_id, limit=1)
-    if not found:
-        raise NoSuchDeliveryError("There is no such dead letter", hint="It may have been replayed.")
-    return found[0]
-
-
-def refused_events(engine: Engine, organisation: str, dead: DeadDelivery) -> list[bytes]:
-    """Return the events of a dead letter in JSON, a hundred at most, as its organisation may see them by now."""
-    subscription = engine.subscriptions.find(organisation, dead.subscription_id)
-    asked = replace(_asked(engine, subscription), wish=PLAIN)
-    found: list[bytes] = []
-    position = dead.after
-    while position < dead.up_to and len(found) < MOST_EVENTS:
-        batch = read_batch(engine, asked, position, dead.up_to, most=MOST_EVENTS - len(found))
-        found += batch.events
-        position = batch.up_to
-    return found
-
-
-def replay(engine: Engine, organisation: str, delivery_id: UUID) -> int:
-    """Deliver once more what was given up, now; return how many events it was.
-
-    They are what meets the query by now, as the organisation may see it by now. Raises `NoSuchDeliveryError`, and
-    `UnavailableError` (`subscription.not_taken`, `outgoing.…`) when it is not taken: it stays, and some of it may have
-    arrived. `NotInXmlError` for what cannot be written in the form that is wished for.
-    """
-    dead = dead_delivery(engine, organisation, delivery_id)
-    subscription = engine.subscriptions.find(organisation, dead.subscription_id)
-    asked = _asked(engine, subscription)
-    settings = engine.settings
-    allowed, seconds = Allowed.parse(settings.outgoing_allow or ""), settings.subscription_timeout_seconds
-    position, count = dead.after, 0
-    with Outgoing(subscription.dest, allowed, seconds=seconds) as outgoing:
-        while position < dead.up_to:
-            batch = read_batch(engine, asked, position, dead.up_to)
-            if batch.events:
-                _post(engine, outgoing, subscription, document_of(engine, asked, batch))
-            position, count = batch.up_to, count + len(batch.events)
-    engine.subscriptions.bury(dead.delivery_id)
-    return count
-
-
 def described(subscription: Subscription) -> dict[str, Any]:
     """Return a subscription as JSON tells it, without its secret."""
     told: dict[str, Any] = {
@@ -191,21 +139,6 @@ def described(subscription: Subscription) -> dict[str, Any]:
     return told
 
 
-def described_dead(dead: DeadDelivery) -> dict[str, Any]:
-    """Return a dead letter as JSON tells it."""
-    return {
-        "id": str(dead.delivery_id),
-        "subscription_id": str(dead.subscription_id),
-        "events": dead.events,
-        "after_position": dead.after,
-        "up_to_position": dead.up_to,
-        "failing_since": utc_text(dead.failing_since),
-        "attempts": dead.attempts,
-        "given_up_at": utc_text(dead.died_at),
-        "reason": dead.reason,
-    }
-
-
 def id_of(text: str) -> UUID:
     """Return the id of a subscription; raises `NoSuchSubscriptionError` for what cannot be one."""
     found = _uuid(text)
@@ -226,27 +159,11 @@ def _check_dest(engine: Engine, dest: str) -> None:
             raise SubscriptionError(error.message, code=error.code, hint=error.hint) from error
 
 
-def _asked(engine: Engine, subscription: Subscription) -> Asked:
-    if subscription.query_name == TOLD_IN_RECALLS:
-        return asked_for(subscription, NO_QUERY)
-    query = named(engine, subscription.organisation, subscription.query_name)
-    return asked_for(subscription, query.definition)
-
-
 def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _post(engine: Engine, outgoing: Outgoing, subscription: Subscription, document: Document) -> None:
-    headers = headers_of(engine, document, subscription)
-    answer = outgoing.send("POST", headers=headers, content=document.body)
-    if not 200 <= answer.status < 300:  # noqa: PLR2004
-        raise UnavailableError(
-            f"The subscriber answered {answer.status}", code="subscription.not_taken", hint="It stays; try again later."
-        )
 
 
 def _described_wish(wish: Wish) -> dict[str, str]:

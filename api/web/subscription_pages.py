@@ -15,7 +15,8 @@ from starlette.responses import HTMLResponse, Response
 
 from adapters.postgres.subscriptions import DeadDelivery, Subscription
 from api.security import Caller, EngineDep, require
-from api.subscriptions.manage import MOST, dead_delivery, refused_events, replay
+from api.subscriptions.dead_letters import dead_delivery, refused_events, replay
+from api.subscriptions.manage import MOST
 from api.web import words
 from api.web.page import Named
 from api.web.rendering import render

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.postgres.subscriptions import DeadDelivery
 from api.settings import Settings
+from api.subscriptions.dead_letters import replay
 from api.subscriptions.deliverer import delivering
-from api.subscriptions.manage import replay
 from api.wiring import Engine
 from tests.api.test_recalls_http import OPEN, Caller, caller
 from tests.support.captures import wait_until

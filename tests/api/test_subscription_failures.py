@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -16,15 +16,17 @@ from adapters.system import SystemClock
 from api.cli import app as commands
 from api.named_queries import define
 from api.settings import Settings
+from api.subscriptions.dead_letters import replay
 from api.subscriptions.deliverer import delivering
 from api.subscriptions.delivery import LEAST_ATTEMPTS
-from api.subscriptions.manage import replay, subscribe
+from api.subscriptions.manage import subscribe
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import record
 from tests.conftest import Database
 from tests.support.captures import wait_until
 from tests.support.epcis_events import DAIRY, event
 from tests.support.receivers import Post, Receiver, receiving
+from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.gs1.epcis.query.event_query import QueryTooComplexError
 from traceability.gs1.epcis.strict_json import dumps
 from traceability.ledger.organisations import Scope
@@ -78,6 +80,12 @@ def happen(engine: Engine, *numbers: int) -> None:
 
 def ids(*numbers: int) -> list[str]:
     return [f"urn:uuid:{number}" for number in numbers]
+
+
+def refusing(numbers: Iterable[int]) -> Callable[[Post], int]:
+    """Have a receiver refuse whatever holds one of these events."""
+    refused = set(ids(*numbers))
+    return lambda post: 422 if any(one["eventID"] in refused for one in post.events) else 204
 
 
 def test_a_receiver_that_fails_for_an_hour_misses_nothing_and_keeps_nobody_waiting(
@@ -172,15 +180,87 @@ def test_one_refused_event_of_five_hundred_is_set_aside_and_the_rest_arrives_in_
     assert receiver.ids()[-1:] == ids(237)
 
 
-def test_a_receiver_that_refuses_everything_is_given_up_in_few_dead_letters(
+def test_events_refused_in_a_row_are_set_aside_alone_and_the_rest_arrives_in_order(
     shifted: Engine, receiver: Receiver
 ) -> None:
+    bad = [0, *range(40, 47), 90, 99]
+    receiver.status = refusing(bad)
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(100)))
+    follow(shifted, receiver.url, initialRecordTime="2020-01-01T00:00:00Z")
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 600_000_000) or len(shifted.subscriptions.dead(DAIRY, limit=99)) == len(bad))
+    assert receiver.ids() == ids(*(number for number in range(100) if number not in bad))
+    dead = shifted.subscriptions.dead(DAIRY, limit=99)
+    assert [(one.events, one.up_to - one.after) for one in dead] == [(1, 1)] * len(bad)
+    assert [one.after for one in dead] == bad
+
+
+def test_a_receiver_that_refuses_everything_is_asked_for_each_event_alone(shifted: Engine, receiver: Receiver) -> None:
     receiver.status = lambda _: 400
     record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(100)))
     follow(shifted, receiver.url, initialRecordTime="2020-01-01T00:00:00Z")
     with delivering(shifted):
-        wait_until(lambda: later(shifted, 600_000_000) or len(shifted.subscriptions.dead(DAIRY, limit=9)) == 4)
-    assert [dead.events for dead in shifted.subscriptions.dead(DAIRY, limit=9)] == [1, 1, 1, 97]
+        wait_until(lambda: later(shifted, 600_000_000) or len(shifted.subscriptions.dead(DAIRY, limit=999)) == 100)
+    assert {dead.events for dead in shifted.subscriptions.dead(DAIRY, limit=999)} == {1}
+
+
+@pytest.fixture
+def ten_dead(shifted: Engine, receiver: Receiver) -> Engine:
+    """Give an engine whose receiver was away for three days: ten events are one dead letter."""
+    receiver.status = lambda _: 503
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(10)))
+    follow(shifted, receiver.url, initialRecordTime="2020-01-01T00:00:00Z")
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 6 * HOUR) or shifted.subscriptions.dead(DAIRY, limit=9))
+    assert [(one.events, one.after, one.up_to) for one in shifted.subscriptions.dead(DAIRY, limit=9)] == [(10, 0, 10)]
+    return shifted
+
+
+def test_a_replay_delivers_what_is_taken_and_the_next_one_only_the_rest(ten_dead: Engine, receiver: Receiver) -> None:
+    (letter,) = ten_dead.subscriptions.dead(DAIRY, limit=9)
+    receiver.status = refusing([4, 5, 6, 7, 9])
+    with pytest.raises(UnavailableError, match=r"answered 422; 5 events were delivered, 5 stay") as not_taken:
+        replay(ten_dead, DAIRY, letter.delivery_id)
+    assert not_taken.value.code == "subscription.not_taken"
+    assert receiver.ids() == ids(0, 1, 2, 3, 8)
+    stay = ten_dead.subscriptions.dead(DAIRY, limit=9)
+    assert [(one.events, one.after, one.up_to) for one in stay] == [(1, at, at + 1) for at in (4, 5, 6, 7, 9)]
+    assert stay[0].delivery_id == letter.delivery_id
+    assert {one.reason for one in stay} == {"The subscriber answered 422"}
+    receiver.status = lambda _: 204
+    assert [replay(ten_dead, DAIRY, one.delivery_id) for one in stay] == [1] * 5
+    assert receiver.ids() == ids(0, 1, 2, 3, 8, 4, 5, 6, 7, 9)
+    assert ten_dead.subscriptions.dead(DAIRY, limit=9) == []
+
+
+def test_a_replay_whose_receiver_goes_away_goes_on_where_it_came_to(ten_dead: Engine, receiver: Receiver) -> None:
+    (letter,) = ten_dead.subscriptions.dead(DAIRY, limit=9)
+    refuses = refusing([7])
+    receiver.status = lambda post: 503 if receiver.ids() == ids(*range(5)) else refuses(post)
+    with pytest.raises(UnavailableError, match="answered 503"):
+        replay(ten_dead, DAIRY, letter.delivery_id)
+    (left,) = ten_dead.subscriptions.dead(DAIRY, limit=9)
+    assert (left.delivery_id, left.events, left.after, left.up_to) == (letter.delivery_id, 5, 5, 10)
+    receiver.status = lambda _: 204
+    assert replay(ten_dead, DAIRY, letter.delivery_id) == 5
+    assert receiver.ids() == ids(*range(10))
+
+
+def test_of_two_replays_at_once_one_ends_and_nothing_is_lost(ten_dead: Engine, receiver: Receiver) -> None:
+    (letter,) = ten_dead.subscriptions.dead(DAIRY, limit=9)
+    once = iter([True])
+
+    def status(_: Post) -> int:
+        if next(once, False):  # while the first one waits for its answer
+            assert replay(ten_dead, DAIRY, letter.delivery_id) == 10
+        return 204
+
+    receiver.status = status
+    with pytest.raises(ConflictError) as meanwhile:
+        replay(ten_dead, DAIRY, letter.delivery_id)
+    assert meanwhile.value.code == "subscription.replayed_meanwhile"
+    assert receiver.ids() == ids(*range(10)) * 2
+    assert ten_dead.subscriptions.dead(DAIRY, limit=9) == []
 
 
 def test_what_was_refused_before_no_server_ran_is_tried_again_before_anything_is_set_aside(
@@ -264,8 +344,10 @@ def test_the_commands_list_and_replay(
         told = runner.invoke(commands, ["subscription", "dead-letters", *options])
         assert (told.exit_code, str(dead.delivery_id) in told.output) == (0, True)
     receiver.status = lambda _: 204
-    replayed = runner.invoke(commands, ["subscription", "replay", str(dead.delivery_id)])
-    assert replayed.exit_code == 0, replayed.output
+    unknown = "019ca877-0c1b-7000-8000-000000000001"  # which keeps the next one from nothing
+    replayed = runner.invoke(commands, ["subscription", "replay", unknown, str(dead.delivery_id)])
+    assert isinstance(replayed.exception, NotFoundError)
+    assert f"Delivered {dead.delivery_id}: 1 events." in replayed.stderr
     assert receiver.ids()[-1:] == ids(1)
     assert given_up.subscriptions.dead(DAIRY, limit=9) == []
 

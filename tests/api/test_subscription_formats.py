@@ -12,8 +12,8 @@ from lxml import etree
 
 from adapters.postgres.subscriptions import DeadDelivery
 from api.settings import Settings
+from api.subscriptions.dead_letters import replay
 from api.subscriptions.deliverer import delivering
-from api.subscriptions.manage import replay
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import record
 from tests.support.captures import wait_until

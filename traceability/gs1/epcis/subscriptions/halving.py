@@ -2,14 +2,16 @@
 
 A delivery that was refused is sent in halves: a half that is taken holds none of them, one that is refused is halved
 again, and one of a single event has found one. So n events of which one is refused take about log2(n) posts more.
+Behind a few that were refused in a row the next are sent one by one, until one is taken: n of which none is take about
+n posts.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-MOST_IN_A_ROW: Final = 3
-"""Events refused one behind the other after which a receiver is believed to refuse whatever it is sent."""
+IN_A_ROW: Final = 3
+"""Events refused one behind the other after which the next one is tried alone."""
 
 
 class Halving:
@@ -28,7 +30,9 @@ class Halving:
     @property
     def size(self) -> int:
         """How many events to send next."""
-        return max(1, self._suspects // 2 if self._suspects else self._left)
+        if self._suspects:
+            return max(1, self._suspects // 2)
+        return 1 if self._in_a_row >= IN_A_ROW else max(1, self._left)
 
     def taken(self, events: int) -> None:
         """Note that the next events were taken."""
@@ -38,7 +42,7 @@ class Halving:
 
     def refused(self, events: int) -> bool:
         """Note that the next events were refused, and tell whether they are to be set aside."""
-        if events > 1 and self._in_a_row < MOST_IN_A_ROW:
+        if events > 1:
             self._suspects = events
             return False
         self._in_a_row += 1
