@@ -13,7 +13,7 @@ from adapters.postgres.visibility import PostgresVisibility
 from tests.integration.test_custody_in_any_order import Ledgers, ledgers
 from tests.support.happenings import MAKER, index_of
 from tests.support.holders import PARTIES, SEES_ALL, SHOP
-from tests.support.lots import LOT, Said, content, made, worlds
+from tests.support.lots import LOT, Said, content, made, rich_worlds
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader
 from traceability.supply_chain.index import ProvenanceIndex
@@ -36,7 +36,7 @@ def seen(ledger: PostgresLedger, reader: Reader, ids: list[int]) -> object:
 
 
 @settings(max_examples=20, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(worlds, st.randoms(use_true_random=False), st.sampled_from(READERS))
+@given(rich_worlds(), st.randoms(use_true_random=False), st.sampled_from(READERS))
 def test_any_order_of_arrival_gives_the_same_lot(
     ledgers: Ledgers, said: list[Said], choose: random.Random, reader: Reader
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,12 +15,16 @@ from tests.support.happenings import (
     PALLET,
     PLANT,
     STORE,
+    TOTE,
     Decided,
     Happening,
+    commission,
     hours,
     index_of,
     lot,
     observe,
+    pack,
+    put,
 )
 from tests.support.holders import CARRIER, PARTIES, PARTY, SEES_ALL, SHOP
 from traceability.ledger.access import Reader
@@ -166,7 +171,7 @@ _place = st.sampled_from([PLANT, STORE, DOCK, None])
 _pallet = st.sampled_from([PALLET, OTHER_PALLET])
 _steps = st.sampled_from(["shipping", "shipping", "departing", "consigning"])
 _seen_steps = st.sampled_from(
-    ["storing", "arriving", "accepting", "void_shipping", "https://shop.example/steps/rejecting"]
+    ["storing", "loading", "arriving", "accepting", "void_shipping", "https://shop.example/steps/rejecting"]
 )
 said: st.SearchStrategy[Said] = st.one_of(
     st.builds(made, _at, _amount, by=_who, place=_place),
@@ -181,11 +186,46 @@ said: st.SearchStrategy[Said] = st.one_of(
     st.builds(unpacked, _at, st.one_of(st.none(), _amount), _pallet, by=_who),
     st.builds(lambda at, p, by, to: observe(at, p, step="shipping", place=DOCK, by=by, destinations=(
         {"possessing_party": PARTY[to]} if to else {})), _at, _pallet, _who, _to),
-    st.builds(lambda at, p, by: observe(at, p, step="receiving", place=STORE, by=by), _at, _pallet, _who),
+    st.builds(lambda at, p, step, by: observe(at, p, step=step, place=STORE, by=by), _at, _pallet,
+              st.sampled_from(["receiving", "receiving", "arriving"]), _who),
     st.builds(lambda at, q, step, by, place: counted(at, step, q, by=by, place=place), _at, _amount, _seen_steps, _who,
               _place),
 )  # fmt: skip
 worlds: st.SearchStrategy[list[Said]] = st.lists(said, min_size=1, max_size=14)
+"""Where whole kilograms go."""
+
+_day = st.sampled_from(["2026-04-30", "2026-05-31"])
+_grams, _cases = (st.builds(made, _at, _amount, st.just(uom)) for uom in ("GRM", "CS"))
+_kinds = st.sampled_from(["phyto", "health"])
+_others: st.SearchStrategy[Said] = st.one_of(
+    _grams,
+    _cases,
+    st.builds(lambda at, day: made(at, 1, ilmd={"itemExpirationDate": day}), _at, _day),
+    st.builds(lambda at, step: made(at, 1, step=step), _at, st.sampled_from(["receiving", "shipping", "packing"])),
+    st.builds(certified, _at, _kinds, by=_who, Value=st.sampled_from(["positive", "negative"])),
+    st.builds(lambda at, kind: certified(at, kind, Identification="1"), _at, _kinds),
+    st.builds(held, _at, by=_who),
+    st.builds(let_go, _at, by=_who),
+    st.builds(held, _at, of=_pallet),
+    st.builds(lambda at, n: commission(at, pack(n), number="A7"), _at, st.integers(1, 3)),
+    st.builds(lambda at, n, into: put(at, into, pack(n)), _at, st.integers(1, 3), _pallet),
+    st.builds(lambda at, into: put(at, TOTE, into), _at, _pallet),
+)  # fmt: skip
+
+
+@st.composite
+def rich_worlds(draw: st.DrawFn) -> list[Said]:
+    """Draw all that may be said of a lot, each once; some of it is taken back by who said it, or in vain by another."""
+    found = draw(st.lists(st.one_of(said, _others), min_size=1, max_size=12))
+    once = [one for place, one in enumerate(found) if one not in found[:place]]
+    world = [
+        replace(one, event_id=f"urn:uuid:{n}") if isinstance(one, Happening) else one for n, one in enumerate(once)
+    ]
+    events = [one for one in world if isinstance(one, Happening)]
+    taken_back = (
+        draw(st.lists(st.sampled_from(events), max_size=2, unique_by=lambda one: one.event_id)) if events else []
+    )
+    return world + [one.retracted(by=draw(st.sampled_from([None, None, SHOP]))) for one in taken_back]
 
 
 def content(found: Lot, ids: Sequence[int]) -> object:

@@ -34,6 +34,7 @@ class NaiveStock:
     def __init__(self) -> None:
         self.there: list[Kilo] = []
         self.totals: Counter[str] = Counter()
+        self.arrived: Counter[str] = Counter()
 
     def rows(self) -> dict[Kilo, int]:
         return dict(Counter(self.there))
@@ -77,6 +78,8 @@ class NaiveStock:
             self.totals["shipped"] += amount
         elif step == "receiving":
             self._receive(event, parent, amount)
+        elif step in ("arriving", "accepting"):
+            self._arrive(event, parent, amount)
         elif step == "void_shipping":
             for _ in range(amount):
                 sent = self._pick(lambda one: one.under_way and one.holder == who)
@@ -126,20 +129,39 @@ class NaiveStock:
         return (mine[0].to if mine else None) or who
 
     def _receive(self, event: SeenEvent, parent: str | None, amount: int) -> None:
-        who = self._receiver(event.captured_by, self.there)
-        came = []
+        who, came = self._receiver(event.captured_by, self.there), list[Kilo]()
+        counted = amount
         for _ in range(amount):
             kilo = self._pick(
                 lambda one: one.under_way and parent is not None and one.container == parent,
                 lambda one: one.under_way and one.to == who,
-                lambda one: one.under_way and one.to is None,
-                lambda one: one.under_way,
             )
+            if kilo is not None:
+                came.append(kilo)
+                counted -= 1
+        counted = min(counted, self.arrived[who])
+        self.arrived[who] -= counted
+        self._be_seen(event.captured_by, event.place, parent, counted)
+        for _ in range(amount - counted - len(came)):
+            kilo = self._pick(lambda one: one.under_way and one.to is None, lambda one: one.under_way)
             self.totals["brought_in"] += kilo is None
-            kilo = kilo or Kilo(who)
-            came.append(Kilo(who, event.place or kilo.place, parent or kilo.container))
-        self.there += came
-        self.totals["received"] += amount
+            came.append(kilo or Kilo(who))
+        self.there += [Kilo(who, event.place or one.place, parent or one.container) for one in came]
+        self.totals["received"] += len(came)
+
+    def _arrive(self, event: SeenEvent, parent: str | None, amount: int) -> None:
+        who, came = self._receiver(event.captured_by, self.there), list[Kilo]()
+        for _ in range(amount):
+            kilo = self._pick(
+                lambda one: one.under_way and one.to == who and one.container == parent,
+                lambda one: one.under_way and one.to == who,
+            )
+            came += [] if kilo is None else [kilo]
+        self.there += [Kilo(who, event.place or one.place, parent or one.container) for one in came]
+        self.totals["received"] += len(came)
+        self.arrived[who] += len(came)
+        if amount > len(came):
+            self._be_seen(event.captured_by, event.place, parent, amount - len(came))
 
     def _reject(self, who: str, place: str | None, to: str | None, amount: int) -> None:
         back = []
@@ -193,8 +215,15 @@ class NaiveStock:
                 moved = replace(kilo, place=place, under_way=True, to=to)
             elif step == "receiving":
                 receiver = self._receiver(who, [kilo])
-                self.totals["received"] += kilo.under_way or kilo.holder != receiver
+                new = kilo.under_way or kilo.holder != receiver
+                self.totals["received"] += new
+                if not new and self.arrived[receiver]:
+                    self.arrived[receiver] -= 1
                 moved = Kilo(receiver, place, via)
+            elif step == "arriving" and kilo.under_way and kilo.to == self._receiver(who, [kilo]):
+                self.totals["received"] += 1
+                self.arrived[kilo.to or ""] += 1
+                moved = Kilo(kilo.to or "", place, via)
             else:
                 moved = replace(kilo, place=place)
             self.there.append(moved)

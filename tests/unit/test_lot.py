@@ -40,6 +40,7 @@ from tests.support.lots import (
     made,
     packed,
     received,
+    rich_worlds,
     seen,
     shipped,
     sold,
@@ -47,7 +48,6 @@ from tests.support.lots import (
     used,
     where,
     world_with_lot,
-    worlds,
 )
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader
@@ -253,7 +253,7 @@ def test_what_is_hidden_changes_nothing() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(worlds, st.randoms(use_true_random=False))
+@given(rich_worlds(), st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_the_same(told: list[Said], choose: random.Random) -> None:
     world = [one for place, one in enumerate(told) if one not in told[:place]]
     order = choose.sample(range(len(world)), len(world))

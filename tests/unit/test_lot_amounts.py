@@ -84,11 +84,22 @@ def world() -> World:
             [(MAKER, STORE, None, False, 100)],
             {"made": 100, "shipped": 100, "received": 100},
         ),
-        # A leg moves nothing; arriving tells where it is.
+        # A leg moves nothing, what passes by tells where it is.
         (
-            [MADE, shipped(2, 100), shipped(3, 100, step="departing"), received(4, 100, step="arriving", place=DOCK)],
+            [MADE, shipped(2, 100), shipped(3, 100, step="departing"), counted(4, "loading", 100, place=DOCK)],
             [(MAKER, DOCK, None, SHOP, 100)],
             {"made": 100, "shipped": 100},
+        ),
+        # What has arrived or was accepted is received once.
+        (
+            [MADE, shipped(2, 100), received(4, 100, step="arriving", place=DOCK), received(5, 60)],
+            [(SHOP, STORE, None, False, 60), (SHOP, DOCK, None, False, 40)],
+            {"made": 100, "shipped": 100, "received": 100},
+        ),
+        (
+            [MADE, shipped(2, 40), received(3, 30, step="accepting"), shipped(4, 40), received(5, 80)],
+            [(MAKER, PLANT, None, False, 20), (SHOP, STORE, None, False, 80)],
+            {"made": 100, "shipped": 80, "received": 80},
         ),
         # Seen elsewhere by who has it.
         ([MADE, counted(2, "storing", 30, place=DOCK)],
@@ -160,6 +171,9 @@ def test_what_is_in_a_container_goes_with_it() -> None:
         (SHOP, STORE, None, False, 15),
         (SHOP, STORE, PALLET, False, 45),
     ]
+    arrived = [*said, observe(4.5, TOTE, step="arriving", place=DOCK, by=SHOP)]
+    assert where(seen(*arrived))[2] == (SHOP, DOCK, PALLET, False, 60)
+    assert totals(seen(*came, *arrived[-1:])) == totals(seen(*came))
     lost = [*came, observe(6, TOTE, disposition="stolen", by=SHOP)]
     assert totals(seen(*lost)) == {"made": 100, "shipped": 60, "received": 60, "lost": 60, "left": 40}
 

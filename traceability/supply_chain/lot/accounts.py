@@ -72,6 +72,8 @@ Prefers: TypeAlias = Callable[[Account], bool]
 class Books:
     """The accounts in one kind of unit, in its unit of reference; `holders` ever had something.
 
+    `arrived` is by holder what it took over without a `receiving` that says so.
+
     Amounts are told in the only unit that was used, else in that of reference.
     """
 
@@ -79,6 +81,7 @@ class Books:
         self.left: dict[Account, Fraction] = {}
         self.totals = dict.fromkeys(Total, _ZERO)
         self.holders: set[str] = set()
+        self.arrived: dict[str, Fraction] = {}
         self.uoms: set[str | None] = set()
         self._kind = kind
         self._in: dict[str, set[Account]] = {}
@@ -123,6 +126,12 @@ class Books:
         self.holders.add(account.holder)
         if account.container is not None:
             self._in.setdefault(account.container, set()).add(account)
+
+    def was_counted(self, who: str, amount: Fraction) -> Fraction:
+        """Return how much of what somebody receives now had arrived there before, and is counted already."""
+        known = min(amount, self.arrived.get(who, _ZERO))
+        self.arrived[who] = self.arrived.get(who, _ZERO) - known
+        return known
 
     def having(self, wanted: Prefers) -> Fraction:
         """Return how much is in some accounts."""

@@ -8,7 +8,8 @@ An account is an amount with one holder, at one place, in one container or loose
 - What is packed goes with its container: what happens to the container happens to what is in it.
 - Who lets something go lets go of what is loose at that place first, then of what is there, then of anything it has.
 - An observation of so much elsewhere moves it there, if its holder has that much at exactly one other place.
-- `departing` and `consigning` ship what is not under way yet; `arriving` and `accepting` tell where it is.
+- `departing` and `consigning` ship what is not under way yet. `arriving` and `accepting` take over what is under way to
+  who records them, which a later `receiving` counts no second time.
 
 What goes and was not there is `short`, what comes from nowhere is `brought_in`. The sums are exact fractions.
 """
@@ -123,7 +124,7 @@ class Stock:
         match movement(event):
             case Movement.SHIP:
                 self._ship(move)
-            case Movement.RECEIVE if event.head.bizStep == _RECEIVING:
+            case Movement.RECEIVE:
                 self._receive(move)
             case Movement.VOID:
                 self._void(move)
@@ -176,26 +177,46 @@ class Stock:
     def _receive(self, move: _Move) -> None:
         event, books = move.event, move.books
         who = self._receiver(event, books.left)
+        if event.head.bizStep != _RECEIVING:
+            self._arrive(move, who)
+            return
         taken, rest = books.take(
             move.amount,
             lambda one: one.under_way and move.parent is not None and one.container == move.parent,
             lambda one: one.under_way and one.to == who,
-            lambda one: one.under_way and one.to is None,
-            lambda one: one.under_way,
         )
+        counted = books.was_counted(who, rest)
+        if counted:
+            self._be_seen(move._replace(amount=counted))
+        sent, rest = books.take(rest - counted, lambda one: one.under_way and one.to is None, lambda one: one.under_way)
         if rest:
             if books.totals[Total.MADE] or books.totals[Total.SHIPPED]:
                 note = f"{books.written(rest)} more than was under way"
                 self.findings.setdefault(Finding(Code.RECEIVED_NOT_SHIPPED, event.position, None, note))
-            sent, rest = books.take(rest, self._at_source(event))
-            taken += sent
+            not_sent, rest = books.take(rest, self._at_source(event))
+            sent += not_sent
         if rest:
             books.add(Total.BROUGHT_IN, rest)
-            taken.append((Account(who), rest))
-        for account, part in taken:
-            container = None if event.action == "DELETE" else move.parent or account.container
-            books.put(Account(who, event.place or account.place, container), part)
-        books.add(Total.RECEIVED, move.amount)
+            sent.append((Account(who), rest))
+        self._take_over(move, who, taken + sent)
+
+    def _arrive(self, move: _Move, who: str) -> None:
+        """Tell that something arrived, or was accepted: what is under way to who says so has come."""
+        taken, rest = move.books.take(
+            move.amount,
+            lambda one: one.under_way and one.to == who and one.container == move.parent,
+            lambda one: one.under_way and one.to == who,
+        )
+        self._take_over(move, who, taken)
+        move.books.arrived[who] = move.books.arrived.get(who, Fraction(0)) + move.amount - rest
+        if rest:
+            self._be_seen(move._replace(amount=rest))
+
+    def _take_over(self, move: _Move, who: str, parts: Iterable[Part]) -> None:
+        for account, part in parts:
+            container = None if move.event.action == "DELETE" else move.parent or account.container
+            move.books.put(Account(who, move.event.place or account.place, container), part)
+            move.books.add(Total.RECEIVED, part)
 
     def _void(self, move: _Move) -> None:
         who = self._shipper(move.event)
@@ -290,11 +311,8 @@ class Stock:
             case Movement.SHIP if not account.under_way:
                 books.add(Total.SHIPPED, part)
                 return account._replace(place=place, under_way=True, to=self._destination(event))
-            case Movement.RECEIVE if event.head.bizStep == _RECEIVING:
-                who = self._receiver(event, [account])
-                if account.under_way or account.holder != who:
-                    books.add(Total.RECEIVED, part)
-                return Account(who, place, account.container)
+            case Movement.RECEIVE:
+                return self._come(event, account, books, part)
             case Movement.VOID if account.under_way:
                 books.add(Total.SHIPPED, -part)
                 return account._replace(under_way=False, to=None)
@@ -305,6 +323,19 @@ class Stock:
                 return account._replace(place=place, under_way=True, to=self._destination(event))
             case _:
                 return account._replace(place=place)
+
+    def _come(self, event: SeenEvent, account: Account, books: Books, part: Fraction) -> Account:
+        """Tell that a container with some of it is received, or has arrived."""
+        who, received = self._receiver(event, [account]), event.head.bizStep == _RECEIVING
+        place = event.place or account.place
+        if not received and not (account.under_way and account.to == who):
+            return account._replace(place=place)
+        if account.under_way or account.holder != who:
+            books.add(Total.RECEIVED, part)
+            books.arrived[who] = books.arrived.get(who, Fraction(0)) + (0 if received else part)
+        elif received:
+            books.was_counted(who, part)
+        return Account(who, place, account.container)
 
     def _shipper(self, event: SeenEvent) -> str:
         return self._party(_ends(event)[0].get(_POSSESSOR), event)
