@@ -24,6 +24,7 @@ from tests.support.happenings import (
     pack,
     put,
     ship,
+    transform,
 )
 from tests.support.holders import CARRIER, PARTIES, PARTY, RIVAL, SEES_ALL, SHOP
 from tests.support.lots import (
@@ -154,6 +155,15 @@ def test_the_elements_that_are_missing_are_told() -> None:
     (sent,) = seen(shipped(2, 5, more={CODE_SOURCE: PLANT})).key_data
     assert Element.CODE_SOURCE not in sent.missing
     assert findings(MADE, shipped(2, 5, more={CODE_SOURCE: DOCK})) == [("code_source_differs", 2, 1)]
+
+
+def test_members_that_are_made_count_as_pieces() -> None:
+    for world in (
+        [commission(1, pack("1"), pack("2"), number="A7")],
+        [transform(1, [pack("9")], [pack("1"), pack("2")], number="A7")],
+    ):
+        (one,) = seen(*world).key_data
+        assert (one.told[Element.QUANTITY], one.told[Element.UNIT]) == (("2",), ("EA",))
 
 
 def test_a_pallet_is_shipped_with_the_amounts_on_it() -> None:

@@ -104,9 +104,13 @@ class Background(NamedTuple):
 
 
 def tracked_as(entry: HistoryEntry) -> list[Tracked]:
-    """Return as what an event of a lot, or of a container that it is in, is tracked: mostly as nothing."""
+    """Return as what an event of a lot, or of a container that it is in, is tracked: mostly as nothing.
+
+    What names members of the lot alone is one that makes them.
+    """
     event, step = entry.event, word_of(entry.event.head.bizStep)
-    roles = {mention.role for mention in entry.mentions} if entry.via is None else set[Role]()
+    roles = {mention.role for mention in entry.mentions} if entry.mentions else {Role.OUTPUT}
+    roles = roles if entry.via is None else set()
     if event.type == TRANSFORMATION_EVENT:
         sides = ((Role.INPUT, Tracked.TRANSFORMED), (Role.OUTPUT, Tracked.TRANSFORMATION))
         return [tracked for role, tracked in sides if role in roles]
@@ -133,7 +137,7 @@ def _of_side(
 ) -> Sequence[tuple[str | None, Decimal]]:
     """Return the amounts of a lot on one side of a transformation that has it on both."""
     role = {Tracked.TRANSFORMED: Role.INPUT, Tracked.TRANSFORMATION: Role.OUTPUT}.get(tracked)
-    if role is None or entry.via is not None:
+    if role is None or not entry.mentions:
         return amounts
     return [(m.uom, m.quantity) for m in entry.mentions if m.role is role and m.quantity is not None]
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from traceability.gs1.epcis.view import read_ilmd
+from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.custody import Hold
 from traceability.supply_chain.days import day_at, end_of, read_day
@@ -42,7 +43,7 @@ from traceability.supply_chain.lot.terms import (
     Stage,
     word_of,
 )
-from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent
+from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, identify, thing_of
 from traceability.supply_chain.story import MAX_NESTING
 
 _GONE: Final = {
@@ -58,6 +59,7 @@ _DATES: Final[Mapping[str, tuple[str, ...]]] = {
     "produced": ("productionDate", "packagingDate"),
     "harvested": ("harvestStartDate", "harvestDate", "harvestEndDate"),
 }
+_EACH: Final = "EA"  # UN/ECE Recommendation 20
 _BY_MAKER: Final = frozenset({Authority.PREFIX, Authority.COMMISSIONER})
 
 
@@ -228,9 +230,9 @@ class _Fold:
             return  # what happens to one member tells nothing of the lot
         self.certificates += certificates_in(event)
         containers = self._inside(entry)
-        amounts = self.stock.inside(containers) if entry.via is not None else _amounts(entry)
+        amounts = self.stock.inside(containers) if entry.via is not None else _amounts(self._lot, entry)
         self.key_data += key_data(self._lot, entry, amounts, self._known)
-        self._pass(event, self._stage_of(entry, made, self.stock.hear(entry, containers)))
+        self._pass(event, self._stage_of(entry, self.stock.hear(entry, containers), made=made))
         self._check_source(event)
 
     def _decide(self, entry: HistoryEntry, decision: SeenDecision) -> None:
@@ -244,14 +246,12 @@ class _Fold:
             case TransferAccepted() if entry.via is not None and said.proposal in self._offered:
                 self.stock.hand_over(self._inside(entry), self._offered[said.proposal])
 
-    def _stage_of(self, entry: HistoryEntry, made: bool, gone: Total | None) -> Stage | None:  # noqa: FBT001
+    def _stage_of(self, entry: HistoryEntry, gone: Total | None, *, made: bool) -> Stage | None:
         if gone is not None:
             return _GONE[gone]
-        known = STAGES.get(word_of(entry.event.head.bizStep))
-        packs = (
-            word_of(entry.event.head.bizStep) in ("packing", "repackaging") and entry.via is None and not self.passed
-        )
-        return known or (Stage.PACKED if made or packs else None)
+        step = word_of(entry.event.head.bizStep)
+        packs = step in ("packing", "repackaging") and entry.via is None and not self.passed
+        return STAGES.get(step) or (Stage.PACKED if made or packs else None)
 
     def _pass(self, event: SeenEvent, stage: Stage | None) -> None:
         if stage is None:
@@ -293,7 +293,9 @@ class _Fold:
     def _check_source(self, event: SeenEvent) -> None:
         source = None if self.assigned is None else self.assigned.source
         told = code_sources(event)[:1]
-        if source is not None and told and told[0].startswith("https://id.gs1.org/") and told[0] != source:
+        # A reference tells where to ask, and is no place.
+        named = [thing_of(uri) for uri in told if _is_place(uri)]
+        if source is not None and named and named[0] != thing_of(source):
             self._tell(Code.CODE_SOURCE_DIFFERS, event, self.assigned and self.assigned.position, told[0])
 
     def _dates(self, making: Iterable[HistoryEntry]) -> Dates:
@@ -322,6 +324,11 @@ class _Fold:
 _ENDS: Final = frozenset(_GONE.values())
 
 
+def _is_place(uri: str) -> bool:
+    identifier = identify(uri)
+    return identifier is not None and identifier.kind is Kind.PLACE
+
+
 def _made(lot: str, entry: HistoryEntry) -> bool:
     """Tell whether an event makes some of the lot, or members of it."""
     event = entry.event
@@ -334,5 +341,8 @@ def _made(lot: str, entry: HistoryEntry) -> bool:
     return bool(roles) and makes(event, roles)
 
 
-def _amounts(entry: HistoryEntry) -> list[tuple[str | None, Decimal]]:
+def _amounts(lot: str, entry: HistoryEntry) -> list[tuple[str | None, Decimal]]:
+    """Return the amounts that an event states of a lot; members with serials count as pieces."""
+    if not entry.mentions:
+        return [(_EACH, Decimal(len(entry.event.members[lot])))]
     return [(mention.uom, mention.quantity) for mention in entry.mentions if mention.quantity is not None]
