@@ -97,7 +97,7 @@ def describe_lot(
         id=lot,
         as_of=utc_text(now),
         known_at=index.known_at,
-        description=names.get(lot),
+        description=found.description,
         stage=found.stage,
         passed=[
             PassedOut(stage=one.stage, documents=list(one.documents), event=cited.event(one.position))

@@ -16,7 +16,7 @@ from api.lots import PATH, describe_lot
 from api.security import Caller
 from api.web import words
 from api.web.history_section import amount
-from api.web.names import Names, path_of
+from api.web.names import Names, path_of, short_number
 from api.web.page import Detail, Named
 from api.web.rendering import render
 from api.web.sign_in import LOTS, PAGE_HEADERS, page_for, reader_of_page
@@ -47,6 +47,7 @@ class AmountLine:
 class StageLine:
     """An event that brought the lot to a stage."""
 
+    anchor: str
     stage: str
     moment: str
     by: str
@@ -82,12 +83,12 @@ def lot_page(
         if visitor is not None:
             raise
         return page_for(request, None, LOTS, lambda _: Response())
-    names = Names(engine.organisations.all())
+    names, number = Names(engine.organisations.all()), short_number(found.id)
     shown = render(
         "lot.html",
         organisation=None if visitor is None else visitor.organisation,
         found=found,
-        title=found.description or names.title(found.id),
+        title=f"{found.description}, {number}" if found.description else number[:1].upper() + number[1:],
         warns=bool(found.holds or found.recalled or found.recalls or found.expired or found.findings),
         state=words.opened(found.stage.value),
         facts=list(_facts(found, names)),
@@ -171,6 +172,7 @@ def _missing(one: KeyDataOut) -> str:
 
 def _stage(stage: str, documents: Sequence[str], event: LotEventOut, names: Names) -> StageLine:
     return StageLine(
+        f"event-{event.position}",
         words.opened(stage),
         _moment(event.at),
         names.organisation(event.by),

@@ -85,6 +85,7 @@ def test_a_lot_is_told_with_its_amounts_dates_and_findings(client: httpx.Client,
     assert finding["note"] == "29.5 KGM more than dairy.example had"
     assert finding["event"]["receipt"] == f"/provenance/events/{finding['event']['event_id']}/receipt"
     assert found["key_data"][0]["missing"] == ["product_description", "harvest_date", "farm", "reference_document"]
+    assert found["description"] is None
     before = shown(client, key, as_of="2026-03-01T12:00:00Z")
     assert (before["stage"], before["findings"], before["sums"][0]["left"]) == ("packed", [], "100.5")
     assert shown(client, key, known_at=1)["sums"][0]["left"] == "100.5"

@@ -58,7 +58,7 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
 def test_amounts_and_findings_are_shown(visit: Visit, served: Served) -> None:
     page = visit.page
     served.sign_in(page, "?requires=phyto,health")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Lot")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Romaine <hearts>, lot A7")
     hero = page.locator(".hero")
     expect(hero).to_contain_text("Packed")
     expect(hero).to_contain_text("Certificate missing: health")

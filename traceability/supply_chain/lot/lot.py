@@ -113,6 +113,7 @@ class Lot:
     """
 
     lot: str
+    description: str | None
     stage: Stage
     passed: tuple[Passed, ...]
     made: bool
@@ -168,8 +169,10 @@ def lot_of(lot: str, told: Told, organisation_of: Callable[[str], str | None]) -
         if entry.counts:
             fold.hear(entry)
     stock = fold.stock
+    turns = {entry.event.position: number for number, entry in enumerate(told.entries)}
     return Lot(
         lot=lot,
+        description=fold.description,
         stage=fold.stage,
         passed=tuple(fold.passed),
         made=fold.made,
@@ -183,7 +186,7 @@ def lot_of(lot: str, told: Told, organisation_of: Callable[[str], str | None]) -
         recalled=fold.recalled,
         certificates=tuple(in_force(fold.certificates)),
         key_data=tuple(fold.key_data),
-        findings=tuple({**fold.findings, **stock.findings}),
+        findings=tuple(sorted({**fold.findings, **stock.findings}, key=lambda one: (turns[one.position], one.code))),
     )
 
 
@@ -212,6 +215,11 @@ class _Fold:
             code_source=None if self.assigned is None else self.assigned.source
         )
         self.dates = self._dates(making)
+
+    @property
+    def description(self) -> str | None:
+        """Return what it is: by master data of what made it, else as it was described."""
+        return self._known.description
 
     @property
     def stage(self) -> Stage:
