@@ -219,6 +219,17 @@ def test_a_lot_that_nobody_made_or_that_expired_is_not_released() -> None:
     assert [one.lack for one in expiring.obstacles(hours(24))] == [Lack.EXPIRED]
 
 
+def test_a_batch_is_recalled_by_its_maker_and_by_nobody_else() -> None:
+    recall = Decided(4, BatchRecalled(things=(LOT,), reason="glass"), by=SHOP)
+    assert seen(MADE, shipped(2, 100), received(3, 100), recall).recalled is None
+
+
+def test_master_data_tells_what_it_is_where_no_event_does() -> None:
+    for said, description in ((MADE, "Milk"), (made(1, 5, ilmd={"descriptionShort": "Romaine"}), "Romaine")):
+        found = read_lot(index_of([said], reader=SEES_ALL), LOT, PARTIES, described="Milk")[0]
+        assert (found.description, found.key_data[0].told[Element.DESCRIPTION]) == (description, (description,))
+
+
 def test_a_release_without_its_certificate_is_told() -> None:
     release = counted(3, f"{OWN}releasing", 9)
     assert findings(MADE, release, certified(4, "phyto"), required=["phyto"]) == [

@@ -173,7 +173,10 @@ def test_what_is_in_a_container_goes_with_it() -> None:
     ]
     arrived = [*said, observe(4.5, TOTE, step="arriving", place=DOCK, by=SHOP)]
     assert where(seen(*arrived))[2] == (SHOP, DOCK, PALLET, False, 60)
-    assert totals(seen(*came, *arrived[-1:])) == totals(seen(*came))
+    both = [*came, *arrived[-1:]]
+    assert totals(seen(*both)) == totals(seen(*came))
+    # What arrived and was received is done with: what is received after that is something else.
+    assert totals(seen(*both, received(6, 10)))["received"] == 70
     lost = [*came, observe(6, TOTE, disposition="stolen", by=SHOP)]
     assert totals(seen(*lost)) == {"made": 100, "shipped": 60, "received": 60, "lost": 60, "left": 40}
 
