@@ -21,6 +21,9 @@ from traceability.gs1.epcis.vocabularies import Vocabularies, master_data, stand
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 
+MOST_POSITIONS: Final = 131_072
+"""Positions of the ledger that one page of all vocabularies looks through."""
+
 _PLACE: Final = "https://id.gs1.org/414/9521234000006"
 _TIME: Final = "2026-03-01T08:15:00.000000Z"
 
@@ -126,17 +129,24 @@ def list_elements(
 ) -> ElementPage:
     """Return the elements of a vocabulary, or of all, at a time, in the order in which each was first stated.
 
-    A page looks at `size` statements and so may have fewer elements, or none, before the last.
+    A page looks at `size` statements and so may have fewer elements, or none, before the last. So it is without a
+    vocabulary, where statements are looked for among all events of those who made them: `MOST_POSITIONS` at once.
     """
     at = engine.clock.now_us() if as_of is None else as_of
     view = vocabularies_of(engine, reader, known_at)
-    every = {f"org:{organisation}" for organisation in view.organisations}
-    batch = view.tagged(every if vocabulary is None else {f"vocabulary:{vocabulary}"}, size, after)
+    if vocabulary is None:
+        tags = {f"org:{organisation}" for organisation in view.organisations}
+        up_to = min(after + MOST_POSITIONS, view.known_at)
+    else:
+        tags, up_to = {f"vocabulary:{vocabulary}"}, view.known_at
+    batch = view.tagged(tags, size, after, up_to=up_to)
     first = _first_of(view, batch)
     things = [place for one in batch if first[place := _place_of(one)] == one.position]
     data = master_data(view, {subject for _, subject in things})
     believed = [one for kind, subject in things for one in data.believed(subject, at) if one.element.vocabulary == kind]
-    return ElementPage([_statement(one) for one in believed], batch[-1].position if len(batch) == size else None)
+    looked_at = batch[-1].position if len(batch) == size else up_to
+    goes_on = bool(tags) and looked_at < view.known_at
+    return ElementPage([_statement(one) for one in believed], looked_at if goes_on else None)
 
 
 def _first_of(view: Vocabularies, batch: list[Statement]) -> dict[tuple[str, str], int]:

@@ -50,9 +50,13 @@ class MemoryVocabularies:
             if one.element.subject in subjects and (vocabularies is None or one.element.vocabulary in vocabularies)
         ]
 
-    def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
-        """Return statements with one of these tags, in order of position from behind `after`, up to `limit`."""
-        found = [one for one, own in self._found if one.position > after and not set(own).isdisjoint(tags)]
+    def tagged(self, tags: Collection[str], limit: int, after: int = 0, *, up_to: int | None = None) -> list[Statement]:
+        """Return statements with one of these tags, in order of position from behind `after`, up to `limit`.
+
+        Looks no further than the position `up_to`.
+        """
+        last = self.known_at if up_to is None else up_to
+        found = [one for one, own in self._found if after < one.position <= last and not set(own).isdisjoint(tags)]
         return found[:limit]
 
     def holders(self, glns: Collection[str]) -> Mapping[str, str]:

@@ -116,11 +116,14 @@ class PostgresVocabularies:
         found = [statement for statement in self._statements(positions) if statement.element.subject in subjects]
         return [one for one in found if vocabularies is None or one.element.vocabulary in vocabularies]
 
-    def tagged(self, tags: Collection[str], limit: int, after: int = 0) -> list[Statement]:
-        """Return statements with one of these tags, in order of position from behind `after`, up to `limit`."""
+    def tagged(self, tags: Collection[str], limit: int, after: int = 0, *, up_to: int | None = None) -> list[Statement]:
+        """Return statements with one of these tags, in order of position from behind `after`, up to `limit`.
+
+        Looks no further than the position `up_to`.
+        """
         found: list[Statement] = []
         while len(found) < limit:
-            positions = self._positions(tags, limit, after)
+            positions = self._positions(tags, limit, after, up_to)
             found += self._statements(positions, frozenset(tags))
             if len(positions) < limit:
                 break
@@ -137,7 +140,7 @@ class PostgresVocabularies:
             )
             return dict(rows.fetchall())
 
-    def _positions(self, tags: Collection[str], limit: int | None, after: int) -> list[int]:
+    def _positions(self, tags: Collection[str], limit: int | None, after: int, up_to: int | None = None) -> list[int]:
         if not self._extents or not tags:
             return []
         asked = {
@@ -145,7 +148,7 @@ class PostgresVocabularies:
             "tags": np.sort(bigints(map(self._ledger.rules.tag_hash, tags))),
             "visible": list(self._extents),
             "after": after,
-            "head": self.known_at,
+            "head": self.known_at if up_to is None else min(up_to, self.known_at),
             "limit": limit,
         }
         with reading(self._ledger.pool) as connection:

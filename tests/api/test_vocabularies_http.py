@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import httpx
 import pytest
 
 from api.notary import integrate_all, published_log
 from api.wiring import Engine
+from tests.api.test_epcis_events_http import record
 from tests.support.epcis_events import DAIRY, document
 from tests.support.epcis_events import event as an_event
 from traceability.gs1.epcis import read_document
@@ -139,6 +140,29 @@ def test_all_vocabularies_are_listed_and_types_may_have_slashes(
     assert _listed(client, "/vocabularies?perPage=2", shop) == ["Dairy", "Site", "Gate", "Till"]
     assert client.delete(at_gate, headers=dairy).status_code == 200
     assert _listed(client, "/vocabularies", dairy) == ["Dairy", "Site"]
+
+
+def test_a_page_of_all_vocabularies_looks_through_a_bounded_part_of_the_ledger(
+    client: httpx.Client, engine: Engine, dairy: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.vocabulary_answers.MOST_POSITIONS", 4)
+    for n, events in enumerate((0, 9, 5)):  # what was captured between two statements
+        record(engine, *(an_event(eventID=f"urn:uuid:{n}-{e}") for e in range(events)))
+        here = f"/vocabularies/ReadPoint/{quote(f'https://dairy.example/place/{n}', safe='')}"
+        assert client.put(here, json={"attributes": {"name": f"{n}"}}, headers=dairy).status_code == 201
+    record(engine, *(an_event(eventID=f"urn:uuid:9-{e}") for e in range(6)))
+    looked_up_to: list[int] = []
+    names: list[str] = []
+    path = "/vocabularies"
+    while path:
+        answer = client.get(path, headers=dairy)
+        names += [one["name"] for one in answer.json()]
+        path = answer.links.get("next", {}).get("url", "")
+        looked_up_to += [int(parse_qs(urlsplit(path).query)["nextPageToken"][0])] if path else []
+    assert names == ["0", "1", "2"]
+    assert looked_up_to == list(range(4, engine.ledger.head(), 4))
+    assert len(_listed(client, "/vocabularies?perPage=1", dairy)) == 3
+    assert "next" not in client.get("/vocabularies?type=ReadPoint&perPage=4", headers=dairy).links
 
 
 def _listed(client: httpx.Client, path: str | None, headers: dict[str, str]) -> list[str]:

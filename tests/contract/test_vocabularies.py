@@ -107,6 +107,10 @@ def test_both_find_the_same_statements(
                 assert postgres.of(subjects, KINDS) == memory.of(subjects)
         assert postgres.tagged(tags, limit) == memory.tagged(tags, limit)
         assert postgres.tagged(tags, limit, head // 2) == memory.tagged(tags, limit, head // 2)
+        for until in (head // 3, head * 2 // 3, head + 1):
+            assert postgres.tagged(tags, limit, head // 2, up_to=until) == memory.tagged(
+                tags, limit, head // 2, up_to=until
+            )
         assert postgres.holders(set(GLNS)) == GLNS
         assert postgres.register.statements == memory.register.statements
         one, other = hierarchy(postgres, subjects), hierarchy(memory, subjects)
