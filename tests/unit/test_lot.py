@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.desks import MOVER, World
+from tests.support.desks import STORE as STORE_PARTY
 from tests.support.happenings import (
     MAKER,
     PALLET,
@@ -326,3 +327,17 @@ def test_a_hold_is_released_with_the_certificates_that_it_requires(world: World)
     assert world.rules("release_hold", at=3.5, **asked) == ["not_certified"]
     assert world.rules("release_hold", at=24.5, **asked) == ["not_certified"]
     world.do("release_hold", at=5, **asked)
+
+
+def test_who_has_some_of_a_lot_holds_no_more_than_that(world: World) -> None:
+    world.do("ship", at=2, quantities=some("40"), to=MOVER)
+    world.do("receive", by="mover.example", at=3, quantities=some("40"))
+    world.do("place_hold", by="mover.example", at=4, things=[LOT], hold="h1", reason="dented")
+    assert world.rules("ship", by="mover.example", at=5, quantities=some("10"), to=STORE_PARTY) == ["held"]
+    world.do("ship", at=5, quantities=some("60"), to=STORE_PARTY)
+    found = read_lot(world.view(MAKER), LOT, world.parties)[0]
+    assert ([hold.placed_by for hold in found.holds], found.obstacles(hours(6))) == (["mover.example"], [])
+    # Who made it holds all of it.
+    world.do("place_hold", at=6, things=[LOT], hold="h2", reason="retest")
+    world.do("release_hold", by="mover.example", at=7, things=[LOT], hold="h1")
+    assert world.rules("ship", by="mover.example", at=8, quantities=some("10"), to=STORE_PARTY) == ["held"]

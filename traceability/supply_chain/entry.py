@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -20,6 +21,10 @@ class Authority(StrEnum):
     PLACE = "place"
     FIRST_TO_SPEAK = "first_to_speak"
     CLAIM = "claim"
+
+
+OF_MAKERS: Final = frozenset({Authority.PREFIX, Authority.COMMISSIONER})
+"""The rights of who makes a thing, or may: of all there is of a lot, and not of some of it."""
 
 
 class ClaimReason(StrEnum):

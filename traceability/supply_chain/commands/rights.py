@@ -15,9 +15,9 @@ from traceability.supply_chain.decisions import (
     SeenDecision,
     TransferAccepted,
 )
-from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
+from traceability.supply_chain.entry import OF_MAKERS, Authority, ClaimReason, HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending, makes
-from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role
+from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role, is_lot
 from traceability.supply_chain.transfers import Movement, movement
 
 _RULES: Final = {
@@ -59,22 +59,29 @@ def faults_of_rights(picture: Picture, thing: str) -> Iterator[Fault]:
 
 
 def _faults_of_holds(picture: Picture, thing: str) -> Iterator[Fault]:
-    """Yield what was done to a thing while it was on hold, by itself or with a container that it was in."""
-    holds: dict[tuple[str, str], tuple[int, str | None]] = {}
+    """Yield what was done to a thing while it was on hold, by itself or with a container that it was in.
+
+    Who made a lot holds all of it; who only has some of it holds what it has.
+    """
+    holds: dict[tuple[str, str], tuple[HistoryEntry, bool]] = {}
+    lot = is_lot(thing)
     for place, entry in enumerate(picture.entries[thing]):
         event = entry.event
         if not picture.hears(entry):
             continue
-        for position, via in holds.values() if holds and _moves(picture, thing, place) else ():
+        for hold, everybody in holds.values() if holds and _moves(picture, thing, place) else ():
             # What leaves its container was in it until just before.
-            if via is None or any(_is_in(picture, thing, via, event.occurred_at - ago) for ago in (0, 1)):
-                yield Fault(Rule.HELD, thing, event.position, position)
+            inside = hold.via is None or any(
+                _is_in(picture, thing, hold.via, event.occurred_at - ago) for ago in (0, 1)
+            )
+            if inside and (everybody or event.captured_by == hold.event.captured_by):
+                yield Fault(Rule.HELD, thing, event.position, hold.event.position)
         if not isinstance(event, SeenDecision):
             continue
         if isinstance(event.payload, HoldPlaced):
             named = event.payload.hold, event.captured_by
-            if named not in holds or (holds[named][1] is not None and entry.via is None):
-                holds[named] = event.position, entry.via
+            if named not in holds or (holds[named][0].via is not None and entry.via is None):
+                holds[named] = entry, not lot or entry.via is not None or entry.authority in OF_MAKERS
         elif isinstance(event.payload, HoldReleased):
             holds.pop((event.payload.hold, event.captured_by), None)
 

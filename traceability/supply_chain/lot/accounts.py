@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from traceability.gs1.units import unit
 from traceability.supply_chain.balance import EXACT, unit_of
+from traceability.supply_chain.item import Lifecycle
 
 _ZERO: Final = Fraction(0)
 _ONE: Final = Decimal(1)
@@ -34,6 +35,16 @@ class Total(StrEnum):
     DECOMMISSIONED = "decommissioned"
     SHORT = "short"
     """Of what went, the part that was not there."""
+
+
+OUT: Final = {
+    Lifecycle.CONSUMED: Total.USED,
+    Lifecycle.SUPPLIED: Total.SOLD,
+    Lifecycle.DESTROYED: Total.DESTROYED,
+    Lifecycle.LOST_OR_STOLEN: Total.LOST,
+    Lifecycle.DECOMMISSIONED: Total.DECOMMISSIONED,
+}
+"""How an amount goes that is used up, handed over or gone."""
 
 
 class Account(NamedTuple):

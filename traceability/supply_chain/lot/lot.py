@@ -19,7 +19,7 @@ from traceability.supply_chain.custody import Hold
 from traceability.supply_chain.days import day_at, end_of, read_day
 from traceability.supply_chain.decisions import HoldingRole, SeenDecision, TransferAccepted, TransferProposed
 from traceability.supply_chain.drug_package.events import BatchRecalled
-from traceability.supply_chain.entry import Authority, HistoryEntry
+from traceability.supply_chain.entry import OF_MAKERS, HistoryEntry
 from traceability.supply_chain.item import makes
 from traceability.supply_chain.lot.accounts import Row, Sum, Total
 from traceability.supply_chain.lot.certificates import Certificate, certificates_in, in_force, missing
@@ -60,7 +60,6 @@ _DATES: Final[Mapping[str, tuple[str, ...]]] = {
     "harvested": ("harvestStartDate", "harvestDate", "harvestEndDate"),
 }
 _EACH: Final = "EA"  # UN/ECE Recommendation 20
-_BY_MAKER: Final = frozenset({Authority.PREFIX, Authority.COMMISSIONER})
 
 
 class Passed(NamedTuple):
@@ -141,11 +140,16 @@ class Lot:
         told = (
             (not self.made, Obstacle(Lack.NOT_MADE)),
             (self.is_gone, Obstacle(Lack.NOTHING_LEFT)),
-            *((True, Obstacle(Lack.HELD, hold.kind, hold.position)) for hold in self.holds),
+            *((self._is_held_by(hold), Obstacle(Lack.HELD, hold.kind, hold.position)) for hold in self.holds),
             (self.recalled is not None, Obstacle(Lack.RECALLED, None, self.recalled and self.recalled.position)),
             (self.expired(at), Obstacle(Lack.EXPIRED)),
         )
         return [one for holds, one in told if holds] + list(missing(self.certificates, required, day_at(at)))
+
+    def _is_held_by(self, hold: Hold) -> bool:
+        """Tell whether a hold is on more than what its placer has of a lot of which others have some too."""
+        alone = {row.account.holder for row in self.stock} <= {hold.placed_by}
+        return alone or hold.via is not None or hold.authority in OF_MAKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,7 @@ class _Fold:
     def _decide(self, entry: HistoryEntry, decision: SeenDecision) -> None:
         said = decision.payload
         match said:
-            case BatchRecalled() if entry.via is None and entry.authority in _BY_MAKER:
+            case BatchRecalled() if entry.via is None and entry.authority in OF_MAKERS:
                 recalled = Recalled(decision.occurred_at, decision.captured_by, said.reason, decision.position)
                 self.recalled = self.recalled or recalled
             case TransferProposed(role=HoldingRole.CUSTODY):

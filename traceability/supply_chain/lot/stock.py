@@ -24,19 +24,11 @@ from typing import Final, NamedTuple
 from traceability.supply_chain.balance import PIECES, kind_of_unit
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending
-from traceability.supply_chain.lot.accounts import Account, Books, Part, Prefers, Row, Sum, Total, factor, turn
+from traceability.supply_chain.lot.accounts import OUT, Account, Books, Part, Prefers, Row, Sum, Total, factor, turn
 from traceability.supply_chain.lot.terms import Code, Finding
 from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Mention, Role, SeenEvent
 from traceability.supply_chain.transfers import Movement, movement
 
-OUT: Final = {
-    Lifecycle.CONSUMED: Total.USED,
-    Lifecycle.SUPPLIED: Total.SOLD,
-    Lifecycle.DESTROYED: Total.DESTROYED,
-    Lifecycle.LOST_OR_STOLEN: Total.LOST,
-    Lifecycle.DECOMMISSIONED: Total.DECOMMISSIONED,
-}
-"""How an amount goes that is used up, handed over or gone."""
 _OWNER, _POSSESSOR, _PLACE = "owning_party", "possessing_party", "location"
 _RECEIVING: Final = "receiving"
 _ON_ITS_WAY: Final = frozenset({"departing", "consigning"})
