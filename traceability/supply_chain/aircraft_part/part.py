@@ -202,12 +202,12 @@ class _Fold:
             self._end(event, ends)
         elif not roles or self._over(event):
             return
-        elif self._open is None:
-            self._begin(Where.STORED, event.occurred_at, event.position)
         elif self._goes_to_the_shop(event):
             self.stage, self.release = Stage.IN_SHOP, None
-            if self._open.where is not Where.SHOP:
+            if self._open is None or self._open.where is not Where.SHOP:
                 self._begin(Where.SHOP, event.occurred_at, event.position)
+        elif self._open is None:
+            self._begin(Where.STORED, event.occurred_at, event.position)
 
     def _move_nothing(self, event: SeenEvent) -> None:
         """Hear of an installation where the part is already, or of a removal from where it is not known to be."""
