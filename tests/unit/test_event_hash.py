@@ -25,7 +25,6 @@ from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, prehash
 from traceability.gs1.epcis.hash.source import Prehashes
 from traceability.gs1.epcis.hash.values import braced, number, scalar, text
 from traceability.gs1.epcis.strict_json import JsonTextError, Number, loads, read_value
-from traceability.gs1.epcis.times import milliseconds
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.identifiers import IdentifierError, parse_identifier
 
@@ -413,25 +412,7 @@ def test_values_and_names_are_written_in_one_way() -> None:
     assert braced("a") == "a"
 
 
-@pytest.mark.parametrize("time", ["2026-02-30T08:15:00.000Z", "0000-01-01T00:00:00.000Z", "2026-01-01T24:00:00.000Z"])
-def test_a_time_in_the_usual_form_has_to_be_one(time: str) -> None:
-    assert milliseconds(time) is None
-
-
 def test_the_first_wrong_field_of_the_document_is_told_whatever_the_order_of_the_standard() -> None:
     sensors = [{"sensorReport": [{"time": "then", "type": "Angle"}]}]
     one = {"sensorElementList": sensors, "type": "ObjectEvent", "eventTime": "yesterday"}
     assert problem(one) == ("epcis.time", ".sensorElementList[0].sensorReport[0].time")
-
-
-@given(st.datetimes(), st.integers(0, 999_999_999))
-def test_times_are_rounded_half_up(moment: Any, nanoseconds: int) -> None:
-    text = f"{moment:%Y}".zfill(4) + f"{moment:-%m-%dT%H:%M:%S}.{nanoseconds:09}Z"
-    found = milliseconds(text)
-    if found is None:
-        assert text.startswith("9999-12-31T23:59:59.9")
-        return
-    seconds = Decimal(text[17:-1])
-    rounded = (seconds * 1000 + Decimal("0.5")) // 1 / 1000
-    assert Decimal(found[17:-1]) == (rounded if rounded < 60 else 0)
-    assert len(found) == 24

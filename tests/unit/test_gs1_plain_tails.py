@@ -33,6 +33,14 @@ STEMS = st.sampled_from([
     "https://id.gs1.org/00/",
     "http://id.gs1.org:80/00/",
     "HTTPS://ID.GS1.ORG/00/",
+    "https://dairy.example/00/",
+    "https://dairy.example:8080/shop/00/",
+    "https://dairy.example/01/09521234000013/00/",
+    "https://dairy.example/shop?x=/00/",
+    "https://dairy.example/shop#/00/",
+    "ftp://dairy.example/00/",
+    "https:///00/",
+    "/00/",
     "urn:epc:id:sgtin:9521234.000001.",
     "urn:epc:id:sgtin:9521234.000001.Z9.",
     "urn:epc:id:sgtin:9521234.00001.",
@@ -99,6 +107,8 @@ def test_plain_paths_are_read_as_any_path_is(segments: list[str], stem: bool) ->
 @settings(max_examples=1000)
 @given(STEMS, TAILS)
 @example("https://id.gs1.org/00/", "095212340000000013")
+@example("https://dairy.example/shop/00/", "095212340000000013")
+@example("https://dairy.example/shop#/00/", "095212340000000013")
 @example("urn:epc:id:sscc:9521234.", "0000000001")
 @example("urn:epc:id:sgtin:9521234.000001.", "Z9-1")
 @example("", "https://id.gs1.org/" + "1" * 300)
@@ -118,6 +128,7 @@ def test_they_agree_on_any_text(text: str) -> None:
         "https://id.gs1.org/01/09521234000013/21/1001",
         "https://id.gs1.org/01/09521234000013/10/A-7",
         "https://id.gs1.org/00/095212340000000013",
+        "https://dairy.example/shop/00/095212340000000013",
         "urn:epc:id:sgtin:9521234.000001.1001",
         "urn:epc:class:lgtin:9521234.000001.A-7",
         "urn:epc:id:sscc:9521234.0000000001",

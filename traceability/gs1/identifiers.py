@@ -57,6 +57,7 @@ _LONGEST_TAIL: Final = 20  # of (10), (21) and (00); (235) may be longer
 _ANY_TAIL: Final = "Z9"
 _SSCC_LENGTH: Final = 18
 _SSCC_LINK: Final = f"{RESOLVER}/00/"
+_ANY_SSCC: Final = "0" * 18
 _SSCC_STEM: Final = re.compile(r"urn:epc:id:sscc:([0-9]{6,12})\.").fullmatch
 
 Role: TypeAlias = Literal["item", "place", "party"]
@@ -216,11 +217,18 @@ def _reader_after(stem: str) -> _TailReader | None:
     No rule looks at the letters, digits and hyphens of a serial or lot number but for their count, so one tail is read
     the general way and stands for all.
     """
-    if stem == _SSCC_LINK:
+    if stem.endswith("/00/") and _is_sscc_link(stem):
         return _sscc
     if (units := _SSCC_STEM(stem)) is not None:
         return _sscc_under(units[1])
     return None if "?" in stem or "#" in stem else _trade_item_after(stem)
+
+
+def _is_sscc_link(stem: str) -> bool:
+    try:
+        return parse_afresh(stem + _ANY_SSCC).uri == _SSCC_LINK + _ANY_SSCC
+    except IdentifierError:
+        return False
 
 
 def _sscc(digits: str) -> Identifier | None:

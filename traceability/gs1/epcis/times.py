@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _STAMP: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?(?:Z|[+-]00:00|([+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)))", re.ASCII
 ).fullmatch
 _USUAL_LENGTH: Final = len("2026-03-01T08:15:00.000Z")
+_WITH_OFFSET: Final = re.compile(r"(....-..-..T(?!24)..:..)(:[0-5]\d\.\d{3})([+-]..:..)", re.ASCII).fullmatch
+_OFFSET_LENGTH: Final = len("2026-03-01T08:15:00.000+01:00")
+_MINUTES: Final = 4096
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?", re.ASCII).fullmatch
 _OFFSETS: Final = frozenset(
     f"{sign}{minutes // 60:02}:{minutes % 60:02}" for sign in "+-" for minutes in range(14 * 60 + 1)
@@ -41,6 +45,10 @@ def milliseconds(text: str) -> str | None:
         except ValueError:
             return None
         return text
+    if len(text) == _OFFSET_LENGTH and (match := _WITH_OFFSET(text)) is not None:
+        # Offsets are whole minutes, and many events have their minute in common.
+        minute = _minute(match[1], match[3])
+        return None if minute is None else f"{minute}{match[2]}Z"
     exact = utc(text)
     if exact is None or exact[23] < "5":
         return None if exact is None else f"{exact[:23]}Z"
@@ -49,6 +57,12 @@ def milliseconds(text: str) -> str | None:
     except OverflowError:
         return None
     return f"{rounded.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+@lru_cache(maxsize=_MINUTES)
+def _minute(minute: str, offset: str) -> str | None:
+    exact = utc(f"{minute}:00{offset}")
+    return None if exact is None else exact[:16]
 
 
 def lacks_offset(text: str) -> bool:
