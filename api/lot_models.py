@@ -83,13 +83,12 @@ class LotMembersAtOut(BaseModel):
 
 
 class LotMembersOut(BaseModel):
-    """The things with serials that are of the lot; `complete` is false when there are more than are looked at."""
+    """The things with serials that are of the lot; of more than 10,000 it is only told how many they are."""
 
     items: int
-    ended: dict[Lifecycle, int]
-    in_transit: int
-    places: list[LotMembersAtOut]
-    complete: bool
+    ended: dict[Lifecycle, int] | None
+    in_transit: int | None
+    places: list[LotMembersAtOut] | None
 
 
 class LotDatesOut(BaseModel):

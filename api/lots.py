@@ -35,7 +35,7 @@ from traceability.supply_chain.days import day_at
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.lot.certificates import Certificate
 from traceability.supply_chain.lot.lot import Lot
-from traceability.supply_chain.lot.reading import members_of, read_lot
+from traceability.supply_chain.lot.reading import MOST_MEMBERS, members_of, read_lot
 from traceability.supply_chain.lot.terms import MEANINGS, Lack, Obstacle
 from traceability.supply_chain.recall.case import RecallCase
 from traceability.supply_chain.seen import SeenEvent, is_lot, thing_of
@@ -114,7 +114,7 @@ def describe_lot(
             LotSumOut(uom=one.uom, left=one.left, **{k.value: v for k, v in one.totals.items()}) for one in found.sums
         ],
         amounts=[LotAmountOut(uom=row.uom, quantity=row.quantity, **row.account._asdict()) for row in found.stock],
-        members=_members(index, lot, at),
+        members=_members(index, found, at),
         holds=[hold_out(hold) for hold in found.holds],
         recalled=_recalled(found, cited),
         recalls=[recall_name(one) for one in recalls],
@@ -153,16 +153,17 @@ def required_kinds(text: str | None) -> list[str]:
     return kinds
 
 
-def _members(index: ProvenanceIndex, lot: str, at: int | None) -> LotMembersOut | None:
-    found, complete = members_of(index, lot, at)
-    if found is None or not found.items:
+def _members(index: ProvenanceIndex, found: Lot, at: int | None) -> LotMembersOut | None:
+    if not found.members:
         return None
+    told = members_of(index, found.lot, at) if found.members <= MOST_MEMBERS else None
+    if told is None:
+        return LotMembersOut(items=found.members, ended=None, in_transit=None, places=None)
     return LotMembersOut(
-        items=found.items,
-        ended=dict(found.ended),
-        in_transit=found.in_transit or 0,
-        places=[LotMembersAtOut(place=one.id, items=one.items) for one in found.places or () if one.items],
-        complete=complete,
+        items=found.members,
+        ended=dict(told.ended),
+        in_transit=told.in_transit,
+        places=[LotMembersAtOut(place=one.id, items=one.items) for one in told.places or () if one.items],
     )
 
 

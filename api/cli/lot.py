@@ -75,7 +75,8 @@ def _notes(found: LotOut) -> Iterator[str]:
     if found.dates.expiry is not None:
         yield f"expires {found.dates.expiry.isoformat()}{' (over)' if found.expired else ''}"
     if found.members is not None:
-        yield f"{found.members.items} members with serials, {sum(found.members.ended.values())} of them ended"
+        ended = "" if found.members.ended is None else f", {sum(found.members.ended.values())} of them ended"
+        yield f"{found.members.items} members with serials{ended}"
     if not found.quantities_complete:
         yield "an event moves some of it without saying how much"
     for one in found.release.obstacles:

@@ -98,7 +98,7 @@ def lot_page(
         sums=[list(_sum(one)) for one in found.sums],
         members=[
             Detail("Nowhere told" if one.place is None else names.place(one.place).value, str(one.items))
-            for one in ([] if found.members is None else found.members.places)
+            for one in (found.members and found.members.places) or ()
         ],
         findings=[_finding(one) for one in found.findings],
         missing=[_missing(one) for one in found.key_data if one.missing],
@@ -126,8 +126,8 @@ def _facts(found: LotOut, names: Names) -> Iterator[Detail]:
         if day is not None:
             yield Detail(label, day.isoformat())
     if found.members is not None:
-        ended = sum(found.members.ended.values())
-        yield Detail("With serials", f"{found.members.items}, of which {ended} ended")
+        ended = "" if found.members.ended is None else f", of which {sum(found.members.ended.values())} ended"
+        yield Detail("With serials", f"{found.members.items}{ended}")
     yield Detail("May be released", "yes" if found.release.may_be_released else "no")
 
 

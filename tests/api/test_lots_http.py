@@ -135,9 +135,11 @@ def test_members_with_serials_are_counted(client: httpx.Client, key: dict[str, s
         "ended": {},
         "in_transit": 0,
         "places": [{"place": None, "items": 3}],
-        "complete": True,
     }
     assert (found["stage"], found["dates"]["expiry"], found["amounts"]) == ("packed", "2099-01-01", [])
+    many = {"gtin": "09521234000013", "ranges": [{"first": "10000", "last": "19999"}], "lot": "A7"}
+    assert client.post("/commands/commission", json=many, headers=key).status_code == 201
+    assert shown(client, key)["members"] == {"items": 10_003, "ended": None, "in_transit": None, "places": None}
 
 
 @pytest.mark.usefixtures("lot")

@@ -241,6 +241,7 @@ def content(found: Lot, ids: Sequence[int]) -> object:
         found.dates,
         found.sums,
         found.stock,
+        found.members,
         sorted(map(who, found.unstated)),
         [(hold.hold, hold.since, who(hold.position)) for hold in found.holds],
         sorted((one.kinds, who(one.position)) for one in found.certificates),

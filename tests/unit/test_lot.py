@@ -239,6 +239,31 @@ def test_a_release_without_its_certificate_is_told() -> None:
     assert findings(MADE, release, certified(2, "phyto"), required=["phyto"]) == []
 
 
+@pytest.mark.parametrize(
+    ("told", "kinds"),
+    [
+        ("https://lab.example/1", [("https://lab.example/1",)]),
+        (["https://lab.example/1"], [("https://lab.example/1",)]),
+        (
+            [{VOC + "Standard": [{"@value": "GAP", "@language": "en"}], VOC + "Type": {"@id": "x:phyto"}}],
+            [("x:phyto", "GAP")],
+        ),
+        ({VOC + "Type": "phyto"}, [("phyto",)]),
+        ([{VOC + "Type": {"@value": True}}, None, [], {}], [(), ()]),
+    ],
+)
+def test_certificates_as_people_write_them(told: Any, kinds: list[tuple[str, ...]]) -> None:
+    found = seen(replace(MADE, how={"certificationInfo": told})).certificates
+    assert [one.kinds for one in found] == kinds
+
+
+def test_what_nests_too_deep_is_no_text() -> None:
+    deep: Any = "phyto"
+    for _ in range(50):
+        deep = [deep]
+    assert seen(replace(MADE, how={"certificationInfo": [{VOC + "Type": deep}]})).certificates[0].kinds == ()
+
+
 def test_a_certificate_may_be_a_mere_address() -> None:
     how = {"certificationInfo": "https://lab.example/certificates/1"}
     found = seen(replace(MADE, how=how))
@@ -256,11 +281,11 @@ def test_members_are_told_by_where_they_are() -> None:
         ship(3, PALLET, to=PARTY[SHOP]),
         observe(4, b, step="retail_selling", disposition="retail_sold"),
     ]
-    found, complete = members_of(index_of(said, reader=SEES_ALL), LOT)
+    found = members_of(index_of(said, reader=SEES_ALL), LOT)
     assert found is not None
-    assert (found.items, dict(found.ended), found.in_transit, complete) == (3, {"supplied": 1}, 1, True)
+    assert (found.items, dict(found.ended), found.in_transit) == (3, {"supplied": 1}, 1)
     assert [(place.id, place.items) for place in found.places or () if place.items] == [(PLANT, 2)]
-    assert (seen(*said).made, seen(*said).stage) == (True, Stage.PACKED)
+    assert (seen(*said).made, seen(*said).stage, seen(*said).members) == (True, Stage.PACKED, 3)
 
 
 def test_what_is_hidden_changes_nothing() -> None:

@@ -24,6 +24,9 @@ ADVERSE: Final = frozenset(
 """What a status or value says that speaks against the goods; of a test, that it found what it looked for."""
 
 
+_DEEPEST: Final = 4  # a set of texts with languages, and no more
+
+
 class Certificate(NamedTuple):
     """A certification as an event tells it; `first` and `last` are days, None where it tells none."""
 
@@ -105,10 +108,15 @@ def _word(text: str) -> str:
     return word_of(text).casefold().replace("-", "_").replace(" ", "_")
 
 
-def _text(value: JSON) -> str | None:
+def _text(value: JSON, deep: int = 0) -> str | None:
     """Return the text of a value: itself, in a language, or the name of what it refers to; of several the first."""
-    if isinstance(value, list):
-        return next((text for one in value if (text := _text(one)) is not None), None)
-    if isinstance(value, Mapping):
-        return next((text for name in ("@value", "@id", "id") if (text := _text(value.get(name))) is not None), None)
-    return str(value) if isinstance(value, str) and value else None
+    if isinstance(value, str):
+        return str(value) or None
+    inside = (
+        [value.get(name) for name in ("@value", "@id", "id")]
+        if isinstance(value, Mapping)
+        else value
+        if isinstance(value, list)
+        else []
+    )
+    return next((text for one in inside if deep < _DEEPEST and (text := _text(one, deep + 1)) is not None), None)

@@ -108,7 +108,7 @@ class Lot:
     """A lot: its `stage`, all that led to it, how much is where, and what is wrong.
 
     `made` is false where nobody is seen to have made it or a member of it. `unstated` are the positions of events that
-    move some of it without saying how much: then the amounts are not all.
+    move some of it without saying how much: then the amounts are not all. `members` counts the things with serials.
     """
 
     lot: str
@@ -122,6 +122,7 @@ class Lot:
     stock: tuple[Row, ...]
     unstated: tuple[int, ...]
     is_gone: bool
+    members: int
     holds: tuple[Hold, ...]
     recalled: Recalled | None
     certificates: tuple[Certificate, ...]
@@ -186,6 +187,7 @@ def lot_of(lot: str, told: Told, organisation_of: Callable[[str], str | None]) -
         stock=tuple(stock.rows()),
         unstated=tuple(dict.fromkeys(stock.unstated)),
         is_gone=stock.is_gone,
+        members=len(fold.members),
         holds=tuple(told.holds),
         recalled=fold.recalled,
         certificates=tuple(in_force(fold.certificates)),
@@ -199,6 +201,7 @@ class _Fold:
         self.stock = Stock(organisation_of)
         self.passed: list[Passed] = []
         self.made = False
+        self.members: set[str] = set()
         self.recalled: Recalled | None = None
         self.certificates: list[Certificate] = []
         self.key_data: list[KeyData] = []
@@ -236,6 +239,7 @@ class _Fold:
         if isinstance(event, SeenDecision):
             self._decide(entry, event)
             return
+        self.members.update(event.members.get(self._lot, ()))
         made = _made(self._lot, entry)
         self.made = self.made or made
         if not (entry.mentions or made):

@@ -16,8 +16,8 @@ from traceability.supply_chain.seen import SeenEvent, Subjects
 from traceability.supply_chain.story import story_of, until
 from traceability.supply_chain.windows import END
 
-MOST_MEMBERS: Final = 100_000
-"""Members of a lot that are looked at."""
+MOST_MEMBERS: Final = 10_000
+"""Members of a lot up to which each is looked for."""
 
 
 def read_lot(
@@ -45,13 +45,13 @@ def read_lot(
     return lot_of(lot, told, parties.organisation_of), {entry.event.position: entry.event for entry in told.entries}
 
 
-def members_of(index: ProvenanceIndex, lot: str, as_of: int | None = None) -> tuple[BlastRadius | None, bool]:
-    """Tell what became of the members of a lot and where they were last seen, and whether these are all of them.
+def members_of(index: ProvenanceIndex, lot: str, as_of: int | None = None) -> BlastRadius | None:
+    """Tell what became of the members of a lot and where they were last seen, of `MOST_MEMBERS` at most.
 
-    None when nothing of the lot is known by EPCIS events.
+    None when nothing is known of the lot by EPCIS events.
     """
     if not index.known([lot], as_of):
-        return None, True
+        return None
     query = TraceQuery(
         (lot,),
         Direction.FORWARD,
@@ -61,5 +61,4 @@ def members_of(index: ProvenanceIndex, lot: str, as_of: int | None = None) -> tu
         edge_kinds=frozenset({EdgeKind.LOT}),
         whereabouts=True,
     )
-    found = trace(index, query)
-    return found.blast_radius, len(found.nodes) <= MOST_MEMBERS
+    return trace(index, query).blast_radius
