@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
 
+from api.settings import Settings
 from api.web.negotiation import JSON, preferred
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.document_writer import Format
@@ -39,11 +40,24 @@ SUPPORTED: Final = {
 }
 """What OPTIONS tells of every resource."""
 
+MIN_RECORD_TIME: Final = "GS1-Query-Min-Record-Time"
+"""Of a subscription: the least recordTime that an event to come may have."""
+
 VARY: Final = (
     "Accept, Authorization, GS1-EPC-Format, GS1-Extensions, GS1-EPCIS-Version, GS1-EPCIS-Min, GS1-EPCIS-Max,"
     " GS1-CBV-Version, GS1-CBV-Min, GS1-CBV-Max, GS1-CBV-XML-Format"
 )
 _VERSION: Final = r"^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$"
+
+
+def capture_limits(settings: Settings) -> dict[str, str]:
+    """Return the headers that announce what a capture may hold, and that it may proceed over errors."""
+    most = settings.capture_max_events
+    return {
+        **({} if most is None else {"GS1-EPCIS-Capture-Limit": str(most)}),
+        "GS1-EPCIS-Capture-File-Size-Limit": str(settings.capture_max_bytes),
+        "GS1-Capture-Error-Behaviour": "all",
+    }
 
 
 class NotAcceptableError(InvalidInputError):

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from adapters.postgres.named_queries import NoSuchQueryError
-from api.epcis_headers import NotAcceptableError
+from api.epcis_headers import NotAcceptableError, capture_limits
 from api.named_queries import QueryDefinitionError
 from api.schemas import schema_of
 from api.validation import sentence
@@ -241,7 +241,10 @@ def _on_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TraceabilityError)
     # What is said of a lost database names hosts and roles, and of a key the files of the server.
     told = next((one for one in (_LOST_DATABASE, _NO_KEY) if one.code == error.code), error)
-    return problem_of(told, request.url.path)
+    answer = problem_of(told, request.url.path)
+    if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and request.url.path == f"{_EPCIS}/capture":
+        answer.headers.update(capture_limits(request.app.state.engine.settings))
+    return answer
 
 
 def _on_http(request: Request, error: Exception) -> JSONResponse:

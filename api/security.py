@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, cast
 
@@ -72,6 +72,18 @@ def caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
 CaptureDep = Annotated[Caller, Depends(caller_with(Scope.CAPTURE))]
 QueryDep = Annotated[Caller, Depends(caller_with(Scope.QUERY))]
 AdminDep = Annotated[Caller, Depends(caller_with(Scope.ADMIN))]
+
+
+def subscriber_of(engine: Engine, headers: Mapping[str, str]) -> str:
+    """Return the organisation whose key these headers hold; `public` has no subscriptions.
+
+    Raises `UnknownKeyError` without a key, and `ForbiddenError` when it has not the scope `query`.
+    """
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not text:
+        raise UnknownKeyError("A subscription needs a key", hint="Send: Authorization: Bearer <key>")
+    key = engine.organisations.key_of(text.strip())
+    return require(Caller(key.organisation, key.scopes), Scope.QUERY).organisation
 
 
 def reader_of(engine: EngineDep, caller: QueryDep) -> Reader:

@@ -6,7 +6,7 @@ or a subscription that ended cannot make another skip an event.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -127,6 +127,15 @@ class PostgresSubscriptions:
                 [self._ledger_id, list(ids)],
             ).fetchall()
         return [(_subscription(row), definition) for definition, *row in rows]
+
+    def recorded_at(self, positions: Collection[int]) -> dict[int, int]:
+        """Return when what is at these positions was recorded, in microseconds UTC."""
+        with reading(self._pool) as connection:
+            rows = connection.execute(
+                "SELECT position, recorded_at FROM ledger.record WHERE ledger_id = %s AND position = ANY(%s)",
+                [self._ledger_id, list(positions)],
+            )
+            return dict(rows.fetchall())
 
     def count(self, organisation: str) -> int:
         """Return how many an organisation has."""

@@ -24,8 +24,9 @@ def list_subscriptions(*, as_: As = None, ledger: LedgerName = None, json: JSON 
     """
     with opened(ledger, as_) as engine:
         found = engine.subscriptions.page(engine.settings.organisation, limit=MOST)
+        told = described(engine, found) if json else []
     if json:
-        print_json([described(one) for one in found])
+        print_json(told)
         return
     rows = (
         (

@@ -18,13 +18,12 @@ from api.backlog import KeepingUp
 from api.capture.published import PublishedJob, Receipt, Watches, receipts, until_published
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
-from api.epcis_headers import VERSIONS, VersionsDep
+from api.epcis_headers import VERSIONS, VersionsDep, capture_limits
 from api.findings import findings_of
 from api.page_tokens import next_page, place_of
 from api.published import integrator_wake, receipt_address
 from api.routers.epcis_answers import WishDep, link_headers
 from api.security import CaptureDep, EngineDep
-from api.settings import Settings
 from api.web.negotiation import JSON
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, TooLargeError
@@ -281,19 +280,9 @@ def _errors(engine: Engine, job: CaptureJob) -> list[Finding]:
     return findings_of(engine).page(job.organisation, wanted, limit=_ERRORS_SHOWN, oldest_first=True)
 
 
-def limits(settings: Settings) -> dict[str, str]:
-    """Return the headers that announce what a capture may hold, and that it may proceed over errors."""
-    most = settings.capture_max_events
-    return {
-        **({} if most is None else {"GS1-EPCIS-Capture-Limit": str(most)}),
-        "GS1-EPCIS-Capture-File-Size-Limit": str(settings.capture_max_bytes),
-        "GS1-Capture-Error-Behaviour": "all",
-    }
-
-
 def _tell_limits(response: Response, engine: Engine) -> None:
     response.headers.update(VERSIONS)
-    response.headers.update(limits(engine.settings))
+    response.headers.update(capture_limits(engine.settings))
 
 
 def _error(finding: Finding) -> ErrorOut:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from api.epcis_headers import SUPPORTED, EpcFormat
+from api.epcis_headers import MIN_RECORD_TIME, SUPPORTED, CbvFormat, EpcFormat, capture_limits
 from api.page_tokens import end_token
 from api.routers.capture import PATH as CAPTURE
-from api.routers.capture import limits
 from api.routers.epcis_answers import COLLECTION, WishDep, collection_response
-from api.security import EngineDep, QueryDep
+from api.routers.epcis_subscriptions import ONE as SUBSCRIPTION
+from api.security import EngineDep, QueryDep, subscriber_of
+from api.subscriptions.manage import least_record_times, subscription_of
+from traceability.errors import TraceabilityError
 from traceability.gs1.epcis.query.collections import Collection
+from traceability.ledger.event import utc_text
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
+_ABOUT: Final = (
+    "Answered without a key: the methods, the versions and, for captures, the limits. Who owns a subscription is told"
+    " the least recordTime to come."
+)
+_FORMATS: Final = {
+    "GS1-EPC-Format": EpcFormat.NO_PREFERENCE.value,
+    "GS1-CBV-XML-Format": CbvFormat.NO_PREFERENCE.value,
+}
+"""Each form may be wished for."""
 _RESOURCES: Final = ["capture", "events", "queries", *Collection]
 
 
@@ -51,23 +64,30 @@ def discovery(*routers: APIRouter) -> APIRouter:
             methods=["OPTIONS"],
             name=f"options {path}",
             summary="What this resource can do",
-            description="Answered without a key: the methods, the versions and, for captures, the limits.",
+            description=_ABOUT,
             status_code=204,
             response_class=Response,
-            responses={204: {"description": "No body", "headers": _headers([*SUPPORTED, "Allow", "GS1-EPC-Format"])}},
+            responses={204: {"description": "No body", "headers": _headers([*SUPPORTED, *_FORMATS, "Allow"])}},
             openapi_extra={"parameters": _path_parameters(path)},
         )
     return options
 
 
-def _options(path: str, allow: str) -> Callable[..., Awaitable[Response]]:
+def _options(path: str, allow: str) -> Callable[..., Awaitable[Response] | Response]:
+    told = {"Allow": allow, **SUPPORTED, **_FORMATS}
+
     async def options(engine: EngineDep) -> Response:
-        headers = {"Allow": allow, **SUPPORTED, "GS1-EPC-Format": EpcFormat.NO_PREFERENCE}
-        if path == CAPTURE:
-            headers |= limits(engine.settings)
+        return Response(status_code=204, headers=told | (capture_limits(engine.settings) if path == CAPTURE else {}))
+
+    def options_of_one(engine: EngineDep, request: Request) -> Response:
+        headers = dict(told)
+        with suppress(TraceabilityError):  # it is nobody's, or not the caller's: then nothing is told of it
+            name, subscription_id = (request.path_params[one] for one in ("queryName", "subscriptionID"))
+            found = subscription_of(engine, subscriber_of(engine, request.headers), name, subscription_id)
+            headers[MIN_RECORD_TIME] = utc_text(*least_record_times(engine, [found]))
         return Response(status_code=204, headers=headers)
 
-    return options
+    return options_of_one if path == SUBSCRIPTION else options
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

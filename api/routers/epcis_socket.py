@@ -16,17 +16,19 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from api.epcis_headers import wish_of_socket
+from api.epcis_headers import MIN_RECORD_TIME, wish_of_socket
 from api.named_queries import named
 from api.problems import problem_of
+from api.security import subscriber_of
 from api.subscriptions.batches import Asked, Batch, asked_of, document_of, read_batch
+from api.subscriptions.manage import least_record_time
 from api.subscriptions.tail import Feed, Tail
 from api.wiring import Engine
-from traceability.errors import BusyError, ForbiddenError, TraceabilityError, UnavailableError
+from traceability.errors import BusyError, TraceabilityError, UnavailableError
 from traceability.gs1.epcis.subscriptions.schedule import Schedule
 from traceability.gs1.epcis.subscriptions.subscription import Controls, check_subscribable, read_socket
+from traceability.ledger.event import utc_text
 from traceability.ledger.identifiers import event_id
-from traceability.ledger.organisations import Scope, UnknownKeyError
 
 router = APIRouter(prefix="/epcis")
 
@@ -44,6 +46,7 @@ class _Subscriber:
     asked: Asked
     controls: Controls
     cursor: int
+    least_record_time: int
 
 
 class Sockets:
@@ -74,7 +77,8 @@ async def subscribe_here(socket: WebSocket, queryName: str) -> None:  # noqa: N8
         return
     sockets.open += 1
     try:
-        await socket.accept()
+        least = utc_text(subscriber.least_record_time)
+        await socket.accept(headers=[(MIN_RECORD_TIME.lower().encode(), least.encode())])
         await _serve(engine, tail, sockets, socket, subscriber)
     finally:
         sockets.open -= 1
@@ -160,7 +164,7 @@ def _subscriber(
     engine: Engine, headers: Mapping[str, str], query_name: str, parameters: list[tuple[str, str]]
 ) -> _Subscriber:
     """Return who asks for what; raises what the same request over HTTP would, and what `read_socket` does."""
-    organisation = _organisation(engine, headers)
+    organisation = subscriber_of(engine, headers)
     query = named(engine, organisation, query_name)
     now = engine.clock.now_us()
     controls = read_socket(parameters, now_us=now)
@@ -168,14 +172,6 @@ def _subscriber(
     asked = asked_of(organisation, query.name, query.definition, str(subscription_id), controls.since)
     asked = replace(asked, wish=wish_of_socket(headers))
     check_subscribable(asked.query)
-    return _Subscriber(asked, controls, engine.subscriptions.start_of(controls.since))
-
-
-def _organisation(engine: Engine, headers: Mapping[str, str]) -> str:
-    scheme, _, text = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not text:
-        raise UnknownKeyError("A subscription needs a key", hint="Send: Authorization: Bearer <key>")
-    key = engine.organisations.key_of(text.strip())
-    if Scope.QUERY not in key.scopes:
-        raise ForbiddenError("This needs a key with the scope query", code="access.scope")
-    return key.organisation
+    cursor = engine.subscriptions.start_of(controls.since)
+    passed = engine.subscriptions.recorded_at([cursor])
+    return _Subscriber(asked, controls, cursor, least_record_time(controls.since, passed.get(cursor), now))

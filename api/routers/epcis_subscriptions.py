@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api.epcis_events import only_paging
+from api.epcis_headers import MIN_RECORD_TIME, EpcFormat
 from api.named_queries import PATH
 from api.routers.epcis_answers import PAGED, PAGING, BodyDep, EventsWishDep, JsonWishDep, answer_headers, link_headers
 from api.security import EngineDep, QueryDep
@@ -21,6 +22,8 @@ router = APIRouter(prefix="/epcis", tags=["epcis"])
 QueryName = Annotated[str, Path(alias="queryName")]
 SubscriptionId = Annotated[str, Path(alias="subscriptionID")]
 _ONE: Final = "/queries/{queryName}/subscriptions/{subscriptionID}"
+ONE: Final = f"{router.prefix}{_ONE}"
+"""The path of a subscription."""
 
 
 class SubscriptionIn(BaseModel):
@@ -50,6 +53,8 @@ class SubscriptionOut(BaseModel):
     queryName: str  # noqa: N815
     dest: str
     createdAt: str  # noqa: N815
+    minRecordTime: str = Field(description="The least recordTime that an event to come may have.")  # noqa: N815
+    epcFormat: EpcFormat  # noqa: N815
     stream: bool | None = None
     schedule: dict[str, str] | None = None
     reportIfEmpty: bool  # noqa: N815
@@ -91,7 +96,8 @@ def subscribe_to(
     """
     made = subscribe(engine, caller.organisation, name, body, wish)
     headers = {**answer_headers(), "Location": f"{PATH}/{made.query_name}/subscriptions/{made.subscription_id}"}
-    return Response(dumps(described(made)), status_code=201, media_type=JSON, headers=headers)
+    (told,) = described(engine, [made])
+    return Response(dumps(told), status_code=201, media_type=JSON, headers=headers)
 
 
 @router.get(
@@ -112,7 +118,7 @@ def subscriptions(
     size, token = only_paging(request.query_params.multi_items())
     page = listed(engine, caller.organisation, name, size=size, token=token)
     headers = answer_headers() | link_headers(engine, request, page.next)
-    body = dumps([described(one) for one in page.subscriptions])
+    body = dumps(described(engine, page.subscriptions))
     return Response(body, media_type=wish.media_type, headers=headers)
 
 
@@ -127,7 +133,9 @@ def subscription(
 ) -> Response:
     """Return a subscription: when it was last delivered, and why not since."""
     found = subscription_of(engine, caller.organisation, name, subscription_id)
-    return Response(dumps(described(found)), media_type=wish.media_type, headers=answer_headers())
+    (told,) = described(engine, [found])
+    headers = {**answer_headers(), MIN_RECORD_TIME: told["minRecordTime"]}
+    return Response(dumps(told), media_type=wish.media_type, headers=headers)
 
 
 @router.delete(_ONE, summary="Unsubscribe", status_code=204)

@@ -46,7 +46,7 @@ def subscribe_to_recalls(engine: EngineDep, caller: QueryDep, response: Response
 
     It is signed, tried again and given up as the events of a subscription are (docs/guide/subscriptions.md).
     """
-    made = described(follow_recalls(engine, caller.organisation, body.dest, body.signatureToken))
+    (made,) = described(engine, [follow_recalls(engine, caller.organisation, body.dest, body.signatureToken)])
     response.headers["Location"] = f"{PATH}/subscriptions/{made['subscriptionID']}"
     return _out(made)
 
@@ -55,13 +55,14 @@ def subscribe_to_recalls(engine: EngineDep, caller: QueryDep, response: Response
 def recall_subscriptions(engine: EngineDep, caller: QueryDep) -> list[WebhookOut]:
     """Give them, the oldest first."""
     found = engine.subscriptions.page(caller.organisation, TOLD_IN_RECALLS, limit=MOST)
-    return [_out(described(one)) for one in found]
+    return [_out(one) for one in described(engine, found)]
 
 
 @router.get("/{subscription_id}", summary="Show a webhook for recalls")
 def recall_subscription(engine: EngineDep, caller: QueryDep, subscription_id: Subscription) -> WebhookOut:
     """Tell when something was last delivered, and why not since."""
-    return _out(described(engine.subscriptions.get(caller.organisation, TOLD_IN_RECALLS, id_of(subscription_id))))
+    found = engine.subscriptions.get(caller.organisation, TOLD_IN_RECALLS, id_of(subscription_id))
+    return _out(*described(engine, [found]))
 
 
 @router.delete("/{subscription_id}", summary="End a webhook for recalls", status_code=204)

@@ -34,4 +34,4 @@ def list_subscriptions(
         return page_for(request, visitor, SUBSCRIPTIONS, partial(subscriptions_page, engine, after, limit))
     response.headers["Vary"] = VARY
     found = engine.subscriptions.page(caller.organisation, after=after, limit=limit)
-    return [SubscriptionOut.model_validate(described(one)) for one in found]
+    return [SubscriptionOut.model_validate(one) for one in described(engine, found)]

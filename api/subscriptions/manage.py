@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -109,13 +110,36 @@ def listed(engine: Engine, organisation: str, query_name: str, *, size: int, tok
     return Page(found[:size], next_page(engine, path, str(found[size - 1].subscription_id)))
 
 
-def described(subscription: Subscription) -> dict[str, Any]:
-    """Return a subscription as JSON tells it, without its secret."""
+def least_record_times(engine: Engine, found: Sequence[Subscription]) -> list[int]:
+    """Return of each subscription the least recordTime that an event to come may have, in microseconds UTC.
+
+    It begins as the initialRecordTime, else as the time of the subscription, and goes up with the cursor.
+    """
+    passed = engine.subscriptions.recorded_at({one.position for one in found})
+    return [least_record_time(one.since, passed.get(one.position), one.created_at) for one in found]
+
+
+def least_record_time(since: int | None, passed: int | None, now: int) -> int:
+    """Return the least recordTime behind a cursor that `passed` what was recorded then, None for nothing yet."""
+    if passed is None:
+        return now if since is None else since
+    return passed if since is None else max(since, passed)
+
+
+def described(engine: Engine, found: Sequence[Subscription]) -> list[dict[str, Any]]:
+    """Return subscriptions as JSON tells them, without their secrets."""
+    return [_described(*pair) for pair in zip(found, least_record_times(engine, found), strict=True)]
+
+
+def _described(subscription: Subscription, least_record_time: int) -> dict[str, Any]:
+    wish = PLAIN if subscription.wish is None else msgspec.json.decode(subscription.wish, type=Wish)
     told: dict[str, Any] = {
         "subscriptionID": str(subscription.subscription_id),
         "queryName": subscription.query_name,
         "dest": subscription.dest,
         "createdAt": utc_text(subscription.created_at),
+        "minRecordTime": utc_text(least_record_time),
+        "epcFormat": wish.epc_format.value,
         "reportIfEmpty": subscription.report_if_empty,
     }
     if subscription.schedule is None:
@@ -124,7 +148,7 @@ def described(subscription: Subscription) -> dict[str, Any]:
         told["schedule"] = orjson.loads(subscription.schedule)
         told["nextReportAt"] = utc_text(subscription.due_at)
     if subscription.wish is not None:
-        told["format"] = _described_wish(msgspec.json.decode(subscription.wish, type=Wish))
+        told["format"] = _described_wish(wish)
     if subscription.since is not None:
         told["initialRecordTime"] = utc_text(subscription.since)
     if subscription.last_notified_at is not None:

@@ -242,7 +242,9 @@ def limited(engine: Engine, **settings: int) -> Iterator[httpx.Client]:
 def test_what_is_too_long_is_refused_before_it_has_come(engine: Engine, key: dict[str, str]) -> None:
     with limited(engine, capture_max_bytes=2_048) as client:
         for content in (b"x" * 4_096, iter([b"x" * 1_024] * 4)):
-            assert code_of(post(client, key, content)) == (413, "capture.too_long")
+            refused = post(client, key, content)
+            assert code_of(refused) == (413, "capture.too_long")
+            assert refused.headers["GS1-EPCIS-Capture-File-Size-Limit"] == "2048"
         assert code_of(post(client, key, gzip.compress(b" " * 4_096))) == (422, "capture.ratio")
     assert (spooled(engine), rows_left(engine, "capture_job")) == ([], [])
 

@@ -45,7 +45,7 @@ def test_options_tell_what_a_resource_can_do(client: httpx.Client, settings: Set
         for name in ("GS1-EPCIS", "GS1-CBV"):
             told = [answer.headers[f"{name}-{one}"] for one in ("Version", "Min", "Max")]
             assert told == ["2.0.0", "1.2.0", "2.0.0"]
-        assert answer.headers["GS1-EPC-Format"] == "No_Preference"
+        assert answer.headers["GS1-EPC-Format"] == answer.headers["GS1-CBV-XML-Format"] == "No_Preference"
         assert "GS1-Vendor-Version" in answer.headers
         assert ("GS1-Capture-Error-Behaviour" in answer.headers) is (path == "/epcis/capture")
     limits = client.options("/epcis/capture").headers

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from api.epcis_headers import MIN_RECORD_TIME
 from api.subscriptions.deliverer import tailing
 from api.wiring import Engine
 from tests.api.test_epcis_events_http import record
@@ -74,6 +75,8 @@ def test_events_come_as_they_are_recorded(
 def test_what_was_missed_is_asked_for_by_its_time(client: httpx.Client, engine: Engine, mine: dict[str, str]) -> None:
     record(engine, *shipped(*range(120)))
     with opened(client, mine, "stream=true&initialRecordTime=2020-01-01T00:00:00Z") as socket:
+        assert socket.response is not None
+        assert socket.response.headers[MIN_RECORD_TIME] == "2020-01-01T00:00:00.000000Z"
         found: list[str] = []
         while len(found) < 120:
             found += ids(told(socket))

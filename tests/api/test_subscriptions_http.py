@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.epcis_headers import MIN_RECORD_TIME
 from api.settings import Settings
 from api.subscriptions.deliverer import delivering
 from api.wiring import Engine
@@ -19,6 +20,7 @@ from tests.support.epcis_events import DAIRY, OTHER_PACK, PACK, event
 from tests.support.receivers import Receiver, receiving
 from traceability.gs1.epcis.subscriptions.signature import check_signature
 from traceability.ledger.access import Grant
+from traceability.ledger.event import utc_text
 from traceability.ledger.organisations import Scope
 
 Bearer = Callable[..., dict[str, str]]
@@ -105,6 +107,36 @@ def test_what_was_recorded_before_comes_first_from_the_time_that_is_asked_for(
     assert receiver.ids("/hook") == [f"urn:uuid:{number}" for number in range(252)]
     assert receiver.ids("/later") == []
     assert max(len(post.events) for post in receiver.taken) <= 100
+
+
+def test_the_least_record_time_of_what_is_to_come_is_told_to_the_owner(
+    client: httpx.Client, engine: Engine, mine: dict[str, str], receiver: Receiver, bearer: Bearer
+) -> None:
+    record(engine, *shipped(0))
+    from_now = subscribed(client, mine, receiver)
+    from_then = subscribed(client, mine, receiver, initialRecordTime="2020-01-01T00:00:00Z")
+    in_future = subscribed(client, mine, receiver, initialRecordTime="2999-01-01T00:00:00Z")
+    recorded_at = utc_text(engine.subscriptions.recorded_at([1])[1])
+    assert [one["minRecordTime"] for one in (from_now, from_then, in_future)] == [
+        recorded_at, "2020-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z",
+    ]  # fmt: skip
+    assert from_now["epcFormat"] == "Always_GS1_Digital_Link"
+    address = f"{QUERY}/subscriptions/{from_then['subscriptionID']}"
+    with delivering(engine):
+        record(engine, *shipped(1))
+        last = utc_text(engine.subscriptions.recorded_at([2])[2])
+        wait_until(lambda: client.get(address, headers=mine).json()["minRecordTime"] == last)
+    assert client.get(address, headers=mine).headers[MIN_RECORD_TIME] == last
+    assert client.options(address, headers=mine).headers[MIN_RECORD_TIME] == last
+    others: tuple[dict[str, str], ...] = (
+        {},
+        bearer("store.example", Scope.QUERY),
+        bearer(DAIRY, Scope.CAPTURE),
+        {"Authorization": "Bearer x"},
+    )
+    for theirs in others:
+        answer = client.options(address, headers=theirs)
+        assert (answer.status_code, MIN_RECORD_TIME in answer.headers) == (204, False)
 
 
 def test_a_schedule_reports_what_is_new_and_nothing_if_it_is_asked_to(
