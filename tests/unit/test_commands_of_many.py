@@ -62,10 +62,11 @@ class Replay:
     held: dict[str, dict[int, str]] = field(default_factory=dict)
     placers: dict[tuple[str, int], str] = field(default_factory=dict)
     faults: set[tuple[str, str, int]] = field(default_factory=set)
+    draft: Told | None = None
 
     @classmethod
-    def of(cls, events: Iterable[Told]) -> Replay:
-        replay = cls()
+    def of(cls, events: Iterable[Told], draft: Told | None = None) -> Replay:
+        replay = cls(draft=draft)
         for event in sorted(events, key=lambda event: event.at):
             replay.take(event)
         return replay
@@ -106,7 +107,8 @@ class Replay:
         for thing in things:
             holder = self.holders.get(thing)
             if event.name == "receive":
-                if holder is not None and self.under_way.get(thing) != event.by:
+                confirmed = holder == event.by and event is not self.draft
+                if holder is not None and self.under_way.get(thing) != event.by and not confirmed:
                     self.note("not under way", event, [thing])
             elif event.name == "commission":
                 if holder not in (None, event.by) and thing not in self.issued | self.ended:
@@ -220,7 +222,7 @@ class Organisations(RuleBasedStateMachine):
             return False
         if event.name == "ship" and not then.inside.keys().isdisjoint(event.things):
             return False
-        return Replay.of([*before, event]).faults <= Replay.of(before).faults
+        return Replay.of([*before, event], event).faults <= Replay.of(before).faults
 
     def refusal(self, name: str, by: str, *, late: bool, **body: Any) -> CommandRefusedError | None:
         """Give a command, and check what it is refused for, if it is."""

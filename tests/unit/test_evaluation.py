@@ -31,7 +31,7 @@ from tests.support.happenings import (
     ship,
     take,
 )
-from tests.support.holders import EVERYTHING, PARTIES, PARTY, SEES_ALL, SHOP, Told
+from tests.support.holders import EVERYTHING, OUTSIDE, PARTIES, PARTY, SEES_ALL, SHOP, Told
 from tests.support.register import stated
 from tests.support.worlds import THINGS, worlds
 from traceability.ledger.access import Grant, Reader
@@ -97,6 +97,16 @@ CASES: dict[str, tuple[list[Happening | Decided], str, list[tuple[str, int, int 
         [MADE, ship(2, A, to=PARTY[SHOP]), receive(3, A, by=SHOP), ship(4, A)],
         A,
         [("not_custodian", 4, 3)],
+    ),
+    "confirmed by who has it": (
+        [MADE, ship(2, A, to=PARTY[SHOP]), receive(3, A, by=SHOP), observe(4, A, by=SHOP, step="accepting")],
+        A,
+        [],
+    ),
+    "handled by who speaks for a stranger": (
+        [MADE, ship(2, A, to=OUTSIDE), receive(3, A, to=OUTSIDE), put(4, PALLET, A), ship(5, PALLET, to=PARTY[SHOP])],
+        A,
+        [],
     ),
     "sent on while it is on its way": (
         [MADE, ship(2, A, to=PARTY[SHOP]), receive(3, A, by=SHOP), ship(4, A, by=SHOP), ship(5, A, by=SHOP)],

@@ -44,11 +44,13 @@ from traceability.supply_chain.transfers import Movement, Party, Transfers
 class Holding(msgspec.Struct, frozen=True):
     """`holder` had custody or ownership from `since` until before `until` (µs UTC), None while it has.
 
-    `opened_by` and `closed_by` are positions. A holder is an organisation by its permanent name, else a party by URI.
+    `opened_by` and `closed_by` are positions. A holder is an organisation by its permanent name, else a party by URI;
+    `voice` is the organisation that speaks for it.
     """
 
     role: HoldingRole
     holder: str
+    voice: str
     since: int
     until: int | None
     opened_by: int
@@ -162,7 +164,7 @@ class CustodyFold:
     def custody(self, *, ended: bool = True) -> Custody:
         """Return what is known after what was told so far; with the holdings that have `ended`, or without."""
         still = [
-            Holding(role, held.party.name, held.since, None, held.position, None)
+            Holding(role, held.party.name, held.party.voice, held.since, None, held.position, None)
             for role, those in self._held.items()
             for held in those.values()
         ]
@@ -358,7 +360,7 @@ class CustodyFold:
     def _let_go(self, role: HoldingRole, held: _Held, event: SeenEvent) -> None:
         if held.since < event.occurred_at:  # what passes through somebody's hands in no time was not there
             ended = (event.occurred_at, held.position, event.position)
-            self._closed.append(Holding(role, held.party.name, held.since, *ended))
+            self._closed.append(Holding(role, held.party.name, held.party.voice, held.since, *ended))
 
 
 def _named_before(name: str, event: SeenEvent) -> Party:

@@ -103,14 +103,15 @@ def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> I
     event = picture.entries[thing][place].event
     custody = picture.custody(thing, place)
     having = [holding for holding in custody.of(HoldingRole.CUSTODY) if holding.until is None]
-    mine = not having or any(holding.holder == event.captured_by for holding in having)
+    mine = not having or any(event.captured_by in (holding.holder, holding.voice) for holding in having)
     expected = any(shipment.is_for(event.captured_by) for shipment in custody.shipments)
     if deed is _Deed.MAKE:
         made = any(_deed(entry) is _Deed.MAKE for entry in picture.entries[thing][:place] if picture.hears(entry))
         if not mine and not made:  # what was made before is a fault of its life
             yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, having[0].opened_by)
     elif deed is _Deed.RECEIVE:
-        if having and not expected:
+        # Who has something may confirm it; a command to receive it would be a mistake.
+        if having and not expected and (not mine or event is picture.draft):
             yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
     elif deed is _Deed.MISS and event.captured_by in custody.holders(HoldingRole.OWNERSHIP):
         return
