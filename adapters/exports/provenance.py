@@ -24,9 +24,10 @@ from traceability.ledger.register.statements import STATEMENTS
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
+from traceability.supply_chain.containment import nesting
 from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
 from traceability.supply_chain.deeds import is_deed
-from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, SeenEvent, Subjects, see_row
+from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, Role, SeenEvent, Subjects, see_row
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
 
@@ -178,6 +179,23 @@ class ExportProvenance:
         """Return what `ties` does, and what else moves custody or ends things."""
         found = counting(self.events(asked, during))
         return [e for e in found if (e.ties or is_deed(e)) and e.position not in but]
+
+    def counting(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count and concern what is asked for."""
+        told = frozenset(but)
+        return [event for event in counting(self.events(asked, during)) if event.position not in told]
+
+    def nesting(self, things: Collection[str], most: int) -> int:
+        """Return how many containers deep what is in these things may go, at most `most`."""
+        found: dict[int, SeenEvent] = {}
+        level = set(things)
+        for _ in range(most):
+            read = self._see(self._events.under(f"item:{thing}" for thing in level))
+            found.update((event.position, event) for event in read)
+            level = {m.thing for event in read for m in event.mentions if m.role is Role.CHILD}
+        return nesting(found.values(), things, most)
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""

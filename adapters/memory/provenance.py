@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer, MarkKind
 from traceability.ledger.store import Record
+from traceability.supply_chain.containment import nesting
 from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.deeds import is_deed
 from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, row_of, see
@@ -68,6 +69,17 @@ class MemoryProvenance:
         told = frozenset(but)
         found = counting(self.events(asked, during))
         return [e for e in found if (e.ties or is_deed(e)) and e.position not in told]
+
+    def counting(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count and concern what is asked for."""
+        told = frozenset(but)
+        return [event for event in counting(self.events(asked, during)) if event.position not in told]
+
+    def nesting(self, things: Collection[str], most: int) -> int:
+        """Return how many containers deep what is in these things may go, at most `most`."""
+        return nesting(self.all(), things, most)
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""

@@ -173,6 +173,7 @@ def _statements(within: LiteralString, *more: LiteralString) -> _Statements:
 _EVENTS: Final = _statements(_EVENTS_IN_WINDOWS)
 _TIES: Final = _statements(_TIES_IN_WINDOWS, _TYING, _OTHERS)
 _DOINGS: Final = _statements(_EVENTS_IN_WINDOWS, _DOING, _OTHERS)
+_EVERY: Final = _statements(_EVENTS_IN_WINDOWS, "", _OTHERS)
 _TIES_WITHIN: Final = _records(_WITHIN, _TYING)
 
 _EMPTIED: Final[LiteralString] = f"""
@@ -186,6 +187,19 @@ WITH emptied AS MATERIALIZED (
             ORDER BY m.occurred_at FETCH FIRST ROW WITH TIES) emptied)
 SELECT r.*, emptied.number, emptied.occurred_at
   FROM emptied JOIN ({_records("SELECT position FROM emptied")}) r ON r.position = emptied.position
+"""
+
+
+_NESTING: Final[LiteralString] = f"""
+WITH RECURSIVE inward(depth, thing) AS (
+    SELECT 0::bigint, unnest((SELECT %(things)s::bigint[]))
+     UNION
+    SELECT i.depth + 1, m.child
+      FROM inward i
+      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.parent = i.thing AND m.opens AND m.child <> 0
+                        AND m.kind = '{MarkKind.CONTAINMENT.value}'::"char" AND m.position <= %(known_at)s
+     WHERE i.depth < %(most)s)
+SELECT max(depth) FROM inward
 """
 
 
@@ -233,6 +247,17 @@ class PostgresProvenance:
         """Return what `ties` does, and what else moves custody or ends things."""
         found = self._concerning(asked, during or {}, _DOINGS, but=bigints(but), **_DEEDS)
         return self._counting([event for event in found if event.ties or is_deed(event)])
+
+    def counting(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count and concern what is asked for."""
+        return self._counting(self._concerning(asked, during or {}, _EVERY, but=bigints(but)))
+
+    def nesting(self, things: Collection[str], most: int) -> int:
+        """Return how many containers deep what is in these things may go, at most `most`."""
+        ((depth,),) = self._rows(_NESTING, things=self._hashes(f"item:{thing}" for thing in things), most=most)
+        return int(depth)
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together."""

@@ -83,7 +83,7 @@ def custody_before(thing: str, entries: Sequence[HistoryEntry], parties: Parties
     return found
 
 
-class Deed(NamedTuple):
+class Change(NamedTuple):
     """What an event does to who has a thing; who `begins` is the first to speak of it."""
 
     makes: bool = False
@@ -92,7 +92,7 @@ class Deed(NamedTuple):
     moves: Movement | None = None
 
 
-_MAKES: Final = Deed(makes=True)
+_MAKES: Final = Change(makes=True)
 
 
 class Judge:
@@ -142,12 +142,12 @@ class Judge:
         `roles` are those of this very thing and not of a quantity, but for outputs; `counted` tells of a quantity.
         """
         self.fold.shared |= counted and self._transfers.authorised(event)
-        verdict, deed = self.consider(event, roles, own=own)
-        if deed is not None:
-            self.carry_out(deed, event)
+        verdict, change = self.consider(event, roles, own=own)
+        if change is not None:
+            self.carry_out(change, event)
         return verdict
 
-    def consider(self, event: SeenEvent, roles: Collection[Role], *, own: bool) -> tuple[Verdict, Deed | None]:
+    def consider(self, event: SeenEvent, roles: Collection[Role], *, own: bool) -> tuple[Verdict, Change | None]:
         """Return by what right an event is said, and what it does to who has the thing: None for a claim and nothing.
 
         `roles` and `own` as for `tell`.
@@ -163,18 +163,18 @@ class Judge:
         begins = verdict is Authority.FIRST_TO_SPEAK and self.fold.unclaimed
         if isinstance(verdict, ClaimReason) or not (begins or ends or moves):
             return verdict, None
-        return verdict, Deed(begins=begins, ends=ends, moves=moves)
+        return verdict, Change(begins=begins, ends=ends, moves=moves)
 
-    def carry_out(self, deed: Deed, event: SeenEvent) -> None:
+    def carry_out(self, change: Change, event: SeenEvent) -> None:
         """Take in what an event does."""
-        if deed.makes:
+        if change.makes:
             self.fold.make(event)
-        if deed.begins:
+        if change.begins:
             self.fold.begin(event)
-        if deed.ends:
+        if change.ends:
             self.fold.end(event)
-        elif deed.moves is not None:
-            self.fold.move(deed.moves, event)
+        elif change.moves is not None:
+            self.fold.move(change.moves, event)
 
     def voices(self, at: int) -> frozenset[str]:
         """Return who has authority over the thing."""

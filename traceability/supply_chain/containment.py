@@ -28,6 +28,7 @@ import msgspec
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.seen import (
+    AGGREGATION_EVENT,
     MARK_KINDS,
     OBJECT_EVENT,
     TRANSFORMATION_EVENT,
@@ -67,6 +68,21 @@ class Interval(msgspec.Struct, frozen=True, gc=False):
     def window(self) -> Window:
         """Return the instants at which the child was inside."""
         return Window(self.opened_at, self.last)
+
+
+def nesting(events: Iterable[SeenEvent], things: Collection[str], most: int) -> int:
+    """Return how many containers deep what events put into these things goes, whatever the time; at most `most`."""
+    put: dict[str, set[str]] = {}
+    for event in events:
+        if event.type == AGGREGATION_EVENT and event.action == "ADD":
+            for parent in event.parents:
+                put.setdefault(parent, set()).update(m.thing for m in event.mentions if m.role is Role.CHILD)
+    level = set(things)
+    for depth in range(most):
+        level = {child for thing in level for child in put.get(thing, ())}
+        if not level:
+            return depth
+    return most
 
 
 class _Tie(msgspec.Struct, frozen=True, gc=False):

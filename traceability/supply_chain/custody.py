@@ -181,6 +181,11 @@ class CustodyFold:
         last = self._last.get(role)
         return last is not None and organisation in (last.name, last.voice)
 
+    def is_held_by(self, organisation: str) -> bool:
+        """Tell whether an organisation has the thing, speaks for who has it, or nobody has it."""
+        held = self._held[HoldingRole.CUSTODY].values()
+        return not held or any(organisation in (one.party.name, one.party.voice) for one in held)
+
     @property
     def unclaimed(self) -> bool:
         """Tell whether nobody is known to have made or had the thing."""

@@ -26,6 +26,7 @@ from traceability.supply_chain.entry import ClaimReason, HistoryEntry
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import makes
 from traceability.supply_chain.parties import Parties
+from traceability.supply_chain.screening import CLOCKS_DIFFER, not_cleared
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent
 from traceability.supply_chain.standing import ordered
 from traceability.supply_chain.transfers import movement
@@ -35,7 +36,6 @@ MOST_THINGS: Final = 1_000
 """Things that are evaluated together."""
 
 _TRADE_ITEM: Final = "https://id.gs1.org/01/"
-_CLOCKS_DIFFER: Final = 60_000_000  # µs
 
 
 class OfThePast(StrEnum):
@@ -122,6 +122,19 @@ def evaluate(index: ProvenanceIndex, parties: Parties, things: Collection[str]) 
     return Evaluation(index.known_at, tuple(known), {place: recorded[place] for place in cited})
 
 
+def evaluate_many(index: ProvenanceIndex, parties: Parties, things: Collection[str]) -> Evaluation:
+    """Judge all that is said of any number of things: what is surely regular is found out at once (`screening`)."""
+    left = not_cleared(index, parties, things)
+    several = [
+        evaluate(index, parties, left[start : start + MOST_THINGS]) for start in range(0, len(left), MOST_THINGS)
+    ]
+    return Evaluation(
+        index.known_at,
+        tuple(one for evaluation in several for one in evaluation.irregularities),
+        {position: event for evaluation in several for position, event in evaluation.events.items()},
+    )
+
+
 def _sentence(recorded: Mapping[int, SeenEvent], position: int, against: int | None, note: str = "") -> str:
     said = told(recorded[position])
     if against is not None:
@@ -159,7 +172,7 @@ def _at_wrong_times(own: Sequence[HistoryEntry]) -> Iterator[_Found]:
     """Yield what is told of a time yet to come, and what happened to a thing before it was made."""
     for entry in own:
         event = entry.event
-        if event.occurred_at > event.recorded_at + _CLOCKS_DIFFER:
+        if event.occurred_at > event.recorded_at + CLOCKS_DIFFER:
             sentence = f"{told(event)}, which was in the future: it was recorded at {utc_text(event.recorded_at)}."
             yield OfThePast.TIME_INVERSION, event.position, None, sentence
     single = [entry for entry in own if entry.counts and entry.mentions and not _is_counted(entry)]

@@ -63,6 +63,22 @@ class ProvenanceIndex(Protocol):
         """
         ...
 
+    def counting(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> Sequence[SeenEvent]:
+        """Return what `ties` does, and every other event that counts and concerns what is asked for.
+
+        Of things in `during`, none is left out in which they are only the parent.
+        """
+        ...
+
+    def nesting(self, things: Collection[str], most: int) -> int:
+        """Return how many containers deep what is in these things may go at any time, but not more than `most`.
+
+        It may be more than the reader sees, never less.
+        """
+        ...
+
     def leavings(self, within: Mapping[str, Window]) -> Sequence[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
 from traceability.supply_chain.standing import counting
 from traceability.supply_chain.tables import Ints, distinct
+from traceability.supply_chain.things import things_of
 from traceability.supply_chain.windows import Window
 
 _MANY: Final = 128
@@ -24,26 +25,37 @@ _LATELY: Final = 2
 """Fetches of which all that was taken in is not asked for again: a step of a walk. The list of all would grow long."""
 
 
+class Ask(Protocol):
+    """A question to the index, such as `ties`."""
+
+    def __call__(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = (), /
+    ) -> Sequence[SeenEvent]:
+        """Return what it finds."""
+        ...
+
+
 class Links:
     """Containment, transformations and lot membership among the things loaded so far, as `facts`.
 
     `load` makes everything right that starts at the given things; what it brought in on the way may be incomplete. Of
     an event that names a thousand others, or of a pallet's other loads, only what concerns those things is read.
 
-    With `deeds`, what else moves custody or ends things is read too: `done`, by position.
+    They are asked for by `ask`, by which more than ties may be read: the rest is kept as `done`, by position.
     """
 
-    def __init__(self, index: ProvenanceIndex, as_of: int | None, *, deeds: bool = False) -> None:
+    def __init__(self, index: ProvenanceIndex, as_of: int | None, *, ask: Ask | None = None) -> None:
         self.facts = Facts()
         self.done: dict[int, SeenEvent] = {}
         self._index = index
-        self._ask = index.deeds if deeds else index.ties
+        self._ask = index.ties if ask is None else ask
         self._as_of = as_of
         self._loaded: set[str] = set()
         self._lots: set[str] = set()
         self._transformations: set[str] = set()
         self._carried: dict[str, Window] = {}
         self._taken: set[int] = set()
+        self._about: set[int] = set()
         self._lately: deque[list[int]] = deque(maxlen=_LATELY)
         self._held: dict[str, list[SeenEvent]] = {}
 
@@ -110,11 +122,13 @@ class Links:
                 if event.whole:
                     taken.append(event.position)
                 continue
+            if event.position in self._taken:
+                continue
             # Of a small event it is cheaper to take in everything, once. Of one that is partly hidden, there is all
             # the more to see with each name that the walk comes upon.
-            if event.whole and not event.small:
+            if event.whole and not event.small and not self._mostly_asked(event, asked):
                 self._take_about(event, asked)
-            elif event.position not in self._taken:
+            else:
                 if not event.whole:
                     self.facts.add(event)
                     continue
@@ -130,8 +144,16 @@ class Links:
         else:
             add_whole(self.facts, whole)
 
+    def _mostly_asked(self, event: SeenEvent, asked: Subjects) -> bool:
+        """Tell whether it is cheaper to take in all that an event says: half of it is asked for, for the first time."""
+        half = len(event.items) // 2
+        if len(asked.things) < half or event.position in self._about:
+            return False
+        return len(asked.things & set(things_of([item.id for item in event.items]))) >= half
+
     def _take_about(self, event: SeenEvent, asked: Subjects) -> None:
         """Take in what an event that names many things says of those that are asked for."""
+        self._about.add(event.position)
         for thing in event.among(asked.things):
             self.facts.add_about(event, thing)
             if event.action == "ADD" and thing in event.parents:

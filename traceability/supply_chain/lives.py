@@ -8,14 +8,13 @@ Left to `story` are things of which a claim may tie or untie them, and those abo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 from traceability.supply_chain.authority import Judge
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.entry import ClaimReason
-from traceability.supply_chain.item import makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import Role, SeenEvent
 from traceability.supply_chain.story import may_tie
@@ -26,16 +25,72 @@ from traceability.supply_chain.transfers import Transfers
 _HOLDS_ONLY: Final = frozenset({Role.PARENT})
 
 
-class Life:
-    """What was heard of a thing so far; `after` has the lives that follow, by code of what is heard next.
+class _Led(Protocol):
+    """A life: `after` has those that follow, by code of what is heard next; None where that cannot be told so."""
 
-    None of them stands for a life that cannot be told here.
+    after: dict[int, Self | None]
+
+    def hear(self, event: SeenEvent, part: Part) -> Self | None:
+        """Return the life that follows."""
+        ...
+
+
+_Life = TypeVar("_Life", bound=_Led)
+
+
+class Lives(Generic[_Life]):
+    """The lives of things, whose `names` come in the order of `told`; `begin` is that of which nothing was heard.
+
+    Whose the company prefix of a key is, and that of a lot there is more than one, makes lives begin differently.
     """
 
-    __slots__ = ("_judge", "after")
+    def __init__(self, parties: Parties, names: Sequence[str], told: Told, begin: Callable[[Judge], _Life]) -> None:
+        self._transfers = Transfers(parties)
+        self._names = names
+        self._told = told
+        self._begin = begin
+        self._unborn: dict[tuple[bool, bool, str], _Life] = {}
 
-    def __init__(self, judge: Judge) -> None:
+    def __iter__(self) -> Iterator[tuple[str, _Life | None, Sequence[int]]]:
+        """Yield for each thing its name, its life, and the codes of what is told of it."""
+        codes = self._told.codes
+        for thing, (start, end) in zip(self._names, pairwise(self._told.starts), strict=True):
+            life = self._unborn_of(thing)
+            told = codes[start:end]
+            for code in told:
+                after = life.after.get(code) or self._hear(life, code)
+                if after is None:
+                    yield thing, None, told
+                    break
+                life = after
+            else:
+                yield thing, life, told
+
+    def _unborn_of(self, thing: str) -> _Life:
+        """Return the life of a thing of which nothing was heard."""
+        key = is_lot(thing), is_class(thing), self._transfers.parties.prefix_key(thing)
+        life = self._unborn.get(key)
+        if life is None:
+            life = self._unborn[key] = self._begin(Judge(thing, self._transfers))
+        return life
+
+    def _hear(self, life: _Life, code: int) -> _Life | None:
+        if code not in life.after:
+            life.after[code] = life.hear(*self._told.of(code))
+        return life.after[code]
+
+
+class Life:
+    """What was heard of a thing so far, and whether it was `made` by somebody who may say so before anybody had it.
+
+    Of such a thing it does not matter who only spoke of it before.
+    """
+
+    __slots__ = ("_judge", "after", "made")
+
+    def __init__(self, judge: Judge, *, made: bool = False) -> None:
         self._judge = judge
+        self.made = made
         self.after: dict[int, Life | None] = {}
 
     def custody(self) -> Custody:
@@ -51,58 +106,13 @@ class Life:
             return self if not voices or event.captured_by in voices else None
         if part.counted and not judge.fold.shared:
             return None
-        verdict, deed = judge.consider(event, part.roles, own=part.own)
+        verdict, change = judge.consider(event, part.roles, own=part.own)
         if isinstance(verdict, ClaimReason) and may_tie(event):
             moved = part.named | part.counted != _HOLDS_ONLY or event.empties
             return None if moved else self
-        if deed is None:
+        if change is None:
             return self
+        made = self.made or (change.makes and judge.fold.unclaimed)
         judge = judge.fork()
-        judge.carry_out(deed, event)
-        return Life(judge)
-
-
-class Lives:
-    """The lives of things by what is told of each; `names` come in the order in which something is told of them."""
-
-    def __init__(self, parties: Parties, names: Sequence[str], told: Told) -> None:
-        self._transfers = Transfers(parties)
-        self._names = names
-        self._told = told
-        self._unborn: dict[tuple[bool, bool, str], Life] = {}
-
-    def __iter__(self) -> Iterator[tuple[str, Life | None, bool]]:
-        """Yield for each thing its name and life, and whether the first that is told of it is that it was made.
-
-        That is by somebody who may say so: of such a thing it does not matter who only spoke of it before.
-        """
-        codes = self._told.codes
-        for thing, (start, end) in zip(self._names, pairwise(self._told.starts), strict=True):
-            unborn = self._unborn_of(thing)
-            life = unborn
-            for code in codes[start:end]:
-                after = life.after.get(code) or self._hear(life, code)
-                if after is None:
-                    yield thing, None, self._is_made(unborn, codes[start])
-                    break
-                life = after
-            else:
-                yield thing, life, start < end and self._is_made(unborn, codes[start])
-
-    def _is_made(self, unborn: Life, code: int) -> bool:
-        if unborn.after[code] in (None, unborn):
-            return False
-        event, part = self._told.of(code)
-        return part.own and makes(event, part.roles)
-
-    def _unborn_of(self, thing: str) -> Life:
-        """Return the life of a thing of which nothing was heard."""
-        key = is_lot(thing), is_class(thing), self._transfers.parties.prefix_key(thing)
-        life = self._unborn.get(key)
-        if life is None:
-            life = self._unborn[key] = Life(Judge(thing, self._transfers))
-        return life
-
-    def _hear(self, life: Life, code: int) -> Life | None:
-        life.after[code] = after = life.hear(*self._told.of(code))
-        return after
+        judge.carry_out(change, event)
+        return Life(judge, made=made)

@@ -136,7 +136,7 @@ def _begin(index: ProvenanceIndex, query: TraceQuery, *, deeds: bool = False) ->
     for root in query.roots:
         if root not in known:
             raise NotFoundError(f"Nothing is known of {root}.")
-    links = Links(index, query.as_of, deeds=deeds)
+    links = Links(index, query.as_of, ask=index.deeds if deeds else None)
     found = Found(links.facts, query.max_nodes)
     found.add_roots(ints(links.facts.things[root] for root in query.roots))
     return Walked(query, index.known_at, links, found)

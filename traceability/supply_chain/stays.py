@@ -16,7 +16,7 @@ from traceability.supply_chain.windows import BEGIN, Window, hulls
 
 
 class Stays(NamedTuple):
-    """`thing` was in `container`, directly or through others, from `first` to `last`.
+    """`thing` was in `container`, directly (`depth` 1) or through others, from `first` to `last`.
 
     A direct stay that was stated to end did so at `left_at` (BEGIN: it was not). The stay of a container in an outer
     one was ended by the emptying at the position `emptied_by` (NOTHING: it was not).
@@ -28,6 +28,7 @@ class Stays(NamedTuple):
     last: Ints
     left_at: Ints
     emptied_by: Ints
+    depth: Ints
 
     def at(self, rows: Ints) -> Stays:
         """Return some of them."""
@@ -46,9 +47,11 @@ def stays_of(links: Links, settled_at: Mapping[int, int]) -> Stays:
     settled = ints(map(settled_at.__getitem__, over.child.tolist()))
     matter = np.flatnonzero((np.maximum(over.last, left_at) >= settled) & (over.parent != over.child))
     nothing = np.full(len(over.child), NOTHING)
-    level = Stays(over.child, over.parent, over.opened_at, over.last, left_at, nothing).at(matter)
+    level = Stays(over.child, over.parent, over.opened_at, over.last, left_at, nothing, np.ones_like(nothing)).at(
+        matter
+    )
     levels = [level]
-    for _ in range(MAX_NESTING - 1):
+    for depth in range(2, MAX_NESTING + 1):
         if not len(level.thing):
             break
         windows = hulls(zip(facts.things.of(level.container), level.first.tolist(), level.last.tolist(), strict=True))
@@ -58,10 +61,23 @@ def stays_of(links: Links, settled_at: Mapping[int, int]) -> Stays:
         outer = over.at(rows)
         first, last = np.maximum(level.first[which], outer.opened_at), np.minimum(level.last[which], outer.last)
         emptied = np.where(np.isin(outer.closed_by, facts.emptied["position"]), outer.closed_by, NOTHING)
-        outward = Stays(level.thing[which], outer.parent, first, last, np.full(len(rows), BEGIN), emptied)
+        columns = (np.full(len(rows), BEGIN), emptied, np.full(len(rows), depth))
+        outward = Stays(level.thing[which], outer.parent, first, last, *columns)
         level = outward.at(np.flatnonzero((first <= last) & (outward.container != outward.thing)))
         levels.append(level)
     return Stays(*map(np.concatenate, zip(*levels, strict=True)))
+
+
+def turned_inward(links: Links, things: Ints, stays: Stays) -> Ints:
+    """Return those of these things, of which these are the stays, that were in themselves, directly or not."""
+    facts = links.facts
+    over = intervals(facts, things)
+    directly = over.child[over.parent == over.child]
+    over = intervals(facts, distinct(stays.container))
+    which, rows = joined(stays.container, over.child)
+    outer, inner = over.at(rows), stays.at(which)
+    within = (outer.parent == inner.thing) & (outer.opened_at <= inner.last) & (inner.first <= outer.last)
+    return distinct(np.concatenate([directly, inner.thing[within]]))
 
 
 def around(links: Links, stays: Stays) -> list[SeenEvent]:

@@ -5,7 +5,7 @@ It is what `story` finds for one thing, for many at once, where no claim ties or
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -47,15 +47,23 @@ class Part(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What is told of things: of the n-th from `starts[n]` on, as codes in the order of folds; `events` by number."""
+    """What is told of things: of the n-th from `starts[n]` on, as codes in the order of folds; `events` by number.
+
+    `simultaneous` tells of each thing whether two events are told of it that happened at one instant.
+    """
 
     events: Sequence[SeenEvent]
     codes: list[int]
     starts: list[int]
+    simultaneous: list[bool]
 
     def of(self, code: int) -> tuple[SeenEvent, Part]:
         """Return what a code stands for."""
         return self.events[code >> _BITS], _part(code & ((1 << _BITS) - 1))
+
+    def own(self, codes: Iterable[int]) -> list[SeenEvent]:
+        """Return the events that name the thing."""
+        return [event for event, part in map(self.of, codes) if part.own]
 
 
 @lru_cache(maxsize=1 << _BITS)
@@ -80,7 +88,9 @@ def told_of(facts: Facts, things: Ints, stays: Stays, among: Collection[SeenEven
     first[1:] = (thing[1:] != thing[:-1]) | (event[1:] != event[:-1])
     thing, codes = thing[first], (event[first] << _BITS) | bits[first]
     starts = np.searchsorted(thing, np.append(things, np.iinfo(np.int64).max))
-    return Told(events, codes.tolist(), starts.tolist())
+    at = batch.at[event[first]]
+    twice = thing[1:][(thing[1:] == thing[:-1]) & (at[1:] == at[:-1])]
+    return Told(events, codes.tolist(), starts.tolist(), np.isin(things, twice).tolist())
 
 
 _Rows = tuple[Ints, Ints, Ints]

@@ -27,7 +27,7 @@ from traceability.supply_chain.windows import Window
 DEEPEST: Final = 10
 """Containers that may be inside one another."""
 
-_FINAL: Final = frozenset(
+FINAL: Final = frozenset(
     {Lifecycle.CONSUMED, Lifecycle.SUPPLIED, Lifecycle.DECOMMISSIONED, Lifecycle.DESTROYED}
 )  # what was lost or stolen may be found
 _OF_THE_LIVING: Final = HoldPlaced | TransferProposed | TransferAccepted  # a hold of the past may still be released
@@ -59,7 +59,7 @@ def _faults_of(picture: Picture, thing: str) -> Iterator[Fault]:
     for interval in intervals:
         yield from _faults_of_nest(picture.nest, interval)
     yield from _faults_of_moves(thing, picture.lives[thing], intervals)
-    yield from _faults_of_quantity(thing, picture.lives[thing])
+    yield from faults_of_quantity(thing, picture.lives[thing])
     yield from faults_of_rights(picture, thing)
 
 
@@ -83,7 +83,7 @@ def _faults_of_life(picture: Picture, thing: str) -> Iterator[Fault]:
                 yield Fault(Rule.ENDED, thing, event.position, *over)
             made = event if made_now and made is None else made
             lifecycle = lifecycle_after(lifecycle, event, roles)
-            if lifecycle not in _FINAL:
+            if lifecycle not in FINAL:
                 ended = None
             elif ended is None:
                 ended = event
@@ -159,7 +159,7 @@ def contents_depth(nest: Containment, thing: str, window: Window) -> int:
     return MAX_NESTING
 
 
-def _faults_of_quantity(thing: str, life: Sequence[SeenEvent]) -> Iterator[Fault]:
+def faults_of_quantity(thing: str, life: Sequence[SeenEvent]) -> Iterator[Fault]:
     """Yield where more of a class or lot went than there had been; of what was never counted in, nothing is said."""
     left: dict[str, Fraction] = {}
     counted = {

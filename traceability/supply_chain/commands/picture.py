@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.authority import Judged, custody_before, judged
-from traceability.supply_chain.containment import Containment, Interval
+from traceability.supply_chain.containment import Containment, Interval, nesting
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
@@ -82,6 +82,16 @@ class Read:
     ) -> list[SeenEvent]:
         """Return the events that count, and what else is read."""
         return [event for event in counting(self.events(asked, during)) if event.position not in but]
+
+    def counting(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count."""
+        return self.deeds(asked, during, but)
+
+    def nesting(self, things: Collection[str], most: int) -> int:
+        """Return how many containers deep what is in these things may go, at most `most`."""
+        return nesting(self.standing, things, most)
 
     def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
         """Return the events that count and may tie things together."""

@@ -17,7 +17,7 @@ from traceability.supply_chain.decisions import (
 )
 from traceability.supply_chain.entry import OF_MAKERS, Authority, ClaimReason, HistoryEntry
 from traceability.supply_chain.item import Lifecycle, ending, makes
-from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role, is_lot
+from traceability.supply_chain.seen import AGGREGATION_EVENT, OBJECT_EVENT, Role, SeenEvent, is_lot
 from traceability.supply_chain.transfers import Movement, movement
 
 _RULES: Final = {
@@ -26,7 +26,7 @@ _RULES: Final = {
 }
 
 
-class _Deed(Enum):
+class Deed(Enum):
     """What an entry does to a thing, as far as it matters who has it."""
 
     MAKE = auto()
@@ -90,7 +90,7 @@ def _moves(picture: Picture, thing: str, place: int) -> bool:
     """Tell whether an entry does what a hold forbids."""
     entry = picture.entries[thing][place]
     if not isinstance(entry.event, SeenDecision):
-        return _deed(entry) in (_Deed.HANDLE, _Deed.SEND_BACK)
+        return _deed(entry) in (Deed.HANDLE, Deed.SEND_BACK)
     said = entry.event.payload
     return isinstance(said, TransferAccepted) and any(
         offered.proposal == said.proposal and offered.role is HoldingRole.CUSTODY
@@ -98,62 +98,67 @@ def _moves(picture: Picture, thing: str, place: int) -> bool:
     )
 
 
-def _faults_of_hands(picture: Picture, thing: str, place: int, deed: _Deed) -> Iterator[Fault]:
+def _faults_of_hands(picture: Picture, thing: str, place: int, deed: Deed) -> Iterator[Fault]:
     """Yield what is wrong with it that somebody did something to a thing, by who had it just before."""
     event = picture.entries[thing][place].event
     custody = picture.custody(thing, place)
     having = [holding for holding in custody.of(HoldingRole.CUSTODY) if holding.until is None]
     mine = not having or any(event.captured_by in (holding.holder, holding.voice) for holding in having)
     expected = any(shipment.is_for(event.captured_by) for shipment in custody.shipments)
-    if deed is _Deed.MAKE:
-        made = any(_deed(entry) is _Deed.MAKE for entry in picture.entries[thing][:place] if picture.hears(entry))
+    if deed is Deed.MAKE:
+        made = any(_deed(entry) is Deed.MAKE for entry in picture.entries[thing][:place] if picture.hears(entry))
         if not mine and not made:  # what was made before is a fault of its life
             yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, having[0].opened_by)
-    elif deed is _Deed.RECEIVE:
+    elif deed is Deed.RECEIVE:
         # Who has something may confirm it; a command to receive it would be a mistake.
         if having and not expected and (not mine or event is picture.draft):
             yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
-    elif deed is _Deed.MISS and event.captured_by in custody.holders(HoldingRole.OWNERSHIP):
+    elif deed is Deed.MISS and event.captured_by in custody.holders(HoldingRole.OWNERSHIP):
         return
-    elif not mine and not (deed in (_Deed.SEND_BACK, _Deed.MISS) and expected):
+    elif not mine and not (deed in (Deed.SEND_BACK, Deed.MISS) and expected):
         yield Fault(Rule.NOT_CUSTODIAN, thing, event.position, having[0].opened_by)
-    elif deed in (_Deed.HANDLE, _Deed.PACK_INTO) and custody.shipments and not _is_counted(picture, thing):
+    elif deed in (Deed.HANDLE, Deed.PACK_INTO) and custody.shipments and not _is_counted(picture, thing):
         yield Fault(Rule.UNDER_WAY, thing, event.position, custody.shipments[0].opened_by)
-    elif deed is _Deed.PACK_INTO and event.action == "ADD":
+    elif deed is Deed.PACK_INTO and event.action == "ADD":
         # It would not change hands with the rest: nobody offered it.
         for open_ in [one for one in custody.proposals if one.role is HoldingRole.CUSTODY][:1]:
             yield Fault(Rule.OFFERED, thing, event.position, open_.position)
 
 
-def _deed(entry: HistoryEntry) -> _Deed | None:
+def _deed(entry: HistoryEntry) -> Deed | None:
     if isinstance(entry.event, SeenDecision):
         return None
-    event, roles = entry.event, {mention.role for mention in entry.mentions}
-    named = {mention.role for mention in entry.mentions if not mention.class_level}
-    if entry.via is None and named and makes(event, named):
-        return _Deed.MAKE
+    named = frozenset(mention.role for mention in entry.mentions if not mention.class_level)
+    counted = frozenset(mention.role for mention in entry.mentions if mention.class_level)
+    return deed_of(entry.event, named, counted, own=entry.via is None)
+
+
+def deed_of(event: SeenEvent, named: frozenset[Role], counted: frozenset[Role], *, own: bool) -> Deed | None:
+    """Return what an event does to a thing with these roles in it, itself and as a quantity, or (not `own`) inside."""
+    roles = named | counted
+    if own and named and makes(event, named):
+        return Deed.MAKE
     if event.type == AGGREGATION_EVENT:
-        if entry.via is None and event.action != "OBSERVE":
-            return _Deed.HANDLE if Role.CHILD in roles else _Deed.PACK_INTO
+        if own and event.action != "OBSERVE":
+            return Deed.HANDLE if Role.CHILD in roles else Deed.PACK_INTO
         # Of what is inside of a container only its emptying is told.
-        return _Deed.HANDLE if event.empties else None
-    if entry.via is None and (Role.INPUT in roles or _ends(entry)):
-        return _Deed.HANDLE
-    missed = entry.via is None and ending(event, named) is Lifecycle.LOST_OR_STOLEN
-    return _Deed.MISS if missed else _MOVES.get(movement(event))
+        return Deed.HANDLE if event.empties else None
+    if own and (Role.INPUT in roles or _ends(event, named)):
+        return Deed.HANDLE
+    missed = own and ending(event, named) is Lifecycle.LOST_OR_STOLEN
+    return Deed.MISS if missed else _MOVES.get(movement(event))
 
 
-def _ends(entry: HistoryEntry) -> bool:
-    event, named = entry.event, {mention.role for mention in entry.mentions if not mention.class_level}
+def _ends(event: SeenEvent, named: frozenset[Role]) -> bool:
     ended = ending(event, named) not in (None, Lifecycle.LOST_OR_STOLEN)
     return ended or (event.type == OBJECT_EVENT and event.action == "DELETE")
 
 
-_MOVES: Final[Mapping[Movement | None, _Deed]] = {
-    Movement.SHIP: _Deed.HANDLE,
-    Movement.RECEIVE: _Deed.RECEIVE,
-    Movement.SEND_BACK: _Deed.SEND_BACK,
-    Movement.VOID: _Deed.VOID,
+_MOVES: Final[Mapping[Movement | None, Deed]] = {
+    Movement.SHIP: Deed.HANDLE,
+    Movement.RECEIVE: Deed.RECEIVE,
+    Movement.SEND_BACK: Deed.SEND_BACK,
+    Movement.VOID: Deed.VOID,
 }
 
 

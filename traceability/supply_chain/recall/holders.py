@@ -74,18 +74,18 @@ def _judged(links: Links, parties: Parties, things: Ints, stays: Stays, decided:
     told = told_of(facts, things, stays, events.values())
     held = _Holdings()
     rest = set[str]()
-    for thing, life, is_made in Lives(parties, facts.things.of(things), told):
-        if not is_made:
-            rest.add(thing)
-        elif life is not None:
+    for thing, life, _ in Lives(parties, facts.things.of(things), told, Life):
+        if life is not None and life.made:
             yield thing, held[life]
+        elif life is not None:
+            rest.add(thing)
     # Who speaks first of what nobody is seen to have made has it, whatever he says.
     unmade = np.setdiff1d(ints(facts.things[thing] for thing in rest), decided)
     if len(unmade):
         stays = stays.at(np.flatnonzero(np.isin(stays.thing, unmade)))
         names = facts.things.of(unmade)
         events.update((event.position, event) for event in links.events(frozenset(names), windows_of(links, stays)))
-        for thing, life, _ in Lives(parties, names, told_of(facts, unmade, stays, events.values())):
+        for thing, life, _ in Lives(parties, names, told_of(facts, unmade, stays, events.values()), Life):
             if life is not None:
                 yield thing, held[life]
 

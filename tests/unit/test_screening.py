@@ -1,0 +1,89 @@
+"""What is irregular is never cleared: in random worlds, and for each rule that there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.dealings import ASKED, dealings
+from tests.support.happenings import (
+    PALLET,
+    TOTE,
+    Happening,
+    commission,
+    end,
+    index_of,
+    lot,
+    observe,
+    pack,
+    put,
+    receive,
+    ship,
+    take,
+    transform,
+)
+from tests.support.holders import CARRIER, PARTIES, PARTY, SEES_ALL, SHOP, A, Told
+from tests.support.worlds import THINGS, worlds
+from tests.unit.test_evaluation import CASES
+from traceability.supply_chain.evaluation import evaluate, evaluate_many
+from traceability.supply_chain.screening import not_cleared
+from traceability.supply_chain.seen import thing_of
+
+NAMED = sorted({thing_of(uri) for uri in (*THINGS, *ASKED)})
+
+
+def _irregular(world: list[Any], things: list[str]) -> set[str]:
+    return {one.thing for one in evaluate(index_of(world, reader=SEES_ALL), PARTIES, things).irregularities}
+
+
+@settings(max_examples=300, deadline=None)
+@given(dealings(), st.lists(st.sampled_from(NAMED), min_size=1, unique=True))
+def test_what_is_dealt_with_irregularly_is_not_cleared(world: list[Told], things: list[str]) -> None:
+    assert _irregular(world, things) <= set(not_cleared(index_of(world, reader=SEES_ALL), PARTIES, things))
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds(), st.lists(st.sampled_from(NAMED), min_size=1, unique=True))
+def test_what_is_packed_and_made_irregularly_is_not_cleared(world: list[Happening], things: list[str]) -> None:
+    assert _irregular(world, things) <= set(not_cleared(index_of(world, reader=SEES_ALL), PARTIES, things))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_rule_is_missed(case: str) -> None:
+    world, thing, expected = CASES[case]
+    assert (thing in not_cleared(index_of(world, reader=SEES_ALL), PARTIES, [thing])) or not expected
+
+
+def test_what_was_emptied_by_another_when_it_was_filled_is_not_cleared() -> None:
+    world: list[Told] = [commission(1, A), take(2, PALLET, by=CARRIER), put(2, PALLET, A)]
+    assert _irregular(world, [A]) == {A}
+    assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, [A]) == [A]
+
+
+def test_regular_lives_are_cleared() -> None:
+    packs = [pack(serial) for serial in range(30)]
+    world: list[Told] = [
+        commission(1, *packs, number="L7"),
+        put(2, TOTE, *packs[:20]),
+        put(3, PALLET, TOTE),
+        observe(3.5, PALLET, step="staging_outbound"),
+        ship(4, PALLET, to=PARTY[CARRIER], owner=PARTY[SHOP]),
+        observe(5, PALLET, by=CARRIER, step="transporting"),
+        receive(6, PALLET, by=SHOP),
+        take(7, PALLET, by=SHOP),
+        take(8, TOTE, *packs[:10], by=SHOP),
+        end(9, packs[0], by=SHOP),
+        transform(10, packs[20:22], counted_outputs=[lot("M1")]),
+    ]
+    things = [*packs, TOTE, PALLET, lot("L7"), lot("M1")]
+    assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, things) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(dealings(), worlds()))
+def test_many_are_evaluated_as_one_by_one(world: list[Any]) -> None:
+    many = evaluate_many(index_of(world, reader=SEES_ALL), PARTIES, NAMED)
+    assert many == evaluate(index_of(world, reader=SEES_ALL), PARTIES, NAMED)
