@@ -20,7 +20,10 @@ from adapters.outgoing.guard import HEADERS_IN, PORTS, addresses_of, check_url
 from adapters.system import Cutoff
 from traceability.errors import UnavailableError
 
-__all__ = ["Allowed", "Answer", "Outgoing", "check_url"]
+__all__ = ["TOO_LARGE", "Allowed", "Answer", "Outgoing", "check_url"]
+
+TOO_LARGE: Final = "outgoing.too_large"
+"""The code of an answer that is longer than is taken."""
 
 SECONDS: Final = 30.0
 MOST: Final = 1 << 20
@@ -116,7 +119,7 @@ class Outgoing:
         for chunk in answer.iter_raw():
             content += chunk
             if len(content) > most:
-                raise UnavailableError(f"{self._host} answers with more than {most} bytes", code="outgoing.too_large")
+                raise UnavailableError(f"{self._host} answers with more than {most} bytes", code=TOO_LARGE)
         return bytes(content)
 
     def _too_slow(self) -> UnavailableError:

@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from adapters.outgoing import Answer, Outgoing
+from adapters.outgoing import TOO_LARGE, Answer, Outgoing
 from adapters.postgres.partners import Held
 from adapters.postgres.sealed import partner_place
 from api.partners.capturing import as_document, hand_over
@@ -29,6 +29,7 @@ from traceability.ledger.partners import Accept, Partner, Progress
 PER_PAGE: Final = 500
 MOST_BYTES: Final = 1 << 26
 """Of a page, which is read into memory."""
+_FEWER: Final = 8
 _OK: Final = 200
 _EXPIRED: Final = (400, 404, 410)
 """What is answered for a page token that has ended; standing implementations do not agree on one."""
@@ -43,7 +44,8 @@ _NEXT: Final = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next
 def pull(reading: Reading, outgoing: Outgoing) -> None:
     """Read a repository to its end.
 
-    Raises `UnavailableError`: what `Outgoing.send` does, `partner.refused` for an answer that is none, `partner.link`
+    A page that is longer than is taken is asked for again with fewer events. Raises `UnavailableError`: what
+    `Outgoing.send` does, `partner.refused` for an answer that is none, `partner.link`
     for a next page that cannot be found, `secrets.key` for a secret that cannot be read.
     """
     engine, partner = reading.engine, reading.held.partner
@@ -51,11 +53,21 @@ def pull(reading: Reading, outgoing: Outgoing) -> None:
     headers = _headers(partner, secret)
     restarted: set[int | None] = set()
     seen: set[str] = set()
+    per_page = PER_PAGE
     while True:
         reading.beat()
         progress = reading.progress.begun(engine.clock.now_us())
-        asked = progress.next or _first_query(partner.address, progress.since(partner.overlap_us))
-        answer = outgoing.send("GET", query=asked, headers=headers, most=MOST_BYTES)
+        asked = progress.next or _first_query(partner.address, progress.since(partner.overlap_us), per_page)
+        try:
+            answer = outgoing.send("GET", query=asked, headers=headers, most=MOST_BYTES)
+        except UnavailableError as error:
+            if error.code != TOO_LARGE or per_page == 1:
+                raise
+            # Events may be long, and a page of fewer is read; a token may hold how many were asked for.
+            per_page = max(1, per_page // _FEWER)
+            seen.clear()
+            reading.progress = progress.restarted()
+            continue
         # Once at each cursor: a partner whose tokens never hold would be asked the same for ever.
         if progress.next is not None and answer.status in _EXPIRED and progress.cursor not in restarted:
             restarted.add(progress.cursor)
@@ -87,8 +99,8 @@ def _advance(reading: Reading, behind: Progress, new: Fresh, connection: psycopg
     reading.partners.advance(connection, reading.held, behind, received=new.events, known=new.known)
 
 
-def _first_query(address: str, since: int | None) -> str:
-    asked = {"orderBy": "recordTime", "orderDirection": "ASC", "perPage": str(PER_PAGE)}
+def _first_query(address: str, since: int | None, per_page: int) -> str:
+    asked = {"orderBy": "recordTime", "orderDirection": "ASC", "perPage": str(per_page)}
     if since is not None:
         asked["GE_recordTime"] = utc_text(since)
     own = urlsplit(address).query

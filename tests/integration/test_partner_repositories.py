@@ -104,6 +104,28 @@ def test_a_reading_that_breaks_off_goes_on_with_the_page(engine: Engine, stack: 
     assert now.failure is not None  # the last one stays to be read
 
 
+def test_a_page_that_is_too_long_is_read_in_shorter_ones(
+    engine: Engine, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.partners.pull.MOST_BYTES", 40_000)
+    events = [at(second, **{"https://x.example/long": "x" * 4_000}) for second in range(1, 21)]
+
+    def answer(query: dict[str, str], _: int) -> Response:
+        left = [one for one in events if one["recordTime"] >= query.get("GE_recordTime", "")]
+        begin = int(query.get("nextPageToken", 0))
+        end = begin + int(query["perPage"])
+        return page(left[begin:end], token=str(end) if end < len(left) else None)
+
+    repository = Repository(answer)
+    added(engine, stack, repository)
+    assert pulled(engine, SOUTH).counts.recorded == 20
+    assert [asked["perPage"] for asked in repository.asked if "nextPageToken" not in asked] == ["500", "62", "7"]
+    monkeypatch.setattr("api.partners.pull.MOST_BYTES", 4_000)  # no event is so short
+    events.append(at(30, **{"https://x.example/long": "x" * 4_000}))
+    assert failed(engine) == "outgoing.too_large"
+    assert repository.asked[-1]["perPage"] == "1"
+
+
 @pytest.mark.parametrize("expired", [400, 404, 410])
 def test_a_token_that_has_expired_is_no_failure(engine: Engine, stack: ExitStack, expired: int) -> None:
     answers = [page([at(11)], token="a"), problem(expired), page([at(2), at(11), at(12)])]
