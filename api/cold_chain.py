@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Annotated, Final, Self
 from uuid import UUID
 
@@ -18,29 +17,23 @@ from api.provenance import history_of, microseconds_of
 from api.published import receipt_address
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.gs1.units import unit
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.cold_chain.course import Course, Excursion, Spent, Verdict, judge, momentary
 from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS, Window
 from traceability.supply_chain.cold_chain.profile import PROFILES, Allowance, Direction, Profile
-from traceability.supply_chain.history import ItemHistory
+from traceability.supply_chain.cold_chain.temperatures import STANDING, celsius, is_temperature
 from traceability.supply_chain.readings import TEMPERATURE, Reading
 
 _PACK: Final = "https://id.gs1.org/01/09521234000013/21/1001"
 _TIME: Final = "2026-03-01T08:15:00.000000Z"
 _MINUTE: Final = 60_000_000  # µs
 _SECOND: Final = 1_000_000  # µs
-_ZERO_CELSIUS: Final = Fraction("273.15")
-_COLDEST: Final = -273_150_000
-_HOTTEST: Final = 1_600_000_000
 _CITED: Final = 100
 """Events that are cited of an excursion."""
 _EXCURSIONS: Final = 1_000
 """Excursions of a course that are told one by one."""
-_STANDING: Final = (None, "mean")
-"""The components of a reading that stand for a time; a minimum or maximum was there for a moment."""
-_Code = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+Code = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 
 
 class CourseIn(BaseModel):
@@ -48,7 +41,7 @@ class CourseIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    thing: _Code = Field(examples=[_PACK])
+    thing: Code = Field(examples=[_PACK])
     profile: str | None = Field(default=None, max_length=200, examples=["usp.controlled_cold"])
     limits: Profile | None = Field(default=None, examples=[None])
     since: AwareDatetime | None = Field(default=None, description="From here on.", examples=[None])
@@ -172,30 +165,31 @@ def describe_cold_chain(engine: Engine, reader: Reader, asked: CourseIn) -> Cold
     item = history_of(engine, reader, read_code(asked.thing), as_of=asked.as_of, known_at=asked.known_at)
     since, until = _bounds(asked.since, asked.until)
     told = [one for one in item.readings if one.kind == TEMPERATURE and (until is None or one.at <= until)]
-    measured = [one for one in told if _is_temperature(one)]
+    measured = [one for one in told if is_temperature(one)]
     now = [one for one in told if since is None or one.at >= since]
-    extremes = [one for one in measured if one.component not in _STANDING and (since is None or one.at >= since)]
+    extremes = [one for one in measured if one.component not in STANDING and (since is None or one.at >= since)]
     standing: dict[str | None, list[Reading]] = {}
     for one in measured:
-        if one.component in _STANDING:
+        if one.component in STANDING:
             standing.setdefault(one.device, []).append(one)
     stands = None if asked.gap_after_minutes is None else asked.gap_after_minutes * _MINUTE
+    ids = {entry.event.position: entry.event.event_id for entry in item.entries}
     courses = []
     for device, those in sorted(standing.items(), key=lambda of: of[0] or ""):
-        at, values = np.array([one.at for one in those], np.int64), np.array([*map(_celsius, those)], np.int64)
+        at, values = np.array([one.at for one in those], np.int64), np.array([*map(celsius, those)], np.int64)
         course = judge(at, values, profile, since=since, until=until, stands=stands)
         if course is not None:
-            own = [_celsius(one) for one in extremes if one.device == device]
-            courses.append(_course_out(item, device, course, those, own))
+            own = [celsius(one) for one in extremes if one.device == device]
+            courses.append(course_out(device, course, those, own, ids))
     if not courses:
         raise NotFoundError(
             "No temperature of this thing is known in that time",
             code="cold_chain.no_readings",
             hint="Or none that you may see, or none but minima and maxima.",
         )
-    unusable = sorted({one.position for one in now if not _is_temperature(one)})
+    unusable = sorted({one.position for one in now if not is_temperature(one)})
     verdicts = [course.verdict for course in courses] + ([Verdict.INCOMPLETE] if unusable else [])
-    verdicts.append(momentary(profile, map(_celsius, extremes)))
+    verdicts.append(momentary(profile, map(celsius, extremes)))
     return ColdChainOut(
         thing=item.thing,
         profile=profile,
@@ -210,35 +204,24 @@ def _bounds(since: datetime | None, until: datetime | None) -> tuple[int | None,
     return (None if since is None else microseconds_of(since)), (None if until is None else microseconds_of(until))
 
 
-def _celsius(reading: Reading) -> int:
-    """Return a temperature in 10⁻⁶ °C."""
-    kelvin = unit(reading.uom or "").reference(Fraction(reading.value))
-    return round((kelvin - _ZERO_CELSIUS) * MILLIONTHS)
-
-
-def _is_temperature(reading: Reading) -> bool:
-    """Tell whether a thermometer may give this: no cold chain is below absolute zero, or hotter than molten iron."""
-    return unit(reading.uom or "").kind == "temperature" and _COLDEST < _celsius(reading) <= _HOTTEST
-
-
-def _course_out(
-    item: ItemHistory, device: str | None, course: Course, those: Sequence[Reading], momentary: Sequence[int]
+def course_out(
+    device: str | None, course: Course, those: Iterable[Reading], momentary: Sequence[int], ids: Mapping[int, UUID]
 ) -> CourseOut:
+    """Tell a course: `those` are its readings, `momentary` minima and maxima (10⁻⁶ °C), `ids` names events."""
     by_time: dict[int, list[int]] = {}
     for one in those:
         by_time.setdefault(one.at, []).append(one.position)
     times = sorted(by_time)
-    ids = {entry.event.position: entry.event.event_id for entry in item.entries}
     return CourseOut(
         device=device,
         verdict=course.verdict,
         readings=course.readings,
         since=utc_text(course.since),
         until=utc_text(course.until),
-        lowest=_degrees(course.lowest),
-        highest=_degrees(course.highest),
-        mean=None if course.mean is None else _degrees(course.mean),
-        mean_kinetic_temperature=None if course.kinetic is None else _rounded(course.kinetic),
+        lowest=degrees(course.lowest),
+        highest=degrees(course.highest),
+        mean=None if course.mean is None else degrees(course.mean),
+        mean_kinetic_temperature=None if course.kinetic is None else rounded(course.kinetic),
         worst_window=None if course.worst is None else _window_out(course.worst),
         mean_kinetic_temperature_kept=course.kinetic_kept,
         seconds_below=course.below // _SECOND,
@@ -249,8 +232,8 @@ def _course_out(
         allowances=[_spent_out(one) for one in course.spent],
         gaps=[GapOut(since=utc_text(since), until=utc_text(until)) for since, until in course.gaps],
         contradictions=[utc_text(at) for at in course.contradictions],
-        momentary_lowest=_degrees(min(momentary)) if momentary else None,
-        momentary_highest=_degrees(max(momentary)) if momentary else None,
+        momentary_lowest=degrees(min(momentary)) if momentary else None,
+        momentary_highest=degrees(max(momentary)) if momentary else None,
     )
 
 
@@ -266,7 +249,7 @@ def _excursion_out(
         since=utc_text(one.since),
         until=utc_text(one.until),
         seconds=(one.until - one.since) // _SECOND,
-        peak=_degrees(one.peak),
+        peak=degrees(one.peak),
         readings=one.last - one.first + 1,
         events=[
             CitedReading(position=position, event_id=ids[position], receipt=receipt_address(ids[position]))
@@ -286,13 +269,15 @@ def _spent_out(one: Spent) -> SpentOut:
 
 def _window_out(one: Window) -> WindowOut:
     return WindowOut(
-        since=utc_text(one.since), until=utc_text(one.until), mean_kinetic_temperature=_rounded(one.kinetic)
+        since=utc_text(one.since), until=utc_text(one.until), mean_kinetic_temperature=rounded(one.kinetic)
     )
 
 
-def _rounded(celsius: float) -> Decimal:
-    return _degrees(round(celsius * MILLIONTHS))
+def rounded(temperature: float) -> Decimal:
+    """Return a temperature in °C to a millionth."""
+    return degrees(round(temperature * MILLIONTHS))
 
 
-def _degrees(temperature: int) -> Decimal:
+def degrees(temperature: int) -> Decimal:
+    """Return a temperature of 10⁻⁶ °C in °C."""
     return (Decimal(temperature) / MILLIONTHS).normalize() + 0
