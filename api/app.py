@@ -33,6 +33,7 @@ from api.routers import (
     health,
     logs,
     lots,
+    monitoring,
     organisations,
     partners,
     provenance,
@@ -90,6 +91,7 @@ def create_app(engine: Engine) -> FastAPI:
     app.include_router(recalls.router)
     app.include_router(aircraft_parts.router)
     app.include_router(drug_packages.router)
+    app.include_router(monitoring.router)
     app.include_router(clocks.router)
     app.include_router(shipments.router)
     app.include_router(lots.router)

@@ -36,6 +36,7 @@ from api.cli import (
     ledger,
     log_chain,
     lot,
+    monitoring,
     organisation,
     part,
     partner,
@@ -86,6 +87,7 @@ app.add_typer(evaluation.app)
 app.add_typer(recall.app)
 app.add_typer(part.app)
 app.add_typer(drug.app)
+app.add_typer(monitoring.app)
 app.add_typer(clock.app)
 app.add_typer(shipment.app)
 app.add_typer(partner.app)

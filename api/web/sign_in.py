@@ -92,6 +92,12 @@ IRREGULARITIES: Final = Section(
     "What recorded events get wrong is shown to who recorded something of the same things.",
     "to say that something is known, capture too",
 )
+MONITORING: Final = Section(
+    "/cold-chain/sessions",
+    Scope.QUERY,
+    "Sign in to see monitoring sessions",
+    "A session is shown to who opened it and to the quality assurance that decides.",
+)
 SECTIONS: Final = (
     FINDINGS,
     IRREGULARITIES,
@@ -102,6 +108,7 @@ SECTIONS: Final = (
     CLOCKS,
     SHIPMENTS,
     LOTS,
+    MONITORING,
 )
 
 

@@ -19,6 +19,8 @@ from api.web.rendering import asset_address
 from api.wiring import Engine
 from tests.api.conftest import serving
 from tests.support.epcis_events import event
+from tests.support.monitoring import CALIBRATION, CERTIFICATE, MONITORING_STEPS, OPENING
+from tests.support.recalls import RECALL_STEPS
 from traceability.ledger.access import Grant
 from traceability.ledger.organisations import Scope
 from traceability.supply_chain.commands.table import COMMANDS
@@ -74,14 +76,6 @@ EPCIS_PATHS = [
 ]
 COMMAND_BODIES: dict[str, tuple[int, dict[str, Any]]] = {name: (422, {}) for name in COMMANDS} | {
     "observe": (409, {"things": ["https://id.gs1.org/00/095212340000000013"]}),
-}
-RECALL_STEPS: dict[str, dict[str, Any]] = {
-    "scope": {},
-    "notices": {},
-    "acknowledgements": {"notice": "x"},
-    "reconciliation": {},
-    "close": {},
-    "cancel": {"reason": "x"},
 }
 ROUTES = {
     "GET /": OPEN,
@@ -316,6 +310,17 @@ ROUTES = {
         Scope.QUERY,
         body={"thing": "https://id.gs1.org/01/09521234000013/21/1001", "profile": "usp.controlled_cold"},
     ),
+    "GET /cold-chain/sessions": Expected(200, 200, 403, 200, Scope.QUERY),
+    "POST /cold-chain/sessions": Expected(403, 409, 403, 409, Scope.CAPTURE, body=OPENING),
+    "GET /cold-chain/sessions/{session}": Expected(404, 404, 403, 404, Scope.QUERY, "/cold-chain/sessions/none"),
+    **{
+        f"POST /cold-chain/sessions/{{session}}/{step}": Expected(
+            403, 404, 403, 404, Scope.CAPTURE, f"/cold-chain/sessions/none/{step}", body
+        )
+        for step, body in MONITORING_STEPS.items()
+    },
+    "GET /cold-chain/calibrations": Expected(404, 404, 403, 404, Scope.QUERY, CALIBRATION),
+    "POST /cold-chain/calibrations": Expected(403, 201, 403, 201, Scope.CAPTURE, body=CERTIFICATE),
     "GET /clocks": Expected(200, 200, 403, 200, Scope.QUERY),
     "GET /clocks/rules": OPEN,
     "POST /clocks": Expected(403, 201, 403, 201, Scope.CAPTURE, body={"rule": "us.fsma204.records"}),
@@ -423,6 +428,9 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
         "POST /register",
         "POST /recalls",
         *(f"POST /recalls/{{case}}/{step}" for step in RECALL_STEPS),
+        "POST /cold-chain/sessions",
+        *(f"POST /cold-chain/sessions/{{session}}/{step}" for step in MONITORING_STEPS),
+        "POST /cold-chain/calibrations",
         "POST /clocks",
         "POST /clocks/{clock}/answer",
         "POST /clocks/{clock}/stop",

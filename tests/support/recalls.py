@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -42,6 +43,15 @@ SCOPED = RecallScoped(
 RECONCILED = RecallReconciled(
     case=CASE, scope=2, recovered=1, destroyed=1, not_found=0, unheld=1, missing_count=0, missing=()
 )
+RECALL_STEPS: dict[str, dict[str, Any]] = {
+    "scope": {},
+    "notices": {},
+    "acknowledgements": {"notice": "x"},
+    "reconciliation": {},
+    "close": {},
+    "cancel": {"reason": "x"},
+}
+"""The bodies of what is done in a case, by the last word of the address."""
 
 
 def notified(organisation: str, *things: str, notice: str = "") -> RecallNotified:

@@ -1,0 +1,247 @@
+"""The pages of monitoring sessions: the list, and one session with its temperatures, the verdict and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import Request, Response
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from api.cold_chain import degrees
+from api.monitoring import PATH, Watched, describe_watched, read_session
+from api.monitoring_models import FindingOut, SessionLine, SessionOut, SessionSaidOut
+from api.security import Caller
+from api.web import chart, words
+from api.web.chart import Band
+from api.web.drawing import Caption
+from api.web.names import Names
+from api.web.page import Detail, Named
+from api.web.rendering import render
+from api.web.said import SaidLine, published_for, said_line
+from api.web.sign_in import MONITORING, PAGE_HEADERS, page_for, reader_of_page
+from api.wiring import Engine
+from traceability.errors import NotFoundError
+from traceability.ledger.access import Reader
+from traceability.ledger.event import microseconds
+from traceability.supply_chain.cold_chain.course import Verdict
+from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS
+from traceability.supply_chain.cold_chain.session import MEANINGS
+from traceability.supply_chain.cold_chain.temperatures import STANDING, celsius
+
+_SHOWN: Final = 200
+"""Readings and things that the page shows; the JSON has all."""
+_DRAWN: Final = 2_000
+"""Readings that are drawn, spread evenly, with the lowest and the highest of each stretch."""
+_VERDICTS: Final = {
+    Verdict.WITHIN: "always within the limits",
+    Verdict.ALLOWED: "outside no more than is allowed",
+    Verdict.INCOMPLETE: "not all is known",
+    Verdict.OUT: "a limit was broken",
+}
+_DECIDED: Final = {"release": "Released", "quarantine": "Quarantined", "destroy": "To be destroyed"}
+_SAID: Final = {"opened": "Opened", "sealed": "Sealed", "evaluated": "Evaluated"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A session in the list."""
+
+    href: str
+    title: str
+    bad: bool
+    state: str
+    verdict: str | None
+    device: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding in words."""
+
+    code: str
+    sentence: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A reading in the table."""
+
+    moment: str
+    value: str
+    out: bool
+
+
+def sessions_page(
+    engine: Engine,
+    request: Request,
+    ask: Callable[[Reader], tuple[list[SessionLine], int | None]],
+    visitor: Caller,
+) -> Response:
+    """Answer the list that `ask` gives a reader."""
+    lines, following = ask(reader_of_page(engine, visitor))
+    names = Names(engine.organisations.all())
+    older = None if following is None else request.url.include_query_params(before=following)
+    shown = render(
+        "monitoring_sessions.html",
+        organisation=visitor.organisation,
+        lines=[_line(one, names) for one in lines],
+        following=None if older is None else f"{older.path}?{older.query}",
+    )
+    return HTMLResponse(shown, headers=PAGE_HEADERS)
+
+
+def session_page(
+    engine: Engine,
+    request: Request,
+    visitor: Caller | None,
+    session: str,
+    *,
+    as_of: int | None = None,
+    known_at: int | None = None,
+) -> Response:
+    """Answer one session, or ask a stranger who sees nothing of it for a key."""
+    reader = reader_of_page(engine, visitor)
+    try:
+        seen = read_session(engine, reader, session, as_of=as_of, known_at=known_at)
+    except NotFoundError:
+        if visitor is not None:
+            raise
+        return page_for(request, None, MONITORING, lambda _: Response())
+    names, published = Names(engine.organisations.all()), published_for(engine, reader)
+    found = describe_watched(seen)
+    measured = _measured(seen)
+    shown = render(
+        "monitoring_session.html",
+        organisation=None if visitor is None else visitor.organisation,
+        found=found,
+        title=_title(found, names),
+        bad=_is_bad(found),
+        state=_state(found),
+        verdict=_VERDICTS[found.found],
+        facts=list(_facts(found, names)),
+        things=[names.thing(thing) for thing in found.things[:_SHOWN]],
+        more=max(0, len(found.things) - _SHOWN),
+        findings=[_found(one) for one in found.findings],
+        drawing=_drawing(found, measured),
+        rows=[_row(found, at, value) for at, value in measured[:_SHOWN]],
+        more_rows=max(0, len(measured) - _SHOWN),
+        lines=[_said(one, names, published) for one in found.said],
+        address=f"{PATH}/{session}",
+    )
+    return HTMLResponse(shown, headers=PAGE_HEADERS)
+
+
+def _is_bad(found: SessionLine) -> bool:
+    return found.verdict is Verdict.OUT or found.disposition in ("quarantine", "destroy")
+
+
+def _title(found: SessionLine, names: Names) -> str:
+    first, others = names.thing(found.things[0]).value, len(found.things) - 1
+    return first if not others else f"{first} and {others} more"
+
+
+def _state(found: SessionLine) -> str:
+    return words.opened(found.stage.value) if found.disposition is None else _DECIDED[found.disposition.value]
+
+
+def _line(one: SessionLine, names: Names) -> Line:
+    return Line(
+        href=f"{PATH}/{one.session}",
+        title=_title(one, names),
+        bad=_is_bad(one),
+        state=_state(one),
+        verdict=None if one.verdict is None else _VERDICTS[one.verdict],
+        device=names.thing(one.device).value,
+        who=names.organisation(one.opened_by),
+    )
+
+
+def _facts(found: SessionOut, names: Names) -> Iterator[Detail]:
+    device: Named = names.thing(found.device)
+    yield Detail("Device", device.value, device.href)
+    yield Detail(
+        "Calibration", f"certificate {found.certificate}, {words.opened(found.calibration.value).lower()} then"
+    )
+    yield Detail("Limits", f"{found.limits.name}, version {found.limits.version}: {_band(found)}")
+    yield Detail("Opened", f"{_moment(found.opened_at)} by {names.organisation(found.opened_by)}")
+    if found.until is not None:
+        yield Detail("Sealed until", _moment(found.until))
+    yield Detail("Quality assurance", names.organisation(found.quality))
+    course = found.course
+    if course is not None:
+        yield Detail("Lowest and highest", f"{course.lowest:f} °C and {course.highest:f} °C")
+        if course.mean_kinetic_temperature is not None:
+            yield Detail("Mean kinetic temperature", f"{course.mean_kinetic_temperature:.3f} °C")
+        if course.worst_window is not None:
+            worst = course.worst_window
+            since = f"from {_moment(worst.since)}"
+            yield Detail("Its worst window", f"{worst.mean_kinetic_temperature:.3f} °C, {since}")
+        yield Detail("Outside of the band", _span(course.seconds_above + course.seconds_below))
+    if found.follow_up is not None:
+        yield Detail("What does it", f"the command {found.follow_up.command}")
+
+
+def _band(found: SessionOut) -> str:
+    return f"{found.limits.low:f} to {found.limits.high:f} °C"
+
+
+def _span(seconds: int) -> str:
+    minutes = seconds // 60
+    return f"{minutes} minutes" if minutes != 1 else "1 minute"
+
+
+def _found(one: FindingOut) -> Found:
+    times = "" if one.times == 1 else f" ({one.times} times)"
+    when = "" if one.since is None or one.until is None else f"{_moment(one.since)} to {_moment(one.until)}"
+    return Found(one.code.value, f"{one.sentence}{times}", when)
+
+
+def _measured(seen: Watched) -> list[tuple[int, int]]:
+    return [(one.at, celsius(one)) for one in seen.series.counting if one.component in STANDING]
+
+
+def _drawing(found: SessionOut, measured: list[tuple[int, int]]) -> Markup | None:
+    if not measured:
+        return None
+    step = -(-len(measured) // (_DRAWN // 2))
+    drawn: dict[int, int] = {}
+    for first in range(0, len(measured), step):
+        stretch = measured[first : first + step]
+        drawn |= dict([min(stretch, key=_value), max(stretch, key=_value)])
+    points = [chart.Reading(at, value / MILLIONTHS, alarm=False) for at, value in drawn.items()]
+    caption = Caption(
+        "temperature-chart", "Temperature over time", f"{len(measured)} readings. The first are in the table below."
+    )
+    band = Band(float(found.limits.low), float(found.limits.high))
+    return Markup(chart.svg(points, band, caption, unit="°C"))  # noqa: S704 - the drawing escapes its texts
+
+
+def _value(one: tuple[int, int]) -> int:
+    return one[1]
+
+
+def _row(found: SessionOut, at: int, value: int) -> Measured:
+    told = degrees(value)
+    return Measured(f"{words.moment(at)} UTC", f"{told:f}", out=not found.limits.low <= told <= found.limits.high)
+
+
+def _said(said: SessionSaidOut, names: Names, published: int | None) -> SaidLine:
+    members = said.said
+    sentence = _SAID.get(said.type) or _DECIDED.get(str(members.get("disposition")), words.opened(said.type))
+    told = members.get("reason") or members.get("note")
+    if said.type == "evaluated":
+        told = _VERDICTS[Verdict(members["verdict"])]
+    if said.type == "sealed":
+        told = f"{members['readings']} readings"
+    claim = None if said.claim is None else MEANINGS[said.claim].sentence
+    whole = sentence if told is None else f"{sentence}: {told}"
+    return said_line(said, whole, claim=claim, published=published, names=names)
+
+
+def _moment(text: str) -> str:
+    return f"{words.moment(microseconds(text))} UTC"
