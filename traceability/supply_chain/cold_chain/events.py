@@ -208,9 +208,9 @@ class Said:
     digest: bytes = field(default=b"", repr=False)
 
     @property
-    def turn(self) -> tuple[int, int, bytes]:
-        """Return what orders it among the rest: event time, kind, content, and never when it arrived."""
-        return self.occurred_at, _RANK[self.payload.type_name], self.digest
+    def turn(self) -> tuple[int, int, bytes, int]:
+        """Return what orders it among the rest: event time, kind, content; position separates what says the same."""
+        return self.occurred_at, _RANK[self.payload.type_name], self.digest, self.position
 
 
 def said_of(parts: Parts, position: int, event_id: UUID, recorded_at: int) -> Said | None:
