@@ -12,7 +12,7 @@ stands.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -30,7 +30,9 @@ from api.wiring import Engine
 from traceability.errors import ConflictError, UnavailableError
 from traceability.ledger.access import Reader
 from traceability.supply_chain.concerned import concerned
+from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.evaluation import MOST_THINGS, Evaluation, evaluate
+from traceability.supply_chain.seen import SeenEvent
 
 WINDOW: Final = 1_000
 """Positions that are judged and written together."""
@@ -40,6 +42,7 @@ RIGHTS_SECONDS: Final = 10.0
 FOLLOW_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 5.0
 MOST_REMEMBERED: Final = 200_000
+_PATIENCE: Final = 4  # times as long as was worked, while something is recorded
 _RULES: Final = 1  # with another number everything is judged anew: to be raised when a rule says something else
 _log: Final = structlog.stdlib.get_logger("api.evaluator")
 
@@ -122,9 +125,14 @@ class Evaluator:
             self._judging.begin(replace(cursor, position=0, register_at=known_at))
             organisation.done.clear()
             return
+        things = _own_things(said.events, reader.organisation)
+        # Every judgement since the beginning knows what was recorded before it. Until there it is enough that each
+        # thing is met in what the organisation recorded of it.
+        if until > cursor.register_at:
+            others = concerned(index, said.events) - things
+            things |= self._judging.own(reader, others, known_at)
         # What was judged as known further on needs no second look.
-        things = [thing for thing in concerned(index, said.events) if organisation.done.get(thing, 0) < until]
-        own = sorted(self._judging.own(reader, things, known_at))
+        own = sorted(thing for thing in things if organisation.done.get(thing, 0) < until)
         found: list[Found] = []
         for start in range(0, len(own), MOST_THINGS):
             if self._stops():
@@ -134,6 +142,13 @@ class Evaluator:
             if len(organisation.done) > MOST_REMEMBERED:
                 organisation.done.clear()
             organisation.done.update(dict.fromkeys(own, known_at))
+
+
+def _own_things(events: Iterable[SeenEvent], organisation: str) -> set[str]:
+    own = [event for event in events if event.captured_by == organisation]
+    return {
+        thing for event in own for thing in (event.decided_about if isinstance(event, SeenDecision) else event.things)
+    }
 
 
 def _judge(engine: Engine, reader: Reader, known_at: int, things: Collection[str]) -> Evaluation:
@@ -193,7 +208,10 @@ def judge(
 
 
 class BackgroundEvaluator:
-    """The thread of a server that judges, while no other process does; it takes half of the time at most."""
+    """The thread of a server that judges, while no other process does.
+
+    It works half of the time at most, a fifth of it while something is recorded.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -218,14 +236,17 @@ class BackgroundEvaluator:
             if connection is None:
                 return False
             evaluator = Evaluator(self._engine, stops=lambda: self.background.stops)
+            head = 0
             while not self.background.stops:
                 connection.execute("SELECT 1")  # when it is lost, so is the lead
                 began = time.monotonic()
-                if evaluator.round() is None:
+                judged = evaluator.round()
+                if judged is None:
                     self.background.rest(POLL_SECONDS)
-                else:
-                    # Whoever asks the server something shares an interpreter with this thread.
-                    self.background.pause(time.monotonic() - began)
+                    continue
+                # Whoever asks the server something shares an interpreter with this thread; who records goes before it.
+                self.background.pause((time.monotonic() - began) * (_PATIENCE if judged[1] > head else 1))
+                head = judged[1]
         return True
 
 

@@ -77,7 +77,8 @@ class Engine:
     def parties(self, reader: Reader, known_at: int | None = None) -> Parties:
         """Return to whom parties and places belong, and what the register says of them, as far as a reader may see."""
         about = cache(lambda name: self.register.about([name], reader, known_at))
-        return Registered(self._parties.organisation_of, self.register.for_all(known_at), about)
+        # Strangers are asked for again and again: within one question they stay strangers.
+        return Registered(cache(self._parties.organisation_of), self.register.for_all(known_at), about)
 
     @cached_property
     def register(self) -> PostgresRegister:

@@ -78,7 +78,11 @@ SELECT %(ledger)s, %(organisation)s, found.*, %(known_at)s
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far was judged for an organisation: `position`, by its `rights` and the register as known at a position."""
+    """How far was judged for an organisation: `position`, by its `rights`.
+
+    It began when the head was `register_at`: every judgement since knows what is recorded up to there, of events and of
+    the register.
+    """
 
     organisation: str
     position: int
@@ -272,6 +276,11 @@ class PostgresJudging:
 
     def _tag(self, thing: str) -> int:
         return self._ledger.rules.tag_hash(f"item:{thing}")
+
+
+def forget_judged(connection: psycopg.Connection, ledger_id: int) -> None:
+    """Have a ledger judged from its first event on: what it was judged by was another index."""
+    connection.execute("DELETE FROM work.judged WHERE ledger_id = %s", [ledger_id])
 
 
 def _nameable(rows: Sequence[tuple[Any, ...]], extents: Mapping[int, frozenset[str]]) -> set[str]:

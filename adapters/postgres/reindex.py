@@ -17,6 +17,7 @@ import psycopg
 
 from adapters.postgres.bulk import copy_into
 from adapters.postgres.connection import NO_LIMITS, connect
+from adapters.postgres.judging import forget_judged
 from adapters.postgres.listed import forget_listed
 from adapters.postgres.packed import index_data, pack
 from adapters.postgres.rows import rows_of, visibilities_of, visibility_columns
@@ -87,6 +88,8 @@ def reindex(
                 rebuilt.add_missing(_VISIBILITY, "true")
             if repair and any(one for one in found if one.table == _SIGHTING):
                 forget_listed(connection, ledger_id)
+            if repair and any(found):
+                forget_judged(connection, ledger_id)
     return found
 
 

@@ -142,6 +142,30 @@ def test_what_is_known_is_told_and_asked_for(engine: Engine, client: httpx.Clien
     assert unknown == [each for each in told(listed(client, key)) if each[0] != one["thing"]]
 
 
+def test_what_the_register_states_and_who_has_a_gln_is_judged_by(
+    engine: Engine, client: httpx.Client, key: dict[str, str], bearer: Bearer
+) -> None:
+    tell(engine, *WRONG)
+    judge(engine, once=True)
+    before = told(listed(client, key))
+    operator = bearer("local", Scope.ADMIN, Scope.CAPTURE)
+    rule = {"type": "rule_set", "said": {"action": "packing", "licences": ["import"], "since": "2026-01-01T00:00:00Z"}}
+    assert client.post("/register", json=rule, headers=operator).status_code == 201
+    judge(engine, once=True)
+    packed = {thing for thing, _ in told(listed(client, key, code="not_authorised"))}
+    assert packed == {A, PALLET, OTHER_PALLET}
+    licence = {"organisation": DAIRY, "kind": "import", "number": "1", "issuer": "Customs"}
+    stated = {"type": "licence_granted", "said": {**licence, "since": "2026-01-01T00:00:00Z"}, "hidden": True}
+    assert client.post("/register", json=stated, headers=operator).status_code == 201
+    assert listed(client, key)["judged_to"] < listed(client, key)["head"]
+    judge(engine, once=True)
+    assert told(listed(client, key)) == before
+    engine.organisations.add("mill.example", glns=["9521234000020"])
+    assert listed(client, key)["judged_to"] == 0
+    judge(engine, once=True)
+    assert listed(client, key)["judged_to"] == listed(client, key)["head"]
+
+
 def test_a_page_that_cannot_be_asked_for_says_why(
     engine: Engine, client: httpx.Client, key: dict[str, str], bearer: Bearer
 ) -> None:

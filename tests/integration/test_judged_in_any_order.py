@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.ledgers import add_ledger
-from api.evaluator import Evaluator
+from api.evaluator import Evaluator, judging_of
 from api.provenance import ask
 from api.settings import Settings
 from api.wiring import Engine, open_engine
@@ -130,6 +130,9 @@ def test_what_stands_is_what_judging_all_at_once_finds(
                 engine.ledger.append([events[place]])
                 if choose.random() < _HOW_OFTEN:
                     judge_all(evaluator)
+            if choose.random() < _HOW_OFTEN:
+                judging_of(engine).again(choose.randint(0, len(world)))
+                evaluator = Evaluator(engine, window=choose.randint(1, 4))
             judge_all(evaluator)
             answer = {name: standing(engine, name) for name in GLNS.values()}
             assert answer == {name: at_once(engine, name) for name in GLNS.values()}

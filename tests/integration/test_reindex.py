@@ -145,6 +145,7 @@ def test_damage_is_named_and_mended(filled: Database, table: str, damage: str) -
     sound = stored_index(filled)
     with psycopg.connect(filled.admin_url, autocommit=True) as admin:
         damaged = admin.execute(damage.format(table=table).encode()).rowcount
+        admin.execute("INSERT INTO work.judged VALUES (1, 'dairy.example', 1, '', 1)")
     assert damaged > 0
     (named,) = differences(filled)
     assert named.table == table
@@ -153,6 +154,8 @@ def test_damage_is_named_and_mended(filled: Database, table: str, damage: str) -
     assert differences(filled, repair=True) == [named]
     assert differences(filled) == []
     assert stored_index(filled) == sound
+    with psycopg.connect(filled.admin_url) as admin:  # what was judged by another index is judged again
+        assert admin.execute("SELECT FROM work.judged").rowcount == 0
 
 
 @pytest.mark.parametrize("table", ["mark", "edge"])
@@ -189,6 +192,8 @@ def test_a_rebuild_reads_neither_personal_data_nor_source_nor_salts(filled: Data
                 'GRANT SELECT (ledger_id, position, event_id, type, head, what, "where", why, how, more)'
                 " ON ledger.record TO rebuilder"
             )
+            admin.execute("GRANT USAGE ON SCHEMA work TO rebuilder")
+            admin.execute("GRANT SELECT, DELETE ON work.judged TO rebuilder")
             admin.execute("DELETE FROM ledger.mark")
             url = filled.admin_url.replace("postgres@", "rebuilder@")
             found = reindex(url, "main", index_test_event)
