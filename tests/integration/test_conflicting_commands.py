@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from api.evaluations import EvaluationIn, describe_evaluation
 from api.provenance import ask
 from api.settings import Settings
 from api.wiring import open_engine
 from tests.conftest import Database
-from tests.support.command_giver import MAKER, pallet, serials
+from tests.support.command_giver import MAKER, loose, pallet, serials
 from tests.support.happenings import pack
 from traceability.supply_chain.history import item_history
 
@@ -56,9 +57,16 @@ def test_of_eight_processes_that_want_the_same_one_gets_it(database: Database, t
         for number in range(ROUNDS):
             made = [n for n, rounds in enumerate(outcomes) if rounds[number][1]]
             packed = [n for n, rounds in enumerate(outcomes) if rounds[number][2]]
-            assert (len(made), len(packed)) == (1, 1), (number, outcomes)
+            gone = [n for n, rounds in enumerate(outcomes) if rounds[number][3]]
+            assert (len(made), len(packed), len(gone)) == (1, 1, 1), (number, outcomes)
             for serial in serials(number):
                 history = item_history(ask(engine, reader), pack(serial), engine.parties(reader))
                 assert history.state.contained_in == (pallet(packed[0]),)
                 assert [entry.event.head.bizStep for entry in history.entries] == ["commissioning", "packing"]
-        assert engine.ledger.head() == 2 * ROUNDS
+            # What is shipped is not destroyed, and what is destroyed is not shipped.
+            history = item_history(ask(engine, reader), loose(number), engine.parties(reader))
+            step = "shipping" if gone[0] % 2 else "destroying"
+            assert [entry.event.head.bizStep for entry in history.entries] == ["commissioning", step]
+            things = [loose(number), *map(pack, serials(number))]
+            assert describe_evaluation(engine, reader, EvaluationIn(things=things)).irregularities == []
+        assert engine.ledger.head() == 3 * ROUNDS

@@ -19,11 +19,17 @@ from traceability.supply_chain.commands.refusal import CommandRefusedError
 from traceability.supply_chain.commands.table import COMMANDS
 
 MAKER = "dairy.example"
+CUSTOMER = "https://id.gs1.org/417/9521234000013"
 PACKS = 20
 
 
 def serials(number: int) -> list[str]:
     return [f"R{number}N{n}" for n in range(PACKS)]
+
+
+def loose(number: int) -> str:
+    """Return the pack that some ship and others destroy."""
+    return pack(f"R{number}L")
 
 
 def pallet(process: int) -> str:
@@ -44,10 +50,16 @@ def main() -> None:
         print("ready", flush=True)
         sys.stdin.readline()
         for number in range(int(rounds)):
-            made = done(engine, "commission", gtin="9521234000013", serials=serials(number))
+            issued = [*serials(number), f"R{number}L"]
+            made = done(engine, "commission", gtin="9521234000013", serials=issued)
             packs = [pack(serial) for serial in serials(number)]
             packed = done(engine, "pack", parent=pallet(int(process)), children=packs)
-            print(f"{number} {made:d} {packed:d}", flush=True)
+            gone = (
+                done(engine, "ship", things=[loose(number)], to=CUSTOMER)
+                if int(process) % 2
+                else done(engine, "destroy", things=[loose(number)])
+            )
+            print(f"{number} {made:d} {packed:d} {gone:d}", flush=True)
 
 
 if __name__ == "__main__":

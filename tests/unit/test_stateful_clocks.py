@@ -111,11 +111,11 @@ class AClock(RuleBasedStateMachine):
         self.say(ClockStopped(clock="C1", reason="withdrawn"), by, at)
 
     @precondition(lambda self: self.told)
-    @rule(data=st.data(), by=st.integers(-20, 20))
-    def correct_the_time(self, data: st.DataObject, by: int) -> None:
+    @rule(data=st.data(), shift=st.integers(-20, 20))
+    def correct_the_time(self, data: st.DataObject, shift: int) -> None:
         """Say again what was said, of another instant: both are told, and the earlier counts."""
         one = data.draw(st.sampled_from(self.told))
-        self.say(one.payload, one.said_by, one.occurred_at + by)
+        self.say(one.payload, one.said_by, one.occurred_at + shift)
 
     @rule(of=st.permutations(range(8)))
     def arrive_otherwise(self, of: list[int]) -> None:
