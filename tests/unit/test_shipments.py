@@ -357,6 +357,16 @@ def test_what_is_counted_beside_its_container_is_counted_once() -> None:
     assert amounts(folded(told, both))[LOT, "KGM"][2] == "8"
 
 
+def test_a_container_whose_shipping_was_void_is_shipped_anew_with_all_that_is_in_it() -> None:
+    told = [advised(line(PALLET), line(LOT, "10", "KGM", within=PALLET))]
+    items = [("epcList", PALLET), ("quantityList", LOT, 8, "KGM")]
+    sent = Happening("object", 1, items, "OBSERVE", "shipping", by=SHIPPER, **OF)
+    void = replace(sent, at=2, step="void_shipping")
+    assert amounts(folded(told, sent))[LOT, "KGM"][1] == "8"
+    assert amounts(folded(told, sent, void))[LOT, "KGM"][1] == "0"
+    assert amounts(folded(told, sent, void, ship(3, PALLET, by=SHIPPER, **OF)))[LOT, "KGM"][1] == "10"
+
+
 def test_of_an_amount_that_nobody_knew_nothing_is_short_or_over() -> None:
     told = [advised(line(PALLET), line(LOT, within=PALLET), line(LOT, "5"))]
     found = folded(told, got(2, PALLET))

@@ -112,6 +112,7 @@ class Count:
             if not mention.class_level:
                 self._named.get(key, {}).pop(mention.thing, None)
                 self._containers.discard(mention.thing)
+                self._opened.discard(mention.thing)
             elif mention.quantity is not None:
                 self._add(key, -mention.quantity, mention.uom)
 
