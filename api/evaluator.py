@@ -24,6 +24,7 @@ import structlog
 from psycopg_pool import PoolTimeout
 
 from adapters.postgres.judging import Cursor, Found, PostgresJudging
+from api import collector
 from api.background import Background
 from api.provenance import ask
 from api.wiring import Engine
@@ -31,11 +32,13 @@ from traceability.errors import ConflictError, UnavailableError
 from traceability.ledger.access import Reader
 from traceability.supply_chain.concerned import concerned
 from traceability.supply_chain.decisions import SeenDecision
-from traceability.supply_chain.evaluation import MOST_THINGS, Evaluation, evaluate
+from traceability.supply_chain.evaluation import Evaluation, evaluate_many
 from traceability.supply_chain.seen import SeenEvent
 
-WINDOW: Final = 1_000
-"""Positions that are judged and written together."""
+WINDOW: Final = 20_000
+"""Positions that are judged and written together: what they say of one thing is then read once."""
+_AT_ONCE: Final = 50_000
+"""Things whose events are in memory together."""
 POLL_SECONDS: Final = 1.0
 RIGHTS_SECONDS: Final = 10.0
 """How long the rights of organisations are taken to be the same."""
@@ -134,10 +137,11 @@ class Evaluator:
         # What was judged as known further on needs no second look.
         own = sorted(thing for thing in things if organisation.done.get(thing, 0) < until)
         found: list[Found] = []
-        for start in range(0, len(own), MOST_THINGS):
+        for start in range(0, len(own), _AT_ONCE):
             if self._stops():
                 raise StoppedError
-            found += _found(_judge(engine, reader, known_at, own[start : start + MOST_THINGS]))
+            with collector.paused():
+                found += _found(_judge(engine, reader, known_at, own[start : start + _AT_ONCE]))
         if self._judging.settle(cursor, until, known_at, own, found):
             if len(organisation.done) > MOST_REMEMBERED:
                 organisation.done.clear()
@@ -152,8 +156,7 @@ def _own_things(events: Iterable[SeenEvent], organisation: str) -> set[str]:
 
 
 def _judge(engine: Engine, reader: Reader, known_at: int, things: Collection[str]) -> Evaluation:
-    """Judge things, `MOST_THINGS` of them at most."""
-    return evaluate(ask(engine, reader, known_at), engine.parties(reader, known_at), things)
+    return evaluate_many(ask(engine, reader, known_at), engine.parties(reader, known_at), things)
 
 
 def _found(evaluation: Evaluation) -> Iterator[Found]:
