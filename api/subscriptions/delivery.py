@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -106,6 +107,7 @@ class Delivery:
         self._search: Halving | None = None
         self._attempts = 0  # of this process, at the delivery behind the cursor
         self._writable = MOST_EVENTS  # events of the next delivery, of which its form can say all
+        self._fitting = MOST_EVENTS  # events of a delivery that was not too long for the receiver
         self._empty = True  # nothing was found for the report that is due, also of what was then given up
         asked = asked_for(row, definition)
         self.feed = Feed(engine, tail, asked, row.position, _setting(self.awake))
@@ -166,7 +168,7 @@ class Delivery:
     @property
     def _most(self) -> int:
         """How many events the next delivery has at most."""
-        return min(self._writable, MOST_EVENTS if self._search is None else self._search.size)
+        return min(self._writable, self._fitting, MOST_EVENTS if self._search is None else self._search.size)
 
     async def _note(self) -> None:
         """Move the cursor over what the query does not find, so that a restart need not look through it again."""
@@ -214,6 +216,9 @@ class Delivery:
                 if self._search is not None:
                     self._search.taken(len(batch.events))
                 return True
+            if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(batch.events) > 1:
+                self._fitting = len(batch.events) // 2
+                return False
             reason = f"It answered {status}"
             if status not in SAYS_NOTHING:
                 await self._refused(batch, reason)

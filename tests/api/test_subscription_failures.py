@@ -204,6 +204,21 @@ def test_a_receiver_that_refuses_everything_is_asked_for_each_event_alone(shifte
     assert {dead.events for dead in shifted.subscriptions.dead(DAIRY, limit=999)} == {1}
 
 
+@pytest.mark.parametrize("schedule", [None, {"second": "[0-59]"}], ids=["stream", "schedule"])
+def test_a_receiver_for_which_a_delivery_is_too_long_gets_shorter_ones_at_once(
+    shifted: Engine, receiver: Receiver, schedule: dict[str, str] | None
+) -> None:
+    receiver.status = lambda post: 413 if len(post.events) > 7 else 204
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(150)))
+    how = {"stream": True} if schedule is None else {"stream": None, "schedule": schedule}
+    ill = UUID(follow(shifted, receiver.url, **how, initialRecordTime="2020-01-01T00:00:00Z"))
+    with delivering(shifted):
+        wait_until(lambda: len(receiver.ids()) == 150)
+    assert receiver.ids() == ids(*range(150))
+    assert len(receiver.seen) - len(receiver.taken) == 4, "100, 50, 25 and 12 events are not tried again and again"
+    assert (shifted.subscriptions.find(DAIRY, ill).failures, shifted.subscriptions.dead(DAIRY, limit=9)) == (0, [])
+
+
 @pytest.fixture
 def ten_dead(shifted: Engine, receiver: Receiver) -> Engine:
     """Give an engine whose receiver was away for three days: ten events are one dead letter."""
