@@ -13,7 +13,8 @@ from tests.conformance.test_xml_fixtures import OTHER_THAN_THEIR_TWINS, TWICE, e
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events
-from traceability.gs1.epcis.hash.event_hash import Keys, event_hash, prehash_of
+from traceability.gs1.epcis.hash.event_hash import event_hash, prehash_of
+from traceability.gs1.epcis.hash.keys import Keys
 from traceability.gs1.epcis.hash.recorded import hash_of_parts
 from traceability.gs1.epcis.hash.reference_links import normalised
 from traceability.gs1.epcis.hash.values import text

@@ -21,7 +21,8 @@ from traceability.gs1.epcis.document_writer import DOCUMENT, Around, Format, wri
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.hash import documents
 from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events
-from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, prehash_of
+from traceability.gs1.epcis.hash.event_hash import prehash_of
+from traceability.gs1.epcis.hash.keys import EventHashError, Keys
 from traceability.gs1.epcis.hash.source import Prehashes
 from traceability.gs1.epcis.hash.values import braced, number, scalar, text
 from traceability.gs1.epcis.strict_json import JsonTextError, Number, loads, read_value

@@ -15,7 +15,8 @@ from msgspec.json import Decoder
 from traceability.gs1.epcis.blocks import MAX_VALUE_BYTES, Block
 from traceability.gs1.epcis.context import Names, standard_names
 from traceability.gs1.epcis.envelope import MAX_CONTEXT_BYTES, Envelope, open_envelope
-from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, event_hash, prehash_of
+from traceability.gs1.epcis.hash.event_hash import event_hash, prehash_of
+from traceability.gs1.epcis.hash.keys import EventHashError, Keys
 from traceability.gs1.epcis.hash.reference_hash import reference_prehash
 from traceability.gs1.epcis.hash.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
 from traceability.gs1.epcis.hash.source import NotPlainError, Prehashes, member_value, members_of

@@ -13,9 +13,10 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final, TypeAlias
 
-from traceability.errors import InvalidInputError
 from traceability.gs1.epcis.context import Names
 from traceability.gs1.epcis.event import EVENT_TYPES
+from traceability.gs1.epcis.hash.extensions import extension_pieces, members_piece
+from traceability.gs1.epcis.hash.keys import EventHashError, Keys
 from traceability.gs1.epcis.hash.values import (
     ALERTS,
     BIZ_STEPS,
@@ -24,63 +25,19 @@ from traceability.gs1.epcis.hash.values import (
     MEASUREMENTS,
     PARTY_TYPES,
     TRANSACTION_TYPES,
-    braced,
     number,
-    scalar,
     text,
 )
-from traceability.gs1.epcis.problems import Findings, shown
+from traceability.gs1.epcis.problems import shown
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.gs1.epcis.times import lacks_offset, milliseconds
 
-_RDFS_COMMENT: Final = "http://www.w3.org/2000/01/rdf-schema#comment"
-_TEXT_MEMBERS: Final = frozenset({"@value", "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"})
-_PLAIN: Final = _TEXT_MEMBERS | {"@context"}
-_REFERENCES: Final = {"@id": "id", "id": "id", "@type": "type", "type": "type"}
-_NOT_WRITTEN: Final = frozenset({"@context", "comment"})
 _CACHED: Final = 4096
 # Only texts this short are remembered, so that a hostile feed cannot turn a cache into a memory leak.
 _CACHED_LENGTH: Final = 256
 _CACHED_SHAPES: Final = 512
 _PAIR: Final = 2
 _CACHED_NAMES: Final = 1024
-
-
-class EventHashError(InvalidInputError):
-    """An event that has no hash. `path` leads from the event to what is wrong, and continues a JSONPath."""
-
-    def __init__(self, path: str, code: str, message: str) -> None:
-        super().__init__(message, code=code, hint="Correct the event; the others have their hashes.")
-        self.path = path
-
-    def inside(self, step: str) -> EventHashError:
-        """Return the error as one of what is around."""
-        self.path = step + self.path
-        return self
-
-
-class Keys(dict[str, str]):
-    """How the names of extensions are written that stand under `names`; those that are not hashed are empty."""
-
-    def __init__(self, names: Names) -> None:
-        super().__init__()
-        self.names = names
-
-    def __missing__(self, name: str) -> str:
-        """Return the name with its namespace in braces."""
-        iri = self.names.iri(name) or name
-        key = "" if name in _NOT_WRITTEN or iri == _RDFS_COMMENT else _REFERENCES.get(name) or braced(iri)
-        if len(self) < _CACHED and len(name) <= _CACHED_LENGTH:
-            self[name] = key
-        return key
-
-    def within(self, context: JSON) -> Keys:
-        """Return the keys under a context that is added."""
-        findings = Findings(None, "")
-        inner = self.names.within(context, findings, "")
-        if findings.failed:
-            raise EventHashError("['@context']", "epcis.context", findings.problems[0].message)
-        return Keys(inner)
 
 
 Write: TypeAlias = Callable[[str, JSON, Keys], str]
@@ -145,7 +102,7 @@ def _remembered(name: str, value: str) -> str:
 
 def _any(name: str, value: JSON, keys: Keys) -> str:
     """Write a value of unexpected shape as an extension's would be; nothing for an empty one."""
-    return "" if value in ("", [], {}, None) else "".join(sorted(_extension(name, value, keys)))
+    return "" if value in ("", [], {}, None) else "".join(sorted(extension_pieces(name, value, keys)))
 
 
 def _time(name: str, value: JSON, _keys: Keys) -> str:
@@ -243,7 +200,7 @@ def _fields(pairs: Iterable[tuple[str, Write]], *not_hashed: str) -> _WriteObjec
                     except EventHashError as error:
                         raise error.inside(f".{name}") from None
             raise
-        return written + _members(value, rest, keys) if rest else written
+        return written + members_piece(value, rest, keys) if rest else written
 
     return write_fields
 
@@ -320,71 +277,12 @@ def _remembered_place(name: str, value: str) -> str:
     return f"{name}id={written}" if written else ""
 
 
-# Extensions
-
-
-def _members(members: Mapping[str, JSON], names: Iterable[str], keys: Keys) -> str:
-    """Write the members of these names, which EPCIS does not define, sorted."""
-    pieces: list[str] = []
-    for name in names:
-        key = keys[name]
-        if not key:
-            continue
-        value = members[name]
-        if type(value) is str:
-            written = text(keys.names.reference(value) if name in _REFERENCES else value)
-        elif isinstance(value, (dict, list)):
-            if type(value) is dict and _PLAIN.isdisjoint(value):  # as nearly always
-                pieces.append(key + _members(value, value, keys))
-            else:
-                pieces += _extension(key, value, keys)
-            continue
-        else:
-            written = scalar(value)
-        pieces.append(f"{key}={written}" if written else key)
-    if len(pieces) > 1:
-        pieces.sort()
-    return "".join(pieces)
-
-
-def extension_piece(name: str, value: JSON, keys: Keys) -> str:
-    """Return what an extension of the event gives; the pieces of all its extensions are sorted.
-
-    Raises `EventHashError` for an array, each element of which is a piece.
-    """
-    key = keys[name]
-    if not key:
-        return ""
-    if type(value) is str:
-        written = text(keys.names.reference(value) if name in _REFERENCES else value)
-        return f"{key}={written}" if written else key
-    if isinstance(value, list):
-        raise EventHashError("", "epcis.type", "An array is a piece for each of its elements.")
-    return _extension(key, value, keys)[0]
-
-
-def _extension(key: str, value: JSON, keys: Keys) -> list[str]:
-    """Write a member that EPCIS does not define: an array is its elements, as in XML."""
-    if isinstance(value, list):
-        return [piece for item in value for piece in _extension(key, item, keys)]
-    if not isinstance(value, dict):
-        written = scalar(value)
-        return [f"{key}={written}" if written else key]
-    if "@context" in value:
-        keys = keys.within(value["@context"])
-    if _TEXT_MEMBERS.isdisjoint(value):
-        return [key + _members(value, value, keys)]
-    own = next(scalar(value[name]) for name in sorted(_TEXT_MEMBERS & value.keys()))
-    inside = _members(value, [name for name in value if name not in _TEXT_MEMBERS], keys)
-    return [f"{key}={own}{inside}" if own else key + inside]
-
-
 def _ilmd(name: str, value: JSON, keys: Keys) -> str:
     if not isinstance(value, dict):
         return _any(name, value, keys)
     if "@context" in value:
         keys = keys.within(value["@context"])
-    written = _members(value, value, keys)
+    written = members_piece(value, value, keys)
     return name + written if written else ""
 
 

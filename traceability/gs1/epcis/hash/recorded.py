@@ -10,7 +10,8 @@ from typing import Final
 
 from traceability.gs1.epcis.context import standard_names
 from traceability.gs1.epcis.event import TYPE_NAMES, Cut
-from traceability.gs1.epcis.hash.event_hash import EventHashError, Keys, event_hash, prehash_of
+from traceability.gs1.epcis.hash.event_hash import event_hash, prehash_of
+from traceability.gs1.epcis.hash.keys import EventHashError, Keys
 from traceability.gs1.epcis.strict_json import JSON, plain_loads
 from traceability.ledger.parts import Parts
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
-from traceability.gs1.epcis.hash.event_hash import EventHashError
+from traceability.gs1.epcis.hash.keys import EventHashError
 from traceability.gs1.epcis.hash.reference_links import normalised
 from traceability.gs1.epcis.problems import shown
 

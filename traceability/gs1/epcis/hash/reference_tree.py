@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from traceability.gs1.epcis.context import STANDARD_PREFIXES, is_standard_context
-from traceability.gs1.epcis.hash.event_hash import EventHashError
+from traceability.gs1.epcis.hash.keys import EventHashError
 from traceability.gs1.epcis.hash.reference_hash import BUSINESS, Child, Node, fails, sort
 from traceability.gs1.epcis.hash.reference_words import KNOWN_TERMS, UsedWords
 from traceability.gs1.epcis.problems import shown

@@ -13,16 +13,9 @@ from typing import Final, NamedTuple, TypeAlias
 from msgspec import MsgspecError, Raw
 from msgspec.json import Decoder
 
-from traceability.gs1.epcis.hash.event_hash import (
-    EVENT_FIELDS,
-    NOT_HASHED,
-    EventHashError,
-    Keys,
-    Write,
-    event_type,
-    extension_piece,
-    prehash_of,
-)
+from traceability.gs1.epcis.hash.event_hash import EVENT_FIELDS, NOT_HASHED, Write, event_type, prehash_of
+from traceability.gs1.epcis.hash.extensions import extension_piece
+from traceability.gs1.epcis.hash.keys import EventHashError, Keys
 from traceability.gs1.epcis.strict_json import (
     JSON,
     MAX_DEPTH,
