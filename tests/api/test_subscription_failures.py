@@ -215,7 +215,7 @@ def test_a_receiver_for_which_a_delivery_is_too_long_gets_shorter_ones_at_once(
     with delivering(shifted):
         wait_until(lambda: len(receiver.ids()) == 150)
     assert receiver.ids() == ids(*range(150))
-    assert len(receiver.seen) - len(receiver.taken) == 4, "100, 50, 25 and 12 events are not tried again and again"
+    assert len(receiver.seen) - len(receiver.taken) <= 4, "100, 50, 25 and 12 events are not tried again and again"
     assert (shifted.subscriptions.find(DAIRY, ill).failures, shifted.subscriptions.dead(DAIRY, limit=9)) == (0, [])
 
 
