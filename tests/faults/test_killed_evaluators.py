@@ -1,15 +1,13 @@
-"""Evaluators killed at any moment: nothing is left out and nothing is told twice."""
+"""Evaluators killed between any two statements: nothing is left out and nothing is told twice."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -23,15 +21,29 @@ from tests.support.happenings import MAKER, OTHER_PALLET, PALLET, commission, en
 
 ROOT = Path(__file__).parents[2]
 EVALUATOR = """
+import os, signal
+import psycopg
+from adapters.postgres import judging
 from api.evaluator import Evaluator
 from api.settings import read_settings
 from api.wiring import open_engine
 
+left, execute = int(os.environ["DIES_AT"]), psycopg.Connection.execute
+
+def dying(self, query, *more, **others):
+    global left
+    if query in (judging._END, judging._FIND):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, query, *more, **others)
+
+psycopg.Connection.execute = dying
 with open_engine(read_settings()) as engine:
     evaluator = Evaluator(engine, window=7)
-    while (judged := evaluator.round()) is not None:
-        print(judged[0], flush=True)
-    print("done", flush=True)
+    while evaluator.round() is not None:
+        pass
+print("done", flush=True)
 """
 ROWS = """
 SELECT organisation, position, digest, event_id, thing, code, severity, against, against_id, told, ended_at
@@ -54,15 +66,11 @@ def engine(database: Database, tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
-@contextmanager
-def evaluator(database: Database, data: Path) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "TRACEABILITY_DATABASE_URL": database.runtime_url, "TRACEABILITY_DATA": str(data)}
-    command = [sys.executable, "-c", EVALUATOR]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def evaluator(database: Database, data: Path, *, dies_at: int = 0) -> subprocess.Popen[bytes]:
+    """Start one that kills itself before it writes for the n-th time what it found or that it ended (0: never)."""
+    urls = {"TRACEABILITY_DATABASE_URL": database.runtime_url, "TRACEABILITY_DATA": str(data)}
+    environment = {**os.environ, **urls, "DIES_AT": str(dies_at)}
+    return subprocess.Popen([sys.executable, "-c", EVALUATOR], stdout=subprocess.PIPE, cwd=ROOT, env=environment)
 
 
 def rows(engine: Engine) -> list[Any]:
@@ -77,18 +85,15 @@ def test_whoever_goes_on_finds_the_same(engine: Engine, database: Database, tmp_
     with engine.pool.connection() as connection:
         connection.execute("DELETE FROM work.irregularity")
         connection.execute("DELETE FROM work.judged")
-    chance, came = Random(3), 0
-    for _ in range(4):
-        with evaluator(database, tmp_path / "data") as process:
-            assert process.stdout is not None
-            for _ in range(chance.randint(1, 3)):
-                assert process.stdout.readline() != "done\n"
-            time.sleep(chance.random() / 50)
-            process.kill()
+    came = 0
+    for dies_at in (1, 2, 3, 4, 7):
+        with evaluator(database, tmp_path / "data", dies_at=dies_at) as process:
+            assert process.wait() == -signal.SIGKILL
         positions = [cursor.position for cursor in judging_of(engine).cursors().values()]
-        assert came < min(positions) < engine.ledger.head()
+        assert came <= min(positions) < engine.ledger.head()
         came = min(positions)
+    assert came > 0
     # Two that believe to be the only one, which the lead prevents, do no harm either.
     with evaluator(database, tmp_path / "data") as one, evaluator(database, tmp_path / "data") as two:
-        assert [process.stdout.read().endswith("done\n") for process in (one, two) if process.stdout] == [True, True]
+        assert [process.communicate()[0] for process in (one, two)] == [b"done\n", b"done\n"]
     assert rows(engine) == expected
