@@ -197,3 +197,15 @@ class PackOut(PartOut):
     """A part with its life, as a bundle has it: the answer of a trace back to birth."""
 
     life: LifeOut
+
+
+class CheckedOut(CertificateOut):
+    """A release, and what is to be thought of its document."""
+
+    verdict: Verdict
+
+
+class CertifiedOut(PackOut):
+    """A part with its life and all its releases, claims too, the first first: what its page shows."""
+
+    certificates: list[CheckedOut]

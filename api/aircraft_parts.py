@@ -9,6 +9,8 @@ from typing import NamedTuple
 from api.aircraft_part_models import (
     CarriedOut,
     CertificateOut,
+    CertifiedOut,
+    CheckedOut,
     CheckOut,
     ComponentOut,
     ComponentsOut,
@@ -31,7 +33,7 @@ from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.identifiers import Identifier, Kind
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
-from traceability.supply_chain.aircraft_part.certificates import Verdict, check
+from traceability.supply_chain.aircraft_part.certificates import Certificate, Verdict, check
 from traceability.supply_chain.aircraft_part.life import Life, Use
 from traceability.supply_chain.aircraft_part.part import AircraftPart
 from traceability.supply_chain.aircraft_part.reading import aircraft_part, components
@@ -104,6 +106,27 @@ def describe_pack(
     return PackOut(**_part_out(found).model_dump(), life=_life_out(found))
 
 
+def describe_certified(
+    engine: Engine,
+    reader: Reader,
+    identifier: Identifier,
+    *,
+    as_of: datetime | None = None,
+    known_at: int | None = None,
+) -> CertifiedOut:
+    """Tell both, with all releases of the part; raises as `describe_part` does."""
+    found = _read(engine, reader, identifier, as_of, known_at)
+    recorded = found.part.certificates
+    return CertifiedOut(
+        **_part_out(found).model_dump(),
+        life=_life_out(found),
+        certificates=[
+            CheckedOut(**_certificate(one, found.cited).model_dump(), verdict=check(recorded, one.said.document)[0])
+            for one in recorded
+        ],
+    )
+
+
 def describe_components(
     engine: Engine,
     reader: Reader,
@@ -174,12 +197,7 @@ def check_certificate(
         document=document,
         verdict=verdict,
         holds=found.release is not None and found.release.said.document == document,
-        certificates=[
-            CertificateOut(
-                **_release(Release(one.said, one.by, one.at, one.position), read.cited).model_dump(), claim=one.claim
-            )
-            for one in those
-        ],
+        certificates=[_certificate(one, read.cited) for one in those],
     )
 
 
@@ -302,6 +320,11 @@ def _release(release: Release, cited: _Cited) -> ReleaseOut:
         at=utc_text(release.at),
         event=cited.at(release.position),
     )
+
+
+def _certificate(one: Certificate, cited: _Cited) -> CertificateOut:
+    release = _release(Release(one.said, one.by, one.at, one.position), cited)
+    return CertificateOut(**release.model_dump(), claim=one.claim)
 
 
 def _limits(life: Life, cited: _Cited) -> list[LimitOut]:

@@ -21,7 +21,7 @@ from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.days import read_day
 from traceability.supply_chain.drug_package.events import Inactive
-from traceability.supply_chain.drug_package.package import MEANINGS, Alert, DrugPackage, Stop
+from traceability.supply_chain.drug_package.package import MEANINGS, Alert, Became, DrugPackage, Stop
 from traceability.supply_chain.drug_package.reading import drug_package
 from traceability.supply_chain.seen import SeenEvent, thing_of
 
@@ -99,6 +99,16 @@ class AlarmOut(BaseModel):
     against: CitedOut | None
 
 
+class ChangeOut(BaseModel):
+    """What a pack became, and by whom; `status` tells how it is inactive, or was until then."""
+
+    became: Became
+    status: Inactive | None
+    at: str = Field(examples=[_TIME])
+    by: str = Field(examples=["pharmacy.example"])
+    event: CitedOut
+
+
 class PackOut(BaseModel):
     """A pack as of a time and as known at a position, by the events that you may see."""
 
@@ -113,6 +123,7 @@ class PackOut(BaseModel):
     inactive: InactiveOut | None
     recalled: StopOut | None
     withdrawn: StopOut | None
+    changes: list[ChangeOut] = Field(description="How its status changed, in the order of time.")
     alerts: list[AlarmOut]
 
 
@@ -156,17 +167,24 @@ def verify(engine: Engine, reader: Reader, asked: VerifyIn) -> VerifiedOut:
         findings = [Finding.PACK_NOT_FOUND, *([] if known else [Finding.BATCH_NOT_FOUND])]
         return VerifiedOut(verified=False, findings=findings, pack=None)
     assert pack.id == thing
+    lot_differs = lot_uri is not None and pack.lot is not None and thing_of(lot_uri) != pack.lot
+    expiry_differs = expiry is not None and pack.expiry is not None and read_day(expiry) != pack.expiry
+    findings = findings_of(pack, lot_differs=lot_differs, expiry_differs=expiry_differs)
+    return VerifiedOut(verified=not findings, findings=findings, pack=pack)
+
+
+def findings_of(pack: PackOut, *, lot_differs: bool = False, expiry_differs: bool = False) -> list[Finding]:
+    """Tell what verification answers of a pack that was found."""
     told = {
         Finding.PACK_NOT_FOUND: not pack.made,
-        Finding.BATCH_MISMATCH: lot_uri is not None and pack.lot is not None and thing_of(lot_uri) != pack.lot,
-        Finding.EXPIRY_MISMATCH: expiry is not None and pack.expiry is not None and read_day(expiry) != pack.expiry,
+        Finding.BATCH_MISMATCH: lot_differs,
+        Finding.EXPIRY_MISMATCH: expiry_differs,
         Finding.INACTIVE: pack.inactive is not None,
         Finding.RECALLED: pack.recalled is not None,
         Finding.WITHDRAWN: pack.withdrawn is not None,
         Finding.EXPIRED: pack.expired,
     }
-    findings = [finding for finding, holds in told.items() if holds]
-    return VerifiedOut(verified=not findings, findings=findings, pack=pack)
+    return [finding for finding, holds in told.items() if holds]
 
 
 def _check_serial(identifier: Identifier) -> None:
@@ -214,6 +232,10 @@ def _pack_out(found: DrugPackage, events: dict[int, SeenEvent], at: int, known_a
         ),
         recalled=stop(found.recalled),
         withdrawn=stop(found.withdrawn),
+        changes=[
+            ChangeOut(became=one.became, status=one.status, at=utc_text(one.at), by=one.by, event=cited(one.position))
+            for one in found.changes
+        ],
         alerts=[
             AlarmOut(
                 alert=one.alert,

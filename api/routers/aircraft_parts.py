@@ -15,7 +15,9 @@ from api.codes import identifier_in_path
 from api.parameters import only_declared
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.security import EngineDep, ReaderDep
-from api.web.negotiation import JSON, preferred
+from api.web.aircraft_part_page import aircraft_part_page
+from api.web.negotiation import HTML, JSON, preferred
+from api.web.sign_in import VARY, VisitorDep
 from traceability.gs1.identifiers import Identifier
 
 PATH: Final = "/aircraft-parts"
@@ -98,12 +100,15 @@ def show_certificate(
     "/{id:path}",
     summary="Whether an aircraft part is serviceable, and its life back to birth",
     response_model=PartOut,
-    responses={200: {"content": ZIP_CONTENT}},
+    responses={200: {"content": {**ZIP_CONTENT, HTML: {}}}},
 )
 def show_part(
     *,
+    request: Request,
+    response: Response,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     identifier: Annotated[Identifier, Depends(_identifier_in)],
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -115,8 +120,12 @@ def show_part(
     reached, and nothing holds it. What recorded events break is under `irregularities`.
 
     With `Accept: application/zip` the answer is a bundle that verifies offline (docs/guide/bundles.md): this JSON with
-    the part's life under `life`, the events that it names, and one proof for all of them.
+    the part's life under `life`, the events that it names, and one proof for all of them. A page is for people.
     """
-    if preferred(accept, (JSON, ZIP)) == ZIP:
+    wanted = preferred(accept, (JSON, ZIP, HTML))
+    if wanted == ZIP:
         return zipped(part_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at), "back-to-birth")
+    if wanted == HTML:
+        return aircraft_part_page(engine, request, visitor, identifier, as_of=as_of, known_at=known_at)
+    response.headers["Vary"] = VARY
     return describe_part(engine, reader, identifier, as_of=as_of, known_at=known_at)

@@ -13,7 +13,9 @@ from api.web.temperature_section import temperature
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.organisations import Organisation
-from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.aircraft_part.events import PartLimitSet, PartReleased, UtilisationStated
+from traceability.supply_chain.decisions import HoldingRole, SeenDecision
+from traceability.supply_chain.drug_package.events import PackDeactivated, PackReactivated
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
@@ -29,6 +31,11 @@ MAX_DEPTH: Final = 20
 MAX_TRACE: Final = 300
 MAX_ASKED: Final = 12
 """Things in a trace of which we ask what they are called."""
+
+_PROFILES: Final = (
+    ((PackDeactivated, PackReactivated), "As a medicine", "whether it may be dispensed", "/drug-packages"),
+    ((PartReleased, PartLimitSet, UtilisationStated), "As a part", "life back to birth", "/aircraft-parts"),
+)
 
 Recalled: TypeAlias = Callable[[ItemHistory], Sequence[RecallCase]]
 
@@ -173,6 +180,7 @@ def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
     for child in state.attachments:
         yield _named("Carries", names.thing(child))
     yield from _of_lot(item)
+    yield from _of_profiles(item)
     for disposition in sorted(state.persistent_dispositions - words.ALARMING):
         yield Detail("Checked", words.disposition(disposition))
 
@@ -185,6 +193,14 @@ def _of_lot(item: ItemHistory) -> Iterator[Detail]:
     if made and made[0].quantity is not None:
         yield Detail("Amount made", amount(made[0].quantity, made[0].uom))
     yield Detail("As a lot", "amounts, stage and findings", f"/lots{path_of(item.thing)}")
+
+
+def _of_profiles(item: ItemHistory) -> Iterator[Detail]:
+    """Lead to the pages of those who keep medicines and aircraft parts, where something was said that only they say."""
+    said = {type(entry.event.payload) for entry in item.entries if isinstance(entry.event, SeenDecision)}
+    for payloads, label, told, path in _PROFILES:
+        if not said.isdisjoint(payloads) and not is_lot(item.thing):
+            yield Detail(label, told, f"{path}{path_of(item.thing)}")
 
 
 def _holders(item: ItemHistory, names: Names) -> Iterator[Detail]:

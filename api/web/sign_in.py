@@ -85,6 +85,9 @@ LOTS: Final = Section(
     "Sign in to see lots",
     "Of a lot is shown what you recorded, what names you, and what was opened to you.",
 )
+_OF_A_THING: Final = "Of a thing is shown what you recorded, what names you, and what was opened to you."
+DRUG_PACKAGES: Final = Section("/drug-packages", Scope.QUERY, "Sign in to see packages of medicines", _OF_A_THING)
+AIRCRAFT_PARTS: Final = Section("/aircraft-parts", Scope.QUERY, "Sign in to see aircraft parts", _OF_A_THING)
 IRREGULARITIES: Final = Section(
     "/irregularities",
     Scope.QUERY,
@@ -109,6 +112,8 @@ SECTIONS: Final = (
     SHIPMENTS,
     LOTS,
     MONITORING,
+    DRUG_PACKAGES,
+    AIRCRAFT_PARTS,
 )
 
 

@@ -72,8 +72,15 @@ def test_a_pack_is_taken_off_sale_put_back_and_recalled(client: httpx.Client, ke
     assert before["may_be_dispensed"]
     again = command(client, key, "deactivate_pack", things=[PACK], status="exported")
     assert (again.status_code, again.json()["rules"][0]["rule"]) == (409, "deactivated")
-    assert command(client, key, "reactivate_pack", things=[PACK], status="supplied").status_code == 201
+    back = command(client, key, "reactivate_pack", things=[PACK], status="supplied")
+    assert back.status_code == 201
     assert verified(client, key)["verified"]
+    changes = client.get("/drug-packages/01/09521234000013/21/A", headers=key).json()["changes"]
+    assert [(one["became"], one["status"], one["by"], one["event"]["position"]) for one in changes] == [
+        ("made", None, DAIRY, 1),
+        ("inactive", "supplied", DAIRY, off.json()["position"]),
+        ("active", "supplied", DAIRY, back.json()["position"]),
+    ]
     recalled = command(client, key, "recall_batch", lots=["(01)09521234000013(10)L1"], reason="particles")
     assert recalled.status_code == 201, recalled.text
     assert verified(client, key)["findings"] == ["recalled"]

@@ -84,6 +84,24 @@ class Alarm(NamedTuple):
     against: int | None
 
 
+class Became(StrEnum):
+    """How the status of a pack changed."""
+
+    MADE = "made"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+
+
+class Change(NamedTuple):
+    """What a pack became at an instant (µs UTC), by whom; `status` tells how it is inactive, or was until then."""
+
+    became: Became
+    status: Inactive | None
+    at: int
+    by: str
+    position: int
+
+
 class Stop(NamedTuple):
     """A recall or withdrawal from an instant (µs UTC) on."""
 
@@ -97,7 +115,7 @@ class Stop(NamedTuple):
 class DrugPackage:
     """A pack: `inactive` tells why it is not to be dispensed, `recalled`, `withdrawn` what stops its lot and product.
 
-    `made` is false where nobody is seen to have made it. `expiry` is its last day.
+    `made` is false where nobody is seen to have made it. `expiry` is its last day. `changes` are in the order of time.
     """
 
     pack: str
@@ -108,6 +126,7 @@ class DrugPackage:
     recalled: Stop | None
     withdrawn: Stop | None
     alarms: tuple[Alarm, ...]
+    changes: tuple[Change, ...] = ()
 
     def expired(self, at: int) -> bool:
         """Tell whether its last day is over at an instant (µs UTC), in UTC."""
@@ -142,6 +161,7 @@ def package_of(
         recalled=next(iter(recalls), None),
         withdrawn=next(iter(withdrawals), None),
         alarms=tuple(fold.alarms),
+        changes=tuple(fold.changes),
     )
 
 
@@ -150,6 +170,7 @@ class _Fold:
         self.made = False
         self.inactive: Deactivation | None = None
         self.alarms: list[Alarm] = []
+        self.changes: list[Change] = []
         self._expiry = expiry
         self._recalls = recalls
         self._withdrawals = withdrawals
@@ -164,6 +185,8 @@ class _Fold:
             return
         roles = {mention.role for mention in entry.mentions if not mention.class_level}
         if makes(event, roles):
+            if not self.made:
+                self._change(Became.MADE, None, event)
             self.made = True
             return
         status = _BY_LIFECYCLE.get(ending(event, roles) or Lifecycle.ACTIVE)
@@ -180,12 +203,12 @@ class _Fold:
                 self._deactivate(status, entry.event, decision=False)
 
     def _deactivate(self, status: Inactive, event: SeenEvent, *, decision: bool) -> None:
-        if self.inactive is None:
+        # Who locked it may say what became of it.
+        unlocked = self.inactive and self.inactive.status is Inactive.LOCKED and self.inactive.by == event.captured_by
+        if self.inactive is None or unlocked:
             by, position = event.captured_by, event.position
             self.inactive = Deactivation(status, event.occurred_at, by, position, decision)
-        elif self.inactive.status is Inactive.LOCKED and self.inactive.by == event.captured_by:
-            by, position = event.captured_by, event.position  # who locked it may say what became of it
-            self.inactive = Deactivation(status, event.occurred_at, by, position, decision)
+            self._change(Became.INACTIVE, status, event)
         else:
             same = self.inactive.by == event.captured_by
             self._alarm(Alert.REPEATED if same else Alert.DEACTIVATED_AGAIN, event, self.inactive)
@@ -195,6 +218,7 @@ class _Fold:
         alert = Alert.NOTHING_TO_REVERSE if known is None else self._speaks_against(known, status, event)
         if alert is None:
             self.inactive = None
+            self._change(Became.ACTIVE, status, event)
         else:
             self._alarm(alert, event, known)
 
@@ -211,6 +235,9 @@ class _Fold:
             Alert.EXPIRED: self._expiry is not None and at >= end_of(self._expiry),
         }
         return next((alert for alert, holds in told.items() if holds), None)
+
+    def _change(self, became: Became, status: Inactive | None, event: SeenEvent) -> None:
+        self.changes.append(Change(became, status, event.occurred_at, event.captured_by, event.position))
 
     def _alarm(self, alert: Alert, event: SeenEvent, against: Deactivation | None) -> None:
         self.alarms.append(Alarm(alert, event.position, None if against is None else against.position))
