@@ -46,7 +46,7 @@ FOLLOW_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 5.0
 MOST_REMEMBERED: Final = 200_000
 _PATIENCE: Final = 4  # times as long as was worked, while something is recorded
-_RULES: Final = 1  # with another number everything is judged anew: to be raised when a rule says something else
+_RULES: Final = 2  # with another number everything is judged anew: to be raised when a rule says something else
 _log: Final = structlog.stdlib.get_logger("api.evaluator")
 
 

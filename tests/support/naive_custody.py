@@ -173,6 +173,7 @@ class _Book:
         self.spans: list[tuple[str, str, int, int | None]] = []
         self.former: str | None = None
         self.spoke: str | None = None
+        self.load: set[Any] | None = None
         self.ships: list[Shipped] = []
         self.holds: dict[tuple[str, str], tuple[str | None, str]] = {}
         self.offers: dict[str, tuple[str, str, str]] = {}
@@ -221,8 +222,15 @@ class _Book:
         dies = not self.shared and _dies(event, {m.role for m in mentions if not m.class_level})
         move = None if dies else _move(event)
         said = self.may_say(event, move, dies=dies)
+        fills = "aggregation" in event.type and any(m.role is Role.PARENT for m in mentions)
+        carries = self.thing.split("/")[3] in ("00", "8003", "8004") and event.action != "OBSERVE"
+        waits = self.ships or self.holds or self.offers
+        if fills and carries and said == "no_authority" and event.action == "ADD" and self.load == set() and not waits:
+            said = "first_to_speak"
         if said in REASONS:
             return said
+        if fills and carries:
+            self.pack(event)
         if said == "first_to_speak":
             self.spoke = event.captured_by
             self.give(CUSTODY, (event.captured_by, event.captured_by), event.occurred_at)
@@ -233,6 +241,15 @@ class _Book:
         elif move is not None:
             getattr(self, move)(event)
         return said
+
+    def pack(self, event: SeenEvent) -> None:
+        children = [m for m in event.mentions if m.role is Role.CHILD]
+        named = {(m.thing, m.class_level and (m.quantity, m.uom)) for m in children}
+        if event.action == "ADD":
+            self.load = (self.load or set()) | named | (set() if event.whole else {"hidden"})
+        else:
+            left = None if self.load is None else self.load - named
+            self.load = set() if event.whole and not children else left
 
     def may_say(self, event: SeenEvent, move: str | None, *, dies: bool) -> str:
         who = event.captured_by

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.happenings import (
     GTIN,
     MAKER,
@@ -44,6 +46,7 @@ from tests.support.holders import (
     rights,
 )
 from tests.support.register import OPERATOR, stated
+from traceability.ledger.access import Grant, Reader
 from traceability.ledger.register.register import Register
 from traceability.ledger.register.statements import LicenceGranted, PartnerAuthorised, RuleSet
 from traceability.supply_chain.decisions import HoldingRole, HoldPlaced
@@ -219,3 +222,49 @@ def test_what_the_register_forbids_is_a_claim_and_moves_nothing() -> None:
     assert len(late.custody.shipments) == 1
     hold = Decided(2, HoldPlaced(things=(A,), hold="H1", kind="quality", reason="a warm lorry"), MAKER)
     assert said(MADE, hold)[-1] is ClaimReason.NOT_AUTHORISED
+
+
+_USED = put(2, PALLET, A, counted=[lot("A7")])
+_HELD = Decided(3.5, HoldPlaced(things=(PALLET,), hold="1", kind="quality", reason="wet"), MAKER, [])
+
+
+@pytest.mark.parametrize(
+    ("told", "right"),
+    [
+        ((take(3, PALLET),), Authority.FIRST_TO_SPEAK),
+        ((take(3, PALLET, A, counted=[lot("A7")]),), Authority.FIRST_TO_SPEAK),
+        ((take(3, PALLET, A),), ClaimReason.NO_AUTHORITY),
+        ((), ClaimReason.NO_AUTHORITY),
+        ((take(3, PALLET, by=RIVAL),), ClaimReason.NO_AUTHORITY),
+        ((take(3, PALLET), put(3.5, PALLET, B)), ClaimReason.NO_AUTHORITY),
+        ((take(3, PALLET), ship(3.5, PALLET, to=PARTY[SHOP])), ClaimReason.NO_AUTHORITY),
+        ((take(3, PALLET), _HELD), ClaimReason.NO_AUTHORITY),
+    ],
+)
+def test_who_fills_a_used_carrier_that_is_empty_has_it(told: tuple[Told, ...], right: Authority | ClaimReason) -> None:
+    world = [observe(1, PALLET), _USED, *told, put(4, PALLET, pack("X"), by=RIVAL), observe(5, PALLET, by=RIVAL)]
+    found = rights(*world, thing=PALLET)[-2:]
+    assert found == [right, Authority.CUSTODIAN if right is Authority.FIRST_TO_SPEAK else right]
+    holder = RIVAL if right is Authority.FIRST_TO_SPEAK else MAKER
+    assert custody(*world, thing=PALLET)[-1][0] == holder
+
+
+def test_what_is_no_carrier_or_was_never_used_is_not_found_empty() -> None:
+    box = pack("BOX")
+    unused = [observe(1, PALLET), put(4, PALLET, A, by=RIVAL)]
+    assert rights(*unused, thing=PALLET)[-1] is ClaimReason.NO_AUTHORITY
+    trade_item = [observe(1, box), put(2, box, A), take(3, box), put(4, box, B, by=RIVAL)]
+    assert rights(*trade_item, thing=box)[-1] is ClaimReason.NO_AUTHORITY
+    unknown = [take(1, PALLET, A), put(4, PALLET, B, by=RIVAL)]
+    assert rights(*unknown, thing=PALLET)[-1] is ClaimReason.NO_AUTHORITY
+
+
+def test_what_is_hidden_may_still_be_inside() -> None:
+    names_items = frozenset({"item", "where", "why"})
+    reader = Reader(
+        "auditor.example", grants=tuple(Grant(who, "auditor.example", None, names_items) for who in (MAKER, RIVAL))
+    )
+    world = [observe(1, PALLET), put(2, PALLET, A), put(4, PALLET, B, by=RIVAL)]
+    found = history(*world, thing=PALLET, reader=reader)
+    assert [mention.thing for mention in found.entries[1].event.mentions] == [PALLET]
+    assert found.entries[-1].reason is ClaimReason.NO_AUTHORITY

@@ -6,7 +6,9 @@ An organisation speaks with authority when, at that instant of event time,
   (`commissioner`);
 - it has the thing (`custodian`), owns it (`owner`), or is to receive it (`consignee`);
 - it only observes and holds the place (`place`): neither custody nor containment moves, and nothing ends;
-- nobody is seen to have made or had the thing: then who speaks first has it (`first_to_speak`).
+- nobody is seen to have made or had the thing: then who speaks first has it (`first_to_speak`). So has who fills a
+  carrier (a logistic unit or an asset) that was used, is known to be empty, and is neither under way nor on hold nor
+  offered to anybody: empty ones come back by ways that nobody records.
 
 Whatever the right, where the register has a rule for the business step or decision it has to be met (`not_authorised`).
 To make a thing takes the prefix, or to be the first, or to have the thing already. What anybody else says is a *claim*.
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -36,11 +39,12 @@ from traceability.supply_chain.decisions import (
 from traceability.supply_chain.entry import Authority, ClaimReason, HistoryEntry
 from traceability.supply_chain.item import ending, makes
 from traceability.supply_chain.parties import Parties
-from traceability.supply_chain.seen import TRANSFORMATION_EVENT, Role, SeenEvent, is_class, is_lot
+from traceability.supply_chain.seen import AGGREGATION_EVENT, TRANSFORMATION_EVENT, Role, SeenEvent, is_class, is_lot
 from traceability.supply_chain.standing import time_and_kind
 from traceability.supply_chain.transfers import Movement, Transfers, movement
 
 Verdict = Authority | ClaimReason
+_CARRIERS: Final = tuple(f"https://id.gs1.org/{key}/" for key in ("00", "8003", "8004"))
 _Speakers = tuple[tuple[int, int], frozenset[str]]
 
 
@@ -83,13 +87,18 @@ def custody_before(thing: str, entries: Sequence[HistoryEntry], parties: Parties
     return found
 
 
+_Contents = frozenset[tuple[str | None, Decimal | None, str | None]]
+"""What is in a carrier: each thing, or (counted) the amount of it that was put in; None is what is hidden."""
+
+
 class Change(NamedTuple):
-    """What an event does to who has a thing; who `begins` is the first to speak of it."""
+    """What an event does to who has a thing, and to its `contents`; who `begins` is the first to speak of it."""
 
     makes: bool = False
     begins: bool = False
     ends: bool = False
     moves: Movement | None = None
+    contents: _Contents | None = None
 
 
 _MAKES: Final = Change(makes=True)
@@ -101,6 +110,7 @@ class Judge:
     def __init__(self, thing: str, transfers: Transfers) -> None:
         self.fold = CustodyFold(transfers, shared=is_lot(thing) or is_class(thing))
         self._thing = thing
+        self._contents: _Contents | None = None
         self._transfers = transfers
         self._parties = transfers.parties
 
@@ -161,9 +171,12 @@ class Judge:
         moves = None if ends else movement(event)
         verdict = self._right(event, moves, ends=ends)
         begins = verdict is Authority.FIRST_TO_SPEAK and self.fold.unclaimed
-        if isinstance(verdict, ClaimReason) or not (begins or ends or moves):
+        contents = self._contents_after(event) if own and Role.PARENT in roles else None
+        if contents is not None and verdict is ClaimReason.NO_AUTHORITY and self._is_found_empty(event):
+            verdict, begins = Authority.FIRST_TO_SPEAK, True
+        if isinstance(verdict, ClaimReason) or not (begins or ends or moves or contents is not None):
             return verdict, None
-        return verdict, Change(begins=begins, ends=ends, moves=moves)
+        return verdict, Change(begins=begins, ends=ends, moves=moves, contents=contents)
 
     def carry_out(self, change: Change, event: SeenEvent) -> None:
         """Take in what an event does."""
@@ -171,6 +184,8 @@ class Judge:
             self.fold.make(event)
         if change.begins:
             self.fold.begin(event)
+        if change.contents is not None:
+            self._contents = change.contents
         if change.ends:
             self.fold.end(event)
         elif change.moves is not None:
@@ -221,6 +236,24 @@ class Judge:
         if self.fold.has(HoldingRole.CUSTODY, who):
             return Authority.CUSTODIAN
         return Authority.OWNER if self.fold.has(HoldingRole.OWNERSHIP, who) else None
+
+    def _contents_after(self, event: SeenEvent) -> _Contents | None:
+        """Return what is in a carrier after an event that fills or unpacks it; None for any other event or thing."""
+        if event.type != AGGREGATION_EVENT or event.action == "OBSERVE" or not self._thing.startswith(_CARRIERS):
+            return None
+        if event.empties:
+            return frozenset()
+        told = [mention for mention in event.mentions if mention.role is Role.CHILD]
+        named = frozenset((m.thing, m.quantity, m.uom) if m.class_level else (m.thing, None, None) for m in told)
+        before = self._contents
+        if event.action == "DELETE":
+            return None if before is None else before - named
+        return (before or frozenset()) | (named if event.whole else {*named, (None, None, None)})
+
+    def _is_found_empty(self, event: SeenEvent) -> bool:
+        fold = self.fold
+        waits = fold.shipments or fold.holds or fold.proposals
+        return event.action == "ADD" and self._contents == frozenset() and not waits
 
     def _is_at_home(self, event: SeenEvent) -> bool:
         places = [place for place in event.places if place is not None]
