@@ -108,6 +108,16 @@ CASES: dict[str, tuple[list[Happening | Decided], str, list[tuple[str, int, int 
         A,
         [],
     ),
+    "a pallet that came back empty": (
+        [put(1, PALLET, A), take(2, PALLET), put(3, PALLET, B, by=SHOP), ship(4, PALLET, by=SHOP)],
+        PALLET,
+        [],
+    ),
+    "a pallet that came back full": (
+        [put(1, PALLET, A), put(3, PALLET, B, by=SHOP)],
+        PALLET,
+        [("no_authority", 2, None)],
+    ),
     "sent on while it is on its way": (
         [MADE, ship(2, A, to=PARTY[SHOP]), receive(3, A, by=SHOP), ship(4, A, by=SHOP), ship(5, A, by=SHOP)],
         A,

@@ -63,6 +63,16 @@ def test_what_was_emptied_by_another_when_it_was_filled_is_not_cleared() -> None
     assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, [A]) == [A]
 
 
+def test_what_is_detached_is_not_unpacked() -> None:
+    world: list[Told] = [
+        put(1, PALLET, A),
+        Happening("association", 2, [("parentID", PALLET)], "DELETE"),
+        put(3, TOTE, A),
+    ]
+    assert _irregular(world, [A]) == {A}
+    assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, [A]) == [A]
+
+
 def test_regular_lives_are_cleared() -> None:
     packs = [pack(serial) for serial in range(30)]
     world: list[Told] = [

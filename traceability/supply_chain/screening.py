@@ -19,7 +19,7 @@ from traceability.supply_chain.authority import Judge
 from traceability.supply_chain.balance import Verdict, balance_of, events_of
 from traceability.supply_chain.commands.faults import DEEPEST, FINAL, faults_of_quantity
 from traceability.supply_chain.commands.rights import Deed, deed_of
-from traceability.supply_chain.entry import ClaimReason
+from traceability.supply_chain.entry import Authority, ClaimReason
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.item import ending, makes
 from traceability.supply_chain.links import Links
@@ -109,7 +109,7 @@ class _Now(NamedTuple):
 
     def inherit(self, event: SeenEvent) -> _Now | None:
         """Take in an event of what it is in."""
-        if not event.empties:
+        if event.type != AGGREGATION_EVENT or not event.empties:
             return self
         # It left its container by this, and by nothing else.
         return self._replace(inside=None) if self.inside in event.parents else None
@@ -161,7 +161,8 @@ class _Life:
         if (part.counted and not judge.fold.shared) or (part.named and judge.fold.shared):
             return None
         verdict, change = judge.consider(event, part.roles, own=part.own)
-        if isinstance(verdict, ClaimReason) or not self._in_right_hands(event, part):
+        found = verdict is Authority.FIRST_TO_SPEAK  # maybe an empty carrier, that another had
+        if isinstance(verdict, ClaimReason) or not (found or self._in_right_hands(event, part)):
             return None
         # What is counted may be in several containers, and stay in some.
         inherited = self.now if judge.fold.shared else self.now.inherit(event)

@@ -100,10 +100,11 @@ def _moves(picture: Picture, thing: str, place: int) -> bool:
 
 def _faults_of_hands(picture: Picture, thing: str, place: int, deed: Deed) -> Iterator[Fault]:
     """Yield what is wrong with it that somebody did something to a thing, by who had it just before."""
-    event = picture.entries[thing][place].event
-    custody = picture.custody(thing, place)
+    entry = picture.entries[thing][place]
+    event, custody = entry.event, picture.custody(thing, place)
     having = [holding for holding in custody.of(HoldingRole.CUSTODY) if holding.until is None]
     mine = not having or any(event.captured_by in (holding.holder, holding.voice) for holding in having)
+    mine = mine or entry.authority is Authority.FIRST_TO_SPEAK  # who fills an empty carrier
     expected = any(shipment.is_for(event.captured_by) for shipment in custody.shipments)
     if deed is Deed.MAKE:
         made = any(_deed(entry) is Deed.MAKE for entry in picture.entries[thing][:place] if picture.hears(entry))
