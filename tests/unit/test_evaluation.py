@@ -238,6 +238,13 @@ def test_one_thing_is_judged_as_it_is_among_others(world: list[Happening], thing
     assert content(found(world, thing)) == together
 
 
+@settings(max_examples=200, deadline=None)
+@given(dealings(), st.sampled_from(ASKED))
+def test_so_is_one_that_others_claim(world: list[Told], thing: str) -> None:
+    together = [one for one in content(found(world, *ASKED)) if one[0] == thing]
+    assert content(found(world, thing)) == together
+
+
 def content(evaluation: Evaluation) -> list[Any]:
     """Return what an evaluation tells, with events named by what they say."""
     named: dict[int | None, bytes | None] = {place: event.digest for place, event in evaluation.events.items()}

@@ -104,6 +104,7 @@ def evaluate(index: ProvenanceIndex, parties: Parties, things: Collection[str]) 
     """Judge all that is said of things (`thing_of`), at most `MOST_THINGS` of them; never raises."""
     around = Surroundings(index, parties)
     around.name(frozenset(things))
+    around.name_containers()
     for name in {event.transformation for event in list(around.events) if event.transformation is not None}:
         around.join(name)
     around.look_inward(things, BEGIN)
@@ -117,6 +118,8 @@ def evaluate(index: ProvenanceIndex, parties: Parties, things: Collection[str]) 
     }
     found.update(_of_the_past(picture))
     found.update(_out_of_balance(picture))
+    asked = frozenset(things)
+    found = {one for one in found if one.thing in asked}
     known = sorted(found, key=lambda one: (one.thing, recorded[one.position].occurred_at, one[1:3], one.told))
     cited = {place for one in known for place in (one.position, one.against) if place is not None}
     return Evaluation(index.known_at, tuple(known), {place: recorded[place] for place in cited})

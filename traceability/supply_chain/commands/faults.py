@@ -57,7 +57,7 @@ def _faults_of(picture: Picture, thing: str) -> Iterator[Fault]:
     yield from _faults_of_life(picture, thing)
     intervals = picture.nest.of_child(thing)
     for interval in intervals:
-        yield from _faults_of_nest(picture.nest, interval)
+        yield from _faults_of_nest(picture, interval)
     yield from _faults_of_moves(thing, picture.lives[thing], intervals)
     yield from faults_of_quantity(thing, picture.lives[thing])
     yield from faults_of_rights(picture, thing)
@@ -88,11 +88,11 @@ def _faults_of_life(picture: Picture, thing: str) -> Iterator[Fault]:
             elif ended is None:
                 ended = event
                 if lifecycle is not Lifecycle.CONSUMED:
-                    yield from _faults_of_end(picture.nest, thing, event)
+                    yield from _faults_of_end(picture, thing, event)
 
 
-def _faults_of_end(nest: Containment, thing: str, ended: SeenEvent) -> Iterator[Fault]:
-    for interval in nest.of_parent(thing):
+def _faults_of_end(picture: Picture, thing: str, ended: SeenEvent) -> Iterator[Fault]:
+    for interval in picture.holding.of_parent(thing) if thing in picture.containers else ():
         if interval.opened_at <= ended.occurred_at <= interval.last:
             note = f", which put {interval.child} into it"
             yield Fault(Rule.NOT_EMPTY, thing, ended.position, interval.opened_by, note)
@@ -118,12 +118,14 @@ def _faults_of_moves(thing: str, life: Sequence[SeenEvent], intervals: Sequence[
             yield Fault(Rule.NOT_INSIDE, thing, event.position, None)
 
 
-def _faults_of_nest(nest: Containment, interval: Interval) -> Iterator[Fault]:
+def _faults_of_nest(picture: Picture, interval: Interval) -> Iterator[Fault]:
     """Yield what is wrong with what a thing is in while it is: itself in turn, or too many."""
-    around, cycle = climb(nest, interval.child, interval.parent, interval.window)
+    around, cycle = climb(picture.nest, interval.child, interval.parent, interval.window)
+    holds = interval.child in picture.containers
+    within = contents_depth(picture.holding, interval.child, interval.window) if holds else 0
     if cycle:
         yield Fault(Rule.CYCLE, interval.child, interval.opened_by, None, f"{interval.parent} is inside of it then")
-    elif around + contents_depth(nest, interval.child, interval.window) > DEEPEST:
+    elif around + within > DEEPEST:
         yield Fault(Rule.TOO_DEEP, interval.child, interval.opened_by, None, f"{interval.parent} is nested that deep")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.authority import Judged, custody_before, judged
@@ -195,6 +196,16 @@ class Picture:
         if thing not in self.entries:
             return told
         return [entry.event for entry in self.own(thing) if entry.mentions]
+
+    @cached_property
+    def holding(self) -> Containment:
+        """Return what is in what, whoever says so: what somebody claims to have put into a thing may be in it."""
+        return Containment(self.standing)
+
+    @cached_property
+    def containers(self) -> AbstractSet[str]:
+        """Return everything into which something was put."""
+        return frozenset(parent for event in self.standing if event.type in MARK_KINDS for parent in event.parents)
 
     def _nest(self) -> Containment:
         nest = Containment()

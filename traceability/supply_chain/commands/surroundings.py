@@ -83,6 +83,18 @@ class Surroundings:
             self._take(self._index.events(Subjects(things)), things)
             self._look_outward(things)
 
+    def name_containers(self) -> None:
+        """Read all about what the things that are named were ever in, and what that was in, and so on.
+
+        Only then it is known which of what is said of those is a mere claim.
+        """
+        for _ in range(MAX_NESTING):
+            ties = [event for event in counting(self.events) if event.type in MARK_KINDS]
+            around = {p for event in ties if not event.among(self.named) <= set(event.parents) for p in event.parents}
+            if around <= self.named:
+                break
+            self.name(around)
+
     def join(self, transformation: str) -> None:
         """Read the events of a transformation, by its transformationID."""
         name = thing_of(transformation)
