@@ -37,6 +37,8 @@ from traceability.supply_chain.seen import SeenEvent
 
 WINDOW: Final = 20_000
 """Positions that are judged and written together: what they say of one thing is then read once."""
+_BESIDE: Final = 1_000
+"""Positions likewise in a server, where who asks something waits for as long as an array is worked on."""
 _AT_ONCE: Final = 50_000
 """Things whose events are in memory together."""
 POLL_SECONDS: Final = 1.0
@@ -238,7 +240,7 @@ class BackgroundEvaluator:
         with judging_of(self._engine).leadership(self._engine.urls.runtime) as connection:
             if connection is None:
                 return False
-            evaluator = Evaluator(self._engine, stops=lambda: self.background.stops)
+            evaluator = Evaluator(self._engine, stops=lambda: self.background.stops, window=_BESIDE)
             head = 0
             while not self.background.stops:
                 connection.execute("SELECT 1")  # when it is lost, so is the lead
