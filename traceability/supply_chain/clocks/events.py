@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date
-from hashlib import sha256
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
-import orjson
 from pydantic import Field, StringConstraints
 
-from traceability.errors import InvalidInputError
-from traceability.ledger.event import PARTY_PREFIX, UNREADABLE, DecisionPayload, LedgerEvent, opaque_data, opaque_index
+from traceability.ledger.event import PARTY_PREFIX, DecisionPayload, LedgerEvent
 from traceability.ledger.parts import Parts
 from traceability.supply_chain.clocks.term import Term
+from traceability.supply_chain.said import SaidBy, read_said
 
 CLOCKS: Final = "clock:all"
 """The tag of all that is said of clocks."""
@@ -90,20 +87,10 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
 _RANK: Final = {name: rank for rank, name in enumerate(PAYLOADS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is said of a clock, as it is recorded at a position. Times are in microseconds UTC.
+class Said(SaidBy[Payload]):
+    """What is said of a clock, as it is recorded at a position."""
 
-    `digest` breaks ties and is never shown.
-    """
-
-    payload: Payload
-    said_by: str
-    occurred_at: int
-    position: int
-    event_id: UUID
-    recorded_at: int
-    digest: bytes = field(default=b"", repr=False)
+    __slots__ = ()
 
     @property
     def turn(self) -> tuple[int, int, bytes]:
@@ -113,14 +100,4 @@ class Said:
 
 def said_of(parts: Parts, position: int, event_id: UUID, recorded_at: int) -> Said | None:
     """Read what an event says; None for other types, and for what only others can have written and nobody can read."""
-    try:
-        rows, kind = opaque_index(parts), PAYLOADS.get(orjson.loads(parts.head)["type"])
-        if kind is None or rows.sighting is None:
-            return None
-        payload = kind.model_validate_json(opaque_data(parts))
-    except (InvalidInputError, *UNREADABLE):
-        return None
-    digest = sha256(parts.head + parts.more).digest()
-    return Said(
-        payload, rows.visibility.captured_by, rows.sighting.occurred_at, position, event_id, recorded_at, digest
-    )
+    return read_said(Said, PAYLOADS, parts, position=position, event_id=event_id, recorded_at=recorded_at)

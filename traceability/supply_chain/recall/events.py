@@ -8,27 +8,21 @@ and holds all that it has to know of the case, because it may see nothing else o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from hashlib import sha256
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from traceability.errors import InvalidInputError
 from traceability.ledger.event import (
     FOR_THE_NAMED,
     PARTY_PREFIX,
-    UNREADABLE,
     DecisionPayload,
     LedgerEvent,
-    opaque_data,
-    opaque_index,
 )
 from traceability.ledger.parts import Parts
+from traceability.supply_chain.said import SaidBy, read_said
 
 RECALLS: Final = "case:recall"
 """The tag of every event that a case begins with, for the opener or for an organisation that was notified."""
@@ -238,20 +232,10 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
 RANK: Final = {name: rank for rank, name in enumerate(PAYLOADS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is said in a case, as it is recorded at a position. Times are in microseconds UTC.
+class Said(SaidBy[Payload]):
+    """What is said in a recall case, as it is recorded at a position."""
 
-    `digest` breaks ties and is never shown.
-    """
-
-    payload: Payload
-    said_by: str
-    occurred_at: int
-    position: int
-    event_id: UUID
-    recorded_at: int
-    digest: bytes = field(default=b"", repr=False)
+    __slots__ = ()
 
     @property
     def turn(self) -> tuple[int, int, bool, bytes]:
@@ -265,17 +249,7 @@ class Said:
 
 def said_in(parts: Parts, position: int, event_id: UUID, recorded_at: int) -> Said | None:
     """Read what an event says; None for other types, and for what only others can have written and nobody can read."""
-    try:
-        rows, kind = opaque_index(parts), PAYLOADS.get(orjson.loads(parts.head)["type"])
-        if kind is None or rows.sighting is None:
-            return None
-        payload = kind.model_validate_json(opaque_data(parts))
-    except (InvalidInputError, *UNREADABLE):
-        return None
-    digest = sha256(parts.head + parts.more).digest()
-    return Said(
-        payload, rows.visibility.captured_by, rows.sighting.occurred_at, position, event_id, recorded_at, digest
-    )
+    return read_said(Said, PAYLOADS, parts, position=position, event_id=event_id, recorded_at=recorded_at)
 
 
 def notices(opened: RecallOpened, notice: str, organisation: str, things: tuple[str, ...]) -> Iterator[RecallNotified]:

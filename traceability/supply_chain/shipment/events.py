@@ -6,20 +6,17 @@ EPCIS event can: what was to come, that all that will come has come, and what is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from hashlib import sha256
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from traceability.errors import InvalidInputError
-from traceability.ledger.event import PARTY_PREFIX, UNREADABLE, DecisionPayload, LedgerEvent, opaque_data, opaque_index
+from traceability.ledger.event import PARTY_PREFIX, DecisionPayload, LedgerEvent
 from traceability.ledger.parts import Parts
 from traceability.supply_chain.balance import in_reference, kind_of_unit
+from traceability.supply_chain.said import SaidBy, read_said
 from traceability.supply_chain.things import is_class, is_lot
 
 SHIPMENTS: Final = "shipment:all"
@@ -191,20 +188,10 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
 _RANK: Final = {name: rank for rank, name in enumerate(PAYLOADS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is said of a shipment, as it is recorded at a position. Times are in microseconds UTC.
+class Said(SaidBy[Payload]):
+    """What is said of a shipment, as it is recorded at a position."""
 
-    `digest` breaks ties and is never shown.
-    """
-
-    payload: Payload
-    said_by: str
-    occurred_at: int
-    position: int
-    event_id: UUID
-    recorded_at: int
-    digest: bytes = field(default=b"", repr=False)
+    __slots__ = ()
 
     @property
     def turn(self) -> tuple[int, int, bytes]:
@@ -214,14 +201,4 @@ class Said:
 
 def said_of(parts: Parts, position: int, event_id: UUID, recorded_at: int) -> Said | None:
     """Read what an event says; None for other types, and for what only others can have written and nobody can read."""
-    try:
-        rows, kind = opaque_index(parts), PAYLOADS.get(orjson.loads(parts.head)["type"])
-        if kind is None or rows.sighting is None:
-            return None
-        payload = kind.model_validate_json(opaque_data(parts))
-    except (InvalidInputError, *UNREADABLE):
-        return None
-    digest = sha256(parts.head + parts.more).digest()
-    return Said(
-        payload, rows.visibility.captured_by, rows.sighting.occurred_at, position, event_id, recorded_at, digest
-    )
+    return read_said(Said, PAYLOADS, parts, position=position, event_id=event_id, recorded_at=recorded_at)
