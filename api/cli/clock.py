@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import BaseModel, ValidationError
 
 from api import clocks
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, opened, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
 from api.clock_models import AnswerIn, ClockDone, ClockLine, StartIn, StopIn
 from api.provenance import microseconds_of
-from api.validation import sentence
 from traceability.supply_chain.clocks.clock import ClockState
 from traceability.supply_chain.clocks.term import Term, Unit
 
 app = group("clock", "Regulatory clocks: rules, start, answer, stop, list, show.")
 
 _UNITS = (Unit.HOURS, Unit.CALENDAR_DAYS, Unit.BUSINESS_DAYS, Unit.YEARS)
-_Body = TypeVar("_Body", bound=BaseModel)
 Name = Annotated[str, typer.Argument(metavar="CLOCK", help="The name of the clock.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A word about it.")]
 
@@ -77,7 +74,7 @@ def start(
     - `traceability clock start --business-days 3 --title 'Answer the retailer' --calendar DE --zone Europe/Berlin`
     """
     terms = zip((hours, days, business_days, years), _UNITS, strict=True)
-    given = [_body(Term, amount=amount, unit=unit) for amount, unit in terms if amount is not None]
+    given = [body_of(Term, amount=amount, unit=unit) for amount, unit in terms if amount is not None]
     if len(given) + (rule is not None) != 1:
         raise typer.BadParameter("give a rule, or one of --hours, --days, --business-days and --years")
     members = {
@@ -95,7 +92,7 @@ def start(
         "request": request,
         "note": text,
     }
-    body = _body(StartIn, **members)
+    body = body_of(StartIn, **members)
     with opened(ledger, as_) as engine:
         done = clocks.start(engine, engine.settings.organisation, body)
     _print_done(done, json=json)
@@ -118,7 +115,7 @@ def answer(
     - `traceability clock answer 019ca877-0c1b-7000-8000-000000000001 019ca878-0c1b-7000-8000-000000000002`
     """
     with opened(ledger, as_) as engine:
-        done = clocks.answer(engine, engine.settings.organisation, clock, _body(AnswerIn, event_id=event, note=text))
+        done = clocks.answer(engine, engine.settings.organisation, clock, body_of(AnswerIn, event_id=event, note=text))
     _print_done(done, json=json)
     if done.state is ClockState.ANSWERED_LATE:
         raise typer.Exit(EXIT_FALSE)
@@ -140,7 +137,7 @@ def stop(
     - `traceability clock stop 019ca877-0c1b-7000-8000-000000000001 --reason 'the request was withdrawn'`
     """
     with opened(ledger, as_) as engine:
-        done = clocks.stop(engine, engine.settings.organisation, clock, _body(StopIn, reason=reason))
+        done = clocks.stop(engine, engine.settings.organisation, clock, body_of(StopIn, reason=reason))
     _print_done(done, json=json)
 
 
@@ -207,13 +204,6 @@ def show(
         )
     if found.state in (ClockState.OVERDUE, ClockState.ANSWERED_LATE):
         raise typer.Exit(EXIT_FALSE)
-
-
-def _body(model: type[_Body], **members: object) -> _Body:
-    try:
-        return model.model_validate(members)
-    except ValidationError as error:
-        raise typer.BadParameter(sentence(error.errors()[0])) from error
 
 
 def _print_done(done: ClockDone, *, json: bool) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import orjson
 import typer
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +21,7 @@ from typer.core import TyperGroup
 
 from api.problems import RuleOut
 from api.settings import Settings, read_settings
+from api.validation import sentence
 from api.wiring import Engine, open_engine
 from traceability.errors import (
     InvalidInputError,
@@ -30,6 +32,7 @@ from traceability.errors import (
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 
 _NAMED = 5
+_Body = TypeVar("_Body", bound=BaseModel)
 EXIT_OK = 0
 EXIT_FALSE = 1
 EXIT_USAGE = 2
@@ -94,6 +97,14 @@ def opened(ledger: str | None, as_: str | None) -> Iterator[Engine]:
     with open_engine(settings_for(ledger=ledger, as_=as_)) as engine:
         engine.organisations.get(engine.settings.organisation)
         yield engine
+
+
+def body_of(model: type[_Body], **members: object) -> _Body:
+    """Return what options say as the body that HTTP takes; raises `typer.BadParameter` for what that refuses."""
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        raise typer.BadParameter(sentence(error.errors()[0])) from error
 
 
 def print_json(data: object) -> None:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ValidationError
 
 from api import calibrations, monitoring, monitoring_writes
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, opened, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
 from api.monitoring_models import CertifyIn, DispositionIn, EvaluateIn, OpenIn, SealIn, SessionDone, SessionLine
 from api.provenance import microseconds_of
-from api.validation import sentence
 from traceability.supply_chain.cold_chain.calibration import Status
 from traceability.supply_chain.cold_chain.course import Verdict
 from traceability.supply_chain.cold_chain.events import Disposition, Result
 
 app = group("monitoring", "Monitoring sessions: certify, calibration, open, seal, evaluate, decide, list, show.")
 
-_Body = TypeVar("_Body", bound=BaseModel)
 _BAD = (Verdict.INCOMPLETE, Verdict.OUT)
 Name = Annotated[str, typer.Argument(metavar="SESSION", help="The name of the session.")]
 Device = Annotated[str, typer.Argument(metavar="DEVICE", help="A Digital Link, URN or (01)… of the device.")]
@@ -76,7 +73,7 @@ def certify(
         "evidence": evidence,
         "shown_to": shown_to or [],
     }
-    body = _body(CertifyIn, **members)
+    body = body_of(CertifyIn, **members)
     with opened(ledger, as_) as engine:
         done = monitoring_writes.certify(engine, engine.settings.organisation, body)
     if json:
@@ -162,7 +159,7 @@ def open_session(
         "note": text,
     }
     with opened(ledger, as_) as engine:
-        done = monitoring_writes.open_session(engine, engine.settings.organisation, _body(OpenIn, **members))
+        done = monitoring_writes.open_session(engine, engine.settings.organisation, body_of(OpenIn, **members))
     _print_done(done, json=json)
 
 
@@ -182,7 +179,7 @@ def seal(
     - `traceability monitoring seal 019ca877-0c1b-7000-8000-000000000001`
     """
     with opened(ledger, as_) as engine:
-        done = monitoring_writes.seal(engine, engine.settings.organisation, session, _body(SealIn, until=until))
+        done = monitoring_writes.seal(engine, engine.settings.organisation, session, body_of(SealIn, until=until))
     _print_done(done, json=json)
 
 
@@ -217,7 +214,7 @@ def decide(
 
     - `traceability monitoring decide 019ca877-0c1b-7000-8000-000000000001 quarantine --reason 'warm for two hours'`
     """
-    body = _body(DispositionIn, disposition=disposition, reason=reason)
+    body = body_of(DispositionIn, disposition=disposition, reason=reason)
     with opened(ledger, as_) as engine:
         done = monitoring_writes.disposition(engine, engine.settings.organisation, session, body)
     _print_done(done, json=json)
@@ -284,13 +281,6 @@ def show(
         )
     if found.found in _BAD:
         raise typer.Exit(EXIT_FALSE)
-
-
-def _body(model: type[_Body], **members: object) -> _Body:
-    try:
-        return model.model_validate(members)
-    except ValidationError as error:
-        raise typer.BadParameter(sentence(error.errors()[0])) from error
 
 
 def _print_done(done: SessionDone, *, json: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from api import shipment_writes, shipments
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, opened, print_json, print_table
 from api.cli.item import AsOf, KnownAt
 from api.provenance import microseconds_of
 from api.shipment_models import AdviseIn, AnswerIn, CloseIn, CompleteIn, RowOut, ShipmentDone
@@ -19,7 +19,6 @@ from traceability.supply_chain.shipment.shipment import Stage
 
 app = group("shipment", "Shipments: advise, list, show, complete the receipt, answer and close exception cases.")
 
-_Body = TypeVar("_Body", bound=BaseModel)
 Name = Annotated[str, typer.Argument(metavar="SHIPMENT", help="The name of the shipment.")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="The name of the exception case.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A word about it.")]
@@ -126,7 +125,7 @@ def complete(
 
     - `traceability shipment complete 019ca877-0c1b-7000-8000-000000000001 --resolution 'Send product'`
     """
-    body = _body(CompleteIn, resolution=resolution, note=text)
+    body = body_of(CompleteIn, resolution=resolution, note=text)
     with opened(ledger, as_) as engine:
         done = shipment_writes.complete(engine, engine.settings.organisation, shipment, body)
     _print_done(done, json=json)
@@ -152,7 +151,7 @@ def answer(
 
     - `traceability shipment answer SHIPMENT CASE --accept --alternative 'Credit account'`
     """
-    body = _body(AnswerIn, accepted=accepted, alternative=alternative, note=text)
+    body = body_of(AnswerIn, accepted=accepted, alternative=alternative, note=text)
     with opened(ledger, as_) as engine:
         done = shipment_writes.answer(engine, engine.settings.organisation, shipment, case, body)
     _print_done(done, json=json)
@@ -174,17 +173,10 @@ def close(
 
     - `traceability shipment close SHIPMENT CASE --note 'the missing ones came'`
     """
-    body = _body(CloseIn, note=text)
+    body = body_of(CloseIn, note=text)
     with opened(ledger, as_) as engine:
         done = shipment_writes.close(engine, engine.settings.organisation, shipment, case, body)
     _print_done(done, json=json)
-
-
-def _body(model: type[_Body], **members: object) -> _Body:
-    try:
-        return model.model_validate(members)
-    except ValidationError as error:
-        raise typer.BadParameter(sentence(error.errors()[0])) from error
 
 
 def _print_done(done: ShipmentDone, *, json: bool) -> None:
