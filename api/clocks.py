@@ -28,15 +28,15 @@ from api.clock_models import (
     StopIn,
 )
 from api.codes import read_code
-from api.once import append_once, recorded_before
+from api.once import Drafted, append_drafted, append_once, new_name, recorded_before, unchanged
 from api.provenance import microseconds_of
 from api.published import receipt_address
+from api.told import said_to
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
-from traceability.ledger.access import Reader, redact
+from traceability.ledger.access import Reader
 from traceability.ledger.event import EPOCH, utc_text
-from traceability.ledger.identifiers import event_id
-from traceability.ledger.store import AppendConflictError, Record
+from traceability.ledger.store import Record
 from traceability.supply_chain.clocks.clock import MEANINGS, ClaimReason, Clock, ClockState, clock_of
 from traceability.supply_chain.clocks.events import (
     CLOCKS,
@@ -53,8 +53,6 @@ from traceability.supply_chain.things import thing_of
 
 PATH: Final = "/clocks"
 MOST_LISTED: Final = 1_000
-_ATTEMPTS: Final = 4
-_RANDOM_BYTES: Final = 10
 _AHEAD_US: Final = 60_000_000  # clocks differ a little
 
 
@@ -189,7 +187,7 @@ def _started(engine: Engine, organisation: str, body: StartIn, began: int) -> Cl
     title = body.title or (None if rule is None else rule.title)
     assert title is not None
     return ClockStarted(
-        clock=str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES))),
+        clock=new_name(engine),
         title=title,
         responsible=body.responsible or organisation,
         due=due(began, term, time_zone(zone), works),
@@ -213,32 +211,23 @@ _SATURDAY: Final = 5
 def _say(engine: Engine, organisation: str, payload: ClockPayload, request: EventRequest | None) -> ClockDone:
     """Record what is said of a clock, unless the fold would take it for a mere claim."""
     reader = engine.organisations.reader(organisation)
-    query = DCBQuery(items=[DCBQueryItem(tags=[f"clock:{payload.clock}"])])
-    for attempt in range(_ATTEMPTS):
-        head = engine.ledger.head()
+
+    def draft(head: int) -> Drafted:
         found = _clock_seen(engine, reader, payload.clock, head)
-        # After the clock is read: what ended it meanwhile may be this request, sent twice.
-        if (before := recorded_before(engine, request)) is not None:
-            return _done(engine, organisation, before)
         # Behind what it follows, whatever the clock of whoever said that.
         last = found.began if found.ended is None else found.ended
         now = max(engine.clock.now_us(), last.occurred_at + 1)
         sides = {found.began.said_by, found.started.responsible} - {organisation}
         event = payload.event(captured_by=organisation, occurred_at=now, to=next(iter(sides), None))
-        draft = said_of(event.parts, head + 1, UUID(int=0), now)
-        assert draft is not None
-        after = clock_of([found.began, *([found.ended] if found.ended else []), draft])
-        reason = next((claim.reason for claim in after.claims if claim.said is draft), None) if after else None
+        said = said_of(event.parts, head + 1, UUID(int=0), now)
+        assert said is not None
+        after = clock_of([found.began, *([found.ended] if found.ended else []), said])
+        reason = next((claim.reason for claim in after.claims if claim.said is said), None) if after else None
         if reason is not None:
             raise _refused(reason)
-        try:
-            return _done(
-                engine, organisation, append_once(engine, [event], DCBAppendCondition(query, after=head), request)
-            )
-        except AppendConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+        return [event], unchanged([f"clock:{payload.clock}"], head)
+
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError:
@@ -281,11 +270,7 @@ def _clock_seen(engine: Engine, reader: Reader, clock: str, known_at: int, as_of
 
 
 def _seen(engine: Engine, reader: Reader, record: Record) -> Said | None:
-    event = record.event
-    extent = reader.extent(engine.rules.indexer(event.parts).visibility)
-    if extent is None or event.event_id is None or event.recorded_at is None:
-        return None
-    return said_of(redact(event.parts, extent, ()), record.position, event.event_id, event.recorded_at)
+    return said_to(engine, reader, record, said_of)
 
 
 def _record_seen(engine: Engine, reader: Reader, wanted: UUID) -> Record | None:

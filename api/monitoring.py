@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -19,9 +19,10 @@ from api.monitoring_models import (
     SessionSaidOut,
 )
 from api.published import receipt_address
+from api.told import events_under, said_to
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.ledger.access import Reader, redact
+from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.ledger.store import Record
 from traceability.supply_chain.cold_chain.calibration import (
@@ -43,7 +44,7 @@ from traceability.supply_chain.cold_chain.series import Series, series_of
 from traceability.supply_chain.cold_chain.session import ClaimReason, Session, session_of
 from traceability.supply_chain.cold_chain.temperatures import STANDING
 from traceability.supply_chain.parties import Parties
-from traceability.supply_chain.seen import SeenEvent, see
+from traceability.supply_chain.seen import SeenEvent
 from traceability.supply_chain.things import thing_of
 
 PATH: Final = "/cold-chain/sessions"
@@ -91,7 +92,7 @@ class Asking(NamedTuple):
 
     def said(self, *tags: str) -> list[Said]:
         """Return what is said under these tags."""
-        found = (self._said_in(record) for record in self.under(tags))
+        found = (said_to(self.engine, self.reader, record, said_of) for record in self.under(tags))
         return [one for one in found if one is not None and (self.as_of is None or one.occurred_at <= self.as_of)]
 
     def said_in_session(self, session: str) -> list[Said]:
@@ -101,11 +102,8 @@ class Asking(NamedTuple):
 
     def telling(self, device: str) -> tuple[list[SeenEvent], dict[int, Record]]:
         """Return the events that name a device, and those that take some of them back."""
-        records = self.under([f"device:{device}"])
-        events = list(self._events_in(records))
-        # Whoever takes an event back need not say again what it told.
-        names = sorted({f"event:{event.joined[1]}" for event in events if event.joined is not None})
-        events += [event for event in self._events_in(self.under(names)) if event.declares]
+        events, records = events_under(self.engine, self.reader, [f"device:{device}"], self.known_at)
+        events = [event for event in events if self.as_of is None or event.occurred_at <= self.as_of]
         seen = {event.position for event in events}
         return events, {record.position: record for record in records if record.position in seen}
 
@@ -116,20 +114,6 @@ class Asking(NamedTuple):
     def at(self) -> int:
         """Return the instant that is asked about."""
         return self.engine.clock.now_us() if self.as_of is None else self.as_of
-
-    def _said_in(self, record: Record) -> Said | None:
-        event = record.event
-        extent = self.reader.extent(self.engine.rules.indexer(event.parts).visibility)
-        if extent is None or event.event_id is None or event.recorded_at is None:
-            return None
-        return said_of(redact(event.parts, extent, ()), record.position, event.event_id, event.recorded_at)
-
-    def _events_in(self, records: Iterable[Record]) -> Iterable[SeenEvent]:
-        for record in records:
-            extent = self.reader.extent(self.engine.rules.indexer(record.event.parts).visibility)
-            event = None if extent is None else see(record, extent, ())
-            if event is not None and (self.as_of is None or event.occurred_at <= self.as_of):
-                yield event
 
 
 def watched(engine: Engine, reader: Reader, session: str, known_at: int, as_of: int | None = None) -> Watched:

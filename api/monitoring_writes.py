@@ -8,8 +8,6 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
-
 from adapters.postgres.event_requests import EventRequest
 from api.cold_chain import degrees, rounded
 from api.monitoring import Watched, calibration_for, follow_up, named, watched
@@ -22,14 +20,11 @@ from api.monitoring_models import (
     SealIn,
     SessionDone,
 )
-from api.once import append_once, recorded_before
+from api.once import Drafted, append_drafted, new_name, unchanged
 from api.provenance import microseconds_of
 from api.published import receipt_address
 from api.wiring import Engine
-from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, TraceabilityError
-from traceability.ledger.event import LedgerEvent
-from traceability.ledger.identifiers import event_id
-from traceability.ledger.store import AppendConflictError
+from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.supply_chain.cold_chain.calibration import Calibration, Certificate, Status
 from traceability.supply_chain.cold_chain.course import Course
 from traceability.supply_chain.cold_chain.evaluating import MODEL, MODEL_VERSION, Code
@@ -48,11 +43,8 @@ from traceability.supply_chain.cold_chain.events import (
 from traceability.supply_chain.cold_chain.profile import PROFILES
 from traceability.supply_chain.cold_chain.session import MEANINGS, ClaimReason, claim_reason
 
-_ATTEMPTS: Final = 4
-_RANDOM_BYTES: Final = 10
 _AHEAD_US: Final = 60_000_000  # clocks differ a little
 _Saying = Callable[[Watched], SessionPayload]
-_Drafted = tuple[LedgerEvent, list[str]]
 """An event, and the tags of what it rests on."""
 
 _UNFIT: Final = {
@@ -89,14 +81,15 @@ def certify(
     )
     reader, others = engine.organisations.reader(organisation), set(body.shown_to) - {organisation}
 
-    def draft(head: int) -> _Drafted:
+    def draft(head: int) -> Drafted:
         known = calibration_for(engine, reader, certified.device, {organisation}, head)
         # Behind what it corrects, which a certificate says to be of the same day.
         corrected = [one.said.occurred_at + 1 for one in known.certificates if _is_same(one, certified, organisation)]
         at = max([issued, *corrected])
-        return certified.event(captured_by=organisation, occurred_at=at, to=others), [INSTRUMENT + certified.device]
+        event = certified.event(captured_by=organisation, occurred_at=at, to=others)
+        return [event], unchanged([INSTRUMENT + certified.device], head)
 
-    return _certified(engine, organisation, _record(engine, request, draft))
+    return _certified(engine, organisation, append_drafted(engine, draft, request))
 
 
 def _is_same(one: Certificate, certified: CalibrationCertified, organisation: str) -> bool:
@@ -122,12 +115,12 @@ def open_session(
     quality = body.quality or organisation
     reader = engine.organisations.reader(organisation)
 
-    def draft(head: int) -> _Drafted:
+    def draft(head: int) -> Drafted:
         certificate = _fit(calibration_for(engine, reader, device, {organisation, quality}, head), began)
         valid_until = certificate.terms.valid_until
         assert valid_until is not None
         opened = SessionOpened(
-            session=str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES))),
+            session=new_name(engine),
             device=device,
             things=things,
             profile=profile,
@@ -139,9 +132,9 @@ def open_session(
             note=body.note,
         )
         event = opened.event(captured_by=organisation, occurred_at=began, to={quality} - {organisation})
-        return event, [INSTRUMENT + device]
+        return [event], unchanged([INSTRUMENT + device], head)
 
-    return _done(engine, organisation, _record(engine, request, draft))
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def seal(
@@ -217,7 +210,7 @@ def _say(engine: Engine, organisation: str, session: str, saying: _Saying, reque
     """Record what is said in a session, unless the fold would take it for a mere claim."""
     reader = engine.organisations.reader(organisation)
 
-    def draft(head: int) -> _Drafted:
+    def draft(head: int) -> Drafted:
         found = watched(engine, reader, session, head)
         # Behind what it follows, whatever the clock of whoever said that.
         now = max(engine.clock.now_us(), max(one.occurred_at for one in found.session.said) + 1)
@@ -229,31 +222,9 @@ def _say(engine: Engine, organisation: str, session: str, saying: _Saying, reque
             raise _refused(reason)
         # A seal and a verdict rest on what the device told and on its certificates, a decision on neither.
         resting = [] if isinstance(payload, SessionDispositioned) else [f"device:{found.session.about.device}"]
-        return event, [f"case:{session}", *resting]
+        return [event], unchanged([f"case:{session}", *resting], head)
 
-    return _done(engine, organisation, _record(engine, request, draft))
-
-
-def _record(engine: Engine, request: EventRequest | None, draft: Callable[[int], _Drafted]) -> int:
-    """Record what `draft` makes of what is known at a position; return where it is, or the same request recorded it."""
-    for attempt in range(_ATTEMPTS):
-        head = engine.ledger.head()
-        try:
-            event, tags = draft(head)
-        except TraceabilityError:
-            # What stands in the way may be this very request, sent twice.
-            if (before := recorded_before(engine, request)) is not None:
-                return before
-            raise
-        if (before := recorded_before(engine, request)) is not None:
-            return before
-        condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag]) for tag in tags]), after=head)
-        try:
-            return append_once(engine, [event], condition, request)
-        except AppendConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError:

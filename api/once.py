@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import psycopg
-from eventsourcing.dcb.api import DCBAppendCondition
+from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 from pydantic import BaseModel, Field
 
 from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
 from api.published import Proof
 from api.wiring import Engine
-from traceability.errors import ConflictError
+from traceability.errors import ConflictError, TraceabilityError
 from traceability.ledger.event import LedgerEvent
+from traceability.ledger.identifiers import event_id
 from traceability.ledger.store import AppendConflictError
+
+_ATTEMPTS: Final = 4
+_RANDOM_BYTES: Final = 10
+Drafted: TypeAlias = tuple[Sequence[LedgerEvent], DCBAppendCondition]
+"""Events to record, and what may not have changed when they are."""
 
 
 class Recorded(BaseModel):
@@ -62,3 +69,36 @@ def append_once(
         if (before := recorded_before(engine, request)) is not None:
             return before
         raise
+
+
+def append_drafted(engine: Engine, draft: Callable[[int], Drafted], request: EventRequest | None) -> int:
+    """Record what `draft` makes of what is known at a position, again when something changed; return where the last is.
+
+    Raises what `draft` raises, `ConflictError` (`capture.request_key`), and `AppendConflictError` in the end.
+    """
+    for attempt in range(_ATTEMPTS):
+        if (before := recorded_before(engine, request)) is not None:
+            return before
+        try:
+            events, condition = draft(engine.ledger.head())
+        except TraceabilityError:
+            # What stands in the way may be this very request, sent again before the first was answered.
+            if (before := recorded_before(engine, request)) is not None:
+                return before
+            raise
+        try:
+            return append_once(engine, events, condition, request)
+        except AppendConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def unchanged(tags: Iterable[str], after: int) -> DCBAppendCondition:
+    """Return the condition that nothing came under any of these tags after a position."""
+    return DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag]) for tag in tags]), after=after)
+
+
+def new_name(engine: Engine) -> str:
+    """Return a name that nothing has yet, for a case or the like."""
+    return str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES)))

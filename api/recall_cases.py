@@ -7,9 +7,10 @@ from typing import Final
 
 from adapters.postgres.recalls import PostgresRecalls
 from api.provenance_models import RecallName
+from api.told import said_to
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.ledger.access import Reader, redact
+from traceability.ledger.access import Reader
 from traceability.ledger.store import Record
 from traceability.supply_chain.recall.case import RecallCase, case_of
 from traceability.supply_chain.recall.events import PAYLOADS, RecallCancelled, RecallClosed, RecallOpened, Said, said_in
@@ -74,11 +75,7 @@ def recall_name(found: RecallCase) -> RecallName:
 
 def seen_as_said(engine: Engine, reader: Reader, record: Record) -> Said | None:
     """Return what a reader sees a record say in a case."""
-    event = record.event
-    extent = reader.extent(engine.rules.indexer(event.parts).visibility)
-    if extent is None or event.event_id is None or event.recorded_at is None:
-        return None
-    return said_in(redact(event.parts, extent, ()), record.position, event.event_id, event.recorded_at)
+    return said_to(engine, reader, record, said_in)
 
 
 def _said(engine: Engine, reader: Reader, case: str, known_at: int | None, types: Collection[str]) -> list[Said]:

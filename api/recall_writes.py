@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
-
 from adapters.postgres.event_requests import EventRequest
 from api.codes import read_code
-from api.once import append_once, recorded_before
+from api.once import Drafted, append_drafted, new_name, recorded_before, unchanged
 from api.provenance import ask, microseconds_of
 from api.published import receipt_address
 from api.recall_cases import case_in, case_seen, said_in_case
@@ -21,9 +19,7 @@ from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.identifiers import event_id
 from traceability.ledger.register.statements import FOR_ALL, organisation_tag
-from traceability.ledger.store import AppendConflictError
 from traceability.supply_chain.recall.case import MEANINGS, ClaimReason, RecallCase, claim_reason
 from traceability.supply_chain.recall.events import (
     Payload,
@@ -42,8 +38,6 @@ from traceability.supply_chain.recall.reconciling import Came, Fate, added_up
 from traceability.supply_chain.recall.scope import may_recall
 from traceability.supply_chain.things import thing_of
 
-_ATTEMPTS: Final = 4
-_RANDOM_BYTES: Final = 10
 _MISSING_NAMED: Final = 1_000
 
 
@@ -64,25 +58,21 @@ def open_recall(engine: Engine, organisation: str, body: OpenIn, *, request: Eve
     Raises `IdentifierError`, `InvalidInputError` (`recall.root`), `NotFoundError` for a root of which nothing is seen,
     `ForbiddenError` (`recall.no_authority`), and `ConflictError` as every write does.
     """
-    if (before := _before(engine, organisation, request)) is not None:
-        return before
+    if (before := recorded_before(engine, request)) is not None:
+        return _done(engine, organisation, before)
     roots = roots_of(body.roots)
     reader = engine.organisations.reader(organisation)
-    case = _new_name(engine)
-    for attempt in range(_ATTEMPTS):
+    case = new_name(engine)
+
+    def draft(_head: int) -> Drafted:
         now = engine.clock.now_us()
-        head = _check_right(engine, organisation, reader, roots, now)
+        known_at = _check_right(engine, organisation, reader, roots, now)
         said = {"name": body.name, "reason": body.reason, "classification": body.classification}
         opened = RecallOpened(case=case, roots=roots, **said)
         tags = [*(f"item:{root}" for root in roots), *FOR_ALL, organisation_tag(organisation)]
-        condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag]) for tag in tags]), after=head)
-        try:
-            event = opened.event(captured_by=organisation, occurred_at=now)
-            return _done(engine, organisation, append_once(engine, [event], condition, request))
-        except AppendConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+        return [opened.event(captured_by=organisation, occurred_at=now)], unchanged(tags, known_at)
+
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def scope_recall(
@@ -129,7 +119,7 @@ def notify_holders(
         for name in wanted:
             before = found.notified(name)
             news = tuple(thing for thing in having[name] if thing not in before)
-            told += [_Draft(part, name) for part in notices(found.about, _new_name(engine), name, news)]
+            told += [_Draft(part, name) for part in notices(found.about, new_name(engine), name, news)]
         if not told:
             raise ConflictError(
                 "There is nobody to notify of anything new",
@@ -254,26 +244,12 @@ def _say(
     `ledger.append_conflict`.
     """
     reader = engine.organisations.reader(organisation)
-    query = DCBQuery(items=[DCBQueryItem(tags=[f"case:{case}"])])
-    for attempt in range(_ATTEMPTS):
-        if (before := _before(engine, organisation, request)) is not None:
-            return before
-        head = engine.ledger.head()
-        try:
-            known = said_in_case(engine, reader, case, known_at=head)
-            events = _events(engine, organisation, known, drafts, head, ours=ours)
-        except (ConflictError, InvalidInputError):
-            # The same request, sent again before the first was answered, finds that all is said.
-            if (before := _before(engine, organisation, request)) is not None:
-                return before
-            raise
-        try:
-            position = append_once(engine, events, DCBAppendCondition(query, after=head), request)
-            return _done(engine, organisation, position)
-        except AppendConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+
+    def draft(head: int) -> Drafted:
+        known = said_in_case(engine, reader, case, known_at=head)
+        return _events(engine, organisation, known, drafts, head, ours=ours), unchanged([f"case:{case}"], head)
+
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def _events(
@@ -293,12 +269,6 @@ def _events(
     if reason is not None:
         raise _refused(reason)
     return events
-
-
-def _before(engine: Engine, organisation: str, request: EventRequest | None) -> DoneOut | None:
-    """Return what the same request recorded before."""
-    position = recorded_before(engine, request)
-    return None if position is None else _done(engine, organisation, position)
 
 
 def _done(engine: Engine, organisation: str, position: int) -> DoneOut:
@@ -326,7 +296,3 @@ def _as_said(event: LedgerEvent, position: int) -> Said:
 def _refused(reason: ClaimReason) -> ConflictError | ForbiddenError:
     kind = ForbiddenError if reason is ClaimReason.NOT_ITS_OPENER else ConflictError
     return kind(MEANINGS[reason].sentence, code=f"recall.{reason}", hint=MEANINGS[reason].remedy)
-
-
-def _new_name(engine: Engine) -> str:
-    return str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES)))

@@ -10,7 +10,7 @@ from uuid import UUID
 from eventsourcing.dcb.api import DCBAppendCondition, DCBEvent, DCBQuery, DCBQueryItem
 
 from adapters.postgres.event_requests import EventRequest
-from api.once import append_once, recorded_before
+from api.once import Drafted, append_drafted, new_name, recorded_before, unchanged
 from api.provenance import ask, microseconds_of
 from api.published import receipt_address
 from api.shipment_models import AdviseIn, AnswerIn, CloseIn, CompleteIn, LegIn, ShipmentDone
@@ -19,8 +19,6 @@ from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader
 from traceability.ledger.event import LedgerEvent
-from traceability.ledger.identifiers import event_id
-from traceability.ledger.store import AppendConflictError
 from traceability.supply_chain.balance import EXACT, Amounts, counts_as_piece
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.index import ProvenanceIndex
@@ -42,8 +40,6 @@ from traceability.supply_chain.shipment.events import (
 from traceability.supply_chain.shipment.shipment import MEANINGS, ClaimReason, Shipment, claim_reason
 
 _MOST_CONTAINERS: Final = 1_000
-_ATTEMPTS: Final = 4
-_RANDOM_BYTES: Final = 10
 _Drafts = Callable[[Shipment], Sequence[Payload]]
 
 
@@ -60,7 +56,7 @@ def advise(engine: Engine, organisation: str, body: AdviseIn, *, request: EventR
             "A shipment goes to another organisation", code="shipment.consignee", hint="Name who is to receive it."
         )
     advised = ShipmentAdvised(
-        shipment=_new_name(engine),
+        shipment=new_name(engine),
         advice=_advice(body.advice),
         consignee=body.consignee,
         lines=_lines(engine, engine.organisations.reader(organisation), body),
@@ -68,20 +64,14 @@ def advise(engine: Engine, organisation: str, body: AdviseIn, *, request: EventR
         note=body.note,
     )
     query = DCBQuery(items=[DCBQueryItem(types=[ShipmentAdvised.type_name], tags=[f"transaction:{advised.advice}"])])
-    for attempt in range(_ATTEMPTS):
-        head = engine.ledger.head()
+
+    def draft(head: int) -> Drafted:
         if any(_is_by(one.event, organisation) for one in engine.ledger.read(query)):
-            if (before := recorded_before(engine, request)) is not None:
-                return _done(engine, organisation, before)
             raise _refused(ClaimReason.ADVISED_BEFORE)
         event = advised.event(captured_by=organisation, occurred_at=engine.clock.now_us(), to=body.consignee)
-        try:
-            position = append_once(engine, [event], DCBAppendCondition(query, after=head), request)
-            return _done(engine, organisation, position)
-        except AppendConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+        return [event], DCBAppendCondition(query, after=head)
+
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def _is_by(event: DCBEvent, organisation: str) -> bool:
@@ -110,7 +100,7 @@ def complete(
             )
         if not reports:
             return [plain]
-        case = _new_name(engine)
+        case = new_name(engine)
         opened = ExceptionOpened(shipment=shipment, case=case, reports=reports, resolution=body.resolution)
         return [opened, plain.model_copy(update={"exception": case})]
 
@@ -144,25 +134,17 @@ def _say(
 ) -> ShipmentDone:
     """Record what is said of a shipment, unless the fold would take it for a mere claim."""
     reader = engine.organisations.reader(organisation)
-    for attempt in range(_ATTEMPTS):
-        head = engine.ledger.head()
+
+    def draft(head: int) -> Drafted:
         found = shipment_seen(engine, reader, shipment, head)
-        # After the shipment is read: what was said of it meanwhile may be this request, sent twice.
-        if (before := recorded_before(engine, request)) is not None:
-            return _done(engine, organisation, before)
         # Behind what it follows, whatever the clock of whoever said that.
         now = max(engine.clock.now_us(), max(one.occurred_at for one in found.said) + 1)
         other = found.advised.said_by if organisation == found.about.consignee else found.about.consignee
         events = [one.event(captured_by=organisation, occurred_at=now, to=other) for one in drafts(found)]
         _check(found, events, head, now)
-        tags = (f"shipment:{shipment}", f"transaction:{found.about.advice}")
-        condition = DCBAppendCondition(DCBQuery(items=[DCBQueryItem(tags=[tag]) for tag in tags]), after=head)
-        try:
-            return _done(engine, organisation, append_once(engine, events, condition, request))
-        except AppendConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-    raise AssertionError
+        return events, unchanged((f"shipment:{shipment}", f"transaction:{found.about.advice}"), head)
+
+    return _done(engine, organisation, append_drafted(engine, draft, request))
 
 
 def _check(found: Shipment, events: Sequence[LedgerEvent], head: int, now: int) -> None:
@@ -209,10 +191,6 @@ def _case_of(said: Said) -> str | None:
         case ExceptionOpened(case=name) | ExceptionAnswered(case=name) | ExceptionClosed(case=name):
             return name
     return None
-
-
-def _new_name(engine: Engine) -> str:
-    return str(event_id(engine.clock.now_us(), engine.entropy.token(_RANDOM_BYTES)))
 
 
 def _advice(text: str) -> str:

@@ -17,12 +17,12 @@ from api.shipment_models import (
     ShipmentOut,
     ShipmentSaidOut,
 )
+from api.told import events_under, said_to
 from api.wiring import Engine
 from traceability.errors import NotFoundError
-from traceability.ledger.access import Reader, redact
+from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
-from traceability.ledger.store import Record
-from traceability.supply_chain.seen import SeenEvent, see
+from traceability.supply_chain.seen import SeenEvent
 from traceability.supply_chain.shipment.events import (
     SHIPMENTS,
     ExceptionAnswered,
@@ -96,7 +96,7 @@ def list_shipments(
     tag = SHIPMENTS if advice is None else f"transaction:{advice}"
     visible = engine.visibility.allowed(reader)
     records = records_under(engine.ledger, [tag], visible, head if before is None else min(head, before - 1))
-    said = [one for record in reversed(records) if (one := _said_in(engine, reader, record)) is not None]
+    said = [one for record in reversed(records) if (one := said_to(engine, reader, record, said_of)) is not None]
     begun = [one for one in said if isinstance(one.payload, ShipmentAdvised)]
     lines = []
     for one in begun[:limit]:
@@ -109,42 +109,17 @@ def list_shipments(
 def _told_of(
     engine: Engine, reader: Reader, shipment: str, known_at: int, as_of: int | None
 ) -> tuple[list[Said], list[SeenEvent]]:
-    visible = engine.visibility.allowed(reader)
-    records = records_under(engine.ledger, [f"shipment:{shipment}"], visible, known_at)
-    seen = (_said_in(engine, reader, record) for record in records)
+    records = records_under(engine.ledger, [f"shipment:{shipment}"], engine.visibility.allowed(reader), known_at)
+    seen = (said_to(engine, reader, record, said_of) for record in records)
     said = [one for one in seen if one is not None and one.payload.shipment == shipment]
     advices = {one.payload.advice for one in said if isinstance(one.payload, ShipmentAdvised)}
-    events = [
-        event
-        for record in records_under(engine.ledger, [f"transaction:{one}" for one in sorted(advices)], visible, known_at)
-        if (event := _event_in(engine, reader, record)) is not None
-    ]
-    # Whoever takes an event back need not say again to which advice it belongs.
-    names = {f"event:{event.joined[1]}" for event in events if event.joined is not None}
-    events += [
-        event
-        for record in records_under(engine.ledger, sorted(names), visible, known_at)
-        if (event := _event_in(engine, reader, record)) is not None and event.declares
-    ]
+    events, _ = events_under(engine, reader, [f"transaction:{one}" for one in sorted(advices)], known_at)
     if as_of is None:
         return said, events
     return (
         [one for one in said if one.occurred_at <= as_of],
         [one for one in events if one.occurred_at <= as_of],
     )
-
-
-def _said_in(engine: Engine, reader: Reader, record: Record) -> Said | None:
-    event = record.event
-    extent = reader.extent(engine.rules.indexer(event.parts).visibility)
-    if extent is None or event.event_id is None or event.recorded_at is None:
-        return None
-    return said_of(redact(event.parts, extent, ()), record.position, event.event_id, event.recorded_at)
-
-
-def _event_in(engine: Engine, reader: Reader, record: Record) -> SeenEvent | None:
-    extent = reader.extent(engine.rules.indexer(record.event.parts).visibility)
-    return None if extent is None else see(record, extent, ())
 
 
 def _line(found: Shipment) -> ShipmentLine:
