@@ -11,23 +11,27 @@ stands.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 import psycopg
 import structlog
 from psycopg_pool import PoolTimeout
+from pydantic import SecretStr
 
 from adapters.postgres.judging import Cursor, Found, PostgresJudging
 from api import collector
 from api.background import Background
+from api.capture.processes import Processes
 from api.provenance import ask
-from api.wiring import Engine
+from api.settings import Settings
+from api.wiring import Engine, open_engine
 from traceability.errors import ConflictError, UnavailableError
 from traceability.ledger.access import Reader
 from traceability.supply_chain.concerned import concerned
@@ -37,8 +41,6 @@ from traceability.supply_chain.seen import SeenEvent
 
 WINDOW: Final = 20_000
 """Positions that are judged and written together: what they say of one thing is then read once."""
-_BESIDE: Final = 1_000
-"""Positions likewise in a server, where who asks something waits for as long as an array is worked on."""
 _AT_ONCE: Final = 50_000
 """Things whose events are in memory together."""
 POLL_SECONDS: Final = 1.0
@@ -47,13 +49,11 @@ RIGHTS_SECONDS: Final = 10.0
 FOLLOW_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 5.0
 MOST_REMEMBERED: Final = 200_000
+_LOOKS_UP: Final = 0.2  # seconds after which the end of the server is looked for
+_NICE: Final = 10
 _PATIENCE: Final = 4  # times as long as was worked, while something is recorded
 _RULES: Final = 2  # with another number everything is judged anew: to be raised when a rule says something else
 _log: Final = structlog.stdlib.get_logger("api.evaluator")
-
-
-class StoppedError(Exception):
-    """The evaluator was told to end in the middle of a window, of which nothing is written."""
 
 
 @dataclass(slots=True)
@@ -68,10 +68,9 @@ class _Organisation:
 class Evaluator:
     """Judges what is new, a window at a time; one at a time for a ledger (`PostgresJudging.leadership`)."""
 
-    def __init__(self, engine: Engine, *, stops: Callable[[], bool] = lambda: False, window: int = WINDOW) -> None:
+    def __init__(self, engine: Engine, *, window: int = WINDOW) -> None:
         self._engine = engine
         self._judging = judging_of(engine)
-        self._stops = stops
         self._window = window
         self._organisations: dict[str, _Organisation] = {}
         self._looked_at = float("-inf")
@@ -79,7 +78,7 @@ class Evaluator:
     def round(self) -> tuple[int, int] | None:
         """Judge a window for those that are furthest behind; None when nobody is behind the head.
 
-        Returns the position up to which all are judged now, and the head. Raises `StoppedError` when it is to end.
+        Returns the position up to which all are judged now, and the head.
         """
         head = self._engine.ledger.head()
         self._look_at_rights()
@@ -140,8 +139,6 @@ class Evaluator:
         own = sorted(thing for thing in things if organisation.done.get(thing, 0) < until)
         found: list[Found] = []
         for start in range(0, len(own), _AT_ONCE):
-            if self._stops():
-                raise StoppedError
             with collector.paused():
                 found += _found(_judge(engine, reader, known_at, own[start : start + _AT_ONCE]))
         if self._judging.settle(cursor, until, known_at, own, found):
@@ -213,46 +210,94 @@ def judge(
 
 
 class BackgroundEvaluator:
-    """The thread of a server that judges, while no other process does.
+    """The thread of a server that has a process of low priority judge, while no other process does.
 
-    It works half of the time at most, a fifth of it while something is recorded.
+    Whoever asks the server something would wait for a thread that judges. The process works half of the time at most, a
+    fifth of it while something is recorded. It may be killed at any moment, and is when the server ends.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._settings = engine.settings.model_copy(update={"database_url": SecretStr(engine.urls.runtime)})
+        self._processes = Processes(1, judge_beside)
         self.background = Background("evaluator", self._run)
 
     def _run(self) -> None:
+        head = 0
         while not self.background.stops:
+            began = time.monotonic()
             try:
-                if not self._lead():
-                    self.background.pause(FOLLOW_SECONDS)
-            except StoppedError:
-                return
+                beside = self._round()
             except (psycopg.Error, PoolTimeout, UnavailableError) as error:
                 _log.warning("nothing judged", reason=str(error))
                 self.background.pause(RETRY_SECONDS)
+                continue
             except Exception:  # noqa: BLE001 - a thread that ended without a word would look like one that is idle
                 _log.exception("nothing judged")
                 self.background.pause(RETRY_SECONDS)
+                continue
+            if beside is None or not beside.leads:
+                self.background.pause(FOLLOW_SECONDS)
+            elif beside.judged is None:
+                self.background.rest(POLL_SECONDS)
+            else:
+                # Who records goes before it.
+                patience = _PATIENCE if beside.judged[1] > head else 1
+                self.background.pause((time.monotonic() - began) * patience)
+                head = beside.judged[1]
+        self._processes.end()
 
-    def _lead(self) -> bool:
-        with judging_of(self._engine).leadership(self._engine.urls.runtime) as connection:
-            if connection is None:
-                return False
-            evaluator = Evaluator(self._engine, stops=lambda: self.background.stops, window=_BESIDE)
-            head = 0
-            while not self.background.stops:
-                connection.execute("SELECT 1")  # when it is lost, so is the lead
-                began = time.monotonic()
-                judged = evaluator.round()
-                if judged is None:
-                    self.background.rest(POLL_SECONDS)
-                    continue
-                # Whoever asks the server something shares an interpreter with this thread; who records goes before it.
-                self.background.pause((time.monotonic() - began) * (_PATIENCE if judged[1] > head else 1))
-                head = judged[1]
-        return True
+    def _round(self) -> Beside | None:
+        """Have a window judged; None when the server ends meanwhile."""
+        future = self._processes.submit(self._settings)
+        while not self.background.stops:
+            with suppress(TimeoutError):
+                return future.result(_LOOKS_UP)
+        return None
+
+
+class Beside(NamedTuple):
+    """Whether a process leads, and what `Evaluator.round` returned."""
+
+    leads: bool
+    judged: tuple[int, int] | None = None
+
+
+class _Beside:
+    """What a process keeps from round to round: the engine, and the lead while it has it."""
+
+    def __init__(self, settings: Settings) -> None:
+        os.nice(_NICE)
+        collector.settle()
+        self._stack, self._lead = ExitStack(), ExitStack()
+        self._engine = self._stack.enter_context(open_engine(settings))
+        self._leading: tuple[psycopg.Connection, Evaluator] | None = None
+
+    def round(self) -> Beside:
+        try:
+            if self._leading is None:
+                lead = judging_of(self._engine).leadership(self._engine.urls.runtime)
+                connection = self._lead.enter_context(lead)
+                if connection is None:
+                    self._lead.close()
+                    return Beside(leads=False)
+                self._leading = connection, Evaluator(self._engine)
+            connection, evaluator = self._leading
+            connection.execute("SELECT 1")  # when it is lost, so is the lead
+            return Beside(leads=True, judged=evaluator.round())
+        except Exception:
+            self._leading = None
+            self._lead.close()
+            raise
+
+
+_KEPT: Final[list[_Beside]] = []
+
+
+def judge_beside(settings: Settings) -> Beside:
+    """Judge a window, in a process that does nothing else."""
+    if not _KEPT:
+        _KEPT.append(_Beside(settings))
+    return _KEPT[0].round()
 
 
 @contextmanager
