@@ -52,6 +52,13 @@ def press(control: Locator) -> None:
     control.page.wait_for_load_state("networkidle")
 
 
+def sign_in_at(page: Page, address: str, key: str) -> None:
+    """Open a page that asks for a key, and give it."""
+    open_at(page, address)
+    page.get_by_label("API key").fill(key)
+    press(page.get_by_role("button", name="Sign in"))
+
+
 @pytest.fixture(scope="module")  # not session: while it is open, no other test of this thread can run an event loop
 def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium")

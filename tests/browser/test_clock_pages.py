@@ -19,7 +19,7 @@ from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_provenance_http import record
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, SMALL_PHONE, sideways
 from tests.browser.test_verify_page import HOLDS, verdict
 from tests.conftest import Database
@@ -43,9 +43,7 @@ class Served:
 
     def sign_in(self, page: Page, organisation: str, path: str = "") -> None:
         _, key = self.engine.organisations.create_key(organisation, [Scope.QUERY])
-        open_at(page, f"{self.origin}/clocks{path}")
-        page.get_by_label("API key").fill(key)
-        press(page.get_by_role("button", name="Sign in"))
+        sign_in_at(page, f"{self.origin}/clocks{path}", key)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from api.app import create_app
 from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.epcis_events import OTHER_PACK, document, event
@@ -61,9 +61,7 @@ def found(served: Served) -> dict[str, Finding]:
 
 
 def sign_in(page: Page, served: Served, path: str = "/findings", key: str | None = None) -> None:
-    open_at(page, served.origin + path)
-    page.get_by_label("API key").fill(key or served.key)
-    press(page.get_by_role("button", name="Sign in"))
+    sign_in_at(page, served.origin + path, key or served.key)
 
 
 def address(finding: Finding) -> str:

@@ -15,7 +15,7 @@ from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_irregularities_http import DAIRY, STORE, WRONG, A, B, tell
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.happenings import commission
@@ -29,9 +29,7 @@ class Served:
 
     def sign_in(self, page: Page, organisation: str, *scopes: Scope, query: str = "") -> None:
         _, key = self.engine.organisations.create_key(organisation, scopes)
-        open_at(page, f"{self.origin}/irregularities{query}")
-        page.get_by_label("API key").fill(key)
-        press(page.get_by_role("button", name="Sign in"))
+        sign_in_at(page, f"{self.origin}/irregularities{query}", key)
 
 
 @pytest.fixture

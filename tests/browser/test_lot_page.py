@@ -14,7 +14,7 @@ from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_provenance_http import record
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, sign_in_at
 from tests.browser.test_pages import CONTRAST, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.happenings import MAKER, PALLET
@@ -31,9 +31,7 @@ class Served:
 
     def sign_in(self, page: Page, asked: str = "") -> None:
         _, key = self.engine.organisations.create_key(MAKER, [Scope.QUERY])
-        open_at(page, f"{self.origin}{PATH}{asked}")
-        page.get_by_label("API key").fill(key)
-        press(page.get_by_role("button", name="Sign in"))
+        sign_in_at(page, f"{self.origin}{PATH}{asked}", key)
 
 
 @pytest.fixture(scope="module")

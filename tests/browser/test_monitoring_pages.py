@@ -15,7 +15,7 @@ from api.monitoring_writes import certify, disposition, evaluate, open_session, 
 from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.happenings import MAKER, hours, pack
@@ -35,9 +35,7 @@ class Served:
 
     def sign_in(self, page: Page, organisation: str, path: str = "") -> None:
         _, key = self.engine.organisations.create_key(organisation, [Scope.QUERY])
-        open_at(page, f"{self.origin}/cold-chain/sessions{path}")
-        page.get_by_label("API key").fill(key)
-        press(page.get_by_role("button", name="Sign in"))
+        sign_in_at(page, f"{self.origin}/cold-chain/sessions{path}", key)
 
 
 @pytest.fixture(scope="module")

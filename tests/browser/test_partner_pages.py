@@ -19,7 +19,7 @@ from api.partners.runner import reading_partners
 from api.settings import Settings
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.capture_runs import packs
@@ -69,9 +69,7 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def sign_in(page: Page, served: Served, path: str = "/partners", key: str | None = None) -> None:
-    open_at(page, served.origin + path)
-    page.get_by_label("API key").fill(key or served.key)
-    press(page.get_by_role("button", name="Sign in"))
+    sign_in_at(page, served.origin + path, key or served.key)
 
 
 @pytest.mark.parametrize("size", [SMALL_PHONE, DESK], ids=["phone", "desk"])

@@ -16,7 +16,7 @@ from api.shipment_writes import advise, answer, complete
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_provenance_http import record
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.happenings import MAKER, PLANT, STORE, pack, receive
@@ -35,9 +35,7 @@ class Served:
 
     def sign_in(self, page: Page, organisation: str, path: str = "") -> None:
         _, key = self.engine.organisations.create_key(organisation, [Scope.QUERY])
-        open_at(page, f"{self.origin}/shipments{path}")
-        page.get_by_label("API key").fill(key)
-        press(page.get_by_role("button", name="Sign in"))
+        sign_in_at(page, f"{self.origin}/shipments{path}", key)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from api.subscriptions.manage import subscribe
 from api.wiring import Engine, open_engine
 from tests.api.conftest import serving
 from tests.api.test_epcis_events_http import record
-from tests.browser.conftest import Visit, open_at, press
+from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
 from tests.conftest import Database
 from tests.support.epcis_events import DAIRY, event
@@ -73,9 +73,7 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def sign_in(page: Page, served: Served, path: str = "/subscriptions") -> None:
-    open_at(page, served.origin + path)
-    page.get_by_label("API key").fill(served.key)
-    press(page.get_by_role("button", name="Sign in"))
+    sign_in_at(page, served.origin + path, served.key)
 
 
 @pytest.mark.parametrize("size", [SMALL_PHONE, DESK], ids=["phone", "desk"])
