@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -106,11 +106,11 @@ def run(app: Starlette, listener: socket.socket) -> None:
             ws_max_size=_LONGEST_MESSAGE,
         )
     )
-    try:
+    # Uvicorn raises the signal again after it has finished its requests; asyncio may have ended by then. Both are the
+    # clean end.
+    with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        # Uvicorn raises the signal again after it has finished its requests: this is the clean end.
-        note("Stopped.")
+    note("Stopped.")
 
 
 def listen(host: str, port: int) -> socket.socket:
