@@ -171,14 +171,13 @@ class ExportProvenance:
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in but]
+        return [event for event in self.counting(asked, during, but) if event.ties]
 
     def deeds(
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return what `ties` does, and what else moves custody or ends things."""
-        found = counting(self.events(asked, during))
-        return [e for e in found if (e.ties or is_deed(e)) and e.position not in but]
+        return [event for event in self.counting(asked, during, but) if event.ties or is_deed(event)]
 
     def counting(
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()

@@ -59,16 +59,13 @@ class MemoryProvenance:
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
-        told = frozenset(but)
-        return [e for e in counting(self.events(asked, during)) if e.ties and e.position not in told]
+        return [event for event in self.counting(asked, during, but) if event.ties]
 
     def deeds(
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return what `ties` does, and what else moves custody or ends things."""
-        told = frozenset(but)
-        found = counting(self.events(asked, during))
-        return [e for e in found if (e.ties or is_deed(e)) and e.position not in told]
+        return [event for event in self.counting(asked, during, but) if event.ties or is_deed(event)]
 
     def counting(
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()

@@ -191,6 +191,11 @@ class Judge:
         elif change.moves is not None:
             self.fold.move(change.moves, event)
 
+    def heeds(self, event: SeenEvent) -> bool:
+        """Tell whether who recorded an event has authority over the thing now, or nobody is known to."""
+        voices = self.voices(event.occurred_at)
+        return not voices or event.captured_by in voices
+
     def voices(self, at: int) -> frozenset[str]:
         """Return who has authority over the thing."""
         holder = self._parties.prefix_holder(self._thing, at)

@@ -102,8 +102,7 @@ class Life:
         judge = self._judge
         if part.outer:
             # A claim would not have emptied what its container was in.
-            voices = judge.voices(event.occurred_at)
-            return self if not voices or event.captured_by in voices else None
+            return self if judge.heeds(event) else None
         if part.counted and not judge.fold.shared:
             return None
         verdict, change = judge.consider(event, part.roles, own=part.own)

@@ -155,8 +155,7 @@ class _Life:
         """Return the life that follows."""
         judge = self.judge
         if part.outer:
-            voices = judge.voices(event.occurred_at)
-            return self if not voices or event.captured_by in voices else None
+            return self if judge.heeds(event) else None
         # What is counted and what is one thing have rules of their own.
         if (part.counted and not judge.fold.shared) or (part.named and judge.fold.shared):
             return None

@@ -76,19 +76,20 @@ class Read:
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count and may tie things together."""
-        return [event for event in counting(self.events(asked, during)) if event.ties and event.position not in but]
+        return [event for event in self.counting(asked, during, but) if event.ties]
 
     def deeds(
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count, and what else is read."""
-        return [event for event in counting(self.events(asked, during)) if event.position not in but]
+        return self.counting(asked, during, but)
 
     def counting(
         self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count."""
-        return self.deeds(asked, during, but)
+        told = frozenset(but)
+        return [event for event in counting(self.events(asked, during)) if event.position not in told]
 
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
