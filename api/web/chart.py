@@ -1,10 +1,15 @@
-"""Readings of a sensor over time, drawn as SVG: a line, the band that was agreed and marks where it was left."""
+"""Readings of a sensor over time, drawn as SVG: a line, the band that was agreed and marks where it was left.
+
+Stretches of time may be shaded and numbered; each kind has a pattern of its own, for who does not see its colour.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from html import escape
 from itertools import pairwise
 from math import ceil, floor, log10
@@ -29,6 +34,12 @@ _MOST_TIME_LABELS: Final = 5
 _VALUE_LABELS: Final = 5
 _GAP: Final = 4
 """A pause of so many usual intervals interrupts the line: nothing is known of it."""
+_LEAST_SHADE: Final = 3.0
+"""Pixels of the shortest stretch, so that it can be seen."""
+_HATCH: Final = 7
+"""Pixels from line to line."""
+_NUMBER: Final = 12.0
+"""Pixels between two numbers of stretches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +63,46 @@ class Band:
         return self.low <= value <= self.high
 
 
+class Shade(StrEnum):
+    """What is told of a stretch of time; also the class of its drawing."""
+
+    OUT = "out"
+    """The band was left."""
+    GAP = "gap"
+    """Nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Time from `since` until before `until` (µs UTC)."""
+
+    shade: Shade
+    since: int
+    until: int
+
+
 def outside(reading: Reading, band: Band | None) -> bool:
     """Tell whether a reading is an excursion: an alarm of the sensor, or a value outside the band."""
     return reading.alarm or (band is not None and not band.holds(reading.value))
 
 
-def svg(readings: Sequence[Reading], band: Band | None, caption: Caption, *, unit: str) -> str:
-    """Return the drawing of at least one reading; readings may come in any order."""
+def svg(
+    readings: Sequence[Reading],
+    band: Band | None,
+    caption: Caption,
+    *,
+    unit: str,
+    stretches: Sequence[Stretch] | None = None,
+) -> str:
+    """Return the drawing of at least one reading; readings may come in any order.
+
+    `stretches` are in the order of time and are numbered from 1; their gaps interrupt the line. Where they are not told
+    (None), a pause does that is long for these readings.
+    """
     ordered = sorted(readings, key=lambda reading: reading.time)
-    scale = _Scale.of(ordered, band)
-    body = "".join((*_values(scale, unit), *_times(scale), *_band(scale, band), _line(scale, ordered)))
+    scale = _Scale.of(ordered, band, stretches or ())
+    under = (*_values(scale, unit), *_times(scale), *_band(scale, band), *_shades(scale, stretches or ()))
+    body = "".join((*under, _line(scale, ordered, stretches)))
     marks = "".join(_mark(scale, reading, excursion=outside(reading, band)) for reading in ordered)
     return framed(body + marks, caption, css_class="chart", role="img", width=WIDTH, height=HEIGHT)
 
@@ -75,7 +116,7 @@ class _Scale:
     step: float
 
     @classmethod
-    def of(cls, readings: Sequence[Reading], band: Band | None) -> _Scale:
+    def of(cls, readings: Sequence[Reading], band: Band | None, stretches: Sequence[Stretch]) -> _Scale:
         values = [reading.value for reading in readings]
         if band is not None:
             values += [band.low, band.high]
@@ -83,7 +124,8 @@ class _Scale:
         # Half a step of air, so that the line never lies on the frame.
         low = floor((min(values) - step / 2) / step) * step
         high = ceil((max(values) + step / 2) / step) * step
-        start, end = readings[0].time, readings[-1].time
+        start = min([readings[0].time, *(one.since for one in stretches)])
+        end = max([readings[-1].time, *(one.until for one in stretches)])
         if start == end:
             start, end = start - _HOUR, end + _HOUR
         return cls(start, end, low, high, step)
@@ -132,12 +174,65 @@ def _band(scale: _Scale, band: Band | None) -> Iterator[str]:
     yield f'<path class="limit" d="M{LEFT} {top}h{width}M{LEFT} {bottom}h{width}"/>'
 
 
-def _line(scale: _Scale, readings: Sequence[Reading]) -> str:
+def shade_key(shade: Shade) -> str:
+    """Return a small drawing of a shade, for a legend."""
+    return (
+        f'<svg class="chart key" viewBox="0 0 26 14" width="26" height="14" aria-hidden="true">'
+        f"{_shade(shade, 0, 0, 26, 14)}</svg>"
+    )
+
+
+def _shades(scale: _Scale, stretches: Sequence[Stretch]) -> Iterator[str]:
+    height = HEIGHT - TOP - BOTTOM
+    drawn: dict[Shade, list[tuple[float, float]]] = {}
+    for one in stretches:
+        left, right = scale.x(one.since), scale.x(one.until)
+        edges = drawn.setdefault(one.shade, [])
+        right = max(right, left + _LEAST_SHADE)
+        # However many there are, no more is drawn than there is room for.
+        if edges and left <= edges[-1][1]:
+            edges[-1] = edges[-1][0], max(edges[-1][1], right)
+        else:
+            edges.append((left, right))
+    for shade, edges in drawn.items():
+        for left, right in edges:
+            yield _shade(shade, left, TOP, round(right - left, 1), height)
+    last = -_NUMBER
+    for number, one in enumerate(stretches, 1):
+        x = round((scale.x(one.since) + scale.x(one.until)) / 2, 1)
+        if x - last >= _NUMBER:
+            last = x
+            yield f'<text class="number" x="{x}" y="{TOP + 11}" text-anchor="middle">{number}</text>'
+
+
+def _shade(shade: Shade, x: float, y: float, width: float, height: float) -> str:
+    """Draw a stretch: excursions are bounded by lines at both sides, gaps hatched."""
+    box = f'<rect class="shade {shade}" x="{x}" y="{y}" width="{width}" height="{height}"/>'
+    if shade is Shade.OUT:
+        return f'{box}<path class="shade-line {shade}" d="M{x} {y}v{height}M{round(x + width, 1)} {y}v{height}"/>'
+    return f'{box}<path class="shade-line {shade}" d="{_hatch(x, y, width, height)}"/>'
+
+
+def _hatch(x: float, y: float, width: float, height: float) -> str:
+    """Return lines from the lower left to the upper right, cut off at the box."""
+    lines = []
+    for offset in range(_HATCH // 2, int(width + height), _HATCH):
+        down, across = min(offset, height), max(0.0, offset - height)
+        up, right = max(0.0, offset - width), min(offset, width)
+        lines.append(f"M{round(x + across, 1)} {round(y + down, 1)}L{round(x + right, 1)} {round(y + up, 1)}")
+    return "".join(lines)
+
+
+def _line(scale: _Scale, readings: Sequence[Reading], stretches: Sequence[Stretch] | None) -> str:
     pauses = [later.time - earlier.time for earlier, later in pairwise(readings)]
     longest = _GAP * median(pauses) if pauses else 0
+    begins = [one.since for one in stretches or () if one.shade is Shade.GAP]
     steps = [f"M{scale.x(readings[0].time)} {scale.y(readings[0].value)}"]
-    for pause, reading in zip(pauses, readings[1:], strict=True):
-        steps.append(f"{'M' if pause > longest else 'L'}{scale.x(reading.time)} {scale.y(reading.value)}")
+    for earlier, later in pairwise(readings):
+        torn = later.time - earlier.time > longest
+        if stretches is not None:
+            torn = bisect_left(begins, earlier.time) < bisect_left(begins, later.time)
+        steps.append(f"{'M' if torn else 'L'}{scale.x(later.time)} {scale.y(later.value)}")
     return f'<path class="line" d="{"".join(steps)}"/>'
 
 

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request, Response
-from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from api.cold_chain import degrees
-from api.monitoring import PATH, Watched, describe_watched, read_session
+from api.monitoring import PATH, describe_watched, read_session
 from api.monitoring_models import FindingOut, SessionLine, SessionOut, SessionSaidOut
 from api.security import Caller
-from api.web import chart, words
-from api.web.chart import Band
-from api.web.drawing import Caption
+from api.web import words
+from api.web.course_section import course_section, lasted
 from api.web.names import Names
 from api.web.page import Detail, Named
 from api.web.rendering import render
@@ -27,14 +24,10 @@ from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader
 from traceability.ledger.event import microseconds
 from traceability.supply_chain.cold_chain.course import Verdict
-from traceability.supply_chain.cold_chain.kinetic import MILLIONTHS
 from traceability.supply_chain.cold_chain.session import MEANINGS
-from traceability.supply_chain.cold_chain.temperatures import STANDING, celsius
 
 _SHOWN: Final = 200
-"""Readings and things that the page shows; the JSON has all."""
-_DRAWN: Final = 2_000
-"""Readings that are drawn, spread evenly, with the lowest and the highest of each stretch."""
+"""Things that the page shows; the JSON has all."""
 _VERDICTS: Final = {
     Verdict.WITHIN: "always within the limits",
     Verdict.ALLOWED: "outside no more than is allowed",
@@ -67,15 +60,6 @@ class Found:
     when: str
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A reading in the table."""
-
-    moment: str
-    value: str
-    out: bool
-
-
 def sessions_page(
     engine: Engine,
     request: Request,
@@ -90,6 +74,7 @@ def sessions_page(
         "monitoring_sessions.html",
         organisation=visitor.organisation,
         lines=[_line(one, names) for one in lines],
+        filtered=bool(request.query_params),
         following=None if older is None else f"{older.path}?{older.query}",
     )
     return HTMLResponse(shown, headers=PAGE_HEADERS)
@@ -114,7 +99,6 @@ def session_page(
         return page_for(request, None, MONITORING, lambda _: Response())
     names, published = Names(engine.organisations.all()), published_for(engine, reader)
     found = describe_watched(seen)
-    measured = _measured(seen)
     shown = render(
         "monitoring_session.html",
         organisation=None if visitor is None else visitor.organisation,
@@ -127,9 +111,7 @@ def session_page(
         things=[names.thing(thing) for thing in found.things[:_SHOWN]],
         more=max(0, len(found.things) - _SHOWN),
         findings=[_found(one) for one in found.findings],
-        drawing=_drawing(found, measured),
-        rows=[_row(found, at, value) for at, value in measured[:_SHOWN]],
-        more_rows=max(0, len(measured) - _SHOWN),
+        course=course_section(found, seen),
         lines=[_said(one, names, published) for one in found.said],
         address=f"{PATH}/{session}",
     )
@@ -181,7 +163,7 @@ def _facts(found: SessionOut, names: Names) -> Iterator[Detail]:
             worst = course.worst_window
             since = f"from {_moment(worst.since)}"
             yield Detail("Its worst window", f"{worst.mean_kinetic_temperature:.3f} °C, {since}")
-        yield Detail("Outside of the band", _span(course.seconds_above + course.seconds_below))
+        yield Detail("Outside of the band", lasted(course.seconds_above + course.seconds_below))
     if found.follow_up is not None:
         yield Detail("What does it", f"the command {found.follow_up.command}")
 
@@ -190,44 +172,10 @@ def _band(found: SessionOut) -> str:
     return f"{found.limits.low:f} to {found.limits.high:f} °C"
 
 
-def _span(seconds: int) -> str:
-    minutes = seconds // 60
-    return f"{minutes} minutes" if minutes != 1 else "1 minute"
-
-
 def _found(one: FindingOut) -> Found:
     times = "" if one.times == 1 else f" ({one.times} times)"
     when = "" if one.since is None or one.until is None else f"{_moment(one.since)} to {_moment(one.until)}"
     return Found(one.code.value, f"{one.sentence}{times}", when)
-
-
-def _measured(seen: Watched) -> list[tuple[int, int]]:
-    return [(one.at, celsius(one)) for one in seen.series.counting if one.component in STANDING]
-
-
-def _drawing(found: SessionOut, measured: list[tuple[int, int]]) -> Markup | None:
-    if not measured:
-        return None
-    step = -(-len(measured) // (_DRAWN // 2))
-    drawn: dict[int, int] = {}
-    for first in range(0, len(measured), step):
-        stretch = measured[first : first + step]
-        drawn |= dict([min(stretch, key=_value), max(stretch, key=_value)])
-    points = [chart.Reading(at, value / MILLIONTHS, alarm=False) for at, value in drawn.items()]
-    caption = Caption(
-        "temperature-chart", "Temperature over time", f"{len(measured)} readings. The first are in the table below."
-    )
-    band = Band(float(found.limits.low), float(found.limits.high))
-    return Markup(chart.svg(points, band, caption, unit="°C"))  # noqa: S704 - the drawing escapes its texts
-
-
-def _value(one: tuple[int, int]) -> int:
-    return one[1]
-
-
-def _row(found: SessionOut, at: int, value: int) -> Measured:
-    told = degrees(value)
-    return Measured(f"{words.moment(at)} UTC", f"{told:f}", out=not found.limits.low <= told <= found.limits.high)
 
 
 def _said(said: SessionSaidOut, names: Names, published: int | None) -> SaidLine:

@@ -32,6 +32,8 @@ class Served:
     engine: Engine
     origin: str
     session: str
+    torn: str
+    """A session with excursions on both sides and a gap."""
 
     def sign_in(self, page: Page, organisation: str, path: str = "") -> None:
         _, key = self.engine.organisations.create_key(organisation, [Scope.QUERY])
@@ -58,16 +60,22 @@ def served(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) 
         evaluate(engine, MAKER, name, EvaluateIn())
         decided = DispositionIn(disposition=Disposition.DESTROY, reason="an hour <too> warm")
         disposition(engine, MAKER, name, decided)
+        body |= {"things": [pack("B")], "opened_at": utc_text(hours(10))}
+        torn = open_session(engine, MAKER, OpenIn.model_validate(body | {"gap_after_minutes": 90})).session
+        told = [reading(at, value) for at, value in ((10, 5), (11, 9.5), (12, 5), (16, 1), (17, 5))]
+        for event in ledger_events(told):
+            engine.ledger.append([event])
+        seal(engine, MAKER, torn, SealIn.model_validate({"until": utc_text(hours(18))}))
         with serving(create_app(engine)) as client:
-            yield Served(engine, str(client.base_url).rstrip("/"), name)
+            yield Served(engine, str(client.base_url).rstrip("/"), name, torn)
 
 
 def test_what_was_watched_and_what_was_decided(visit: Visit, served: Served) -> None:
     page = visit.page
     served.sign_in(page, MAKER)
-    line = page.locator(".findings li")
-    expect(line).to_have_count(1)
-    expect(line).to_contain_text("To be destroyed")
+    lines = page.locator(".findings li")
+    expect(lines).to_have_count(2)
+    line = lines.filter(has_text="To be destroyed")
     press(line.get_by_role("link"))
     expect(page.locator(".state strong")).to_contain_text("To be destroyed")
     facts = page.locator("dl.facts")
@@ -77,13 +85,51 @@ def test_what_was_watched_and_what_was_decided(visit: Visit, served: Served) -> 
     expect(facts).to_contain_text("60 minutes")
     expect(page.locator("section", has=page.locator("#findings"))).to_contain_text("reading_after_seal")
     expect(page.get_by_role("img", name="Temperature over time")).to_be_visible()
-    expect(page.locator("tbody tr")).to_have_count(3)
-    expect(page.locator("tr.out")).to_contain_text("9.5")
+    page.get_by_text("3 readings as a table").click()
+    readings = page.get_by_role("region", name="Readings").locator("tbody tr")
+    expect(readings).to_have_count(3)
+    expect(readings.and_(page.locator(".out"))).to_contain_text("outside 9.5")
     said = page.locator(".history li")
     expect(said).to_have_count(4)
     expect(said.nth(1)).to_contain_text("Sealed: 3 readings")
     expect(said.nth(3)).to_contain_text("To be destroyed: an hour <too> warm")
     visit.traffic.assert_origin_only(served.origin)
+
+
+def test_excursions_and_gaps_are_shaded_numbered_listed_and_said(visit: Visit, served: Served) -> None:
+    page = visit.page
+    served.sign_in(page, MAKER, f"/{served.torn}")
+    section = page.get_by_role("region", name="Temperature", exact=True)
+    expect(section.locator("p").first).to_have_text(
+        "5 readings, 1 to 9.5 °C. 2 times outside of the limits, 2 h in all."
+        " 1 gap in which nothing is known, 2 h 30 min."
+    )
+    chart = section.get_by_role("img", name="Temperature over time")
+    expect(chart.locator("desc")).to_contain_text("2 times outside of the limits, 2 h in all. 1 gap")
+    expect(chart.locator("text.number")).to_have_text(["1", "2", "3"])
+    expect(chart.locator("rect.shade")).to_have_count(3)
+    expect(section.locator(".legend")).to_contain_text("limits: 2 to 8 °C   outside of the limits   nothing is known")
+    expect(section.locator(".legend svg")).to_have_count(2)
+    rows = section.get_by_role("region", name="Excursions and gaps").locator("tbody tr")
+    expect(rows).to_have_text(
+        [
+            "1▲ Too warm60 minutes9.51 Mar, 11:001 Mar, 12:00",
+            "2Nothing is known2 h 30 min1 Mar, 13:301 Mar, 16:00",
+            "3▲ Too cold60 minutes11 Mar, 16:001 Mar, 17:00",
+        ]
+    )
+
+
+def test_an_empty_list_says_how_to_begin(page: Page, served: Served) -> None:
+    served.sign_in(page, "local")
+    expect(page.locator("main")).to_contain_text("Begin by opening one")
+    expect(page.locator("main pre")).to_contain_text("traceability monitoring open")
+    page.set_viewport_size(SMALL_PHONE)
+    assert sideways(page) <= 0
+    open_at(page, f"{served.origin}/cold-chain/sessions?thing=(01)09521234000013(21)1")
+    expect(page.locator("main")).to_contain_text("None fits")
+    press(page.get_by_role("link", name="Show all"))
+    expect(page.locator("main")).to_contain_text("Begin by opening one")
 
 
 def test_who_may_see_nothing_of_it_is_asked_for_a_key(page: Page, served: Served) -> None:
@@ -100,8 +146,8 @@ def test_it_fits_a_small_phone_in_the_dark_and_needs_no_script(chromium: Browser
     with chromium.new_context(viewport=SMALL_PHONE, color_scheme="dark") as context:
         page = context.new_page()
         served.sign_in(page, MAKER)
-        for _ in range(2):
+        for session in (served.session, served.torn, ""):
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             assert sideways(page) <= 0
             assert page.evaluate(CONTRAST) == []
-            open_at(page, f"{served.origin}/cold-chain/sessions/{served.session}")
+            open_at(page, f"{served.origin}/cold-chain/sessions/{session}".rstrip("/"))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.web.chart import HEIGHT, WIDTH, Band, Reading, outside, svg
+from api.web.chart import HEIGHT, WIDTH, Band, Reading, Shade, Stretch, outside, shade_key, svg
 from api.web.drawing import Caption
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -14,8 +15,14 @@ HOUR = 3_600_000_000
 START = 1_756_900_800_000_000
 
 
-def drawn(readings: list[Reading], band: Band | None = None, title: str = "t") -> ET.Element:
-    return ET.fromstring(svg(readings, band, Caption("c", title, "d"), unit="°C"))
+def drawn(
+    readings: list[Reading], band: Band | None = None, title: str = "t", stretches: list[Stretch] | None = None
+) -> ET.Element:
+    return ET.fromstring(svg(readings, band, Caption("c", title, "d"), unit="°C", stretches=stretches))
+
+
+def torn(shade: Shade, since: float, until: float) -> Stretch:
+    return Stretch(shade, START + int(since * HOUR), START + int(until * HOUR))
 
 
 def marks(document: ET.Element, name: str) -> list[ET.Element]:
@@ -67,6 +74,46 @@ def test_a_long_pause_interrupts_the_line() -> None:
     times = [0, 1, 2, 3, 30, 31]
     (line,) = marks(drawn([Reading(START + i * HOUR, 2.0) for i in times]), "line")
     assert line.attrib["d"].count("M") == 2
+
+
+def test_gaps_that_are_told_interrupt_the_line_and_nothing_else_does() -> None:
+    readings = [Reading(START + i * HOUR, 2.0) for i in (0, 1, 2, 3, 30, 31)]
+    (whole,) = marks(drawn(readings, stretches=[]), "line")
+    assert whole.attrib["d"].count("M") == 1
+    (line,) = marks(drawn(readings, stretches=[torn(Shade.OUT, 3, 30), torn(Shade.GAP, 30.5, 31)]), "line")
+    assert re.findall("[ML]", line.attrib["d"]) == ["M", "L", "L", "L", "L", "M"]
+
+
+def test_stretches_are_shaded_by_kind_and_numbered_as_in_the_table() -> None:
+    stretches = [torn(Shade.OUT, 1, 3), torn(Shade.GAP, 4, 6), torn(Shade.OUT, 7, 7)]
+    document = drawn([Reading(START, 2.0), Reading(START + 5 * HOUR, 2.0)], stretches=stretches)
+    assert [number.text for number in marks(document, "number")] == ["1", "2", "3"]
+    (gap,) = marks(document, "shade gap")
+    first, last = marks(document, "shade out")
+    assert float(first.attrib["width"]) == float(gap.attrib["width"]) > 20
+    # One that lasted no time is seen too, inside of the frame although it is after the last reading.
+    assert 0 < float(last.attrib["width"]) < 5
+    assert float(last.attrib["x"]) < WIDTH
+    sides, hatching = (marks(document, f"shade-line {kind}")[0].attrib["d"] for kind in ("out", "gap"))
+    assert ("V" in sides.upper(), "L" in sides) == (True, False)
+    assert hatching.count("L") > 5
+
+
+@given(st.lists(st.tuples(st.sampled_from(Shade), st.integers(0, 400), st.integers(0, 40)), max_size=60))
+def test_shades_stay_inside_the_frame_and_numbers_apart(told: list[tuple[Shade, int, int]]) -> None:
+    stretches = [torn(shade, since, since + length) for shade, since, length in sorted(told, key=lambda one: one[1])]
+    document = drawn([Reading(START, 2.0), Reading(START + 5 * HOUR, 2.0)], stretches=stretches)
+    for box in (element for element in document.iter() if (element.get("class") or "").startswith("shade ")):
+        left, width = float(box.attrib["x"]), float(box.attrib["width"])
+        assert width > 0
+        assert 0 <= left <= left + width <= WIDTH
+    numbers = [float(number.attrib["x"]) for number in marks(document, "number")]
+    assert all(later - earlier >= 12 for earlier, later in pairwise(numbers))
+
+
+def test_the_keys_of_the_legend_look_like_the_shades() -> None:
+    for shade in Shade:
+        assert f"shade-line {shade}" in shade_key(shade)
 
 
 def test_few_enough_labels_to_read_on_a_phone() -> None:
