@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final, LiteralString, NamedTuple
 
+import numpy as np
 from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
@@ -16,6 +17,7 @@ from traceability.ledger.access import Reader
 from traceability.ledger.index import Visibility
 
 _READERS: Final = 256
+_BITS_OF_ONE: Final = 16
 # A row is committed with the event that used it first, and events are committed in order of position.
 HEAD_AND_NEW: Final = """
 SELECT h.position, v.position, v.visibility, v.captured_by, v.parties, v.biz_step, NULL
@@ -31,6 +33,32 @@ SELECT h.position, d.position, NULL, NULL, NULL, NULL, d.event
 """
 
 
+def let_through(column: LiteralString) -> LiteralString:
+    """Return the SQL that tells whether a `Sieve`, as the parameters `sieve` and `mask`, lets a visibility through."""
+    # A comparison with = would make the planner think that next to nothing is seen.
+    return f"get_bit((SELECT %(sieve)s::bytea), {column} & (SELECT %(mask)s::bigint)) > 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Keeps back most of what a reader may not see where it is stored, whatever the number of visibilities.
+
+    A list of them would be searched for each row. Bits by the last digits of visibilities, which are hashes, let every
+    one through that the reader may see, and one of sixteen others at most: what arrives has to be judged all the same.
+    """
+
+    bits: bytes = b"\0"
+    mask: int = 7
+
+    @classmethod
+    def of(cls, visibilities: Collection[int]) -> Sieve:
+        """Return the sieve of those that a reader may see."""
+        size = max(8, 1 << (_BITS_OF_ONE * len(visibilities) - 1).bit_length())
+        through = np.zeros(size, np.bool_)
+        through[np.fromiter(visibilities, np.int64, len(visibilities)) & (size - 1)] = True
+        return cls(np.packbits(through, bitorder="little").tobytes(), size - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A visibility that a reader may see, and how much of its events."""
@@ -43,12 +71,13 @@ class Opened:
 class View(NamedTuple):
     """A ledger as a reader may see it now: its last position, and how much of the events of each visibility is open.
 
-    `declared` has the positions of error declarations under the hash of the `event:` tag that they join on; it goes on
-    growing, so some may come after `head`.
+    `sieve` lets through what has an extent. `declared` has the positions of error declarations under the hash of the
+    `event:` tag that they join on; it goes on growing, so some may come after `head`.
     """
 
     head: int
     extents: Mapping[int, frozenset[str]]
+    sieve: Sieve
     declared: Mapping[int, Sequence[int]]
 
 
@@ -57,6 +86,7 @@ class _Judged:
     count: int = 0
     opened: list[Opened] = field(default_factory=list)
     extents: dict[int, frozenset[str]] = field(default_factory=dict)
+    sieve: Sieve = Sieve()
 
 
 class PostgresVisibility:
@@ -81,7 +111,7 @@ class PostgresVisibility:
     def view(self, reader: Reader) -> View:
         """Return what the reader may see: whatever was committed up to its `head` has its visibility there."""
         head, judged = self._judge(reader)
-        return View(head, judged.extents, self._declared)
+        return View(head, judged.extents, judged.sieve, self._declared)
 
     def allowed(self, reader: Reader) -> list[int]:
         """Return the ids of the visibilities that the reader may see, for `visibility = ANY(%s)`."""
@@ -116,7 +146,8 @@ class PostgresVisibility:
                 ]
                 # New ones: another thread may be reading the former answer.
                 extents = {**judged.extents, **{opened.id: opened.extent for opened in fresh}}
-                judged = _Judged(len(self._known), [*judged.opened, *fresh], extents)
+                sieve = Sieve.of(extents.keys()) if fresh else judged.sieve
+                judged = _Judged(len(self._known), [*judged.opened, *fresh], extents, sieve)
             self._allowed[reader] = judged
             if len(self._allowed) > _READERS:
                 self._allowed.popitem(last=False)

@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.provenance import MemoryProvenance
+from adapters.postgres import provenance
 from adapters.postgres.connection import open_pool
 from adapters.postgres.embedded import EmbeddedServer
 from adapters.postgres.ledger import PostgresLedger
@@ -104,12 +105,20 @@ def _two_hashes(tag: str) -> int:
     return tag_hash(tag) % 2 + 1
 
 
-@pytest.fixture(scope="module", params=[tag_hash, _two_hashes], ids=["hashes", "only two hashes"])
+@pytest.fixture(
+    scope="module",
+    params=[(tag_hash, None), (_two_hashes, None), (tag_hash, 2)],
+    ids=["hashes", "only two hashes", "always in halves"],
+)
 def shared(
     request: pytest.FixtureRequest, postgres: EmbeddedServer, admin: psycopg.Connection, template: str
 ) -> Iterator[Books]:
-    for database in fresh_database(postgres, admin, template):
-        yield from _books(database, request.param)
+    hash_of, many = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        if many is not None:
+            patch.setattr(provenance, "_MANY", many)
+        for database in fresh_database(postgres, admin, template):
+            yield from _books(database, hash_of)
 
 
 @pytest.fixture

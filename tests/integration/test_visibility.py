@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 
 from adapters.postgres.connection import open_pool
 from adapters.postgres.ledger import PostgresLedger
-from adapters.postgres.visibility import HEAD_AND_NEW, PostgresVisibility
+from adapters.postgres.visibility import HEAD_AND_NEW, PostgresVisibility, Sieve, View, let_through
 from adapters.system import SystemClock, SystemEntropy
 from tests.conftest import Database
 from tests.ledgers import epcis_ledger
@@ -118,12 +118,28 @@ def test_every_process_knows_what_declarations_join_on(database: Database) -> No
     declared = {tag_hash("event:urn:uuid:1"): [1]}
     with epcis_ledger(database.runtime_url, organisation="maker.example") as ledger:
         early = PostgresVisibility(ledger.pool, ledger.ledger_id)
-        assert early.view(reader) == (0, {}, {})
+        assert told(early.view(reader)) == (0, {}, {})
         ledger.append([taken_back])
-        assert early.view(reader) == (1, {}, declared)
+        assert told(early.view(reader)) == (1, {}, declared)
         ledger.append([made])
         late = PostgresVisibility(ledger.pool, ledger.ledger_id)
-        assert early.view(reader) == late.view(reader) == (2, {}, declared)
+        assert told(early.view(reader)) == told(late.view(reader)) == (2, {}, declared)
+
+
+def told(view: View) -> tuple[int, object, object]:
+    return view.head, view.extents, view.declared
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seen=st.sets(st.integers(-(2**63), 2**63 - 1), max_size=300), seed=st.integers(0, 2**32))
+def test_a_sieve_lets_through_what_is_seen_and_little_else(database: Database, seen: set[int], seed: int) -> None:
+    sieve, hidden = Sieve.of(seen), [hash((seed, n)) for n in range(2_000)]
+    given = {"sieve": sieve.bits, "mask": sieve.mask, "all": [*seen, *hidden]}
+    with psycopg.connect(database.runtime_url) as connection:
+        asked = f"SELECT v FROM unnest(%(all)s::bigint[]) v WHERE {let_through('v')}"
+        through = {visibility for (visibility,) in connection.execute(asked, given)}
+    assert seen <= through
+    assert len(through - seen) <= (400 if seen else 0)
 
 
 def test_decision_events_name_their_parties_by_tags() -> None:
