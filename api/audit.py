@@ -48,8 +48,8 @@ Progress = Callable[[int, int], None]
 _EVERY: Final = 1_000
 _UNORDERED: Final = ("edges", "events", "frontier")
 """Lists of a trace whose order means nothing."""
-_ASIDE: Final = ("names", "recalls")
-"""Members that are not compared: what things are called, and recalls, say nothing of what happened to a thing."""
+_ASIDE: Final = ("names", "recalls", "stops")
+"""Members that are not compared: what things are called, recalls and what stops them are told beside their history."""
 
 
 class WholeView(Reader):

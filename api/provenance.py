@@ -24,6 +24,7 @@ from api.provenance_models import (
     Trees,
 )
 from api.recall_cases import open_recalls, recall_name
+from api.stops import stops_on
 from api.vocabularies import names_for
 from api.web import words
 from api.web.names import standing_for
@@ -66,10 +67,15 @@ def describe_item(
     `as_of` has an offset; raises `InvalidInputError` for one that UTC has no date for (`provenance.as_of`), and for a
     position yet to come (`provenance.known_at`).
     """
-    found = history_of(engine, reader, identifier, as_of=as_of, known_at=known_at)
+    at = None if as_of is None else microseconds_of(as_of)
+    index = ask(engine, reader, known_at)
+    parties = engine.parties(reader, index.known_at)
+    found = item_history(index, thing_of(identifier.uri), parties, at)
     answer = describe_history(engine, found, identifier, limit)
     recalls = [recall_name(one) for one in recalls_on(engine, reader, found)]
-    return answer.model_copy(update={"names": _names(engine, reader, answer, found), "recalls": recalls})
+    stops = stops_on(engine, reader, found, parties)
+    names = _names(engine, reader, answer, found)
+    return answer.model_copy(update={"names": names, "recalls": recalls, "stops": stops})
 
 
 def recalls_on(engine: Engine, reader: Reader, found: ItemHistory) -> list[RecallCase]:

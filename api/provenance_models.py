@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -228,6 +228,18 @@ class RecallName(BaseModel):
     roots: list[str]
 
 
+class StopOut(BaseModel):
+    """What stops all packs of a lot (`batch_recalled`) or of a product (`product_withdrawn`) for good."""
+
+    type: Literal["batch_recalled", "product_withdrawn"]
+    reason: str = Field(examples=["particles were seen"])
+    by: str = Field(examples=["maker.example"])
+    since: Time
+    position: int
+    event_id: UUID
+    receipt: str = Field(examples=["/provenance/events/019ca877-0c1b-7000-8000-000000000001/receipt"])
+
+
 class ItemOut(BaseModel):
     """State, history and containment of one thing, as of an event time and as known at a position.
 
@@ -254,6 +266,9 @@ class ItemOut(BaseModel):
     readings: list[ReadingOut]
     recalls: list[RecallName] | None = Field(
         default=None, description="The recalls that are open on it, its lot or what it is in. Null where nobody looked."
+    )
+    stops: list[StopOut] | None = Field(
+        default=None, description="What recalls its lot or withdraws its product. Null where nobody looked."
     )
     names: dict[str, str] = Field(
         default={}, description="What you call these places and things by master data.", examples=[{_PACK: "Cheese"}]

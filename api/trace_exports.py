@@ -27,6 +27,23 @@ TRANSFORMATION: Final = "transformation"
 _EVENT: Final = "event:"
 
 
+class TraceFormat(StrEnum):
+    """The forms that a trace has as a file."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    GRAPHML = "graphml"
+    MERMAID = "mermaid"
+    JSONLD = "jsonld"
+    ZIP = "zip"
+    """A bundle."""
+
+    @property
+    def file(self) -> str:
+        """Return what the file is called."""
+        return f"trace.{'mmd' if self is TraceFormat.MERMAID else self}"
+
+
 class GraphFormat(StrEnum):
     """The forms."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from adapters.postgres.decisions import records_of_types
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
 from traceability.ledger.event import PARTY_PREFIX
@@ -22,16 +23,6 @@ SELECT DISTINCT position FROM ledger.posting
  WHERE ledger_id = %(ledger)s AND tag = ANY(%(tags)s::bigint[]) AND position <= %(known_at)s
 """
 _TYPES: Final = [RecallOpened.type_name, RecallNotified.type_name]
-# The type is in the row itself; of events that are no recall nothing else is read.
-_TAGGED: Final = """
-SELECT hit.position
-  FROM (SELECT position FROM ledger.posting
-         WHERE ledger_id = %(ledger)s AND tag = %(tag)s AND position > %(after)s AND position <= %(until)s
-        OFFSET 0) hit
- CROSS JOIN LATERAL (SELECT r.type FROM ledger.record r
-                      WHERE r.ledger_id = %(ledger)s AND r.position = hit.position OFFSET 0) r
- WHERE r.type = ANY(%(types)s) ORDER BY 1 LIMIT %(limit)s
-"""
 
 
 class PostgresRecalls:
@@ -70,23 +61,9 @@ class PostgresRecalls:
 
     def of_case(self, case: str, types: Collection[str], known_at: int) -> list[Record]:
         """Return what is said in a case up to a position, of these types, the oldest first."""
-        return self._tagged(f"case:{case}", types, after=0, until=known_at)
+        return records_of_types(self._ledger, f"case:{case}", types, until=known_at)
 
     def told(self, organisation: str, *, after: int, until: int, limit: int) -> list[Record]:
         """Return what was said to an organisation in cases in (after, until], the oldest first."""
-        return self._tagged(f"{PARTY_PREFIX}{organisation}", PAYLOADS, after=after, until=until, limit=limit)
-
-    def _tagged(
-        self, tag: str, types: Collection[str], *, after: int, until: int, limit: int | None = None
-    ) -> list[Record]:
-        asked = {
-            "ledger": self._ledger.ledger_id,
-            "tag": self._ledger.rules.tag_hash(tag),
-            "after": after,
-            "until": until,
-            "types": list(types),
-            "limit": limit,
-        }
-        with reading(self._ledger.pool) as connection:
-            rows = connection.execute(_TAGGED, asked, prepare=True).fetchall()
-        return self._ledger.records([position for (position,) in rows])
+        tag = f"{PARTY_PREFIX}{organisation}"
+        return records_of_types(self._ledger, tag, PAYLOADS, after=after, until=until, limit=limit)

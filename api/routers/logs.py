@@ -21,7 +21,8 @@ from api.log_names import LogNames
 from api.notary import MEDIA_TYPE, LogState, PublishedLog, published_log, published_logs, receipt, tiles_of
 from api.policy import verifiers_policy
 from api.security import EngineDep, ReaderDep
-from api.web.negotiation import preferred
+from api.web.negotiation import preferred, wants_page
+from api.web.sign_in import VARY, VisitorDep, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.notary.chain import abandoned_size
@@ -130,8 +131,10 @@ def receipt_key(request: Request, engine: EngineDep, name: str) -> Response:
     tags=["provenance"],
 )
 def event_receipt(
+    *,
     engine: EngineDep,
     reader: ReaderDep,
+    visitor: VisitorDep,
     event_id: UUID,
     item: Annotated[
         list[Annotated[str, Field(max_length=500)]] | None,
@@ -147,14 +150,17 @@ def event_receipt(
     With `Accept: application/scitt-receipt+cose` (or `application/cose`) it is a COSE receipt (RFC 9942), which opens
     nothing of the event.
     """
+    # A page leads to it, and a browser has no key but the one of the pages.
+    if wants_page(accept):
+        reader = reader_of_page(engine, visitor)
     kind = preferred(accept, _RECEIPTS)
     if kind in (COSE_RECEIPT, COSE):
         name = f'attachment; filename="{event_id}.receipt"'
         content = cose_receipt(engine, event_id, reader)
-        return Response(content, media_type=kind, headers={"Content-Disposition": name})
+        return Response(content, media_type=kind, headers={"Content-Disposition": name, "Vary": VARY})
     text = receipt(engine, event_id, reader, item or ()).text()
     name = f'attachment; filename="{event_id}.tlog-proof"'
-    return Response(text, media_type=MEDIA_TYPE, headers={"Content-Disposition": name})
+    return Response(text, media_type=MEDIA_TYPE, headers={"Content-Disposition": name, "Vary": VARY})
 
 
 def _tiles(request: Request, engine: Engine, name: str) -> FileTileStore:

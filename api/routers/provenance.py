@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from operator import attrgetter
 from typing import Annotated, Any, Final
@@ -27,24 +28,44 @@ from api.routers.writing import Writing
 from api.routers.zipped import ZIP, ZIP_CONTENT, zipped
 from api.schemas import schema_of
 from api.security import EngineDep, QueryDep, ReaderDep
-from api.trace_exports import MEDIA_TYPES
+from api.trace_exports import MEDIA_TYPES, TraceFormat
 from api.trace_models import TraceIn, TraceLine, TraceOut
 from api.traces import NDJSON, AskedTrace
-from api.web.negotiation import JSON, preferred
+from api.web.negotiation import JSON, preferred, wants_page
+from api.web.sign_in import VARY, VisitorDep, reader_of_page
 from traceability.gs1.identifiers import Identifier
+from traceability.supply_chain.provenance import Direction
 
 router = APIRouter(prefix="/provenance", tags=["provenance"])
 
 _ITEMS: Final = "/provenance/items/"
+_TRACES: Final = "/provenance/traces/"
 IRREGULARITIES: Final = "/provenance/irregularities"
 _GRAPHS: Final[dict[str, Any]] = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
+_TRACE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
+        "content": {NDJSON: {"schema": schema_of(TraceLine)}, **_GRAPHS, **ZIP_CONTENT},
+    },
+    304: {"description": "The answer is the one that `If-None-Match` names."},
+}
+_FORMATS: Final[dict[TraceFormat, str]] = {
+    TraceFormat.JSON: JSON,
+    TraceFormat.NDJSON: NDJSON,
+    TraceFormat.ZIP: ZIP,
+    **{TraceFormat(form): media_type for form, media_type in MEDIA_TYPES.items()},
+}
+_IfNoneMatch = Annotated[str | None, Header(description="The `ETag` of an answer that you have.")]
 
 
-def identifier_in(
-    request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
-) -> Identifier:
-    """Read the identifier in a request path, which has to be as it was sent."""
-    return identifier_in_path(request.scope["raw_path"].decode("ascii").partition(_ITEMS)[2])
+def _read_path(path: str) -> Callable[..., Identifier]:
+    def identifier_in(
+        request: Request, _: Annotated[str, Path(alias="id", description="A Digital Link, its path, or another URI.")]
+    ) -> Identifier:
+        """Read the identifier in a request path, which has to be as it was sent."""
+        return identifier_in_path(request.scope["raw_path"].decode("ascii").partition(path)[2])
+
+    return identifier_in
 
 
 @router.get(
@@ -57,7 +78,7 @@ def item(
     *,
     engine: EngineDep,
     reader: ReaderDep,
-    identifier: Annotated[Identifier, Depends(identifier_in)],
+    identifier: Annotated[Identifier, Depends(_read_path(_ITEMS))],
     as_of: Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")] = None,
     known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
     limit: Annotated[
@@ -118,20 +139,14 @@ def irregularities(
     "/traces",
     summary="Where things came from, and what became of them",
     response_model=TraceOut,
-    responses={
-        200: {
-            "description": "The trace; as NDJSON each line is one of these objects, written as the walk finds it.",
-            "content": {NDJSON: {"schema": schema_of(TraceLine)}, **_GRAPHS, **ZIP_CONTENT},
-        },
-        304: {"description": "The answer is the one that `If-None-Match` names."},
-    },
+    responses=_TRACE,
 )
 def traces(
     engine: EngineDep,
     reader: ReaderDep,
     question: TraceIn,
     accept: Annotated[str | None, Header()] = None,
-    if_none_match: Annotated[str | None, Header(description="The `ETag` of an answer that you have.")] = None,
+    if_none_match: _IfNoneMatch = None,
 ) -> Response:
     """Walk back to origins, forward to consequences, or both, over the events that you may see.
 
@@ -150,12 +165,53 @@ def traces(
     The `ETag` of an answer changes with the ledger, the question and what you may see. The same question with
     `If-None-Match` is answered with 304, without a body, while it would have the same answer.
     """
-    wanted = preferred(accept, (JSON, NDJSON, ZIP, *MEDIA_TYPES.values())) or JSON
-    if wanted == ZIP:
-        return zipped(trace_bundle(engine, reader, question))
+    wanted = preferred(accept, [*_FORMATS.values()]) or JSON
     asked = AskedTrace.of(engine, reader, question)
+    return _traced(asked, wanted, if_none_match, {"Vary": "Accept, Authorization"})
+
+
+@router.get(
+    "/traces/{id:path}",
+    summary="Where a thing came from and what became of it, as a file",
+    response_model=TraceOut,
+    responses=_TRACE,
+)
+def trace_of(
+    *,
+    engine: EngineDep,
+    reader: ReaderDep,
+    visitor: VisitorDep,
+    identifier: Annotated[Identifier, Depends(_read_path(_TRACES))],
+    direction: Direction = Direction.BOTH,
+    as_of: Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")] = None,
+    known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
+    form: Annotated[
+        TraceFormat | None, Query(alias="format", description="A file, whatever `Accept` says.", examples=["graphml"])
+    ] = None,
+    accept: Annotated[str | None, Header()] = None,
+    if_none_match: _IfNoneMatch = None,
+) -> Response:
+    """Answer as `POST /provenance/traces` does, where the question is short enough for an address.
+
+    A page leads here, so that a browser asks as whoever signed in to the pages.
+    """
+    if wants_page(accept):
+        reader = reader_of_page(engine, visitor)
+    question = TraceIn(roots=[identifier.uri], direction=direction, as_of=as_of, known_at=known_at)
+    headers = {"Vary": VARY}
+    if form is None:
+        wanted = preferred(accept, [*_FORMATS.values()]) or JSON
+    else:
+        wanted, headers["Content-Disposition"] = _FORMATS[form], f'attachment; filename="{form.file}"'
+    return _traced(AskedTrace.of(engine, reader, question), wanted, if_none_match, headers)
+
+
+def _traced(asked: AskedTrace, wanted: str, if_none_match: str | None, more: Mapping[str, str]) -> Response:
+    """Answer a question for a trace in a media type."""
+    if wanted == ZIP:
+        return zipped(trace_bundle(asked.engine, asked.reader, asked.question), headers=more)
     etag = asked.etag(wanted)
-    headers = {"ETag": etag, "Vary": "Accept, Authorization", "Cache-Control": "private, no-cache"}
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", **more}
     if etag in [tag.strip() for tag in (if_none_match or "").split(",")]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wanted == NDJSON:

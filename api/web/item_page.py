@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final
 
+from api.irregularities import IrregularitiesOut
+from api.monitoring_models import SessionLine
+from api.provenance_models import StopOut
 from api.web import origin_section, words
 from api.web.history_section import Logs, amount, history, latest, receipt_path, verify_path
 from api.web.names import CBV_MASTER_DATA, Names, Stated, elements_of, kind_of, master_data, path_of
 from api.web.page import Contents, Detail, Entry, ItemPage, Named, Origin, Proof, State, Temperature, Tone
+from api.web.sign_in import AIRCRAFT_PARTS, DRUG_PACKAGES
 from api.web.temperature_section import temperature
+from api.web.thing_sections import exports, irregular_section, sessions_section
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.identifiers import Identifier
 from traceability.ledger.organisations import Organisation
@@ -23,7 +29,7 @@ from traceability.supply_chain.item import ENDED, ItemState, Lifecycle, makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, EdgeKind, TraceQuery, trace
 from traceability.supply_chain.recall.case import RecallCase
-from traceability.supply_chain.seen import Role, Subjects, is_lot, thing_of
+from traceability.supply_chain.seen import Role, Subjects, is_class, is_lot, thing_of
 
 MAX_ENTRIES: Final = 200
 MAX_CONTENTS: Final = 60
@@ -33,12 +39,31 @@ MAX_ASKED: Final = 12
 """Things in a trace of which we ask what they are called."""
 
 _PROFILES: Final = (
-    ((PackDeactivated, PackReactivated), "As a medicine", "whether it may be dispensed", "/drug-packages"),
-    ((PartReleased, PartLimitSet, UtilisationStated), "As a part", "life back to birth", "/aircraft-parts"),
+    ((PackDeactivated, PackReactivated), "As a medicine", "whether it may be dispensed", DRUG_PACKAGES.path),
+    ((PartReleased, PartLimitSet, UtilisationStated), "As a part", "life back to birth", AIRCRAFT_PARTS.path),
 )
 
-Recalled: TypeAlias = Callable[[ItemHistory], Sequence[RecallCase]]
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How the page asks for what is in no event of the thing, as its reader sees it.
+
+    `stated` tells names out of master data, `recalled` the recalls that are open, `stopped` what recalls the lot or
+    withdraws the product, `sessions` what watched the thing and whether there is more, `irregular` what recorded events
+    get wrong about it. `public` says that the reader needs no key.
+    """
+
+    stated: Stated = lambda _: {}
+    recalled: Callable[[ItemHistory], Sequence[RecallCase]] = lambda _: ()
+    stopped: Callable[[ItemHistory], Sequence[StopOut]] = lambda _: ()
+    sessions: Callable[[], tuple[Sequence[SessionLine], int | None]] = lambda: ((), None)
+    irregular: Callable[[], IrregularitiesOut | None] = lambda: None
+    public: bool = True
+
+
+_NOTHING_ELSE: Final = Asking()
+
+_STOPPED: Final = {"batch_recalled": "Batch recalled", "product_withdrawn": "Product withdrawn"}
 _ENDINGS: Final[Mapping[Lifecycle, str]] = {
     Lifecycle.CONSUMED: "Used up to make something else",
     Lifecycle.SUPPLIED: "Handed over to a customer",
@@ -62,19 +87,17 @@ def item_page(
     organisations: Iterable[Organisation],
     logs: Logs,
     *,
-    stated: Stated = lambda _: {},
-    recalled: Recalled = lambda _: (),
+    asking: Asking = _NOTHING_ELSE,
 ) -> ItemPage:
     """Return the page of a thing; raises `NotFoundError` when the reader may see nothing of it.
 
-    `index` is the reader's view of the ledger, `parties` tells to whom parties belong, `logs` are those of the ledger,
-    `stated` tells names out of master data, `recalled` the recalls that are open on the thing.
+    `index` is the reader's view of the ledger, `parties` tells to whom parties belong, `logs` are those of the ledger.
     """
     thing = thing_of(identifier.uri)
     item = item_history(index, thing, parties)
-    names = Names(organisations, stated)
+    names = Names(organisations, asking.stated)
     names.learn(entry.event for entry in item.entries)
-    return _page(identifier, item, names, logs, _origin(thing, index, names), recalls=recalled(item))
+    return _page(identifier, item, names, logs, _origin(thing, index, names), asking=asking)
 
 
 def _origin(thing: str, index: ProvenanceIndex, names: Names) -> Origin | None:
@@ -100,11 +123,13 @@ def _page(
     logs: Logs,
     origin: Origin | None,
     *,
-    recalls: Sequence[RecallCase],
+    asking: Asking,
 ) -> ItemPage:
     entries = item.entries[-MAX_ENTRIES:]
     chart = temperature(item.entries, item.readings)
-    lines = history(item.thing, entries, names, logs)
+    lines = history(item.thing, entries, names, logs, verifies=asking.public)
+    stops, irregular = asking.stopped(item), asking.irregular()
+    watching, more = asking.sessions()
     hidden = len(item.entries) - len(entries)
     path = identifier.uri.removeprefix(RESOLVER)
     return ItemPage(
@@ -115,14 +140,21 @@ def _page(
         title=names.title(item.thing),
         elements=elements_of(identifier),
         state=_state(item.state, names),
-        warnings=(*_recalls(recalls, names), *_warnings(item, chart, lines, names)),
-        facts=tuple(_facts(item, names)),
+        warnings=(
+            *_recalls(asking.recalled(item), names),
+            *_stops(stops, names),
+            *_warnings(item, chart, lines, names),
+        ),
+        facts=tuple(_facts(item, names, stopped=bool(stops))),
         history=lines,
         more_history=f"{hidden} earlier events are only in the JSON." if hidden > 0 else None,
         temperature=chart,
         origin=origin,
         contents=_contents(item, names),
-        proof=_proof(item, logs),
+        sessions=sessions_section(item.thing, watching, more=more is not None, names=names),
+        irregular=None if irregular is None else irregular_section(item.thing, irregular),
+        exports=exports(path, published=any(line.leaf_index is not None for line in lines)),
+        proof=_proof(item, logs, verifies=asking.public),
     )
 
 
@@ -146,6 +178,11 @@ def _recalls(recalls: Sequence[RecallCase], names: Names) -> Iterator[str]:
         yield f"Recalled ({about.classification}): {about.name}, {about.reason} (by {opener})."
 
 
+def _stops(stops: Sequence[StopOut], names: Names) -> Iterator[str]:
+    for one in stops:
+        yield f"{_STOPPED[one.type]}: {one.reason} (by {names.organisation(one.by)}). That is never undone."
+
+
 def _warnings(item: ItemHistory, chart: Temperature | None, lines: tuple[Entry, ...], names: Names) -> Iterator[str]:
     for hold in item.custody.holds:
         yield f"On hold, {hold.kind}: {hold.reason} (by {names.organisation(hold.placed_by)})."
@@ -162,7 +199,7 @@ def _warnings(item: ItemHistory, chart: Temperature | None, lines: tuple[Entry, 
         yield f"{'One event is a claim' if claims == 1 else f'{claims} events are claims'} without authority."
 
 
-def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
+def _facts(item: ItemHistory, names: Names, *, stopped: bool) -> Iterator[Detail]:
     state = item.state
     if state.commissioned_at is not None:
         yield Detail("Made", f"{words.moment(state.commissioned_at)} UTC")
@@ -180,7 +217,7 @@ def _facts(item: ItemHistory, names: Names) -> Iterator[Detail]:
     for child in state.attachments:
         yield _named("Carries", names.thing(child))
     yield from _of_lot(item)
-    yield from _of_profiles(item)
+    yield from _of_profiles(item, stopped=stopped)
     for disposition in sorted(state.persistent_dispositions - words.ALARMING):
         yield Detail("Checked", words.disposition(disposition))
 
@@ -195,11 +232,12 @@ def _of_lot(item: ItemHistory) -> Iterator[Detail]:
     yield Detail("As a lot", "amounts, stage and findings", f"/lots{path_of(item.thing)}")
 
 
-def _of_profiles(item: ItemHistory) -> Iterator[Detail]:
+def _of_profiles(item: ItemHistory, *, stopped: bool) -> Iterator[Detail]:
     """Lead to the pages of those who keep medicines and aircraft parts, where something was said that only they say."""
     said = {type(entry.event.payload) for entry in item.entries if isinstance(entry.event, SeenDecision)}
     for payloads, label, told, path in _PROFILES:
-        if not said.isdisjoint(payloads) and not is_lot(item.thing):
+        medicine = stopped and path == DRUG_PACKAGES.path
+        if (medicine or not said.isdisjoint(payloads)) and not (is_lot(item.thing) or is_class(item.thing)):
             yield Detail(label, told, f"{path}{path_of(item.thing)}")
 
 
@@ -243,7 +281,7 @@ def _contents(item: ItemHistory, names: Names) -> Contents | None:
     )
 
 
-def _proof(item: ItemHistory, logs: Logs) -> Proof | None:
+def _proof(item: ItemHistory, logs: Logs, *, verifies: bool) -> Proof | None:
     entry = latest(item.entries)
     log = None if entry is None else logs.holding(entry.event.position)
     if entry is None or log is None:
@@ -255,6 +293,6 @@ def _proof(item: ItemHistory, logs: Logs) -> Proof | None:
         vkey=log.vkey,
         checkpoint=f"/logs/{log.name}/checkpoint",
         receipt=receipt_path(entry.event, entry.via or item.thing),
-        verify=verify_path(entry.event, entry.via or item.thing),
+        verify=verify_path(entry.event, entry.via or item.thing) if verifies else None,
         file=f"{entry.event.event_id}.tlog-proof",
     )

@@ -15,7 +15,7 @@ from api.security import Caller
 from api.web import words
 from api.web.course_section import course_section, lasted
 from api.web.names import Names
-from api.web.page import Detail, Named
+from api.web.page import Detail, Named, Session
 from api.web.rendering import render
 from api.web.said import SaidLine, published_for, said_line
 from api.web.sign_in import MONITORING, PAGE_HEADERS, page_for, reader_of_page
@@ -36,19 +36,6 @@ _VERDICTS: Final = {
 }
 _DECIDED: Final = {"release": "Released", "quarantine": "Quarantined", "destroy": "To be destroyed"}
 _SAID: Final = {"opened": "Opened", "sealed": "Sealed", "evaluated": "Evaluated"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A session in the list."""
-
-    href: str
-    title: str
-    bad: bool
-    state: str
-    verdict: str | None
-    device: str
-    who: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +60,7 @@ def sessions_page(
     shown = render(
         "monitoring_sessions.html",
         organisation=visitor.organisation,
-        lines=[_line(one, names) for one in lines],
+        lines=[session_line(one, names) for one in lines],
         filtered=bool(request.query_params),
         following=None if older is None else f"{older.path}?{older.query}",
     )
@@ -131,14 +118,16 @@ def _state(found: SessionLine) -> str:
     return words.opened(found.stage.value) if found.disposition is None else _DECIDED[found.disposition.value]
 
 
-def _line(one: SessionLine, names: Names) -> Line:
-    return Line(
+def session_line(one: SessionLine, names: Names) -> Session:
+    """Return a session as lists show it."""
+    return Session(
         href=f"{PATH}/{one.session}",
         title=_title(one, names),
         bad=_is_bad(one),
         state=_state(one),
         verdict=None if one.verdict is None else _VERDICTS[one.verdict],
         device=names.thing(one.device).value,
+        opened=_moment(one.opened_at),
         who=names.organisation(one.opened_by),
     )
 

@@ -63,7 +63,7 @@ class Entry:
     details: tuple[Detail, ...]
     recorded_by: str
     receipt: str
-    verify: str
+    verify: str | None
     leaf_index: int | None
     retracted: str | None = None
     claim: str | None = None
@@ -130,8 +130,55 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A monitoring session in a list: its title, state and verdict in words, the device, and who opened it when."""
+
+    href: str
+    title: str
+    bad: bool
+    state: str
+    verdict: str | None
+    device: str
+    opened: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The sessions that watch or watched a thing, the last opened first; `more` leads to all of them."""
+
+    lines: tuple[Session, ...]
+    more: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Irregularity:
+    """What recorded events get wrong about a thing, in a sentence; `known` when somebody said so."""
+
+    severity: str
+    code: str
+    told: str
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Irregular:
+    """What stands of that, what the newest events break first; `href` leads to all of it.
+
+    `behind` is told while the newest events are not judged yet.
+    """
+
+    lines: tuple[Irregularity, ...]
+    href: str
+    behind: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """Where the latest event of the history is in the log, and what a reader needs to check it elsewhere."""
+    """Where the latest event of the history is in the log, and what a reader needs to check it elsewhere.
+
+    `verify` is None for who needs a key to get at the receipt, which the page that checks it has not.
+    """
 
     leaf_index: int | None
     size: int
@@ -139,7 +186,7 @@ class Proof:
     vkey: str
     checkpoint: str
     receipt: str
-    verify: str
+    verify: str | None
     file: str
 
 
@@ -161,4 +208,7 @@ class ItemPage:
     temperature: Temperature | None
     origin: Origin | None
     contents: Contents | None
+    sessions: Sessions | None
+    irregular: Irregular | None
+    exports: tuple[Detail, ...]
     proof: Proof | None

@@ -18,26 +18,31 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from api.codes import read_code
 from api.demo.story import Story
+from api.irregularities import IrregularitiesOut, IrregularitiesQuestion, list_irregularities
+from api.monitoring import list_sessions
 from api.provenance import ask, describe_item, published_trees, recalls_on
 from api.security import EngineDep, ReaderDep
+from api.stops import stops_on
 from api.vocabularies import names_for
 from api.web import verify_page
 from api.web.history_section import Log, Logs
-from api.web.item_page import item_page
+from api.web.item_page import Asking, item_page
 from api.web.negotiation import HTML, JSON, preferred, wants_page
 from api.web.page import ItemPage
 from api.web.rendering import ASSET_TYPES, STATIC, asset, asset_address, render
+from api.web.sign_in import PAGE_HEADERS, VARY, VisitorDep, reader_of_page
+from api.web.thing_sections import IRREGULARITIES_SHOWN, SESSIONS
 from api.wiring import Engine
 from traceability.errors import NotFoundError, TraceabilityError
 from traceability.gs1.application_identifiers import QUALIFIERS
 from traceability.gs1.digital_link import RESOLVER
 from traceability.gs1.identifiers import Identifier, IdentifierError, parse_digital_link_path
-from traceability.ledger.access import Reader
+from traceability.ledger.access import PUBLIC, Reader
+from traceability.supply_chain.seen import thing_of
 
 router: Final = APIRouter(include_in_schema=False)
 
 _METHODS: Final = ["GET", "HEAD"]
-_VARY: Final = "Accept, Authorization"
 _HEADINGS: Final = {403: "You may not do this", 404: "Nothing is known of this", 503: "Not available just now"}
 # What is written for programs and means little to people.
 _WORDING: Final = {"http.not_found": {"detail": "There is no page at this address."}}
@@ -78,8 +83,11 @@ def front(request: Request, code: Annotated[str, Query(max_length=2048)] = "") -
 
 
 @router.api_route("/{key:primary_key}/{value:path}", methods=_METHODS)
-def item(request: Request, engine: EngineDep, reader: ReaderDep) -> Response:
-    """Answer the thing that a GS1 Digital Link names, as a page or as JSON."""
+def item(request: Request, engine: EngineDep, reader: ReaderDep, visitor: VisitorDep) -> Response:
+    """Answer the thing that a GS1 Digital Link names, as a page or as JSON.
+
+    The page is for whoever signed in to the pages; JSON looks at `Authorization` alone.
+    """
     try:
         # As it was sent: a serial may hold an encoded slash, which the decoded path no longer tells from a separator.
         identifier = parse_digital_link_path(request.scope["raw_path"].decode("ascii"))
@@ -89,11 +97,13 @@ def item(request: Request, engine: EngineDep, reader: ReaderDep) -> Response:
     if media_type is None:
         raise HTTPException(HTTPStatus.NOT_ACCEPTABLE)
     other = JSON if media_type == HTML else HTML
-    headers = {"Vary": _VARY, "Link": f'<{_path(identifier)}>; rel="alternate"; type="{other}"'}
+    headers = {"Vary": VARY, "Link": f'<{_path(identifier)}>; rel="alternate"; type="{other}"'}
     if media_type == JSON:
         document = describe_item(engine, reader, identifier)
         return Response(document.model_dump_json(by_alias=True), media_type=JSON, headers=headers)
-    return HTMLResponse(render("item.html", page=_item_page(engine, reader, identifier)), headers=headers)
+    page = _item_page(engine, reader_of_page(engine, visitor), identifier)
+    shown = render("item.html", page=page, organisation=None if visitor is None else visitor.organisation)
+    return HTMLResponse(shown, headers=PAGE_HEADERS | headers)
 
 
 @router.api_route(f"{STATIC}/{{digest}}/{{name}}", methods=_METHODS)
@@ -116,15 +126,23 @@ def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPa
     trees = published_trees(engine).chain
     logs = Logs(tuple(Log(tree.first_position, tree.size, tree.name, tree.origin, tree.vkey) for tree in trees))
     index = ask(engine, reader)
-    return item_page(
-        identifier,
-        index,
-        engine.parties(reader, index.known_at),
-        engine.organisations.all(),
-        logs,
+    parties, thing = engine.parties(reader, index.known_at), thing_of(identifier.uri)
+    public = reader.organisation == PUBLIC
+    asking = Asking(
         stated=partial(names_for, engine, reader),
         recalled=partial(recalls_on, engine, reader),
+        stopped=partial(stops_on, engine, reader, parties=parties),
+        sessions=partial(list_sessions, engine, reader, thing=thing, limit=SESSIONS),
+        # Of these an organisation is told, and nobody else.
+        irregular=(lambda: None) if public else partial(_irregular, engine, reader, thing),
+        public=public,
     )
+    return item_page(identifier, index, parties, engine.organisations.all(), logs, asking=asking)
+
+
+def _irregular(engine: Engine, reader: Reader, thing: str) -> IrregularitiesOut:
+    question = IrregularitiesQuestion(thing=thing, perPage=IRREGULARITIES_SHOWN)
+    return list_irregularities(engine, reader, question).answer
 
 
 def _as_page_or(handler: Callable[[Request, Exception], Any]) -> Callable[[Request, Exception], Response]:

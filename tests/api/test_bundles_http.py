@@ -66,7 +66,7 @@ def test_the_bundle_of_an_item_holds_its_answer_and_proves_every_event(engine: E
     assert zipped.headers["Content-Disposition"] == 'attachment; filename="bundle.zip"'
     assert int(zipped.headers["Content-Length"]) == len(zipped.content)
     bundle = verified(engine, zipped.content)
-    assert json.loads(bundle.answer) == plain.json() | {"recalls": None}
+    assert json.loads(bundle.answer) == plain.json() | {"recalls": None, "stops": None}
     assert (bundle.manifest.kind, bundle.manifest.reader) == ("item", DAIRY)
     assert bundle.manifest.question == {"id": A, "as_of": None, "limit": 1000}
     named = {entry["position"] for entry in plain.json()["history"]}
@@ -149,7 +149,7 @@ def test_events_in_two_logs_of_the_ledger_are_proven_together(engine: Engine, pa
     assert bundle.manifest.known_at == engine.ledger.head()
     policy = Policy.parse(unzip(packed.get(item_url(A), headers=ZIP).content)["policy"])
     assert [log.key for log in policy.logs] == [log.key for log in published_logs(engine)]
-    assert json.loads(bundle.answer) == packed.get(item_url(A)).json() | {"recalls": None}
+    assert json.loads(bundle.answer) == packed.get(item_url(A)).json() | {"recalls": None, "stops": None}
     with pytest.raises(VerificationError, match="trust no key"):
         verify_bundle(packed.get(item_url(A), headers=ZIP).content, Trust((published_log(engine).key,)))
 

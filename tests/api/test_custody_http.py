@@ -131,7 +131,7 @@ def test_the_bundle_proves_decisions_and_claims_too(told: Engine, shop: httpx.Cl
     assert zipped.status_code == 200, zipped.text
     bundle = verify_bundle(zipped.content, Trust(tuple(log.key for log in published_logs(told))))
     assert list(bundle.logs[0].positions) == [1, 2, 3, 4, 5, 6, 7]
-    assert json.loads(bundle.answer) == items(shop, A) | {"names": {}, "recalls": None}
+    assert json.loads(bundle.answer) == items(shop, A) | {"names": {}, "recalls": None, "stops": None}
 
 
 def test_an_export_recomputes_it(told: Engine, shop: httpx.Client, tmp_path: Path) -> None:
@@ -140,7 +140,11 @@ def test_an_export_recomputes_it(told: Engine, shop: httpx.Client, tmp_path: Pat
         events = ExportedEvents(AuditExport(plain), [log.key for log in published_logs(told)], index_rows)
         reader = reader_named(events.headers[-1], SHOP)
         again: dict[str, Any] = json.loads(recompute(events, ItemQuestion(item=A), reader, None))
-    assert again | {"names": {}, "recalls": None} == items(shop, A) | {"names": {}, "recalls": None}
+    assert again | {"names": {}, "recalls": None, "stops": None} == items(shop, A) | {
+        "names": {},
+        "recalls": None,
+        "stops": None,
+    }
 
 
 def test_the_command_line_says_it_in_words(shop: httpx.Client) -> None:

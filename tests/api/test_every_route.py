@@ -116,6 +116,9 @@ ROUTES = {
     "GET /aircraft-parts/{id:path}/life": Expected(
         404, 404, 403, 404, Scope.QUERY, "/aircraft-parts/01/09521234000013/21/1001/life"
     ),
+    "GET /provenance/traces/{id:path}": Expected(
+        404, 404, 403, 404, Scope.QUERY, "/provenance/traces/01/09521234000013/21/1001"
+    ),
     "POST /provenance/traces": Expected(
         404, 404, 403, 404, Scope.QUERY, body={"roots": ["https://id.gs1.org/01/09521234000013/21/1001"]}
     ),

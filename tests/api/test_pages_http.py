@@ -55,7 +55,7 @@ def test_a_browser_gets_a_page_and_a_program_json(client: httpx.Client) -> None:
     assert document.json() == client.get(f"/provenance/items{PACK}").json()
     for answer, other in ((page, "application/json"), (document, "text/html")):
         assert answer.status_code == 200
-        assert answer.headers["vary"] == "Accept, Authorization"
+        assert answer.headers["vary"] == "Accept, Authorization, Cookie"
         assert answer.headers["link"] == f'<{PACK}>; rel="alternate"; type="{other}"'
 
 

@@ -152,3 +152,33 @@ def test_what_a_reader_may_see_is_part_of_the_tag(engine: Engine, dairy: httpx.C
     public = ask(dairy)
     engine.organisations.set_grant(Grant(DAIRY, PUBLIC, None, opened | {"how"}))
     assert ask(dairy, tag=public.headers["ETag"]).status_code == 200
+
+
+def test_a_trace_of_one_thing_is_a_file_at_an_address(engine: Engine, dairy: httpx.Client) -> None:
+    integrate_all(engine)
+    address = f"/provenance/traces{MILK.removeprefix('https://id.gs1.org')}"
+    assert dairy.get(address).json() == ask(dairy, direction="both").json()
+    forward = dairy.get(address, params={"direction": "forward", "known_at": 1})
+    assert forward.json() == ask(dairy, known_at=1).json()
+    kinds = {
+        "json": ("application/json", "trace.json"),
+        "ndjson": ("application/x-ndjson", "trace.ndjson"),
+        "graphml": ("application/graphml+xml", "trace.graphml"),
+        "mermaid": ("text/vnd.mermaid", "trace.mmd"),
+        "jsonld": ("application/ld+json", "trace.jsonld"),
+        "zip": ("application/zip", "bundle.zip"),
+    }
+    for form, (media_type, name) in kinds.items():
+        answer = dairy.get(address, params={"format": form, "direction": "forward"}, headers={"Accept": "text/html"})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].partition(";")[0] == media_type
+        assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+        if form not in ("ndjson", "zip"):
+            assert answer.content == ask(dairy, media_type).content
+    tag = dairy.get(address).headers["ETag"]
+    assert dairy.get(address, headers={"If-None-Match": tag}).status_code == 304
+    assert dairy.get(address, params={"format": "svg"}).status_code == 422
+    assert dairy.get("/provenance/traces/01/09521234000014").status_code == 422
+    assert dairy.get(f"/provenance/traces/urn:x:{'y' * 3_000}").status_code in (404, 422)
+    dairy.headers = httpx.Headers()
+    assert dairy.get(address).status_code == 404

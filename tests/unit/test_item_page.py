@@ -57,7 +57,7 @@ class Balanced(HTMLParser):
 
 
 def html(page: ItemPage) -> str:
-    return render("item.html", page=page)
+    return render("item.html", page=page, organisation=None)
 
 
 def details(page: ItemPage) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from api.web.history_section import Log, Logs
-from api.web.item_page import item_page
+from api.web.item_page import Asking, item_page
 from api.web.page import Named
 from api.web.rendering import render
 from tests.support.happenings import STORE, STRANGERS, Happening, commission, index_of, observe, pack
@@ -52,7 +52,7 @@ class Elements(HTMLParser):
 def elements_of(happenings: list[Happening], thing: str, organisations: list[Organisation] | None = None) -> Elements:
     page = item_page(parse_identifier(thing), index_of(happenings), STRANGERS, organisations or [], LOGS)
     elements = Elements()
-    elements.feed(render("item.html", page=page))
+    elements.feed(render("item.html", page=page, organisation=None))
     assert elements.open == []
     return elements
 
@@ -133,10 +133,10 @@ def test_master_data_names_places_and_products_beside_their_numbers() -> None:
         asked.extend(subjects)
         return {subject: name for subject, name in names.items() if subject in subjects}
 
-    page = item_page(parse_identifier(thing), index_of([made, seen]), STRANGERS, [], LOGS, stated=stated)
+    page = item_page(parse_identifier(thing), index_of([made, seen]), STRANGERS, [], LOGS, asking=Asking(stated=stated))
     assert (page.title, page.state.where) == ("Smoked trout", "at The Store")
     gln = STORE.removeprefix("https://id.gs1.org/414/")
     assert [entry.place for entry in page.history] == [None, Named("The Store", number=f"(414) {gln}")]
-    assert f"(414) {gln}</span>" in render("item.html", page=page)
+    assert f"(414) {gln}</span>" in render("item.html", page=page, organisation=None)
     # Each is asked for once, and no serial number at all.
     assert sorted(asked) == sorted(names)

@@ -6,17 +6,15 @@ from datetime import date
 from typing import Final
 
 from traceability.gs1.epcis.view import read_ilmd
-from traceability.supply_chain.balance import class_of
 from traceability.supply_chain.days import first_day
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.drug_package.events import BatchRecalled, ProductWithdrawn
 from traceability.supply_chain.drug_package.package import DrugPackage, Stop, package_of
-from traceability.supply_chain.history import ItemHistory, item_history
+from traceability.supply_chain.drug_package.stops import maker_event, stoppable, stops_of
+from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.item import makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import SeenEvent
-from traceability.supply_chain.standing import ordered
 
 _EXPIRY: Final = ("urn:epcglobal:cbv:mda:itemExpirationDate", "https://ref.gs1.org/cbv/itemExpirationDate")
 
@@ -30,29 +28,14 @@ def drug_package(
     `NotFoundError` when the reader sees nothing of it.
     """
     history = item_history(index, pack, parties, as_of)
-    made = _made(history)
-    lot, product = history.state.lot, class_of(pack)
-    decided = [one for one in ordered(index.decisions({*([lot] if lot else []), product})) if _is_told(one, as_of)]
-    counting = []
-    for one in decided:
-        holder = parties.prefix_holder(pack, one.occurred_at) or (made and made.captured_by)
-        if isinstance(one, SeenDecision) and one.captured_by == holder:
-            counting.append(one)
-    recalls = [_stop(one) for one in counting if isinstance(one.payload, BatchRecalled) and lot in one.decided_about]
-    gone = [
-        _stop(one) for one in counting if isinstance(one.payload, ProductWithdrawn) and product in one.decided_about
-    ]
+    made, lot = maker_event(history), history.state.lot
+    decided = index.decisions(set(stoppable(history).values()))
+    counting = stops_of(history, (one for one in decided if _is_told(one, as_of)), parties)
+    recalls = [_stop(one) for one in counting if isinstance(one.payload, BatchRecalled)]
+    gone = [_stop(one) for one in counting if isinstance(one.payload, ProductWithdrawn)]
     found = package_of(pack, history.entries, lot=lot, expiry=_expiry(made), recalls=recalls, withdrawals=gone)
     events = {entry.event.position: entry.event for entry in history.entries}
     return found, events | {one.position: one for one in counting}
-
-
-def _made(history: ItemHistory) -> SeenEvent | None:
-    for entry in history.entries:
-        roles = {mention.role for mention in entry.mentions if not mention.class_level}
-        if entry.counts and entry.via is None and roles and makes(entry.event, roles):
-            return entry.event
-    return None
 
 
 def _expiry(made: SeenEvent | None) -> date | None:

@@ -212,7 +212,7 @@ class _Fold:
         self._inward: dict[str, list[Interval]] = {}
         for interval in (one for several in told.nest.values() for one in several):
             self._inward.setdefault(interval.parent, []).append(interval)
-        making = [entry for entry in told.entries if entry.counts and entry.via is None and _made(lot, entry)]
+        making = [entry for entry in told.entries if entry.counts and entry.via is None and makes_of_lot(lot, entry)]
         self.assigned = self._assigned(making)
         harvested = [
             one.event for one in told.entries if one.counts and word_of(one.event.head.bizStep) == "harvesting"
@@ -240,7 +240,7 @@ class _Fold:
             self._decide(entry, event)
             return
         self.members.update(event.members.get(self._lot, ()))
-        made = _made(self._lot, entry)
+        made = makes_of_lot(self._lot, entry)
         self.made = self.made or made
         if not (entry.mentions or made):
             return  # what happens to one member tells nothing of the lot
@@ -345,7 +345,7 @@ def _is_place(uri: str) -> bool:
     return identifier is not None and identifier.kind is Kind.PLACE
 
 
-def _made(lot: str, entry: HistoryEntry) -> bool:
+def makes_of_lot(lot: str, entry: HistoryEntry) -> bool:
     """Tell whether an event makes some of the lot, or members of it."""
     event = entry.event
     if isinstance(event, SeenDecision) or entry.via is not None:
