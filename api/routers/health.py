@@ -1,17 +1,26 @@
-"""Whether the process is alive, and whether it may be sent requests."""
+"""Whether the process is alive, whether it may be sent requests, and what its operator watches."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from api.integrator import Integrator
+from api.metrics import MEDIA_TYPE, metrics
 from api.readiness import unreadiness
-from api.security import EngineDep
+from api.security import EngineDep, QueryDep
+from traceability.errors import ForbiddenError
 
 router = APIRouter(tags=["health"])
+
+
+def operator_reads(caller: QueryDep, engine: EngineDep) -> None:
+    """Refuse everyone but the operator: how much goes on is no business of others."""
+    if caller.organisation != engine.settings.operator:
+        raise ForbiddenError("Only the operator's organisation may see this", code="access.operator")
 
 
 class Health(BaseModel):
@@ -38,6 +47,20 @@ class Readiness(BaseModel):
 def healthz() -> Health:
     """Touch nothing: a process whose database is away need not be restarted."""
     return Health()
+
+
+@router.get(
+    "/metrics",
+    summary="What an operator watches",
+    response_class=PlainTextResponse,
+    dependencies=[Depends(operator_reads)],
+)
+def show_metrics(engine: EngineDep) -> Response:
+    """Give gauges in the text format of Prometheus, for a key of the operator: how far everything is, and what fails.
+
+    docs/guide/metrics.md lists them.
+    """
+    return Response(metrics(engine), media_type=MEDIA_TYPE)
 
 
 @router.get("/readyz", summary="May the server be sent requests?", responses={503: {"model": Readiness}})
