@@ -119,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         peer = Peer(Path(folder))
         for size in SIZES:
-            figures = measured(events[: 500 * size], size, arguments.rounds, peer)
+            figures = measured(events[: 2000 * size], size, arguments.rounds, peer)
             print(json.dumps(figures), flush=True)
         peer.end()
 

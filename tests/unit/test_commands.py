@@ -23,7 +23,7 @@ from traceability.supply_chain.item import Lifecycle
 
 A, B, C = pack("A"), pack("B"), pack("C")
 CASE = "https://id.gs1.org/00/095212340000000037"
-MILK, CHEESE = lot("MILK"), lot("CHEESE")
+MILK, CHEESE, WHEY = lot("MILK"), lot("CHEESE"), lot("WHEY")
 
 
 @pytest.fixture
@@ -195,6 +195,14 @@ def test_a_transformation_balances_by_kind_of_quantity(world: World) -> None:
     world.do("transform", at=3, input_quantities=[kilos(MILK, 20)], outputs=[A])
     assert world.rules("transform", inputs=[A], outputs=[A]) != []
     assert world.rules("transform", inputs=[B], outputs=[C]) == ["unknown"]
+
+
+def test_of_lots_that_are_told_of_together_each_has_its_own_quantity(world: World) -> None:
+    world.do("commission", at=1, quantities=[kilos(MILK, 100), kilos(WHEY, 10)])
+    assert world.rules("decommission", at=2, quantities=[kilos(MILK, 50), kilos(WHEY, 50)]) == ["below_zero"]
+    world.do("decommission", at=2, quantities=[kilos(MILK, 50), kilos(WHEY, 5)])
+    (broken,) = world.refused("decommission", at=3, quantities=[kilos(MILK, 50), kilos(WHEY, 6)]).rules
+    assert (broken.rule, broken.things) == ("below_zero", (WHEY,))
 
 
 def test_a_refusal_writes_quantities_of_any_size(world: World) -> None:

@@ -328,6 +328,18 @@ def test_into_what_is_offered_nothing_more_is_packed(world: World) -> None:
     assert [holders(world.history(thing)) for thing in (PALLET, A, C)] == [(STORE_NAME,)] * 3
 
 
+def test_a_lot_is_received_in_parts(world: World) -> None:
+    def some(quantity: int) -> dict[str, Any]:
+        return {"quantities": [{"id": lot("MILK"), "quantity": quantity, "uom": "KGM"}]}
+
+    world.do("commission", at=1, **some(100))
+    world.do("ship", at=3, to=STORE, **some(90))
+    for at, part in enumerate((50, 30, 10), start=4):
+        world.do("receive", at=at, by=STORE_NAME, **some(part))
+    assert holders(world.history(lot("MILK"))) == (MAKER_NAME, STORE_NAME)
+    assert world.rules("receive", at=7, by=MOVER_NAME, **some(1)) == ["no_authority", "not_under_way"]
+
+
 def test_a_thing_is_missed_by_who_has_owns_or_expects_it(world: World) -> None:
     """Else a maker would take what it sold out of the hands of others, and receive it."""
     stolen: dict[str, Any] = {"things": [C], "disposition": "stolen"}

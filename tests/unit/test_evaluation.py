@@ -238,6 +238,21 @@ def test_one_thing_is_judged_as_it_is_among_others(world: list[Happening], thing
     assert content(found(world, thing)) == together
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["ADD", "DELETE"]), st.integers(1, 9), st.integers(1, 9)), max_size=5))
+def test_so_is_a_lot_of_which_more_goes_than_of_another(amounts: list[tuple[str, int, int]]) -> None:
+    lots = [MILK, CHEESE]
+    world = [
+        replace(
+            made_of(MILK, 1, at, action=action),
+            items=[kilos("quantityList", *each) for each in zip(lots, both, strict=True)],
+        )
+        for at, (action, *both) in enumerate(amounts)
+    ]
+    alone = [one for thing in lots for one in content(found(world, thing))]
+    assert content(found(world, *lots)) == sorted(alone, key=repr)
+
+
 @settings(max_examples=200, deadline=None)
 @given(dealings(), st.sampled_from(ASKED))
 def test_so_is_one_that_others_claim(world: list[Told], thing: str) -> None:

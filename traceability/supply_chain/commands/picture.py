@@ -228,7 +228,9 @@ def _alike(
 ) -> dict[str, list[str]]:
     alike: dict[object, list[str]] = {}
     for thing in sorted(told):
-        said = tuple([(e.position, m.role, m.class_level) for e in told[thing] for m in e.mentions_of[thing]])
+        said = tuple(
+            [(e.position, m.role, m.class_level, m.quantity, m.uom) for e in told[thing] for m in e.mentions_of[thing]]
+        )
         decided = tuple([one.position for one in read.decided.get(thing, ())])
         key = thing.rpartition("/")[0], parties.prefix_key(thing)
         alike.setdefault((thing in named, key, said, decided), []).append(thing)

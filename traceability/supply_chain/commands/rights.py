@@ -111,8 +111,9 @@ def _faults_of_hands(picture: Picture, thing: str, place: int, deed: Deed) -> It
         if not mine and not made:  # what was made before is a fault of its life
             yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, having[0].opened_by)
     elif deed is Deed.RECEIVE:
-        # Who has something may confirm it; a command to receive it would be a mistake.
-        if having and not expected and (not mine or event is picture.draft):
+        # Who has something may confirm it; a command to receive it would be a mistake, but for the next part of a lot.
+        mistaken = event is picture.draft and not _is_counted(picture, thing)
+        if having and not expected and (not mine or mistaken):
             yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
     elif deed is Deed.MISS and event.captured_by in custody.holders(HoldingRole.OWNERSHIP):
         return
