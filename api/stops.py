@@ -11,7 +11,7 @@ from traceability.ledger.event import utc_text
 from traceability.ledger.store import Record
 from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.drug_package.events import BatchRecalled, ProductWithdrawn
-from traceability.supply_chain.drug_package.stops import stoppable, stops_of
+from traceability.supply_chain.drug_package.stops import maker_event, stoppable, stops_of
 from traceability.supply_chain.history import ItemHistory
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import row_of
@@ -24,11 +24,11 @@ def stops_on(engine: Engine, reader: Reader, found: ItemHistory, parties: Partie
     """
     seen = (
         _seen(engine, reader, record)
-        for payload, thing in stoppable(found).items()
+        for payload, thing in stoppable(found.thing, found.state.lot).items()
         for record in records_of_types(engine.ledger, f"item:{thing}", [payload.type_name], until=found.known_at)
     )
     told = (one for one in seen if one is not None and (found.as_of is None or one.occurred_at <= found.as_of))
-    return [_stop_out(one) for one in stops_of(found, told, parties)]
+    return [_stop_out(one) for one in stops_of(found.thing, found.state.lot, maker_event(found), told, parties)]
 
 
 def _seen(engine: Engine, reader: Reader, record: Record) -> SeenDecision | None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.desks import World
+from tests.support.desks import STORE, World
 from tests.support.happenings import (
     GTIN,
     MAKER,
@@ -29,6 +29,7 @@ from tests.support.happenings import (
     take,
 )
 from tests.support.holders import PARTIES, PARTY, SEES_ALL, SHOP
+from traceability.supply_chain.commands.refusal import Rule
 from traceability.supply_chain.days import read_day
 from traceability.supply_chain.drug_package.events import (
     BatchRecalled,
@@ -283,3 +284,58 @@ def test_a_recalled_batch_stays_off_sale(world: World) -> None:
     # Where no prefix is registered anybody may say so, and it counts for the packs that they made.
     world.do("withdraw_product", by="store.example", at=4, products=[GTIN], reason="x")
     assert told_of(world).withdrawn is None
+
+
+LAST, OVER = 24 * 29.5, 24 * 30.5
+"""On the day on which they expire, 2026-03-30, and on the next."""
+
+
+@pytest.fixture
+def expiring() -> World:
+    world = World(opened=frozenset({"what", "where", "why", "how", "more"}))
+    world.do("commission", at=1, things=[A, B], lot="L1", expiry="2026-03-30")
+    return world
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["by itself", "on a pallet"])
+def test_what_is_off_sale_is_shipped_as_unsellable_alone(expiring: World, *, inside: bool) -> None:
+    world = expiring
+    if inside:
+        world.do("pack", at=1.5, parent=PALLET, children=[A, B])
+    things = [PALLET] if inside else [A, B]
+
+    def rules(at: float) -> list[str]:
+        return world.rules("ship", at=at, things=things, to=STORE)
+
+    assert rules(OVER) == ["expired"]
+    world.do("deactivate_pack", at=4, things=[A], status="locked")
+    (broken,) = world.refused("ship", at=5, things=things, to=STORE).rules
+    assert (broken.rule, broken.things) == (Rule.INACTIVE, (A,))
+    assert broken.facts[0].sentence.endswith("(locked).")
+    world.do("recall_batch", at=6, lots=[LOT], reason="particles")
+    assert rules(7) == ["inactive", "recalled"]
+    assert rules(5.5) == ["inactive"]
+    refused = world.refused("ship", at=OVER, things=things, to=STORE)
+    assert [(one.rule, one.things) for one in refused.rules] == [
+        (Rule.EXPIRED, (A, B)),
+        (Rule.INACTIVE, (A,)),
+        (Rule.RECALLED, (A, B)),
+    ]
+    position = world.do("ship", at=OVER, things=things, to=STORE, unsellable=True)
+    (record,) = world.ledger.records([position])
+    assert b'"persistentDisposition":{"set":["non_sellable_other"]}' in record.event.parts.head
+
+
+def test_a_lot_is_off_sale_when_it_is_recalled_or_has_expired(world: World) -> None:
+    some: dict[str, Any] = {"quantities": [{"id": lot("MILK"), "quantity": 10, "uom": "KGM"}]}
+    world.do("commission", at=1, **some, expiry="2026-03-30")
+    assert world.rules("ship", at=OVER, to=STORE, **some) == ["expired"]
+    world.do("withdraw_product", at=3, products=[GTIN], reason="mislabelled")
+    assert world.rules("ship", at=4, to=STORE, **some) == ["recalled"]
+    world.do("ship", at=4, to=STORE, unsellable=True, **some)
+
+
+def test_what_another_recalls_or_goes_abroad_or_expires_tonight_is_shipped(expiring: World) -> None:
+    expiring.do("recall_batch", at=3, by="store.example", lots=[LOT], reason="x")
+    expiring.do("deactivate_pack", at=4, things=[A], status="exported")
+    expiring.do("ship", at=LAST, things=[A, B], to=STORE)

@@ -10,6 +10,7 @@ from pydantic import Field
 from traceability.gs1.epcis.strict_json import JSON
 from traceability.supply_chain.commands.body import Case, PlaceId, things_of, unknown
 from traceability.supply_chain.commands.handling import Handling
+from traceability.supply_chain.commands.off_sale import faults_of_sale, name_lots_and_products
 from traceability.supply_chain.commands.picture import Picture
 from traceability.supply_chain.commands.refusal import Fault, Rule
 from traceability.supply_chain.seen import SeenEvent
@@ -32,16 +33,24 @@ class Ship(Handling):
         Rule.NO_AUTHORITY,
         Rule.NOT_TOP_LEVEL,
         Rule.HELD,
+        Rule.EXPIRED,
+        Rule.RECALLED,
+        Rule.INACTIVE,
     )
 
     to: PlaceId = Field(description="The party that is to have them, by GLN or URI.", examples=[_PARTY])
     owner: PlaceId | None = Field(default=None, description="The party that is to own them, if they are sold.")
     from_: PlaceId | None = Field(default=None, alias="from", description="Your own party, for who reads it.")
+    unsellable: bool = Field(
+        default=False, description="To go back, to be examined or destroyed: it may be expired, recalled or off sale."
+    )
 
     def look(self, case: Case) -> None:
         """Read all about the things and all that is inside of them."""
         super().look(case)
         case.around.name(case.around.look_inward(case.around.named, case.at))
+        if not self.unsellable:
+            name_lots_and_products(case)
 
     def said(self, case: Case) -> dict[str, JSON]:
         """Return one event for all."""
@@ -51,16 +60,20 @@ class Ship(Handling):
         }
         if self.owner is not None:
             ends["destinationList"].append({"type": "owning_party", "destination": self.owner})
+        if self.unsellable:
+            ends["persistentDisposition"] = {"set": ["non_sellable_other"]}
         return self._event(case, "OBSERVE", "shipping", "in_transit", **ends)
 
     def breaks(self, case: Case, draft: SeenEvent, after: Picture) -> Iterable[Fault]:
-        """Yield what is unknown, or inside of something."""
+        """Yield what is unknown, inside of something, or not for sale."""
         things = things_of(self.things, self.quantities)
         yield from unknown(case, sorted(things), draft, after)
         for thing in sorted(things_of(self.things)):
             for interval in after.nest.of_child(after.stands_for(thing)):
                 if interval.opened_at <= case.at <= interval.last:
                     yield Fault(Rule.NOT_TOP_LEVEL, thing, draft.position, interval.opened_by)
+        if not self.unsellable:
+            yield from faults_of_sale(case, draft, after)
 
 
 class Receive(Handling):

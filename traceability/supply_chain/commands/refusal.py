@@ -37,6 +37,9 @@ class Rule(StrEnum):
     NOT_UNDER_WAY = "not_under_way"
     NOT_TOP_LEVEL = "not_top_level"
     HELD = "held"
+    EXPIRED = "expired"
+    RECALLED = "recalled"
+    INACTIVE = "inactive"
     NO_AUTHORITY = "no_authority"
     PREFIX_OF_ANOTHER = "prefix_of_another"
     NOT_AUTHORISED = "not_authorised"
@@ -128,6 +131,18 @@ MEANINGS: Final[Mapping[Rule, tuple[str, str]]] = {
     Rule.HELD: (
         "What is on hold is not packed, unpacked, used up, ended, shipped, sent back or given into other hands.",
         "Have the hold released first by whoever placed it.",
+    ),
+    Rule.EXPIRED: (
+        "What has expired is not shipped to be sold.",
+        "Ship it as unsellable: to go back, or to be examined or destroyed.",
+    ),
+    Rule.RECALLED: (
+        "What is recalled with its batch or withdrawn with its product is not shipped to be sold.",
+        "Ship it as unsellable: to go back, or to be examined or destroyed.",
+    ),
+    Rule.INACTIVE: (
+        "A pack that was taken off sale is not shipped to be sold.",
+        "Reactivate it, if that was a mistake; or ship it as unsellable, to go back, to be examined or destroyed.",
     ),
     Rule.NO_AUTHORITY: (
         "Who speaks of a thing made it, has or owns it, is to receive it, or holds the place where it is seen.",

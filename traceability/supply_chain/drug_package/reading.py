@@ -15,6 +15,7 @@ from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import SeenEvent
+from traceability.supply_chain.story import until
 
 _EXPIRY: Final = ("urn:epcglobal:cbv:mda:itemExpirationDate", "https://ref.gs1.org/cbv/itemExpirationDate")
 
@@ -29,26 +30,24 @@ def drug_package(
     """
     history = item_history(index, pack, parties, as_of)
     made, lot = maker_event(history), history.state.lot
-    decided = index.decisions(set(stoppable(history).values()))
-    counting = stops_of(history, (one for one in decided if _is_told(one, as_of)), parties)
-    recalls = [_stop(one) for one in counting if isinstance(one.payload, BatchRecalled)]
-    gone = [_stop(one) for one in counting if isinstance(one.payload, ProductWithdrawn)]
-    found = package_of(pack, history.entries, lot=lot, expiry=_expiry(made), recalls=recalls, withdrawals=gone)
+    decided = index.decisions(set(stoppable(pack, lot).values()))
+    counting = stops_of(pack, lot, made, until(decided, as_of), parties)
+    recalls = [stop_of(one) for one in counting if isinstance(one.payload, BatchRecalled)]
+    gone = [stop_of(one) for one in counting if isinstance(one.payload, ProductWithdrawn)]
+    found = package_of(pack, history.entries, lot=lot, expiry=expiry_of(made), recalls=recalls, withdrawals=gone)
     events = {entry.event.position: entry.event for entry in history.entries}
     return found, events | {one.position: one for one in counting}
 
 
-def _expiry(made: SeenEvent | None) -> date | None:
+def expiry_of(made: SeenEvent | None) -> date | None:
+    """Return the last day that the event tells by which a thing was made; None for none."""
     if made is None:
         return None
     return first_day(read_ilmd(made.parts.how), _EXPIRY)
 
 
-def _is_told(one: SeenEvent, as_of: int | None) -> bool:
-    return as_of is None or one.occurred_at <= as_of
-
-
-def _stop(one: SeenDecision) -> Stop:
+def stop_of(one: SeenDecision) -> Stop:
+    """Return what a recall or withdrawal says."""
     said = one.payload
     assert isinstance(said, BatchRecalled | ProductWithdrawn)
     return Stop(one.occurred_at, one.captured_by, one.position, said.reason)

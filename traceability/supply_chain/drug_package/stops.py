@@ -15,26 +15,27 @@ from traceability.supply_chain.seen import SeenEvent, is_lot
 from traceability.supply_chain.standing import ordered
 
 
-def stoppable(history: ItemHistory) -> dict[type[BatchRecalled | ProductWithdrawn], str]:
-    """Return what would have to be recalled or withdrawn so that a thing or lot is stopped: its lot, its product."""
-    thing = history.thing
-    lot, product = thing if is_lot(thing) else history.state.lot, class_of(thing)
+def stoppable(thing: str, lot: str | None) -> dict[type[BatchRecalled | ProductWithdrawn], str]:
+    """Return what would have to be recalled or withdrawn so that a thing of this lot, or a lot, is stopped."""
+    lot, product = thing if is_lot(thing) else lot, class_of(thing)
     return {ProductWithdrawn: product} if lot is None else {BatchRecalled: lot, ProductWithdrawn: product}
 
 
-def stops_of(history: ItemHistory, decided: Iterable[SeenEvent], parties: Parties) -> list[SeenDecision]:
-    """Return what of this stops a thing or lot, in the order of time.
+def stops_of(
+    thing: str, lot: str | None, made: SeenEvent | None, decided: Iterable[SeenEvent], parties: Parties
+) -> list[SeenDecision]:
+    """Return what of this stops a thing of this lot, or a lot, in the order of time.
 
-    A recall or withdrawal counts when it is by the holder of the company prefix, else by who made the thing.
+    A recall or withdrawal counts when it is by the holder of the company prefix, else by who `made` the thing.
     """
-    made, about = maker_event(history), stoppable(history)
+    about = stoppable(thing, lot)
     found = []
     for one in ordered(decided):
         if not isinstance(one, SeenDecision) or not isinstance(one.payload, BatchRecalled | ProductWithdrawn):
             continue
         if about.get(type(one.payload)) not in one.decided_about:
             continue
-        if one.captured_by == (parties.prefix_holder(history.thing, one.occurred_at) or (made and made.captured_by)):
+        if one.captured_by == (parties.prefix_holder(thing, one.occurred_at) or (made and made.captured_by)):
             found.append(one)
     return found
 
