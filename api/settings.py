@@ -184,6 +184,12 @@ class Settings(BaseSettings):
         le=8_760,
         description="Hours of failures after which a delivery is given up, and kept as dead.",
     )
+    subscription_refused_hours: int = Field(
+        default=6,
+        ge=1,
+        le=8_760,
+        description="Hours of refusals after which the events that a subscriber refuses are kept as dead.",
+    )
     evaluator: bool = Field(
         default=True,
         description="Whether the server judges in the background what is recorded, for each organisation.",

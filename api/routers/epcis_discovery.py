@@ -18,6 +18,7 @@ from api.routers.epcis_subscriptions import ONE as SUBSCRIPTION
 from api.security import EngineDep, QueryDep, subscriber_of
 from api.subscriptions.manage import least_record_times, subscription_of
 from traceability.errors import TraceabilityError
+from traceability.gs1.epcis.prefixes import declared
 from traceability.gs1.epcis.query.collections import Collection
 from traceability.ledger.event import utc_text
 
@@ -67,7 +68,9 @@ def discovery(*routers: APIRouter) -> APIRouter:
             description=_ABOUT,
             status_code=204,
             response_class=Response,
-            responses={204: {"description": "No body", "headers": _headers([*SUPPORTED, *_FORMATS, "Allow"])}},
+            responses={
+                204: {"description": "No body", "headers": _headers([*SUPPORTED, *_FORMATS, "GS1-Extensions", "Allow"])}
+            },
             openapi_extra={"parameters": _path_parameters(path)},
         )
     return options
@@ -76,11 +79,12 @@ def discovery(*routers: APIRouter) -> APIRouter:
 def _options(path: str, allow: str) -> Callable[..., Awaitable[Response] | Response]:
     told = {"Allow": allow, **SUPPORTED, **_FORMATS}
 
-    async def options(engine: EngineDep) -> Response:
-        return Response(status_code=204, headers=told | (capture_limits(engine.settings) if path == CAPTURE else {}))
+    async def options(engine: EngineDep, request: Request) -> Response:
+        limits = capture_limits(engine.settings) if path == CAPTURE else {}
+        return Response(status_code=204, headers=told | _extensions(request) | limits)
 
     def options_of_one(engine: EngineDep, request: Request) -> Response:
-        headers = dict(told)
+        headers = told | _extensions(request)
         with suppress(TraceabilityError):  # it is nobody's, or not the caller's: then nothing is told of it
             name, subscription_id = (request.path_params[one] for one in ("queryName", "subscriptionID"))
             found = subscription_of(engine, subscriber_of(engine, request.headers), name, subscription_id)
@@ -88,6 +92,13 @@ def _options(path: str, allow: str) -> Callable[..., Awaitable[Response] | Respo
         return Response(status_code=204, headers=headers)
 
     return options_of_one if path == SUBSCRIPTION else options
+
+
+def _extensions(request: Request) -> dict[str, str]:
+    """Return which of the prefixes that are asked for an answer would have: any namespace is understood."""
+    given = ", ".join(request.headers.getlist("GS1-Extensions"))
+    found = ", ".join(f"{prefix}={iri}" for prefix, iri in declared(given).items())
+    return {"GS1-Extensions": found} if found else {}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ _SECOND: Final = 1_000_000
 _HOUR: Final = 3_600 * _SECOND
 OK: Final = range(200, 300)
 LEAST_ATTEMPTS: Final = 3
-"""Of one process, before it gives up: the three days may have passed while no server ran."""
+"""Of one process, before it gives up: the time may have passed while no server ran."""
 SAYS_NOTHING: Final = frozenset({401, 407, 408, 429, 502, 503, 504})
 """Answers that say nothing of the events: the receiver knows us no more, is busy, or is not behind its gateway."""
 
@@ -250,9 +250,9 @@ class Delivery:
     async def _refused(self, batch: Batch, reason: str) -> None:
         """Try again what the receiver refused; after all attempts look for the events that it refuses."""
         search, now, many = self._search, self._engine.clock.now_us(), len(batch.events)
-        goes_on = self._attempts + 1 < LEAST_ATTEMPTS or not self._is_over(now)
+        goes_on = self._attempts + 1 < LEAST_ATTEMPTS or not self._is_over(now, refused=True)
         if search is None and (many <= 1 or goes_on):
-            await self._failed(batch, reason)
+            await self._failed(batch, reason, refused=True)
             return
         if search is None:
             self._search = Halving(batch.up_to, many, now)
@@ -262,18 +262,20 @@ class Delivery:
         self.feed.leave()
         await self._note_failure(reason, now, due_at=now)
 
-    def _is_over(self, now: int) -> bool:
-        """Tell whether there are no more attempts at the delivery that is failing."""
+    def _is_over(self, now: int, *, refused: bool) -> bool:
+        """Tell whether there are no more attempts at the delivery that is failing; what is refused is sooner over."""
         since = self._row.failing_since or now
         if self._search is not None:
             since = max(since, self._search.began)
-        return now - since >= self._engine.settings.subscription_give_up_hours * _HOUR
+        settings = self._engine.settings
+        most = settings.subscription_refused_hours if refused else settings.subscription_give_up_hours
+        return now - since >= most * _HOUR
 
-    async def _failed(self, batch: Batch, reason: str) -> None:
+    async def _failed(self, batch: Batch, reason: str, *, refused: bool = False) -> None:
         row, now = self._row, self._engine.clock.now_us()
         self.feed.leave()
         self._attempts += 1
-        if self._is_over(now) and self._attempts >= LEAST_ATTEMPTS:
+        if self._is_over(now, refused=refused) and self._attempts >= LEAST_ATTEMPTS:
             self._search = None
             await self._give_up(batch, reason, row.failures + 1, row.failing_since or now)
             return

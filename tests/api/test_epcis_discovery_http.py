@@ -48,9 +48,16 @@ def test_options_tell_what_a_resource_can_do(client: httpx.Client, settings: Set
         assert answer.headers["GS1-EPC-Format"] == answer.headers["GS1-CBV-XML-Format"] == "No_Preference"
         assert "GS1-Vendor-Version" in answer.headers
         assert ("GS1-Capture-Error-Behaviour" in answer.headers) is (path == "/epcis/capture")
+        assert "GS1-Extensions" not in answer.headers
     limits = client.options("/epcis/capture").headers
     assert limits["GS1-EPCIS-Capture-File-Size-Limit"] == str(settings.capture_max_bytes)
     assert limits["GS1-Capture-Error-Behaviour"] == "all"
+
+
+def test_options_tell_which_prefixes_of_extensions_an_answer_would_have(client: httpx.Client) -> None:
+    asked = {"GS1-Extensions": "ex=https://ns.example/, cbv=https://other.example/, no, y=urn:y:"}
+    for path in ("/epcis/events", "/epcis/queries/q/subscriptions/1"):
+        assert client.options(path, headers=asked).headers["GS1-Extensions"] == "ex=https://ns.example/, y=urn:y:"
 
 
 WISHES: list[tuple[dict[str, str], int]] = [

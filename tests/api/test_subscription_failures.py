@@ -122,7 +122,7 @@ def test_a_receiver_that_fails_for_an_hour_misses_nothing_and_keeps_nobody_waiti
 
 @pytest.fixture
 def given_up(shifted: Engine, receiver: Receiver) -> Iterator[Engine]:
-    """Give an engine whose receiver refused one event for three days, and takes everything now."""
+    """Give an engine whose receiver refused one event for six hours, and takes everything now."""
     refusing = True
 
     def status(post: Post) -> int:
@@ -135,7 +135,11 @@ def given_up(shifted: Engine, receiver: Receiver) -> Iterator[Engine]:
         wait_until(lambda: receiver.ids() == ids(0))
         happen(shifted, 1)
         wait_until(lambda: later(shifted, 1_000_000) or shifted.subscriptions.find(DAIRY, ill).failures > 2)
-        later(shifted, 72 * HOUR)
+        tried = shifted.subscriptions.find(DAIRY, ill).failures
+        later(shifted, 5 * HOUR)
+        wait_until(lambda: shifted.subscriptions.find(DAIRY, ill).failures > tried)
+        assert shifted.subscriptions.dead(DAIRY, limit=9) == []
+        later(shifted, HOUR)
         wait_until(lambda: later(shifted, 60_000_000) or shifted.subscriptions.dead(DAIRY, limit=9))
         happen(shifted, 2, 3)
         wait_until(lambda: receiver.ids() == ids(0, 2, 3))
