@@ -89,7 +89,10 @@ def test_who_signed_in_sees_sessions_irregularities_and_the_recall_of_the_batch(
     )
     sessions = page.get_by_role("region", name="Watched by devices")
     expect(sessions.get_by_role("listitem")).to_have_count(5)
-    expect(sessions.get_by_role("listitem").first).to_contain_text("▲ Evaluated, a limit was broken")
+    expect(sessions.get_by_role("listitem").first).to_have_text(
+        "Session of 1 Mar 2026, 05:00 UTC▲ Evaluated, a limit was broken by asset 9521234L1, opened by Maker"
+    )
+    expect(sessions.get_by_role("listitem").last).to_contain_text("1 Mar 2026, 01:00 UTCGap by")
     irregular = page.get_by_role("region", name="What is irregular")
     expect(irregular.get_by_role("listitem").first).to_contain_text("ended")
     press(sessions.get_by_role("link", name="All sessions"))
