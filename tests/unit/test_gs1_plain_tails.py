@@ -136,6 +136,6 @@ def test_they_agree_on_any_text(text: str) -> None:
 )
 def test_the_common_spellings_are_read_the_short_way(text: str) -> None:
     at = text.rfind("/") + 1 or text.rfind(".") + 1
-    read = identifiers._reader_after(text[:at])
+    read = identifiers.reader_after(text[:at])
     assert read is not None
     assert read(text[at:]) == identifiers.parse_afresh(text)

@@ -101,7 +101,8 @@ class Identifier(Struct, frozen=True, gc=False):
 
 
 _ITEM: Final = Kind.ITEM  # to look a member up takes as long as to make an Identifier
-_TailReader: TypeAlias = Callable[[str], Identifier | None]
+TailReader: TypeAlias = Callable[[str], Identifier | None]
+"""Reads letters, digits and hyphens behind what it was made for; None where that has to be read the general way."""
 
 
 def parse_identifier(text: str) -> Identifier:
@@ -111,7 +112,7 @@ def parse_identifier(text: str) -> Identifier:
     if 0 < at <= _CACHE_LENGTH:
         tail = text[at:]
         if len(tail) <= _LONGEST_TAIL and tail.isascii() and (tail.isalnum() or tail.replace("-", "").isalnum()):
-            reader = _reader_after(text[:at])
+            reader = reader_after(text[:at])
             if reader is not None and (identifier := reader(tail)) is not None:
                 return identifier
     return _parse_cached(text) if len(text) <= _CACHE_LENGTH else parse_afresh(text)
@@ -211,7 +212,7 @@ def party_tag(identifier: Identifier) -> str:
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
-def _reader_after(stem: str) -> _TailReader | None:
+def reader_after(stem: str) -> TailReader | None:
     """Return how to read `stem` and a plain tail, None when only the general way will do.
 
     No rule looks at the letters, digits and hyphens of a serial or lot number but for their count, so one tail is read
@@ -238,7 +239,7 @@ def _sscc(digits: str) -> Identifier | None:
     return Identifier(uri, _ITEM, "00", None, None, None, uri, None, None)
 
 
-def _sscc_under(prefix: str) -> _TailReader:
+def _sscc_under(prefix: str) -> TailReader:
     """Return the reader of serial references under a company prefix; their first digit is the extension digit."""
     width = _SSCC_LENGTH - 1 - len(prefix)
 
@@ -252,7 +253,7 @@ def _sscc_under(prefix: str) -> _TailReader:
     return read
 
 
-def _trade_item_after(stem: str) -> _TailReader | None:
+def _trade_item_after(stem: str) -> TailReader | None:
     try:
         one = parse_afresh(stem + _ANY_TAIL)
     except IdentifierError:

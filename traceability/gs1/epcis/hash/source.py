@@ -143,7 +143,7 @@ class Prehashes:
 
 def _reader(name: str, keys: Keys, held: _Held) -> _Read:
     if name in NOT_HASHED and name != "type":
-        return _text_reader(name, _nothing, keys, _not_plain)
+        return _not_hashed
     write = event_type if name == "type" else EVENT_FIELDS.get(name, extension_piece)
     if name in _TEXTS:
         return _text_reader(name, write, keys, _not_plain)
@@ -156,7 +156,11 @@ def _reader(name: str, keys: Keys, held: _Held) -> _Read:
     return _Remembered(name, write, keys, held).__getitem__
 
 
-def _nothing(_name: str, _value: JSON, _keys: Keys) -> str:
+def _not_hashed(source: bytes) -> str:
+    if source[0] != _QUOTE:
+        raise NotPlainError
+    if not source.isascii():
+        source.decode()
     return ""
 
 

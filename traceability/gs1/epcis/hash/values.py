@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -21,7 +22,7 @@ from traceability.gs1.epcis.vocabulary import (
     TRANSACTION_TYPE,
     Vocabulary,
 )
-from traceability.gs1.identifiers import IdentifierError, parse_afresh, parse_identifier
+from traceability.gs1.identifiers import IdentifierError, TailReader, parse_afresh, parse_identifier, reader_after
 
 _CBV: Final = STANDARD_PREFIXES["cbv"]
 _GS1: Final = STANDARD_PREFIXES["gs1"]
@@ -82,41 +83,48 @@ def text(value: str) -> str:
     if ":" not in value:
         return value.strip()
     # Serial and lot numbers are new in nearly every event: what is remembered is what stands before them.
-    stem, separator, tail = value.rpartition("/")
-    if not separator:
-        stem, separator, tail = value.rpartition(".")
-    if len(stem) < _CACHED_LENGTH:
-        before = _before(stem, separator)
-        if (
-            before is not None
-            and (tail.isalnum() or tail.replace("-", "").isalnum())
-            and tail.isascii()
-            and len(tail) <= _LONGEST_TAIL
-            and tail != _NO_EXTENSION
-        ):
-            return before + tail
+    at = value.rfind("/") + 1 or value.rfind(".") + 1 or value.rfind(":") + 1
+    before = _STEMS[value[:at]] if at <= _CACHED_LENGTH else None
+    if before is not None:
+        tail = value[at:]
+        if (tail.isalnum() or tail.replace("-", "").isalnum()) and tail.isascii() and len(tail) <= _LONGEST_TAIL:
+            if isinstance(before, str):
+                if tail != _NO_EXTENSION:
+                    return before + tail
+            elif (one := before(tail)) is not None:
+                return one.subject
     return _text_of_any(value.strip())
 
 
-@lru_cache(maxsize=_CACHED_STEMS)
-def _before(stem: str, separator: str) -> str | None:
-    """Return what `stem` and its separator become before every tail of letters, digits and hyphens.
+class _Stems(dict[str, str | TailReader | None]):
+    """What texts that begin in one way, up to and with a separator, become before tails of letters, digits and hyphens.
 
     No rule looks at the letters of a serial or lot number, or of a location's extension, but for their count, so one
-    tail stands for all. None when each tail has to be looked at.
+    tail stands for all; of others a reader tells. None when each has to be looked at as a whole.
     """
-    stem += separator
+
+    def __missing__(self, stem: str) -> str | TailReader | None:
+        if len(self) >= _CACHED_STEMS:
+            self.clear()
+        before = self[stem] = _before(stem)
+        return before
+
+
+_STEMS: Final = _Stems()
+
+
+def _before(stem: str) -> str | TailReader | None:
     if stem.startswith("http") and not _MAY_BE_LINK(stem):
         return stem
+    if stem.startswith(_URN):
+        return None if stem[len(_URN) :].partition(":")[0] in _VOCABULARIES else stem
     if not stem.startswith(_IDENTIFIERS) or "?" in stem or "#" in stem:
         return None
-    try:
+    with suppress(IdentifierError):
         one = parse_afresh(stem + _ANY_TAIL)
-    except IdentifierError:
-        return None
-    if _ANY_TAIL in (one.serial, one.lot) or one.subject.endswith(_ANY_EXTENSION):
-        return one.subject.removesuffix(_ANY_TAIL)
-    return None
+        if _ANY_TAIL in (one.serial, one.lot) or one.subject.endswith(_ANY_EXTENSION):
+            return one.subject.removesuffix(_ANY_TAIL)
+    return reader_after(stem)
 
 
 def _text_of_any(value: str) -> str:
