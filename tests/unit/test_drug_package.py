@@ -339,3 +339,28 @@ def test_what_another_recalls_or_goes_abroad_or_expires_tonight_is_shipped(expir
     expiring.do("recall_batch", at=3, by="store.example", lots=[LOT], reason="x")
     expiring.do("deactivate_pack", at=4, things=[A], status="exported")
     expiring.do("ship", at=LAST, things=[A, B], to=STORE)
+
+
+def beside(serial: str, batch: str) -> str:
+    return f"https://id.gs1.org/01/09521234000013/10/{batch}/21/{serial}"
+
+
+def test_of_packs_that_are_told_of_together_those_of_a_recalled_batch_stay() -> None:
+    world = World(opened=frozenset({"what", "where", "why", "how", "more"}))
+    world.do("commission", at=1, things=[beside("A", "L1"), beside("B", "L2")])
+    world.do("recall_batch", at=2, lots=[lot("L2")], reason="particles")
+    (broken,) = world.refused("ship", at=3, things=[A, B], to=STORE).rules
+    assert (broken.rule, broken.things) == (Rule.RECALLED, (B,))
+    world.do("ship", at=3, things=[A], to=STORE)
+
+
+def test_the_batch_that_was_told_last_counts_but_for_what_the_command_tells() -> None:
+    world = World(opened=frozenset({"what", "where", "why", "how", "more"}))
+    world.do("commission", at=1, things=[A, B], lot="L1")
+    world.do("pack", at=2, parent=PALLET, children=[beside("A", "L2")])
+    world.do("unpack", at=3, parent=PALLET, children=[A])
+    world.do("recall_batch", at=4, lots=[lot("L2")], reason="particles")
+    assert world.rules("ship", at=5, things=[A], to=STORE) == ["recalled"]
+    assert world.rules("ship", at=5, things=[beside("A", "L1")], to=STORE) == ["recalled"]
+    assert told_of(world).lot == lot("L2")
+    world.do("ship", at=5, things=[B], to=STORE)

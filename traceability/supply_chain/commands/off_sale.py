@@ -39,12 +39,13 @@ def faults_of_sale(case: Case, draft: SeenEvent, after: Picture) -> Iterator[Fau
 
 
 def _off_sale(case: Case, thing: str, after: Picture) -> Iterator[tuple[Rule, int, str]]:
-    life = [event for event in after.lives[thing] if event.occurred_at <= case.at]
+    # What the command itself says of the lot does not take a thing out of one that is recalled.
+    life = [event for event in after.lives[thing] if event.occurred_at <= case.at and event is not after.draft]
     made = next((event for event in life if makes(event, {m.role for m in event.mentions_of[thing]})), None)
     expiry = expiry_of(made)
     if made is not None and expiry is not None and case.at >= end_of(expiry):
         yield Rule.EXPIRED, made.position, f", of what expired on {expiry}"
-    lot = next((of for event in life if (of := event.lot_of(thing)) is not None), None)
+    lot = next((of for event in reversed(life) if (of := event.lot_of(thing)) is not None), None)
     decided = until(after.read.decisions(set(stoppable(thing, lot).values())), case.at)
     for one in stops_of(thing, lot, made, decided, case.around.parties):
         yield Rule.RECALLED, one.position, f": {stop_of(one).reason}"

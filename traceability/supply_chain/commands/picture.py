@@ -231,7 +231,9 @@ def _alike(
         said = tuple(
             [(e.position, m.role, m.class_level, m.quantity, m.uom) for e in told[thing] for m in e.mentions_of[thing]]
         )
+        # What is told of together may be of several lots, which stand beside the serials.
+        lots = tuple([lot for e in told[thing] if (lot := e.memberships.get(thing)) is not None])
         decided = tuple([one.position for one in read.decided.get(thing, ())])
         key = thing.rpartition("/")[0], parties.prefix_key(thing)
-        alike.setdefault((thing in named, key, said, decided), []).append(thing)
+        alike.setdefault((thing in named, key, said, lots, decided), []).append(thing)
     return {members[0]: members for members in alike.values()}
