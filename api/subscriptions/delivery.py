@@ -106,6 +106,7 @@ class Delivery:
         self.notes_where_it_stands = False
         self._search: Halving | None = None
         self._attempts = 0  # of this process, at the delivery behind the cursor
+        self._refused_since: int | None = None  # in its attempts that end with the last one
         self._writable = MOST_EVENTS  # events of the next delivery, of which its form can say all
         self._fitting = MOST_EVENTS  # events of a delivery that was not too long for the receiver
         self._empty = True  # nothing was found for the report that is due, also of what was then given up
@@ -250,6 +251,8 @@ class Delivery:
     async def _refused(self, batch: Batch, reason: str) -> None:
         """Try again what the receiver refused; after all attempts look for the events that it refuses."""
         search, now, many = self._search, self._engine.clock.now_us(), len(batch.events)
+        if self._refused_since is None:
+            self._refused_since = now
         goes_on = self._attempts + 1 < LEAST_ATTEMPTS or not self._is_over(now, refused=True)
         if search is None and (many <= 1 or goes_on):
             await self._failed(batch, reason, refused=True)
@@ -263,18 +266,24 @@ class Delivery:
         await self._note_failure(reason, now, due_at=now)
 
     def _is_over(self, now: int, *, refused: bool) -> bool:
-        """Tell whether there are no more attempts at the delivery that is failing; what is refused is sooner over."""
+        """Tell whether there are no more attempts at the delivery that is failing; what is refused is sooner over.
+
+        The time for which nobody answered is none of refusals: who begins to answer may not know yet what it takes.
+        """
         since = self._row.failing_since or now
         if self._search is not None:
             since = max(since, self._search.began)
         settings = self._engine.settings
-        most = settings.subscription_refused_hours if refused else settings.subscription_give_up_hours
-        return now - since >= most * _HOUR
+        if refused and now - (self._refused_since or now) >= settings.subscription_refused_hours * _HOUR:
+            return True
+        return now - since >= settings.subscription_give_up_hours * _HOUR
 
     async def _failed(self, batch: Batch, reason: str, *, refused: bool = False) -> None:
         row, now = self._row, self._engine.clock.now_us()
         self.feed.leave()
         self._attempts += 1
+        if not refused:
+            self._refused_since = None
         if self._is_over(now, refused=refused) and self._attempts >= LEAST_ATTEMPTS:
             self._search = None
             await self._give_up(batch, reason, row.failures + 1, row.failing_since or now)
@@ -332,7 +341,7 @@ class Delivery:
         self._writable = MOST_EVENTS
         self._row = replace(self._row, position=up_to, due_at=due_at)
         if not failing:
-            self._search = None
+            self._search = self._refused_since = None
             self._row = replace(self._row, failures=0, failing_since=None)
 
 

@@ -299,6 +299,26 @@ def test_what_was_refused_before_no_server_ran_is_tried_again_before_anything_is
     assert len(receiver.seen) - began == LEAST_ATTEMPTS, "nothing was halved"
 
 
+def test_who_was_away_for_a_night_may_refuse_when_it_begins_to_answer(shifted: Engine, receiver: Receiver) -> None:
+    receiver.status = lambda _: 503
+    record(shifted, *(event(eventID=f"urn:uuid:{number}") for number in range(10)))
+    ill = UUID(follow(shifted, receiver.url, initialRecordTime="2020-01-01T00:00:00Z"))
+
+    def failures() -> int:
+        return shifted.subscriptions.find(DAIRY, ill).failures
+
+    with delivering(shifted):
+        wait_until(lambda: later(shifted, 1_000_000) or failures() > LEAST_ATTEMPTS)
+        later(shifted, 12 * HOUR)
+        tried = failures()
+        wait_until(lambda: failures() > tried)
+        began, starting = len(receiver.seen), iter([500, 404])
+        receiver.status = lambda _: next(starting, 204)
+        wait_until(lambda: later(shifted, 60_000_000) or receiver.ids() == ids(*range(10)))
+    assert shifted.subscriptions.dead(DAIRY, limit=9) == []
+    assert len(receiver.seen) - began == 3, "nothing was halved"
+
+
 def test_a_report_of_which_something_was_set_aside_is_not_said_to_be_empty(shifted: Engine, receiver: Receiver) -> None:
     receiver.status = lambda post: 400 if post.events else 204
     yearly = {"stream": None, "schedule": {"month": "1", "dayOfMonth": "1"}}
