@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.drawn_events import events
@@ -282,10 +282,15 @@ def test_what_is_remembered_is_bounded() -> None:
             "https://id.gs1.org/8006/095212340000130102/21/", "https://id.gs1.org/8004/", "http:", "tag:x.",
             "https://id.gs1.org/414/9521234000006/254/", "https://dairy.example/414/9521234000006/254/",
             "https://dairy.example/254/", "https://id.gs1.org/414/9521234000007/254/",
+            "urn:epc:id:grai:9521234.00001.", "urn:epc:id:gdti:9521234.00001.", "urn:epc:id:giai:952123412345.",
         ]
     ),
     st.text("0123456789AZaz-%.?#/", max_size=22) | st.sampled_from(["09521234000013", "095212340000000013", "0"]),
 )  # fmt: skip
+@example("urn:epc:id:grai:9521234.00001.", "1" * 16)
+@example("urn:epc:id:grai:9521234.00001.", "1" * 17)
+@example("urn:epc:id:gdti:9521234.00001.", "1" * 18)
+@example("urn:epc:id:giai:952123412345.", "1" * 19)
 def test_an_identifier_is_its_subject_whatever_is_remembered(stem: str, tail: str) -> None:
     value = stem + tail
     try:

@@ -41,8 +41,8 @@ _NUMBER: Final = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,4}))?", 
 _CACHED: Final = 4096
 _CACHED_STEMS: Final = 32_768
 _CACHED_LENGTH: Final = 256
-_LONGEST_TAIL: Final = 20
-_ANY_TAIL: Final = "Z9"
+_ANY_TAIL: Final = "Z9" * 10
+"""The longest tail that one stands for: where it is allowed, so are all that are shorter."""
 _ANY_EXTENSION: Final = f"/254/{_ANY_TAIL}"
 _NO_EXTENSION: Final = "0"
 """What an SGLN in an EPC URI has for an extension when it has none (TDS §6.3.3)."""
@@ -87,7 +87,7 @@ def text(value: str) -> str:
     before = _STEMS[value[:at]] if at <= _CACHED_LENGTH else None
     if before is not None:
         tail = value[at:]
-        if (tail.isalnum() or tail.replace("-", "").isalnum()) and tail.isascii() and len(tail) <= _LONGEST_TAIL:
+        if (tail.isalnum() or tail.replace("-", "").isalnum()) and tail.isascii() and len(tail) <= len(_ANY_TAIL):
             if isinstance(before, str):
                 if tail != _NO_EXTENSION:
                     return before + tail
