@@ -51,12 +51,14 @@ _Speakers = tuple[tuple[int, int], frozenset[str]]
 class Judged(NamedTuple):
     """A history with the right by which each entry was said, and who has the thing according to those that count.
 
-    `speakers` are the organisations with authority over the thing from a place in the order of folds on.
+    `speakers` are the organisations with authority over the thing from a place in the order of folds on, `folds` what
+    was known of its custody before each entry, and after the last.
     """
 
     entries: list[HistoryEntry]
     custody: Custody
     speakers: Sequence[_Speakers]
+    folds: Sequence[CustodyFold]
 
     def heard(self, event: SeenEvent) -> bool:
         """Tell whether who recorded an event had authority over the thing just before it, or nobody is known to."""
@@ -68,23 +70,16 @@ class Judged(NamedTuple):
 def judged(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> Judged:
     """Judge the entries of a thing's history, which are in the order of folds; never raises."""
     judge, found, speakers = Judge(thing, Transfers(parties)), list[HistoryEntry](), list[_Speakers]()
+    folds, changes = [judge.fold.fork()], 0
     for entry in entries:
         found.append(heard := judge.hear(entry))
         if heard.counts:
             voices = judge.voices(entry.event.occurred_at)
             if not speakers or speakers[-1][1] != voices:
                 speakers.append((time_and_kind(entry.event), voices))
-    return Judged(found, judge.fold.custody(), speakers)
-
-
-def custody_before(thing: str, entries: Sequence[HistoryEntry], parties: Parties) -> list[Custody]:
-    """Return who has the thing just before each of these entries, and after the last: holdings, and what is open."""
-    judge = Judge(thing, Transfers(parties))
-    found = [judge.fold.custody(ended=False)]
-    for entry in entries:
-        judge.hear(entry)
-        found.append(judge.fold.custody(ended=False))
-    return found
+        folds.append(folds[-1] if judge.changes == changes else judge.fold.fork())
+        changes = judge.changes
+    return Judged(found, judge.fold.custody(), speakers, folds)
 
 
 _Contents = frozenset[tuple[str | None, Decimal | None, str | None]]
@@ -105,10 +100,11 @@ _MAKES: Final = Change(makes=True)
 
 
 class Judge:
-    """Hears what is said of one thing, in order."""
+    """Hears what is said of one thing, in order; `changes` counts what changed who has it."""
 
     def __init__(self, thing: str, transfers: Transfers) -> None:
         self.fold = CustodyFold(transfers, shared=is_lot(thing) or is_class(thing))
+        self.changes = 0
         self._thing = thing
         self._contents: _Contents | None = None
         self._transfers = transfers
@@ -142,6 +138,7 @@ class Judge:
                 return ClaimReason.NOT_AUTHORISED
         verdict = self._on_decision(decision)
         if isinstance(verdict, Authority):
+            self.changes += 1
             self._first(verdict, decision)
             self.fold.decide(decision, verdict, via)
         return verdict
@@ -180,6 +177,7 @@ class Judge:
 
     def carry_out(self, change: Change, event: SeenEvent) -> None:
         """Take in what an event does."""
+        self.changes += 1
         if change.makes:
             self.fold.make(event)
         if change.begins:

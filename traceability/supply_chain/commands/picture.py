@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from functools import cached_property
 
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.authority import Judged, custody_before, judged
+from traceability.supply_chain.authority import Judged, judged
 from traceability.supply_chain.containment import Containment, Interval, nesting
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
@@ -134,7 +134,11 @@ class Picture:
         self._first = {thing: first for first, members in self.alike.items() for thing in members}
         self._judged = {thing: self._judge(thing, told[thing]) for thing in self.alike if thing in named}
         self.entries = {thing: [one for one in j.entries if one.stands] for thing, j in self._judged.items()}
-        self._custody: dict[str, list[Custody]] = {}
+        self._folds = {
+            thing: [*(fold for one, fold in zip(j.entries, j.folds, strict=False) if one.stands), j.folds[-1]]
+            for thing, j in self._judged.items()
+        }
+        self._custody: dict[tuple[str, int], Custody] = {}
         self.lives = {thing: self._life(thing, told[thing]) for thing in self.alike}
         self.nest = self._nest()
 
@@ -152,10 +156,10 @@ class Picture:
 
     def custody(self, thing: str, place: int) -> Custody:
         """Return who has one of those that stand for others, and so on, before the entry at a place of its history."""
-        known = self._custody.get(thing)
+        known = self._custody.get((thing, place))
         if known is None:
-            known = self._custody[thing] = custody_before(thing, self.entries[thing], self._parties)
-        return known[place]
+            known = self._custody[thing, place] = self._folds[thing][place].custody(ended=False)
+        return known
 
     def custody_last(self, thing: str) -> Custody:
         """Return who has one of those that stand for others after all that is told of it, and who had it."""
