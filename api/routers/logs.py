@@ -20,9 +20,9 @@ from api.cose import cose_key, cose_receipt
 from api.log_names import LogNames
 from api.notary import MEDIA_TYPE, LogState, PublishedLog, published_log, published_logs, receipt, tiles_of
 from api.policy import verifiers_policy
-from api.security import EngineDep, ReaderDep
-from api.web.negotiation import preferred, wants_page
-from api.web.sign_in import VARY, VisitorDep, reader_of_page
+from api.security import EngineDep
+from api.web.negotiation import preferred
+from api.web.sign_in import VARY, FileReaderDep
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.notary.chain import abandoned_size
@@ -133,8 +133,7 @@ def receipt_key(request: Request, engine: EngineDep, name: str) -> Response:
 def event_receipt(
     *,
     engine: EngineDep,
-    reader: ReaderDep,
-    visitor: VisitorDep,
+    reader: FileReaderDep,
     event_id: UUID,
     item: Annotated[
         list[Annotated[str, Field(max_length=500)]] | None,
@@ -150,9 +149,6 @@ def event_receipt(
     With `Accept: application/scitt-receipt+cose` (or `application/cose`) it is a COSE receipt (RFC 9942), which opens
     nothing of the event.
     """
-    # A page leads to it, and a browser has no key but the one of the pages.
-    if wants_page(accept):
-        reader = reader_of_page(engine, visitor)
     kind = preferred(accept, _RECEIPTS)
     if kind in (COSE_RECEIPT, COSE):
         name = f'attachment; filename="{event_id}.receipt"'

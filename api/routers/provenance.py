@@ -31,8 +31,8 @@ from api.security import EngineDep, QueryDep, ReaderDep
 from api.trace_exports import MEDIA_TYPES, TraceFormat
 from api.trace_models import TraceIn, TraceLine, TraceOut
 from api.traces import NDJSON, AskedTrace
-from api.web.negotiation import JSON, preferred, wants_page
-from api.web.sign_in import VARY, VisitorDep, reader_of_page
+from api.web.negotiation import JSON, preferred
+from api.web.sign_in import VARY, FileReaderDep
 from traceability.gs1.identifiers import Identifier
 from traceability.supply_chain.provenance import Direction
 
@@ -77,7 +77,8 @@ def _read_path(path: str) -> Callable[..., Identifier]:
 def item(
     *,
     engine: EngineDep,
-    reader: ReaderDep,
+    response: Response,
+    reader: FileReaderDep,
     identifier: Annotated[Identifier, Depends(_read_path(_ITEMS))],
     as_of: Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")] = None,
     known_at: Annotated[int | None, Query(ge=0, description="As known at this position of the ledger.")] = None,
@@ -95,7 +96,9 @@ def item(
     published yet is answered with 503 and `Retry-After`.
     """
     if preferred(accept, (JSON, ZIP)) == ZIP:
-        return zipped(item_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit))
+        bundle = item_bundle(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
+        return zipped(bundle, headers={"Vary": VARY})
+    response.headers["Vary"] = VARY
     return describe_item(engine, reader, identifier, as_of=as_of, known_at=known_at, limit=limit)
 
 
@@ -179,8 +182,7 @@ def traces(
 def trace_of(
     *,
     engine: EngineDep,
-    reader: ReaderDep,
-    visitor: VisitorDep,
+    reader: FileReaderDep,
     identifier: Annotated[Identifier, Depends(_read_path(_TRACES))],
     direction: Direction = Direction.BOTH,
     as_of: Annotated[AwareDatetime | None, Query(description="Up to this event time; with an offset.")] = None,
@@ -193,10 +195,8 @@ def trace_of(
 ) -> Response:
     """Answer as `POST /provenance/traces` does, where the question is short enough for an address.
 
-    A page leads here, so that a browser asks as whoever signed in to the pages.
+    A page leads here: a browser asks as whoever signed in to the pages.
     """
-    if wants_page(accept):
-        reader = reader_of_page(engine, visitor)
     question = TraceIn(roots=[identifier.uri], direction=direction, as_of=as_of, known_at=known_at)
     headers = {"Vary": VARY}
     if form is None:

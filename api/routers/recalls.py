@@ -40,7 +40,7 @@ from api.routers.writing import Writing
 from api.security import EngineDep, ReaderDep
 from api.web.negotiation import HTML, JSON, preferred, wants_page
 from api.web.recall_pages import recall_page, recalls_page
-from api.web.sign_in import RECALLS, VARY, VisitorDep, page_for, reader_of_page
+from api.web.sign_in import RECALLS, VARY, FileReaderDep, VisitorDep, page_for
 
 router: Final = APIRouter(prefix=PATH, tags=["recalls"], dependencies=[Depends(only_declared)])
 
@@ -116,8 +116,7 @@ def show_recall(
 def show_affected(
     *,
     engine: EngineDep,
-    reader: ReaderDep,
-    visitor: VisitorDep,
+    reader: FileReaderDep,
     case: Case,
     form: Annotated[
         TableFormat | None, Query(alias="format", description="A file, whatever `Accept` says.", examples=["xlsx"])
@@ -128,8 +127,7 @@ def show_affected(
 
     By `Accept` or `format` as CSV or XLSX, in which every cell is text.
     """
-    # A file that a page leads to is asked for by the browser, which has no key but the one of the pages.
-    found = describe_affected(engine, reader_of_page(engine, visitor) if wants_page(accept) else reader, case)
+    found = describe_affected(engine, reader, case)
     if form is None:
         wanted = preferred(accept, (JSON, *MEDIA_TYPES.values()))
         form = next((one for one, media_type in MEDIA_TYPES.items() if media_type == wanted), None)

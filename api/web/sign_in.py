@@ -1,4 +1,4 @@
-"""Who looks at a page that is not for everybody: a cookie that holds the API key, for pages and nothing else.
+"""Who looks at a page that is not for everybody: a cookie that holds the API key, for pages and the files behind them.
 
 What programs call looks at `Authorization` alone, so another site that makes a browser send the cookie gets nothing
 done there. Forms are taken from our own pages only. A session ends with the browser, with the key, or by signing out.
@@ -12,11 +12,12 @@ from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import quote, urlsplit
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Header, Query, Request, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from api.security import Caller, CallerDep, EngineDep
+from api.security import Caller, CallerDep, EngineDep, ReaderDep
 from api.settings import Settings
+from api.web.negotiation import wants_page
 from api.web.rendering import render
 from api.wiring import Engine
 from traceability.errors import ForbiddenError
@@ -138,6 +139,16 @@ def reader_of_page(engine: Engine, visitor: Caller | None) -> Reader:
     """Return whom a page is for, `public` where nobody signed in."""
     signed_in = visitor is not None and Scope.QUERY in visitor.scopes
     return engine.organisations.reader(visitor.organisation if signed_in and visitor else PUBLIC)
+
+
+def reader_of_file(
+    engine: EngineDep, reader: ReaderDep, visitor: VisitorDep, accept: Annotated[str | None, Header()] = None
+) -> Reader:
+    """Return whom an answer is for that a page leads to: a browser asks for it with no key but that of the pages."""
+    return reader_of_page(engine, visitor) if wants_page(accept) else reader
+
+
+FileReaderDep = Annotated[Reader, Depends(reader_of_file)]
 
 
 async def from_our_page(request: Request, engine: EngineDep) -> None:

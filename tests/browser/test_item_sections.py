@@ -128,6 +128,9 @@ def test_what_a_signed_in_reader_takes_along_is_what_it_sees(page: Page, served:
     assert A.encode() in got["trace.json"]
     assert b"flowchart LR" in got["trace.mmd"]
     assert "bundle.json" in ZipFile(BytesIO(got["bundle.zip"])).namelist()
+    as_json = page.get_by_role("link", name="as JSON").get_attribute("href")
+    told = page.request.get(f"{served.origin}{as_json}", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert told.json()["history_count"] == page.locator(".history > ol > li").count()
     # The page that checks receipts has no key, so it is offered to those who need none.
     expect(page.get_by_role("link", name="verify this")).to_have_count(0)
 
