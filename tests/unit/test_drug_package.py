@@ -364,3 +364,23 @@ def test_the_batch_that_was_told_last_counts_but_for_what_the_command_tells() ->
     assert world.rules("ship", at=5, things=[beside("A", "L1")], to=STORE) == ["recalled"]
     assert told_of(world).lot == lot("L2")
     world.do("ship", at=5, things=[B], to=STORE)
+
+
+class HeldByMaker(ListedParties):
+    """Parties of whom one holds every company prefix."""
+
+    def prefix_key(self, thing: str) -> str:
+        return thing
+
+    def prefix_holder(self, thing: str, at: int) -> str | None:  # noqa: ARG002
+        return MAKER
+
+
+def test_so_much_of_a_product_that_its_holder_withdrew_is_not_sold() -> None:
+    world = World(opened=frozenset({"what", "where", "why", "how", "more"}), parties=HeldByMaker({}))
+    some: dict[str, Any] = {"quantities": [{"id": GTIN, "quantity": 10}], "to": STORE}
+    world.do("commission", at=1, quantities=[{"id": GTIN, "quantity": 30}], expiry="2026-03-02")
+    world.do("ship", at=OVER, **some)  # others were made since
+    world.do("withdraw_product", at=3, products=[GTIN], reason="side effects")
+    assert world.rules("ship", at=OVER, **some) == ["recalled"]
+    world.do("ship", at=OVER, unsellable=True, **some)

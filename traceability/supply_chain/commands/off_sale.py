@@ -32,15 +32,15 @@ def name_lots_and_products(case: Case) -> None:
 def faults_of_sale(case: Case, draft: SeenEvent, after: Picture) -> Iterator[Fault]:
     """Yield what a command's event tells of, by name or inside of something, that is not for sale at that time."""
     for members, _ in after.drafted():
-        first = members[0]
-        if not is_class(first):
-            for rule, against, note in _off_sale(case, first, after):
-                yield from (Fault(rule, thing, draft.position, against, note) for thing in members)
+        for rule, against, note in _off_sale(case, members[0], after):
+            yield from (Fault(rule, thing, draft.position, against, note) for thing in members)
 
 
 def _off_sale(case: Case, thing: str, after: Picture) -> Iterator[tuple[Rule, int, str]]:
+    # A class is made again and again: nobody made it, and it does not expire.
+    lived = () if is_class(thing) else after.lives[thing]
     # What the command itself says of the lot does not take a thing out of one that is recalled.
-    life = [event for event in after.lives[thing] if event.occurred_at <= case.at and event is not after.draft]
+    life = [event for event in lived if event.occurred_at <= case.at and event is not after.draft]
     made = next((event for event in life if makes(event, {m.role for m in event.mentions_of[thing]})), None)
     expiry = expiry_of(made)
     if made is not None and expiry is not None and case.at >= end_of(expiry):
