@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -13,8 +14,14 @@ from psycopg import sql
 
 from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server, stop
 from adapters.postgres.migrate import migrate
+from tests.support.cluster import Cluster, cluster_of
 
 TEMPLATE = "migrated"
+CITUS_URL = os.environ.get("TRACEABILITY_CITUS_URL")
+Server = EmbeddedServer | Cluster
+
+ONE_SERVER = pytest.mark.skipif(bool(CITUS_URL), reason="on a Citus cluster")
+"""For what is told of one server: its plans, its statistics, roles that are made on it alone."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Database:
     admin_url: str
 
 
-def database_of(server: EmbeddedServer, name: str) -> Database:
+def database_of(server: Server, name: str) -> Database:
     return Database(
         name,
         owner_url=server.url(role=OWNER_ROLE, database=name),
@@ -37,8 +44,14 @@ def database_of(server: EmbeddedServer, name: str) -> Database:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """Start the server of this process; `fsync` and `synchronous_commit` are on, as in production."""
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start the server of this process; `fsync` and `synchronous_commit` are on, as in production.
+
+    Where TRACEABILITY_CITUS_URL names a cluster, it is the server of all processes.
+    """
+    if CITUS_URL:
+        yield cluster_of(CITUS_URL)
+        return
     data = tmp_path_factory.mktemp("postgres")
     with embedded_server(data) as server:
         yield server
@@ -47,43 +60,59 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServe
 
 
 @pytest.fixture(scope="session")
-def admin(postgres: EmbeddedServer) -> Iterator[psycopg.Connection]:
+def admin(postgres: Server) -> Iterator[psycopg.Connection]:
     """Give the superuser's connection, which makes and drops databases."""
     with psycopg.connect(postgres.url(role=None, database="postgres"), autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture(scope="session")
-def template(postgres: EmbeddedServer, admin: psycopg.Connection) -> str:
+def template(postgres: Server, admin: psycopg.Connection) -> Iterator[str]:
     """Migrate once; copying the result is cheaper than migrating again."""
-    create_database(admin, TEMPLATE)
-    migrate(database_of(postgres, TEMPLATE).owner_url, runtime_role=RUNTIME_ROLE)
-    return TEMPLATE
+    name = f"{TEMPLATE}_{uuid.uuid4().hex[:12]}"  # processes share a cluster
+    make_database(postgres, admin, name, "template0")
+    migrate(database_of(postgres, name).owner_url, runtime_role=RUNTIME_ROLE)
+    yield name
+    drop_database(postgres, admin, name)
 
 
-def fresh_database(server: EmbeddedServer, admin: psycopg.Connection, template: str) -> Iterator[Database]:
-    """Copy `template` for as long as the generator lives."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    create_database(admin, name, template=template)
-    try:
-        yield database_of(server, name)
-    finally:
+def make_database(server: Server, admin: psycopg.Connection, name: str, template: str) -> None:
+    if isinstance(server, Cluster):
+        server.create(name, template)
+    else:
+        create_database(admin, name, template=template)
+
+
+def drop_database(server: Server, admin: psycopg.Connection, name: str) -> None:
+    if isinstance(server, Cluster):
+        server.drop(name)
+    else:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def fresh_database(server: Server, admin: psycopg.Connection, template: str) -> Iterator[Database]:
+    """Copy `template` for as long as the generator lives."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    make_database(server, admin, name, template)
+    try:
+        yield database_of(server, name)
+    finally:
+        drop_database(server, admin, name)
+
+
 @pytest.fixture
-def database(postgres: EmbeddedServer, admin: psycopg.Connection, template: str) -> Iterator[Database]:
+def database(postgres: Server, admin: psycopg.Connection, template: str) -> Iterator[Database]:
     """Give a fresh database with every migration applied."""
     yield from fresh_database(postgres, admin, template)
 
 
 @pytest.fixture
-def empty_database(postgres: EmbeddedServer, admin: psycopg.Connection) -> Iterator[Database]:
+def empty_database(postgres: Server, admin: psycopg.Connection) -> Iterator[Database]:
     """Give a fresh database without any migration."""
     yield from fresh_database(postgres, admin, "template0")
 
 
 @pytest.fixture(scope="module")
-def shared_database(postgres: EmbeddedServer, admin: psycopg.Connection, template: str) -> Iterator[Database]:
+def shared_database(postgres: Server, admin: psycopg.Connection, template: str) -> Iterator[Database]:
     """Give a migrated database that the tests of one file share."""
     yield from fresh_database(postgres, admin, template)

@@ -18,8 +18,10 @@ from psycopg import sql
 
 from adapters.postgres import findings
 from adapters.postgres.connection import NO_LIMITS, connect
+from adapters.postgres.distribution import is_cluster
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.outcome import reading
+from adapters.postgres.partitions import WIDTH
 from adapters.postgres.stored import RECORD_COLUMNS, record_of_row
 from traceability.errors import ConflictError, NotFoundError, UnavailableError
 from traceability.ledger.commitment import ERASED_SIZE, part_commitments
@@ -28,7 +30,8 @@ from traceability.ledger.parts import PERSONAL
 from traceability.ledger.store import Record
 from traceability.notary.export import Erasure
 
-_DEAD_ROWS: Final = re.compile(r"\d+")
+_DEAD_ROWS: Final = re.compile(r"(\d+)")
+_DEAD_ROWS_OF_NODE: Final = re.compile(r"\n[^\n\d:]+:\s+(\d+)")  # Citus puts a node's detail behind its message
 _OF_FINDINGS: Final = (("work", "finding"), ("work", "letter"))
 
 
@@ -104,11 +107,9 @@ def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float]
     """
     with connect(owner_url) as connection:
         connection.execute(NO_LIMITS)
-        names = connection.execute(
-            "SELECT DISTINCT n.nspname, c.relname FROM ledger.record r JOIN pg_class c ON c.oid = r.tableoid"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.position = ANY(%s)",
-            [list(positions)],
-        ).fetchall()
+        # By position: on Citus a row's tableoid means something on its own node alone.
+        there = connection.execute("SELECT position FROM ledger.record WHERE position = ANY(%s)", [list(positions)])
+        names = sorted({("ledger", f"record_{position // WIDTH}") for (position,) in there})
         for name in (*names, *_OF_FINDINGS):
             pauses = iter(patience)
             while _rewrite(connection, sql.Identifier(*name)):
@@ -123,20 +124,26 @@ def purge(owner_url: str, positions: Sequence[int], *, patience: Sequence[float]
 
 
 def _rewrite(connection: psycopg.Connection, table: sql.Identifier) -> int:
-    """Write a table anew; return how many dead rows had to be taken along."""
+    """Write a table anew; return how many dead rows had to be taken along, on Citus by the shard with most of them."""
     kept = -1
 
     def note(diagnostic: psycopg.errors.Diagnostic) -> None:
         # "found … removable, … nonremovable row versions"; in every language the detail begins with the number.
         nonlocal kept
-        if matched := _DEAD_ROWS.match(diagnostic.message_detail or ""):
-            kept = int(matched[0])
+        detail = diagnostic.message_detail or ""
+        if matched := _DEAD_ROWS.match(detail) or _DEAD_ROWS_OF_NODE.search(diagnostic.message_primary or ""):
+            kept = max(kept, int(matched[1]))
 
+    if is_cluster(connection):
+        # What the nodes say is not passed on as what it is.
+        connection.execute("SET citus.worker_min_messages = info")
+        connection.execute("SET client_min_messages = debug1")
     connection.add_notice_handler(note)
     try:
-        connection.execute(sql.SQL("VACUUM (FULL, VERBOSE, ANALYZE) {}").format(table))
+        connection.execute(sql.SQL("VACUUM (FULL, VERBOSE) {}").format(table))
     finally:
         connection.remove_notice_handler(note)
+    connection.execute(sql.SQL("ANALYZE {}").format(table))
     if kept < 0:
         # PostgreSQL only warns a role that may not.
         raise UnavailableError("this role may not rewrite the ledger's tables", code="ledger.purge_not_allowed")

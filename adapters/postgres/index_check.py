@@ -215,9 +215,9 @@ class IndexCheck:
         with self._pool.connection() as connection:
             rows = connection.execute(
                 "SELECT position, visibility, captured_by, parties, biz_step, position < 1 OR position >"
-                " (SELECT h.position FROM ledger.head h WHERE h.ledger_id = v.ledger_id) FROM ledger.visibility v"
-                " WHERE ledger_id = %s",
-                [self._ledger_id],
+                " (SELECT h.position FROM ledger.head h WHERE h.ledger_id = %(ledger)s) FROM ledger.visibility"
+                " WHERE ledger_id = %(ledger)s",
+                {"ledger": self._ledger_id},
             ).fetchall()
         wrong = []
         stored = {row[1]: row for row in rows}

@@ -12,6 +12,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from adapters.postgres.arrays import ArrayLoader
+from adapters.postgres.distribution import is_cluster
 from adapters.postgres.index_sums import COLUMNS, SUM, TABLES, mixed, word
 from adapters.postgres.packed import Array
 
@@ -112,8 +113,9 @@ def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -
     an array may become is bounded by the pages that it is of, else by its few positions.
     """
     table = window.table
-    # Of tables on other machines (Citus) the pages are not known.
+    # Of tables on the nodes of a cluster the pages are not known.
     bounded = not window.few and _pages_of(connection, table) > 0
+    cluster = is_cluster(connection)
     names = ["position", *(name for name in COLUMNS[table] if name != "words")]
     # Of a position there is one sighting, and any number of other rows.
     groups = [] if bounded else ["position >> 12" if table == "sighting" else "position >> 6"]
@@ -123,7 +125,7 @@ def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -
     with connection.cursor(binary=True) as cursor:
         for name in _TYPES:
             cursor.adapters.register_loader(cursor.adapters.types[name].array_oid, ArrayLoader)
-        for where in _conditions(connection, window, ledger_id, bounded=bounded):
+        for where in _conditions(connection, window, ledger_id, bounded=bounded, cluster=cluster):
             for row in cursor.stream(f"{query} WHERE {where}{grouping}".encode()):
                 columns = dict(zip([*words, *names], row, strict=True))
                 if (positions := columns["position"]) is None:
@@ -134,7 +136,9 @@ def _read(connection: psycopg.Connection, ledger_id: int, window: TableWindow) -
                 yield positions.astype(np.int64), mixed(window.key, table, [columns[c] for c in COLUMNS[table]])
 
 
-def _conditions(connection: psycopg.Connection, window: TableWindow, ledger_id: int, *, bounded: bool) -> Iterator[str]:
+def _conditions(
+    connection: psycopg.Connection, window: TableWindow, ledger_id: int, *, bounded: bool, cluster: bool
+) -> Iterator[str]:
     """Yield what the rows of a window meet, cut so that no statement takes long."""
     first, last, end = window.first, window.end - 1, window.end
     of_ledger = f"ledger_id = {ledger_id}"
@@ -142,8 +146,10 @@ def _conditions(connection: psycopg.Connection, window: TableWindow, ledger_id: 
     if window.few and window.table != "sighting":
         # By the index of migration 0015, where `+ 0` keeps the planner from those that begin with the ledger: before
         # anything was analyzed it takes a ledger for a few rows of many, and reads all of it. A row that is beyond the
-        # head is beyond the end too.
-        of_ledger = f"ledger_id + 0 = {ledger_id}"
+        # head is beyond the end too. A cluster looks where the ledger's number says, at head and rows in one statement:
+        # an append between two would look like a row beyond the head.
+        if not cluster:
+            of_ledger = f"ledger_id + 0 = {ledger_id}"
         since = "" if first == 1 else f" AND position >> 6 >= {first >> 6} AND position + 0 >= {first}"
         yield f"{of_ledger} AND position >> 6 <= {last >> 6} AND position + 0 < {end}{since}"
         if window.last:

@@ -47,11 +47,12 @@ def add_ledger(owner_url: str, name: str, personal: Iterable[str]) -> LedgerSumm
         connection.execute("LOCK TABLE ledger.head IN SHARE ROW EXCLUSIVE MODE")
         if connection.execute("SELECT FROM ledger.head WHERE name = %s", [name]).rowcount:
             raise ConflictError(f"There is a ledger {name} already", code="ledger.exists")
+        last = connection.execute("SELECT max(ledger_id) FROM ledger.head").fetchone()
+        assert last is not None
         try:
             connection.execute(
-                "INSERT INTO ledger.head (ledger_id, name, personal) SELECT max(ledger_id) + 1, %s, %s"
-                " FROM ledger.head",
-                [name, list(dict.fromkeys(personal))],
+                "INSERT INTO ledger.head (ledger_id, name, personal) VALUES (%s, %s, %s)",
+                [last[0] + 1, name, list(dict.fromkeys(personal))],
             )
         except errors.CheckViolation:
             raise InvalidInputError(

@@ -59,9 +59,9 @@ def close_log(
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", [CLOSING, ledger_id])
         # Read under the lock: every checkpoint that is stored is of a head that was committed before.
         row = connection.execute(
-            "SELECT position, (SELECT max(log_id) FROM notary.log l WHERE l.ledger_id = h.ledger_id)"
-            " FROM ledger.head h WHERE ledger_id = %s",
-            [ledger_id],
+            "SELECT position, (SELECT max(log_id) FROM notary.log l WHERE l.ledger_id = %(ledger)s)"
+            " FROM ledger.head WHERE ledger_id = %(ledger)s",
+            {"ledger": ledger_id},
         ).fetchone()
         assert row is not None
         last_position, open_log_id = row
@@ -88,8 +88,8 @@ def _open(
 ) -> None:
     # No unique key can say this: on Citus each has ledger_id in it.
     taken = connection.execute(
-        "SELECT FROM notary.log WHERE name = %(name)s OR origin = %(origin)s"
-        " UNION ALL SELECT FROM ledger.head WHERE name = %(name)s AND ledger_id <> %(ledger)s",
+        "SELECT 1 FROM notary.log WHERE name = %(name)s OR origin = %(origin)s"
+        " UNION ALL SELECT 1 FROM ledger.head WHERE name = %(name)s AND ledger_id <> %(ledger)s",
         {"name": new.name, "origin": new.origin, "ledger": ledger_id},
     )
     if taken.rowcount:

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import errors, sql
 
 from adapters.postgres.connection import connect
+from adapters.postgres.distribution import distribute
 from traceability.errors import UnavailableError
 
 _ADVISORY_LOCK = 0x7472_6163_656D_6967  # "tracemig"; advisory locks are per database
@@ -25,6 +26,11 @@ _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _NO_TRANSACTION = "-- migrate: no transaction"
 _GRANTS = "grants.sql"
 _RUNTIME_ROLE = ':"runtime_role"'
+# Comments, strings, names and bodies, in none of which a semicolon ends a statement.
+_TOKEN = re.compile(
+    r"""--[^\n]*|/\*.*?\*/|\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"[^"]*"|(\$\w*\$).*?\1|(?P<end>;)""", re.DOTALL
+)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -112,12 +118,14 @@ def migrate(
         connection.execute("SELECT set_config('lock_timeout', %s, false)", [str(lock_timeout_ms)])
         for migration in pending:
             _apply(connection, migration)
+        with _failures_of("Spreading the tables over the nodes"):
+            distribute(connection)
         grants = folder / _GRANTS
         if grants.exists():
             role = sql.Identifier(runtime_role).as_string(connection)
             text = grants.read_text(encoding="utf-8").replace(_RUNTIME_ROLE, role)
-            with _failures_of(_GRANTS, text), connection.transaction():
-                connection.execute(text.encode())
+            with connection.transaction():
+                _execute(connection, _GRANTS, text)
     return pending
 
 
@@ -178,15 +186,30 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     """
     if not migration.in_transaction:
         _drop_unfinished_indexes(connection, migration)
-    with (
-        _failures_of(f"{migration.number:04}_{migration.name}.sql", migration.text),
-        connection.transaction() if migration.in_transaction else contextlib.nullcontext(),
-    ):
-        connection.execute(migration.text.encode())
+    file = f"{migration.number:04}_{migration.name}.sql"
+    with _failures_of(file), connection.transaction() if migration.in_transaction else contextlib.nullcontext():
+        _execute(connection, file, migration.text)
         connection.execute(
             "INSERT INTO work.migration (number, name, checksum) VALUES (%s, %s, %s)",
             [migration.number, migration.name, migration.checksum],
         )
+
+
+def _execute(connection: psycopg.Connection, file: str, text: str) -> None:
+    """Run the statements of a text one by one: Citus sends what it is given as one, and takes one at a time."""
+    for start, statement in _statements(text):
+        with _failures_of(file, text, start):
+            connection.execute(statement.encode())
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield where each statement of a text begins, and the statement, with the comments before it."""
+    start = 0
+    ends = [token.end() for token in _TOKEN.finditer(text) if token["end"]]
+    for end in [*ends, len(text)]:
+        if _COMMENT.sub("", text[start:end]).strip(" \t\n;"):
+            yield start, text[start:end]
+        start = end
 
 
 def _drop_unfinished_indexes(connection: psycopg.Connection, migration: Migration) -> None:
@@ -200,7 +223,7 @@ def _drop_unfinished_indexes(connection: psycopg.Connection, migration: Migratio
 
 
 @contextlib.contextmanager
-def _failures_of(file: str, text: str = "") -> Iterator[None]:
+def _failures_of(file: str, text: str = "", start: int = 0) -> Iterator[None]:
     try:
         yield
     except errors.LockNotAvailable as error:
@@ -211,7 +234,7 @@ def _failures_of(file: str, text: str = "") -> Iterator[None]:
         ) from error
     except psycopg.Error as error:
         position = int(error.diag.statement_position or 0)
-        line = f", line {text.count(chr(10), 0, position) + 1}" if position else ""
+        line = f", line {text.count(chr(10), 0, start + position) + 1}" if position and text else ""
         raise UnavailableError(f"{file}{line} failed: {error}", code="migrate.failed") from error
 
 

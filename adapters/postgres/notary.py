@@ -36,12 +36,13 @@ _CHECKPOINTS: Final = 1_000
 _PATIENCE: Final = 10.0  # seconds that one statement gives records for
 _WINDOW: Final = 1_000_000  # positions that one statement looks through for events of a type
 _LOGS: Final = (
-    "SELECT log_id, name, origin, vkey, first_position, last_position, abandoned_note,"
-    " ARRAY(SELECT k.vkey FROM notary.additional_key k WHERE k.ledger_id = l.ledger_id AND k.log_id = l.log_id"
+    "SELECT l.log_id, name, origin, vkey, first_position, last_position, abandoned_note,"
+    " ARRAY(SELECT k.vkey FROM notary.additional_key k WHERE k.ledger_id = %(ledger)s AND k.log_id = l.log_id"
     " ORDER BY added_at, vkey),"
-    " ARRAY(SELECT k.added_at FROM notary.additional_key k WHERE k.ledger_id = l.ledger_id AND k.log_id = l.log_id"
+    " ARRAY(SELECT k.added_at FROM notary.additional_key k WHERE k.ledger_id = %(ledger)s AND k.log_id = l.log_id"
     " ORDER BY added_at, vkey)"
-    " FROM notary.log l LEFT JOIN notary.closing USING (ledger_id, log_id)"
+    " FROM notary.log l LEFT JOIN notary.closing c ON c.ledger_id = %(ledger)s AND c.log_id = l.log_id"
+    " WHERE l.ledger_id = %(ledger)s ORDER BY l.log_id"
 )
 _CLOSED_AT: Final = "(SELECT last_position FROM notary.closing WHERE ledger_id = %s AND log_id = %s)"
 _SIGNED: Final = "SELECT size, root, note, signed_at FROM notary.checkpoint WHERE ledger_id = %s AND log_id = %s"
@@ -64,7 +65,7 @@ EventRow = tuple[int, UUID, int, bytes, bytes, bytes, bytes, bytes, bytes, bytes
 def find_logs(pool: Pool, ledger_id: int) -> list[PostgresLog]:
     """Return the ledger's logs in the order of their positions; all but the last are closed."""
     with pool.connection() as connection:
-        rows = connection.execute(f"{_LOGS} WHERE ledger_id = %s ORDER BY log_id", [ledger_id]).fetchall()
+        rows = connection.execute(_LOGS, {"ledger": ledger_id}).fetchall()
     return [
         PostgresLog(
             pool, ledger_id, log_id, replace(LogIdentity(*row), additional_keys=tuple(map(AdditionalKey, vkeys, times)))

@@ -32,9 +32,9 @@ _DOMAIN: Final = re.compile(
 
 _ORGANISATIONS: Final = """
     SELECT o.name, o.display_name, o.created_at,
-           array(SELECT i.value FROM access.identifier i WHERE i.ledger_id = o.ledger_id AND i.organisation = o.name
+           array(SELECT i.value FROM access.identifier i WHERE i.ledger_id = %(ledger)s AND i.organisation = o.name
                     AND i.scheme = 'gln' ORDER BY i.value),
-           (SELECT i.value FROM access.identifier i WHERE i.ledger_id = o.ledger_id AND i.organisation = o.name
+           (SELECT i.value FROM access.identifier i WHERE i.ledger_id = %(ledger)s AND i.organisation = o.name
                AND i.scheme = 'domain')
       FROM access.organisation o
      WHERE o.ledger_id = %(ledger)s AND (%(name)s::text IS NULL OR o.name = %(name)s) ORDER BY o.name"""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from adapters.postgres.connection import unreachable
 from traceability.errors import UnavailableError
+
+_NO_PARTITION: Final = "no partition of relation"
+_LOST: Final = ("08", "57P")  # connection exceptions, a server that ends
 
 
 @contextmanager
@@ -36,8 +40,11 @@ def settled(pool: ConnectionPool[psycopg.Connection]) -> Iterator[psycopg.Connec
             yield connection
     except (PoolTimeout, PoolClosed, TooManyRequests) as error:
         raise _not_appended(error) from error
-    except psycopg.errors.CheckViolation as error:
-        # A row without a partition counts as one; the checks of our own tables are on what we compute ourselves.
+    except (psycopg.errors.CheckViolation, psycopg.errors.InternalError_) as error:
+        # A row without a partition counts as one; the checks of our own tables are on what we compute ourselves. What
+        # breaks a COPY on a node of a cluster arrives without its code.
+        if isinstance(error, psycopg.errors.InternalError_) and _NO_PARTITION not in (error.diag.message_primary or ""):
+            raise
         raise UnavailableError(
             "there is no partition for the next event, and nothing was recorded",
             code="ledger.no_partition",
@@ -45,8 +52,8 @@ def settled(pool: ConnectionPool[psycopg.Connection]) -> Iterator[psycopg.Connec
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         # An ERROR ends the transaction and leaves the connection; FATAL, or no word at all, ends the connection, and
-        # that may be after the commit.
-        if error.diag.severity_nonlocalized == "ERROR":
+        # that may be after the commit. The coordinator of a cluster tells as an ERROR that it lost the node.
+        if error.diag.severity_nonlocalized == "ERROR" and not (error.sqlstate or "").startswith(_LOST):
             raise _not_appended(error) from error
         pool.check()  # others of the pool are likely to be dead too, and each would cost somebody an append
         raise outcome_unknown() from error

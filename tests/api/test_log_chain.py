@@ -11,10 +11,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from fastapi import FastAPI
-from psycopg import sql
 from pydantic import SecretStr
 
-from adapters.postgres.embedded import create_database
 from api.integrator import integrating
 from api.log_names import LogNames
 from api.notary import close_log, integrate_all, log_holding, published_log, published_logs, receipt, writable_log
@@ -25,7 +23,7 @@ from tests.api.test_cli import Run, dairy, event, run
 from tests.api.test_log_commands import imported
 from tests.api.test_logs_http import observation, record, size_of
 from tests.conformance.verifier import verify as independent
-from tests.conftest import Database
+from tests.conftest import Database, Server, drop_database, make_database
 from tests.support.captures import wait_until
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.access import Grant
@@ -220,21 +218,22 @@ def test_a_key_file_under_a_passphrase(engine: Engine, settings: Settings) -> No
 class Backup:
     """A copy of a test's database, for as long as no command works with it."""
 
+    server: Server
     admin: psycopg.Connection
     name: str
 
     def take(self) -> None:
-        create_database(self.admin, f"{self.name}_backup", template=self.name)
+        make_database(self.server, self.admin, f"{self.name}_backup", self.name)
 
     def restore(self) -> None:
-        backup, name = sql.Identifier(f"{self.name}_backup"), sql.Identifier(self.name)
-        self.admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-        self.admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(backup, name))
+        drop_database(self.server, self.admin, self.name)
+        make_database(self.server, self.admin, self.name, f"{self.name}_backup")
+        drop_database(self.server, self.admin, f"{self.name}_backup")
 
 
 @pytest.fixture
-def backup(admin: psycopg.Connection, database: Database) -> Backup:
-    return Backup(admin, database.name)
+def backup(postgres: Server, admin: psycopg.Connection, database: Database) -> Backup:
+    return Backup(postgres, admin, database.name)
 
 
 def feed(run: Run, folder: Path, *numbers: int) -> None:

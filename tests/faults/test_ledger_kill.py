@@ -125,7 +125,7 @@ def test_an_append_that_the_server_gives_up_was_not_made(database: Database) -> 
         postgres_ledger(database.runtime_url, connections=1) as ledger,
         psycopg.connect(database.owner_url) as blocker,
     ):
-        blocker.execute("SELECT FROM ledger.head FOR UPDATE")
+        blocker.execute("SELECT FROM ledger.head WHERE ledger_id = 1 FOR UPDATE")
         with ledger.pool.connection() as connection:
             connection.execute("SET statement_timeout = '50ms'")
         for size in (1, 1_000):

@@ -92,13 +92,16 @@ def test_a_pooled_connection_is_the_runtime_role_s(shared_database: Database) ->
         with pool.connection() as connection, pytest.raises(errors.InsufficientPrivilege):
             connection.execute("CREATE TEMPORARY TABLE mine ()")
         with pool.connection() as connection, connection.transaction():
-            connection.execute("SELECT FROM ledger.head FOR UPDATE")
+            connection.execute("SELECT FROM ledger.head WHERE ledger_id = 1 FOR UPDATE")
 
 
 def test_a_lost_connection_is_replaced(shared_database: Database) -> None:
     with open_pool(shared_database.runtime_url, max_size=1) as pool:
         with psycopg.connect(shared_database.admin_url, autocommit=True) as admin:
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'traceability'")
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE usename = 'traceability' AND datname = current_database()"
+            )
         with pytest.raises(psycopg.OperationalError), pool.connection() as connection:
             connection.execute("SELECT 1")
         with pool.connection() as connection:

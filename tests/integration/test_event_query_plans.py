@@ -13,7 +13,7 @@ from adapters.postgres.arrays import bigints
 from adapters.postgres.event_query import _Search
 from adapters.postgres.event_query_sql import LAST_BEFORE
 from adapters.postgres.ledger import PostgresLedger
-from tests.conftest import Database
+from tests.conftest import ONE_SERVER, Database
 from tests.ledgers import epcis_ledger
 from tests.support.epcis_events import PACK, PLACE
 from traceability.gs1.epcis.query.parameters import read_query
@@ -37,6 +37,7 @@ def ledger(database: Database) -> Iterator[PostgresLedger]:
         yield ledger
 
 
+@ONE_SERVER
 @pytest.mark.parametrize("analysed", [False, True])
 @pytest.mark.parametrize(
     "parameters",
@@ -74,6 +75,7 @@ def test_no_statement_reads_a_table_from_end_to_end(
     assert "sighting_seen" in plans[0]
 
 
+@ONE_SERVER
 @pytest.mark.parametrize("analysed", [False, True])
 def test_neither_statements_nor_named_things_are_looked_for_in_whole_tables(
     database: Database, ledger: PostgresLedger, *, analysed: bool

@@ -84,7 +84,7 @@ def one_group(
     """Make these appends wait for one group, in this order; inside the context they are decided."""
     with ThreadPoolExecutor(max_workers=len(calls) + 1) as threads:
         with psycopg.connect(owner_url) as blocker:
-            blocker.execute("SELECT FROM ledger.head FOR UPDATE")
+            blocker.execute("SELECT FROM ledger.head WHERE ledger_id = 1 FOR UPDATE")
             leader = threads.submit(ledger.append, [event("leader", text="leader")])
             group: list[Future[int]] = []
             while not ledger._group_commit._busy:

@@ -132,6 +132,27 @@ def test_a_failing_file_leaves_nothing_of_itself(empty_database: Database, tmp_p
     assert [m.name for m in migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path)] == ["two"]
 
 
+def test_a_semicolon_ends_a_statement_only_between_words(empty_database: Database, tmp_path: Path) -> None:
+    url = empty_database.owner_url
+    text = """-- first; a comment
+CREATE TABLE one (n text DEFAULT 'it''s; that', "a;b" int); /* and; another
+*/ CREATE FUNCTION more() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    PERFORM $$;$$; INSERT INTO one VALUES (E'\\';'); INSERT INTO one VALUES (';');
+END $body$;
+;
+SELECT more();
+-- the end;
+"""
+    again = text.replace("one", "two").replace("more", "next")
+    write(tmp_path, m0001_one=text, m0002_two=f"{again}SELECT 1;\nSELECT no;\n")
+    with pytest.raises(UnavailableError, match=r"0002_two\.sql, line 11 failed: column .no. does not"):
+        migrate(url, runtime_role=RUNTIME_ROLE, folder=tmp_path)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT n FROM one").fetchall() == [("';",), (";",)]
+    assert not relation_exists(url, "two")
+
+
 def test_a_file_that_cannot_be_noted_leaves_nothing(empty_database: Database, tmp_path: Path) -> None:
     url = empty_database.owner_url
     write(tmp_path, m0001_one="CREATE TABLE one (); INSERT INTO work.migration VALUES (1, 'in the way', '')")

@@ -129,7 +129,7 @@ def test_one_of_two_processes_leads_until_its_connection_ends(world: World, admi
             assert (first, second) == (True, False)
         leading = world.database._leading
         assert leading is not None
-        admin.execute("SELECT pg_terminate_backend(%s)", [leading.info.backend_pid])
+        admin.execute("SELECT pg_terminate_backend(%s::integer)", [leading.info.backend_pid])
         with pytest.raises(psycopg.OperationalError):
             world.database.sequenced()
     with other.leadership() as second:

@@ -28,7 +28,7 @@ def test_the_runtime_role_can_neither_change_nor_remove_anything_recorded(databa
         for table in tables:
             name = sql.Identifier("ledger", table)
             for statement in (
-                "UPDATE {} SET ledger_id = 0",
+                "UPDATE {} SET ledger_id = ledger_id",
                 "DELETE FROM {}",
                 "TRUNCATE {}",
                 "DROP TABLE {}",

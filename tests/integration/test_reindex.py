@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.postgres.reindex import TABLES, IndexDifference, reindex
-from tests.conftest import Database
+from tests.conftest import ONE_SERVER, Database
 from tests.contract.test_ledger_contract import two_hashes
 from tests.ledgers import event, index_test_event, numbered, postgres_ledger
 from traceability.errors import NotFoundError
@@ -178,6 +178,7 @@ def test_another_ledger_s_rows_are_left_alone(database: Database) -> None:
     assert reindex(filled.owner_url, "other", index_test_event, repair=False)[1] == IndexDifference("mark", 3, 0)
 
 
+@ONE_SERVER
 def test_a_rebuild_reads_neither_personal_data_nor_source_nor_salts(filled: Database) -> None:
     """The owner is not allowed to read these columns, so a rebuild that did would fail."""
     with psycopg.connect(filled.admin_url, autocommit=True) as admin:

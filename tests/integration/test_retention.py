@@ -157,7 +157,7 @@ def test_a_removal_holds_no_finding_while_it_waits_for_an_erasure(
                 "SELECT FROM pg_locks WHERE NOT granted AND relation = 'work.letter'::regclass"
             ).rowcount:
                 assert removing.is_alive()
-            connection.execute("SELECT FROM work.finding FOR UPDATE NOWAIT")
+            connection.execute("SELECT FROM work.finding WHERE ledger_id = 1 FOR UPDATE NOWAIT")
         removing.join()
     assert removed == [1]
     assert rows(owner, "letter") == set()

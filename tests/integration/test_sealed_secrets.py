@@ -165,8 +165,9 @@ def test_a_secret_opens_in_its_row_alone(database: Database, tmp_path: Path) -> 
         fill(engine, "https://r.example/events")
         with engine.pool.connection() as connection:
             connection.execute(
-                "UPDATE work.partner SET secret = (SELECT secret FROM work.partner WHERE name = 'hook')"
-                " WHERE name = 'repository'"
+                "UPDATE work.partner SET secret ="
+                " (SELECT secret FROM work.partner WHERE ledger_id = 1 AND name = 'hook')"
+                " WHERE ledger_id = 1 AND name = 'repository'"
             )
         with pytest.raises(UnavailableError, match="moved from elsewhere"):
             pulled(engine, "repository")

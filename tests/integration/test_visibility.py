@@ -15,7 +15,7 @@ from adapters.postgres.connection import open_pool
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.visibility import HEAD_AND_NEW, PostgresVisibility, Sieve, View, let_through
 from adapters.system import SystemClock, SystemEntropy
-from tests.conftest import Database
+from tests.conftest import ONE_SERVER, Database
 from tests.ledgers import epcis_ledger
 from tests.support.happenings import PALLET, observe, records
 from traceability.ledger.access import PUBLIC, Grant, Reader
@@ -95,6 +95,7 @@ def test_the_stored_filter_is_the_rule_of_every_event(
         assert len(set(allowed)) == len(allowed)
 
 
+@ONE_SERVER
 @pytest.mark.parametrize("analysed", [False, True])
 def test_what_is_new_is_found_by_the_indexes(database: Database, *, analysed: bool) -> None:
     with psycopg.connect(database.owner_url, autocommit=True) as owner:

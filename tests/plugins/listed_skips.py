@@ -41,6 +41,7 @@ CONDITIONS: Mapping[str, Callable[[], bool]] = {
     "no-fixtures": _fixtures_absent,
     "no-mounts": _mounts_nothing,
     "no-cluster": lambda: not os.environ.get("TRACEABILITY_CITUS_URL"),
+    "cluster": lambda: bool(os.environ.get("TRACEABILITY_CITUS_URL")),
     "no-chromium": lambda: shutil.which("chromium") is None,
     "no-openssl": lambda: shutil.which("openssl") is None,
     "old-python": lambda: sys.version_info < (3, 12),
