@@ -333,10 +333,15 @@ def test_a_lot_is_received_in_parts(world: World) -> None:
         return {"quantities": [{"id": lot("MILK"), "quantity": quantity, "uom": "KGM"}]}
 
     world.do("commission", at=1, **some(100))
+    assert world.rules("receive", at=2, **some(1)) == ["not_under_way"]
     world.do("ship", at=3, to=STORE, **some(90))
     for at, part in enumerate((50, 30, 10), start=4):
         world.do("receive", at=at, by=STORE_NAME, **some(part))
+    assert world.rules("receive", at=7, by=STORE_NAME, **some(1)) == ["not_under_way"]
     assert holders(world.history(lot("MILK"))) == (MAKER_NAME, STORE_NAME)
+    world.do("ship", at=7, things=[C], to=STORE)
+    world.do("receive", at=8, by=STORE_NAME, things=[C])
+    assert world.rules("receive", at=9, by=STORE_NAME, things=[C]) == ["not_under_way"]  # it has no parts
     assert world.rules("receive", at=7, by=MOVER_NAME, **some(1)) == ["no_authority", "not_under_way"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from enum import Enum, auto
 from typing import Final
 
@@ -112,7 +113,8 @@ def _faults_of_hands(picture: Picture, thing: str, place: int, deed: Deed) -> It
             yield Fault(Rule.COMMISSIONED_BEFORE, thing, event.position, having[0].opened_by)
     elif deed is Deed.RECEIVE:
         # Who has something may confirm it; a command to receive it would be a mistake, but for the next part of a lot.
-        mistaken = event is picture.draft and not _is_counted(picture, thing)
+        awaited = _is_counted(picture, thing) and _is_awaited(picture, thing, place)
+        mistaken = event is picture.draft and not awaited
         if having and not expected and (not mine or mistaken):
             yield Fault(Rule.NOT_UNDER_WAY, thing, event.position, having[0].opened_by)
     elif deed is Deed.MISS and event.captured_by in custody.holders(HoldingRole.OWNERSHIP):
@@ -166,6 +168,32 @@ _MOVES: Final[Mapping[Movement | None, Deed]] = {
 
 def _is_counted(picture: Picture, thing: str) -> bool:
     return any(mention.class_level for event in picture.lives[thing] for mention in event.mentions_of[thing])
+
+
+def _is_awaited(picture: Picture, thing: str, place: int) -> bool:
+    """Tell whether more of a lot was sent to who receives some of it at a place of its history than came before.
+
+    So it is where nobody tells how much was sent, as of what is in a container.
+    """
+    receiver = picture.entries[thing][place].event.captured_by
+    awaited: dict[str | None, Decimal] = {}
+    for i, entry in enumerate(picture.entries[thing][:place]):
+        event = entry.event
+        amounts = [(m.uom, m.quantity) for m in entry.mentions if m.class_level and entry.via is None]
+        opened = (one for one in picture.custody(thing, i + 1).shipments if one.opened_by == event.position)
+        if any(shipment.is_for(receiver) for shipment in opened):
+            if not amounts:
+                return True
+            sign = 1
+        elif event.captured_by == receiver and event.head.bizStep == "receiving" and picture.hears(entry):
+            sign = -1
+        else:
+            continue
+        for uom, quantity in amounts:
+            if quantity is None:
+                return True
+            awaited[uom] = awaited.get(uom, Decimal(0)) + sign * quantity
+    return any(rest > 0 for rest in awaited.values())
 
 
 def _is_in(picture: Picture, thing: str, container: str, at: int) -> bool:
