@@ -79,9 +79,10 @@ def _holds_objects(field: FieldInfo) -> bool:
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:
-    kind = list[str] if _is_list(field) else str
+    is_flag = field.annotation is bool
+    kind = bool if is_flag else list[str] if _is_list(field) else str
     hint = " One JSON object each." if _holds_objects(field) else " May be repeated." if _is_list(field) else ""
-    metavar = "JSON" if _holds_objects(field) else "TEXT"
+    metavar = None if is_flag else "JSON" if _holds_objects(field) else "TEXT"
     option = typer.Option(
         f"--{name.strip('_').replace('_', '-')}", metavar=metavar, help=(field.description or "") + hint
     )

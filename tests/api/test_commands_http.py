@@ -258,6 +258,18 @@ def test_the_command_line_has_an_option_for_each_member(engine: Engine, database
     assert PLANT.encode() in record.event.parts.where
 
 
+def test_a_member_that_is_true_or_false_is_a_flag(engine: Engine, database: Database, tmp_path: Any) -> None:
+    expired = ["--things", pack("A"), "--event-time", "2026-03-01T08:00:00Z", "--lot", "A7", "--expiry", "2026-03-02"]
+    made = run(database, tmp_path, "commission", *expired)
+    assert made.exit_code == 0, made.output
+    shipping = ["ship", "--things", pack("A"), "--to", "(417)9521234000037"]
+    assert isinstance(run(database, tmp_path, *shipping).exception, CommandRefusedError)
+    shipped = run(database, tmp_path, *shipping, "--unsellable")
+    assert shipped.exit_code == 0, shipped.output
+    (record,) = engine.ledger.records([2])
+    assert b'"non_sellable_other"' in record.event.parts.head
+
+
 def test_the_command_line_says_what_is_wrong(engine: Engine, database: Database, tmp_path: Any) -> None:
     assert engine.ledger.head() == 0
     for arguments, code in (
