@@ -37,8 +37,10 @@ class Cluster:
             for node in nodes:
                 with _left(node, template):
                     _create(node, name, template)
-        if template == "template0":
-            self._join(name)
+            if template == "template0":
+                # Roles are shared by all databases of a node: two that are told of them at once fail.
+                nodes[0].execute("SELECT pg_advisory_lock(1)")
+                self._join(name)
 
     def drop(self, name: str) -> None:
         """Remove a database from all nodes."""
@@ -85,7 +87,7 @@ def cluster_of(url: str) -> Cluster:
         for node in connections:
             for role in (OWNER_ROLE, RUNTIME_ROLE):
                 with node.transaction():
-                    node.execute("SELECT pg_advisory_xact_lock(1)")
+                    node.execute("SELECT pg_advisory_xact_lock(1)")  # there are tests in other processes
                     node.execute("SET LOCAL citus.enable_create_role_propagation = off")
                     if not node.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
                         node.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
