@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 LOCK_SECONDS: Final = 0.05
 FIRST_BATCH_ROWS: Final = 4_000
 MOST_BATCH_ROWS: Final = 200_000
-LEAST_BATCH_ROWS: Final = 64
+LEAST_BATCH_ROWS: Final = 2_000
+"""A commit takes its time whatever it holds: on a slow disk, or a busy machine, less of it would take no less."""
 ADD_VISIBILITIES: Final = (
     "SELECT ledger.add_visibilities(%s::integer, %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
 )

@@ -117,6 +117,15 @@ def test_batches_do_not_shrink_over_events_that_are_there_already(database: Data
     assert len(sizes) < 8
 
 
+def test_batches_do_not_shrink_to_nothing_where_a_commit_takes_longer_than_the_lock_should(database: Database) -> None:
+    events = [event(identity=f"identity:{n}", text=str(n)) for n in range(6_000)]
+    with postgres_ledger(database.runtime_url) as ledger:
+        pieces = pack_all(ledger, map(ledger.prepare, events))
+        sizes = [len(batch) for batch in append_all(ledger, pieces, lock_seconds=0)]
+    assert sum(sizes) == len(events)
+    assert len(sizes) < 20
+
+
 def test_a_bulk_append_that_fails_leaves_its_earlier_batches(database: Database) -> None:
     def events(good: int) -> Iterator[LedgerEvent]:
         yield from numbered(["item:x"], good)
