@@ -208,7 +208,8 @@ EDITS = [
     b"\xff", b"\x00", b"9" * 70, b'"type":"ObjectEvent",', b'"eventID":{"a":1,"a":2},', b'"@context":{},',
     EX + b'["",[1]],', EX + b"[" * 63 + b"]" * 63 + b",", EX + b'{"b":' + b"[" * 61 + b"]" * 61 + b"},",
     b'"epcisBody":{"eventList":[]},', b'"eventList":[{}],', b'"epcList":["a",1,"b"],',
-    b'"readPoint":{"id":"a","id":"b"},',
+    b'"readPoint":{"id":"a","id":"b"},', b"]}}", b']},"epcisBody":{"eventList":[',
+    b'"x":{"epcisBody":{"eventList":[]}},',
 ]  # fmt: skip
 """What may be written into a document."""
 

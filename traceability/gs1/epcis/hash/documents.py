@@ -42,7 +42,9 @@ _FEW_BYTES: Final = 4 * 1024
 """A document so short has an event or two, which are not worth taking apart."""
 _WHOLE_BYTES: Final = 32 * 1024
 """A document so short is read in one step; of a longer one, not all events are in memory as objects at once."""
-_LIST: Final = b'{"eventList":['
+_BODY: Final = b'"epcisBody":{"eventList":['
+_NO_BODY: Final = b'"epcisBody":null}'
+_END: Final = b"]}}"
 _WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
 
 Read: TypeAlias = Callable[[Block], bytes]
@@ -85,17 +87,20 @@ def hashed_document(data: bytes, mode: HashMode = HashMode.SPEC) -> tuple[list[P
 
 def _plain_document(data: bytes) -> tuple[Prehashes, list[Raw]] | None:
     """Return the events of a document in JSON that is plainly written, each unread; None for another."""
-    members = members_of(data.strip())
+    # No string holds this, for there a backslash would stand before its quotes; and what is within another object, or
+    # comes twice, leaves a head or a list that is no JSON.
+    head, body, events = data.strip().partition(_BODY)
+    members = members_of(head + _NO_BODY) if body and events.endswith(_END) else None
     if members is None or members.get("type") != b'"EPCISDocument"' or members.get("schemaVersion") != b'"2.0"':
         return None
-    context, body = members.pop("@context", b"null"), members.pop("epcisBody", b"")
-    if not body.startswith(_LIST) or not body.endswith(b"]}") or len(context) > MAX_CONTEXT_BYTES:
+    context = members.pop("@context", b"null")
+    if len(context) > MAX_CONTEXT_BYTES:
         return None
     try:
         for source in members.values():
             member_value(source)
-        events = _decode_list(body[len(_LIST) - 1 : -1])
-        return (_prehashes_in(context), events) if events else None
+        listed = _decode_list(b"[" + events[: -len(_END) + 1])
+        return (_prehashes_in(context), listed) if listed else None
     except (MsgspecError, UnicodeDecodeError, JsonTextError, TypeError, NotPlainError):
         return None
 
