@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from psycopg import sql
 from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server, stop
 from adapters.postgres.migrate import migrate
 from tests.support.cluster import Cluster, cluster_of
+
+# What a shell starts in the background ignores an interrupt, and so does all that it starts; tests interrupt that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEMPLATE = "migrated"
 CITUS_URL = os.environ.get("TRACEABILITY_CITUS_URL")

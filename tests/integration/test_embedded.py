@@ -274,7 +274,7 @@ def test_an_interrupt_of_the_terminal_s_group_does_not_reach_it(
     with embedded_server(data) as server:
         pid = pid_of(data)
         os.killpg(starter.pid, signal.SIGINT)
-        starter.wait()
+        starter.wait(timeout=60)
         assert query(server, "SELECT 1") == 1
         assert pid_of(data) == pid
     wait_until_ended(pid)  # nor did it reach the one who stops it
