@@ -58,6 +58,7 @@ SOCKETS = {"/epcis/queries/{queryName}/events"}
 BRACES = str.maketrans("", "", "{}")
 # A type of event that is none is a parameter that is none.
 COLLECTIONS = dict.fromkeys(("epc", "bizStep", "bizLocation", "readPoint", "disposition"), 200) | {"eventType": 400}
+QUERY_SUBRESOURCES = ("/events", "/subscriptions", "/subscriptions/{subscriptionID}")
 EPCIS_PATHS = [
     "/epcis",
     "/epcis/capture",
@@ -66,10 +67,7 @@ EPCIS_PATHS = [
     "/epcis/events/{eventID:path}",
     "/epcis/nextPageToken/{token}",
     "/epcis/queries",
-    "/epcis/queries/{queryName}",
-    "/epcis/queries/{queryName}/events",
-    "/epcis/queries/{queryName}/subscriptions",
-    "/epcis/queries/{queryName}/subscriptions/{subscriptionID}",
+    *(f"/epcis/queries/{{queryName}}{sub}" for sub in ("", *QUERY_SUBRESOURCES)),
     *(f"/epcis/{name}s" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}" for name in COLLECTIONS),
     *(f"/epcis/{name}s/{{{name}:path}}/events" for name in COLLECTIONS),
@@ -437,12 +435,10 @@ def test_routes_do_not_block_the_event_loop(app: FastAPI) -> None:
         *(f"POST /cold-chain/sessions/{{session}}/{step}" for step in MONITORING_STEPS),
         "POST /cold-chain/calibrations",
         "POST /clocks",
-        "POST /clocks/{clock}/answer",
-        "POST /clocks/{clock}/stop",
+        *(f"POST /clocks/{{clock}}/{step}" for step in ("answer", "stop")),
         "POST /shipments",
         "POST /shipments/{shipment}/receipt",
-        "POST /shipments/{shipment}/exceptions/{case}/answer",
-        "POST /shipments/{shipment}/exceptions/{case}/close",
+        *(f"POST /shipments/{{shipment}}/exceptions/{{case}}/{step}" for step in ("answer", "close")),
         "POST /provenance/evaluations/acknowledgements",
         "POST /provenance/events/{event_id}/erasure-requests",
         "POST /epcis/capture",
