@@ -40,6 +40,7 @@ from traceability.supply_chain.decisions import HoldingRole, SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import ItemState, QuantityFact
+from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.readings import Reading
 from traceability.supply_chain.recall.case import RecallCase
 from traceability.supply_chain.seen import SeenEvent, thing_of
@@ -67,10 +68,7 @@ def describe_item(
     `as_of` has an offset; raises `InvalidInputError` for one that UTC has no date for (`provenance.as_of`), and for a
     position yet to come (`provenance.known_at`).
     """
-    at = None if as_of is None else microseconds_of(as_of)
-    index = ask(engine, reader, known_at)
-    parties = engine.parties(reader, index.known_at)
-    found = item_history(index, thing_of(identifier.uri), parties, at)
+    found, parties = _told(engine, reader, identifier, as_of=as_of, known_at=known_at)
     answer = describe_history(engine, found, identifier, limit)
     recalls = [recall_name(one) for one in recalls_on(engine, reader, found)]
     stops = stops_on(engine, reader, found, parties)
@@ -112,9 +110,16 @@ def history_of(
     engine: Engine, reader: Reader, identifier: Identifier, *, as_of: datetime | None, known_at: int | None
 ) -> ItemHistory:
     """Find all that happened to a thing; raises as `describe_item` does."""
+    return _told(engine, reader, identifier, as_of=as_of, known_at=known_at)[0]
+
+
+def _told(
+    engine: Engine, reader: Reader, identifier: Identifier, *, as_of: datetime | None, known_at: int | None
+) -> tuple[ItemHistory, Parties]:
     at = None if as_of is None else microseconds_of(as_of)
     index = ask(engine, reader, known_at)
-    return item_history(index, thing_of(identifier.uri), engine.parties(reader, index.known_at), at)
+    parties = engine.parties(reader, index.known_at)
+    return item_history(index, thing_of(identifier.uri), parties, at), parties
 
 
 def published_trees(engine: Engine) -> Trees:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any, Final, LiteralString
 
 from adapters.postgres.arrays import bigints
@@ -172,12 +171,11 @@ class PostgresProvenance:
         if len(tags) + len(during) < _MANY:
             return self._hits(statements, tags, during, more)
         # What was packed together has names in sequence, and one record.
-        tags, windows = sorted(tags), {thing: during[thing] for thing in sorted(during)}
+        tags, windows = sorted(tags), sorted(during.items())
         here, there = len(tags) // 2, len(windows) // 2
         with ThreadPoolExecutor(1) as aside:
-            half = dict(islice(windows.items(), there, None))
-            others = aside.submit(self._hits, statements, tags[here:], half, more)
-            return self._hits(statements, tags[:here], dict(islice(windows.items(), there)), more) + others.result()
+            others = aside.submit(self._hits, statements, tags[here:], dict(windows[there:]), more)
+            return self._hits(statements, tags[:here], dict(windows[:there]), more) + others.result()
 
     def _hits(
         self, statements: Statements, tags: list[str], during: Mapping[str, Window], more: Mapping[str, object]
