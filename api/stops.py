@@ -28,7 +28,10 @@ def stops_on(engine: Engine, reader: Reader, found: ItemHistory, parties: Partie
         for record in records_of_types(engine.ledger, f"item:{thing}", [payload.type_name], until=found.known_at)
     )
     told = (one for one in seen if one is not None and (found.as_of is None or one.occurred_at <= found.as_of))
-    return [_stop_out(one) for one in stops_of(found.thing, found.state.lot, maker_event(found), told, parties)]
+    return [
+        _stop_out(one)
+        for one in stops_of(found.thing, found.state.lot, maker_event(found.thing, found.entries), told, parties)
+    ]
 
 
 def _seen(engine: Engine, reader: Reader, record: Record) -> SeenDecision | None:

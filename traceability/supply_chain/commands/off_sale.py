@@ -12,8 +12,7 @@ from traceability.supply_chain.commands.refusal import Fault, Rule
 from traceability.supply_chain.days import end_of
 from traceability.supply_chain.drug_package.events import Inactive, PackDeactivated
 from traceability.supply_chain.drug_package.reading import drug_package, expiry_of, stop_of
-from traceability.supply_chain.drug_package.stops import stoppable, stops_of
-from traceability.supply_chain.item import makes
+from traceability.supply_chain.drug_package.stops import maker_event, stoppable, stops_of
 from traceability.supply_chain.seen import SeenEvent
 from traceability.supply_chain.story import until
 from traceability.supply_chain.things import is_class
@@ -38,14 +37,14 @@ def faults_of_sale(case: Case, draft: SeenEvent, after: Picture) -> Iterator[Fau
 
 def _off_sale(case: Case, thing: str, after: Picture) -> Iterator[tuple[Rule, int, str]]:
     # A class is made again and again: nobody made it, and it does not expire.
-    lived = () if is_class(thing) else after.lives[thing]
+    lived = () if is_class(thing) else after.own(thing)
     # What the command itself says of the lot does not take a thing out of one that is recalled.
-    life = [event for event in lived if event.occurred_at <= case.at and event is not after.draft]
-    made = next((event for event in life if makes(event, {m.role for m in event.mentions_of[thing]})), None)
+    life = [one for one in lived if one.event.occurred_at <= case.at and one.event is not after.draft]
+    made = maker_event(thing, life)
     expiry = expiry_of(made)
     if made is not None and expiry is not None and case.at >= end_of(expiry):
         yield Rule.EXPIRED, made.position, f", of what expired on {expiry}"
-    lot = next((of for event in reversed(life) if (of := event.lot_of(thing)) is not None), None)
+    lot = next((of for one in reversed(life) if (of := one.event.lot_of(thing)) is not None), None)
     decided = until(after.read.decisions(set(stoppable(thing, lot).values())), case.at)
     for one in stops_of(thing, lot, made, decided, case.around.parties):
         yield Rule.RECALLED, one.position, f": {stop_of(one).reason}"

@@ -29,7 +29,7 @@ def drug_package(
     `NotFoundError` when the reader sees nothing of it.
     """
     history = item_history(index, pack, parties, as_of)
-    made, lot = maker_event(history), history.state.lot
+    made, lot = maker_event(pack, history.entries), history.state.lot
     decided = index.decisions(set(stoppable(pack, lot).values()))
     counting = stops_of(pack, lot, made, until(decided, as_of), parties)
     recalls = [stop_of(one) for one in counting if isinstance(one.payload, BatchRecalled)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from traceability.supply_chain.balance import class_of
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.drug_package.events import BatchRecalled, ProductWithdrawn
-from traceability.supply_chain.history import ItemHistory
+from traceability.supply_chain.entry import HistoryEntry
 from traceability.supply_chain.item import makes
 from traceability.supply_chain.lot.lot import makes_of_lot
 from traceability.supply_chain.parties import Parties
@@ -40,13 +40,13 @@ def stops_of(
     return found
 
 
-def maker_event(history: ItemHistory) -> SeenEvent | None:
-    """Return the first event that made a thing, or some of a lot; None when nobody is seen to have done so."""
-    for entry in history.entries:
+def maker_event(thing: str, entries: Iterable[HistoryEntry]) -> SeenEvent | None:
+    """Return the first of its entries that made a thing, or some of a lot; None when nobody is seen to have done so."""
+    for entry in entries:
         if not entry.counts or entry.via is not None:
             continue
-        if is_lot(history.thing):
-            made = makes_of_lot(history.thing, entry)
+        if is_lot(thing):
+            made = makes_of_lot(thing, entry)
         else:
             roles = {mention.role for mention in entry.mentions if not mention.class_level}
             made = bool(roles) and makes(entry.event, roles)
