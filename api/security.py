@@ -60,6 +60,12 @@ def require(caller: Caller, scope: Scope) -> Caller:
     return caller
 
 
+def require_operator(caller: Caller, engine: Engine, deed: str) -> None:
+    """Raise `ForbiddenError` (`access.operator`) for everyone but the operator; `deed` is what is refused: `see`."""
+    if caller.organisation != engine.settings.operator:
+        raise ForbiddenError(f"Only the operator's organisation may {deed} this", code="access.operator")
+
+
 def caller_with(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     """Return a dependency that gives the caller, or raises what `require` does."""
 

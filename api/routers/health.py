@@ -11,16 +11,14 @@ from pydantic import BaseModel, Field
 from api.integrator import Integrator
 from api.metrics import MEDIA_TYPE, metrics
 from api.readiness import unreadiness
-from api.security import EngineDep, QueryDep
-from traceability.errors import ForbiddenError
+from api.security import EngineDep, QueryDep, require_operator
 
 router = APIRouter(tags=["health"])
 
 
 def operator_reads(caller: QueryDep, engine: EngineDep) -> None:
     """Refuse everyone but the operator: how much goes on is no business of others."""
-    if caller.organisation != engine.settings.operator:
-        raise ForbiddenError("Only the operator's organisation may see this", code="access.operator")
+    require_operator(caller, engine, "see")
 
 
 class Health(BaseModel):

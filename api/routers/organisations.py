@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.security import AdminDep, EngineDep
+from api.security import AdminDep, EngineDep, require_operator
 from api.steps import business_step
 from traceability.errors import ForbiddenError, NotFoundError
 from traceability.ledger.access import GRANTABLE_PARTS, Grant
@@ -93,8 +93,7 @@ def administered(caller: AdminDep, engine: EngineDep, organisation: Annotated[st
 
 def operator(caller: AdminDep, engine: EngineDep) -> None:
     """Refuse everyone but the operator."""
-    if caller.organisation != engine.settings.operator:
-        raise ForbiddenError("Only the operator's organisation may do this", code="access.operator")
+    require_operator(caller, engine, "do")
 
 
 AdministeredDep = Annotated[str, Depends(administered)]
