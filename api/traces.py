@@ -91,12 +91,17 @@ def describe_trace(engine: Engine, reader: Reader, question: TraceIn) -> TraceOu
 
 def trace_json(engine: Engine, reader: Reader, question: TraceIn) -> bytes:
     """Trace, as `describe_trace` does; return the JSON of a `TraceOut`."""
-    return AskedTrace.of(engine, reader, question).json()
+    with collector.paused():
+        return AskedTrace.of(engine, reader, question).json()
 
 
 @dataclass(frozen=True)
 class AskedTrace:
-    """A question for a trace, and the state of the ledger that it is asked of."""
+    """A question for a trace, and the state of the ledger that it is asked of.
+
+    Whoever asks for a trace as a whole pauses the collector until the question is let go, and with it all that was read
+    for the answer: else the collector would look through that.
+    """
 
     engine: Engine
     reader: Reader
@@ -137,10 +142,9 @@ class AskedTrace:
 
     def json(self) -> bytes:
         """Trace; return the JSON of a `TraceOut`. Raises as `trace` does."""
-        with collector.paused():
-            found = trace(self.index, self.query)
-            names = _names(self.engine, self.reader, self.question, found.known_at, found.nodes)
-            return written_trace(self.question, found, self.trees, holders=self._holders, names=names)
+        found = trace(self.index, self.query)
+        names = _names(self.engine, self.reader, self.question, found.known_at, found.nodes)
+        return written_trace(self.question, found, self.trees, holders=self._holders, names=names)
 
     def lines(self) -> Iterator[bytes]:
         """Trace, and give the answer as lines of JSON while it is found, many at a time (docs/guide/provenance.md).
@@ -192,8 +196,7 @@ class AskedTrace:
 
     def graph(self, media_type: str) -> bytes:
         """Trace; return the graph in one of the forms of `trace_exports`. Raises as `trace` does."""
-        with collector.paused():
-            return exported(trace(self.index, self.query), media_type)
+        return exported(trace(self.index, self.query), media_type)
 
 
 def _asked(question: TraceIn) -> dict[str, Any]:
@@ -241,7 +244,8 @@ def trace_lines(engine: Engine, reader: Reader, question: TraceIn) -> Iterator[b
 
 def trace_graph(engine: Engine, reader: Reader, question: TraceIn, media_type: str) -> bytes:
     """Trace, and give the graph in one of the forms of `trace_exports`; raises as `describe_trace` does."""
-    return AskedTrace.of(engine, reader, question).graph(media_type)
+    with collector.paused():
+        return AskedTrace.of(engine, reader, question).graph(media_type)
 
 
 def _written(kind: str, told: Iterable[_Members | msgspec.Struct]) -> Iterator[bytes]:

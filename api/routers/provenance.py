@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime
 
+from api import collector
 from api.bundles import item_bundle, trace_bundle
 from api.codes import identifier_in_path
 from api.evaluations import (
@@ -169,8 +170,10 @@ def traces(
     `If-None-Match` is answered with 304, without a body, while it would have the same answer.
     """
     wanted = preferred(accept, [*_FORMATS.values()]) or JSON
-    asked = AskedTrace.of(engine, reader, question)
-    return _traced(asked, wanted, if_none_match, {"Vary": "Accept, Authorization"})
+    with collector.paused():
+        return _traced(
+            AskedTrace.of(engine, reader, question), wanted, if_none_match, {"Vary": "Accept, Authorization"}
+        )
 
 
 @router.get(
@@ -203,7 +206,8 @@ def trace_of(
         wanted = preferred(accept, [*_FORMATS.values()]) or JSON
     else:
         wanted, headers["Content-Disposition"] = _FORMATS[form], f'attachment; filename="{form.file}"'
-    return _traced(AskedTrace.of(engine, reader, question), wanted, if_none_match, headers)
+    with collector.paused():
+        return _traced(AskedTrace.of(engine, reader, question), wanted, if_none_match, headers)
 
 
 def _traced(asked: AskedTrace, wanted: str, if_none_match: str | None, more: Mapping[str, str]) -> Response:

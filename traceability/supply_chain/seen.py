@@ -86,6 +86,7 @@ _CHILD_LISTS: Final = frozenset(name for name, (role, _) in ROLES.items() if rol
 FEW: Final = 50
 """Items up to which all that an event says is read at once."""
 
+_SHORT: Final = 512  # bytes that are remembered
 _SEARCHES: Final = 8  # of one thing each, before all are named
 # However an identifier writes a thing that is no class, it ends as the thing's name does.
 _ENDING: Final = re.compile(r"/[^/]*/[^/]*$").search
@@ -350,9 +351,11 @@ class SeenEvent:
     def concerns(self, asked: Subjects) -> bool:
         """Tell whether the event names any of these things, a member of these lots, or these transformations."""
         if self.small:
-            uris = [item.id for item in self.items if item.list in ROLES]
-            # Most items are in themselves the names of things.
-            if not (asked.things.isdisjoint(uris) and asked.things.isdisjoint(things_of(uris))):
+            # Most items are in themselves the names of things, and one of the first is nearly always asked for.
+            for item in self.items:
+                if item.id in asked.things and item.list in ROLES:
+                    return True
+            if not asked.things.isdisjoint(things_of([item.id for item in self.items if item.list in ROLES])):
                 return True
         elif self.among(asked.things):
             return True
@@ -381,7 +384,9 @@ class SeenEvent:
         """
         makes = self.type == TRANSFORMATION_EVENT or (self.type == OBJECT_EVENT and self.action == "ADD")
         how = self._part(_HOW) if makes else b""
-        return next(iter(lot_numbers(read_ilmd(how))), None) if b'"ilmd"' in how else None
+        if b'"ilmd"' not in how:
+            return None
+        return _lot_made(how) if len(how) <= _SHORT else _lot_made.__wrapped__(how)
 
     def _lot_in(self, mention: Mention) -> str | None:
         """Return the lot that a thing is of: beside its serial, else in the ILMD it is made with."""
@@ -392,6 +397,12 @@ class SeenEvent:
                 return None
             lot = lot_of(mention.thing, number)
         return None if lot == mention.thing else lot
+
+
+@lru_cache(maxsize=4096)
+def _lot_made(how: bytes) -> str | None:
+    """Return the lot number in the ILMD of a part `how`, which is that of many packs."""
+    return next(iter(lot_numbers(read_ilmd(how))), None)
 
 
 def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenEvent | None:

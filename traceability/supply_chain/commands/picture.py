@@ -182,13 +182,8 @@ class Picture:
 
     def _judge(self, thing: str, told: Sequence[SeenEvent]) -> Judged:
         """Return the history of a thing with the right by which each entry was said."""
-        ties = any(
-            event.type == AGGREGATION_EVENT and any(m.role is Role.CHILD for m in event.mentions_of[thing])
-            for event in told
-        )
-        if ties:
+        if self._has_story(thing, told):
             return story_of(self.read, thing, self.read.events(Subjects({thing})), self._parties).judged
-        # What was never inside of anything has no story but its own.
         decided = self.read.decided.get(thing, ())
         entries = [HistoryEntry(event, event.mentions_of[thing]) for event in told]
         if decided:
@@ -196,6 +191,24 @@ class Picture:
             own.update((one.position, HistoryEntry(one, ())) for one in decided)
             entries = [own[event.position] for event in ordered([*told, *decided])]
         return judged(thing, entries, self._parties)
+
+    def _has_story(self, thing: str, told: Sequence[SeenEvent]) -> bool:
+        """Tell whether more is told of what a thing was put into than the events that name the thing itself.
+
+        When it is put onto a new pallet, or was never inside of anything, where it was tells nothing of it.
+        """
+        own = {event.position for event in told}
+        parents = {
+            parent
+            for event in told
+            if event.type == AGGREGATION_EVENT and any(m.role is Role.CHILD for m in event.mentions_of[thing])
+            for parent in event.parents
+        }
+        about = self.read.concerning
+        return any(
+            parent in self.read.decided or parent not in about or any(e.position not in own for e in about[parent])
+            for parent in parents
+        )
 
     def _life(self, thing: str, told: Sequence[SeenEvent]) -> Sequence[SeenEvent]:
         if thing not in self.entries:
