@@ -11,7 +11,6 @@ import typer
 
 from adapters.postgres.connection import database_urls
 from adapters.postgres.embedded import in_use, stop
-from adapters.postgres.provenance import PostgresProvenance
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
 from api.cli.serve import address_of, application, listen, run
 from api.codes import read_code
@@ -19,14 +18,13 @@ from api.demo.load import load_stories, send_rough_feed
 from api.demo.story import Participant, manifest
 from api.logging import configure_logging
 from api.notary import integrate_all, published_log, receipt
+from api.provenance import history_of
 from api.settings import Settings
 from api.web.history_section import latest
 from api.wiring import Engine, database_settings, open_engine
 from traceability.errors import ConflictError, InvalidInputError, UnavailableError
 from traceability.ledger.access import PUBLIC
 from traceability.notary.verify import verify_receipt
-from traceability.supply_chain.history import item_history
-from traceability.supply_chain.seen import thing_of
 
 _LEDGER = "main"
 _OF_ANOTHER_VERSION = ("migrate.checksum", "postgres.major_version")
@@ -134,8 +132,7 @@ def _verify_one(engine: Engine) -> bool:
     """Take the receipt that the public gets for the latest event of the first thing shown, and verify its bytes."""
     thing = read_code(manifest().stories[0].links[0].path)
     reader = engine.organisations.reader(PUBLIC)
-    index = PostgresProvenance(engine.ledger, engine.visibility, reader=reader)
-    entry = latest(item_history(index, thing_of(thing.uri), engine.parties(reader)).entries)
+    entry = latest(history_of(engine, reader, thing, as_of=None, known_at=None).entries)
     assert entry is not None, "the thing is shown because something happened to it"
     proof = receipt(engine, entry.event.event_id, reader, [thing.uri])
     result = verify_receipt(proof.text().encode(), published_log(engine).key)

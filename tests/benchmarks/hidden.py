@@ -32,17 +32,16 @@ from adapters.postgres.migrate import migrate
 from api import collector
 from api.epcis_events import ask_page, question
 from api.evaluations import EvaluationIn, describe_evaluation
-from api.provenance import ask
+from api.provenance import history_of
 from api.settings import Settings
 from api.trace_models import TraceIn
 from api.traces import trace_json
 from api.wiring import Engine, open_engine
 from tests.benchmarks._machine import machine
 from tests.support import chains
+from traceability.gs1.identifiers import parse_identifier
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.event import LedgerEvent
-from traceability.supply_chain.history import item_history
-from traceability.supply_chain.things import thing_of
 
 READER: Final = 7
 SECRETIVE: Final = "secretive.example"
@@ -108,7 +107,7 @@ def kinds(engine: Engine, reader: Reader) -> dict[str, Callable[[str], object]]:
         return trace_json(engine, reader, TraceIn.model_validate({"roots": [thing], "direction": direction}))
 
     def item(thing: str) -> object:
-        return item_history(ask(engine, reader), thing_of(thing), engine.parties(reader))
+        return history_of(engine, reader, parse_identifier(thing), as_of=None, known_at=None)
 
     def events(thing: str) -> object:
         return ask_page(engine, reader, question("/epcis/events", [("MATCH_anyEPC", thing)]))

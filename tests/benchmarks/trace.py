@@ -34,16 +34,16 @@ from typing import NamedTuple
 import orjson
 
 from api import collector
-from api.provenance import ask
+from api.provenance import history_of
 from api.recalls import plan
 from api.wiring import Engine
 from tests.benchmarks import generate
 from tests.benchmarks._loaded import Feed, loaded
 from tests.benchmarks._machine import machine
 from tests.benchmarks.item_page import serving
+from traceability.gs1.identifiers import parse_identifier
 from traceability.ledger.access import Reader
 from traceability.ledger.organisations import Scope
-from traceability.supply_chain.history import item_history
 
 READER = 24
 """The index of the organisation that asks, a packer."""
@@ -96,7 +96,7 @@ def measure_history(engine: Engine, name: str, feed: Feed) -> None:
 
 
 def _ask_history(engine: Engine, reader: Reader, thing: str) -> object:
-    return item_history(ask(engine, reader), thing, engine.parties(reader))
+    return history_of(engine, reader, parse_identifier(thing), as_of=None, known_at=None)
 
 
 def measure_traces(client: HTTPConnection, key: str, feed: Feed, requests: int) -> None:
