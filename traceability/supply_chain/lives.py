@@ -54,17 +54,28 @@ class Lives(Generic[_Life]):
     def __iter__(self) -> Iterator[tuple[str, _Life | None, Sequence[int]]]:
         """Yield for each thing its name, its life, and the codes of what is told of it."""
         codes = self._told.codes
-        for thing, (start, end) in zip(self._names, pairwise(self._told.starts), strict=True):
-            life = self._unborn_of(thing)
-            told = codes[start:end]
-            for code in told:
-                after = life.after.get(code) or self._hear(life, code)
-                if after is None:
-                    yield thing, None, told
-                    break
-                life = after
-            else:
-                yield thing, life, told
+        try:
+            for thing, (start, end) in zip(self._names, pairwise(self._told.starts), strict=True):
+                life = self._unborn_of(thing)
+                told = codes[start:end]
+                for code in told:
+                    after = life.after.get(code) or self._hear(life, code)
+                    if after is None:
+                        yield thing, None, told
+                        break
+                    life = after
+                else:
+                    yield thing, life, told
+        finally:
+            self._part()
+
+    def _part(self) -> None:
+        """Forget which life follows which: those that follow themselves would be there until the collector comes."""
+        lives = [*self._unborn.values()]
+        while lives:
+            after = lives.pop().after
+            lives += [life for life in after.values() if life is not None]
+            after.clear()
 
     def _unborn_of(self, thing: str) -> _Life:
         """Return the life of a thing of which nothing was heard."""
