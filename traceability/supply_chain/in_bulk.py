@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Final
 
 import numpy as np
 
 from traceability.ledger.index import MarkKind
-from traceability.supply_chain.facts import ATTACHED, CONTAINED, NOWHERE, Facts
+from traceability.supply_chain.facts import ATTACHED, CONTAINED, NOWHERE, Facts, Numbers
 from traceability.supply_chain.seen import (
     AGGREGATION_EVENT,
     ASSOCIATION_EVENT,
@@ -20,7 +19,7 @@ from traceability.supply_chain.seen import (
     SeenEvent,
 )
 from traceability.supply_chain.tables import Flags, Ints, ints
-from traceability.supply_chain.things import ROLES, is_lot, lot_of, things_of
+from traceability.supply_chain.things import ROLES, is_lot, lot_of, thing_of
 
 _ROLES: Final = tuple(Role)
 _OBJECT, _PARENT, _CHILD, _INPUT, _OUTPUT = map(_ROLES.index, Role)
@@ -36,8 +35,6 @@ _ACTS: Final[Mapping[tuple[str, str | None], int]] = {
     (ASSOCIATION_EVENT, "ADD"): _ATTACHES,
     (ASSOCIATION_EVENT, "DELETE"): _DETACHES,
 }
-_field: Final = attrgetter("list")
-_uri: Final = attrgetter("id")
 
 
 class Batch:
@@ -49,23 +46,21 @@ class Batch:
     def __init__(self, facts: Facts, events: Sequence[SeenEvent]) -> None:
         self.events = events
         items = list(chain.from_iterable([event.items for event in events]))
-        codes = ints(_CODES.get(field, NO_CODE) for field in map(_field, items))
-        counts = ints(len(event.items) for event in events)
-        self.names = things_of(map(_uri, items))
-        self.code = codes
-        self.role = codes >> 1
-        self.counted = codes & 1
-        self.event = np.repeat(np.arange(len(events)), counts)
-        named = codes != NO_CODE  # a transformationID names no thing
+        self.code = ints([_CODES.get(item.list, NO_CODE) for item in items])
+        self.role = self.code >> 1
+        self.counted = self.code & 1
+        self.event = np.repeat(np.arange(len(events)), ints([len(event.items) for event in events]))
         self.thing = np.full(len(items), NOWHERE)
-        things = (name for name, is_thing in zip(self.names, named.tolist(), strict=True) if is_thing)
-        self.thing[named] = ints(map(facts.things.__getitem__, things))
+        named = np.flatnonzero(self.code != NO_CODE)  # a transformationID names no thing
+        self.thing[named] = _numbers(facts.things, [items[place].id for place in named.tolist()])
         self.act = ints(
-            _TRANSFORMS if event.type == TRANSFORMATION_EVENT else _ACTS.get((event.type, event.action), _NOTHING)
-            for event in events
+            [
+                _TRANSFORMS if event.type == TRANSFORMATION_EVENT else _ACTS.get((event.type, event.action), _NOTHING)
+                for event in events
+            ]
         )
-        self.at = ints(map(attrgetter("occurred_at"), events))
-        self.position = ints(map(attrgetter("position"), events))
+        self.at = ints([event.occurred_at for event in events])
+        self.position = ints([event.position for event in events])
 
     @property
     def is_child(self) -> Flags:
@@ -84,6 +79,15 @@ class Batch:
         keys = self.event[rows] * (int(self.thing.max(initial=0)) + 1) + self.thing[rows]
         _, places = np.unique(keys[::-1], return_index=True)
         return rows[::-1][places]
+
+
+def _numbers(things: Numbers, uris: Sequence[str]) -> Ints:
+    """Return the numbers of the things that identifiers mean."""
+    # What is known is its own name, as most identifiers are: only others are read.
+    numbers = [things.get(uri, NOWHERE) for uri in uris]
+    for place in [place for place, number in enumerate(numbers) if number == NOWHERE]:
+        numbers[place] = things[thing_of(uris[place])]
+    return ints(numbers)
 
 
 def add_whole(facts: Facts, events: Sequence[SeenEvent]) -> None:
@@ -140,14 +144,14 @@ def _add_ties(facts: Facts, batch: Batch, rows: Ints, parent: Ints, kind: int) -
 def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: Batch) -> None:
     made = np.flatnonzero((batch.code != NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT)))
     starts = np.searchsorted(batch.event[made], np.arange(len(events) + 1)).tolist()
-    rows = made.tolist()
+    names = facts.things.of(batch.thing[made])
     for number, event in enumerate(events):
         if event.names_lots_beside_serials:
             for lot, things in event.members.items():
                 facts.add_members(event, things, lot)
         elif (made_with := event.made_with) is not None:
             lots: dict[str, dict[str, None]] = {}
-            for name in [batch.names[row] for row in rows[starts[number] : starts[number + 1]]]:
+            for name in names[starts[number] : starts[number + 1]]:
                 if not is_lot(name) and (of := lot_of(name, made_with)) is not None:
                     lots.setdefault(of, {})[name] = None
             for lot, named in lots.items():
