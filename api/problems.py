@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from adapters.postgres.named_queries import NoSuchQueryError
+from api.broken_rules import RuleOut
 from api.epcis_headers import NotAcceptableError, capture_limits
 from api.named_queries import QueryDefinitionError
 from api.schemas import schema_of
@@ -42,7 +43,7 @@ from traceability.gs1.epcis.subscriptions.subscription import SubscriptionError
 from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
-from traceability.supply_chain.commands.refusal import MEANINGS, BrokenRule, CommandRefusedError, Rule
+from traceability.supply_chain.commands.refusal import CommandRefusedError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -111,36 +112,6 @@ class EventProblem(BaseModel):
     code: str = Field(examples=["epcis.time"])
     severity: Severity
     message: str
-
-
-class FactOut(BaseModel):
-    """What a rule stumbled over: an event at a position, or without one the command itself."""
-
-    position: int | None
-    sentence: str = Field(examples=["dairy.example recorded packing at 2026-03-01T08:15:00.000000Z."])
-
-
-class RuleOut(BaseModel):
-    """A rule that a command would break for `count` things, of which the first hundred are named."""
-
-    rule: Rule
-    requires: str
-    things: list[str]
-    count: int
-    facts: list[FactOut]
-    remedy: str
-
-    @classmethod
-    def of(cls, broken: BrokenRule) -> RuleOut:
-        """Describe a broken rule."""
-        return cls(
-            rule=broken.rule,
-            requires=MEANINGS[broken.rule][0],
-            things=list(broken.things),
-            count=broken.count,
-            facts=[FactOut(position=fact.position, sentence=fact.sentence) for fact in broken.facts],
-            remedy=broken.remedy,
-        )
 
 
 class Problem(BaseModel):

@@ -15,14 +15,15 @@ from adapters.exports.files import read_file
 from adapters.exports.provenance import ExportedEvents
 from api.audit import Difference, difference, export_log, read_answer, read_question, reader_named
 from api.audit import recompute as answer_from
-from api.cli.context import EXIT_FALSE, JSON, LedgerName, group, note, operated, print_json, progress_bar
+from api.cli.context import EXIT_FALSE, JSON, LedgerName, group, note, print_json, progress_bar
+from api.cli.opening import operated
 from api.wiring import INDEXER
 from traceability.errors import NotFoundError
 from traceability.notary.errors import VerificationError
 from traceability.notary.export import AuditExport, Joined
 from traceability.notary.note import VerifierKey
 
-app = group("audit", "All openings of a ledger's logs in one encrypted file, and answers recomputed from it.")
+app = group("audit")
 
 Exports = Annotated[
     list[Path], typer.Argument(metavar="FILE…", help="Audit exports: of one log or several, in their order.")

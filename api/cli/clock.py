@@ -9,14 +9,15 @@ from uuid import UUID
 import typer
 
 from api import clocks
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
+from api.cli.opening import opened
 from api.clock_models import AnswerIn, ClockDone, ClockLine, StartIn, StopIn
 from api.provenance import microseconds_of
 from traceability.supply_chain.clocks.clock import ClockState
 from traceability.supply_chain.clocks.term import Term, Unit
 
-app = group("clock", "Regulatory clocks: rules, start, answer, stop, list, show.")
+app = group("clock")
 
 _UNITS = (Unit.HOURS, Unit.CALENDAR_DAYS, Unit.BUSINESS_DAYS, Unit.YEARS)
 Name = Annotated[str, typer.Argument(metavar="CLOCK", help="The name of the clock.")]

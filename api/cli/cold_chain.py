@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
+from api.cli.opening import opened
 from api.cold_chain import CourseIn, CourseOut, describe_cold_chain
 from traceability.supply_chain.cold_chain.course import Verdict
 

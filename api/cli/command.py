@@ -12,14 +12,15 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
+from api.cli.context import JSON, As, LedgerName, group, note, print_json
+from api.cli.opening import opened
 from api.commands import perform
 from api.validation import sentence
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.supply_chain.commands.body import Command, decoded
 from traceability.supply_chain.commands.table import COMMANDS
 
-app = group("command", "Say what happens to things; refused where it cannot be so.")
+app = group("command")
 
 _STDIN: Final = Path("-")
 _EXAMPLES: Final = {

@@ -13,25 +13,15 @@ import orjson
 import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from api.problems import RuleOut
+from api.cli.nouns import NOUNS
 from api.settings import Settings, read_settings
 from api.validation import sentence
-from api.wiring import Engine, open_engine
-from traceability.errors import (
-    InvalidInputError,
-    NotFoundError,
-    TraceabilityError,
-    UnavailableError,
-)
-from traceability.supply_chain.commands.refusal import CommandRefusedError
 
-_NAMED = 5
 _Body = TypeVar("_Body", bound=BaseModel)
 EXIT_OK = 0
 EXIT_FALSE = 1
@@ -62,9 +52,9 @@ talk = Console(stderr=True, highlight=False)
 """Where progress, notes and errors go; colours end at a pipe and with NO_COLOR."""
 
 
-def group(name: str, purpose: str) -> typer.Typer:
-    """Return an empty command group."""
-    return typer.Typer(name=name, help=purpose, no_args_is_help=True, rich_markup_mode="markdown")
+def group(noun: str, *, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    """Return the group of a noun's commands, which is empty."""
+    return typer.Typer(name=noun, help=NOUNS[noun], no_args_is_help=True, rich_markup_mode="markdown", cls=cls)
 
 
 class OrThings(TyperGroup):
@@ -82,21 +72,6 @@ class OrThings(TyperGroup):
 def settings_for(*, ledger: str | None = None, as_: str | None = None, **overrides: object) -> Settings:
     """Return the settings with what the command line says about them."""
     return read_settings(ledger=ledger, organisation=as_, **overrides)
-
-
-@contextmanager
-def operated(ledger: str | None) -> Iterator[Engine]:
-    """Open the engine for a command of the operator, who acts as no organisation."""
-    with open_engine(settings_for(ledger=ledger)) as engine:
-        yield engine
-
-
-@contextmanager
-def opened(ledger: str | None, as_: str | None) -> Iterator[Engine]:
-    """Open the engine for one command; the organisation it acts as must exist."""
-    with open_engine(settings_for(ledger=ledger, as_=as_)) as engine:
-        engine.organisations.get(engine.settings.organisation)
-        yield engine
 
 
 def body_of(model: type[_Body], **members: object) -> _Body:
@@ -144,28 +119,3 @@ def note(text: str) -> None:
 def counted(number: int, noun: str) -> str:
     """Return a number and its noun, whose plural ends in s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def report(error: TraceabilityError, *, json: bool) -> None:
-    """Say what went wrong, where and how to fix it; with `--json` as data, for the program that asked."""
-    refused = [RuleOut.of(broken) for broken in error.rules] if isinstance(error, CommandRefusedError) else []
-    if json:
-        rules = {"rules": [one.model_dump(mode="json") for one in refused]} if refused else {}
-        print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint, **rules}})
-        return
-    talk.print(f"[bold red]error:[/] {escape(error.message)} [dim]({error.code})[/]", soft_wrap=True)
-    for one in refused:
-        named = ", ".join(one.things[:_NAMED]) + (f" and {one.count - _NAMED} more" if one.count > _NAMED else "")
-        for line in (f"{one.requires} Not so: {named}", *(fact.sentence for fact in one.facts[:_NAMED]), one.remedy):
-            talk.print(f"  {line}", markup=False, soft_wrap=True)
-    if error.hint and not refused:
-        talk.print(f"  {error.hint}", markup=False, soft_wrap=True)
-
-
-def exit_code(error: TraceabilityError) -> int:
-    """Return the exit code that stands for an error."""
-    if isinstance(error, InvalidInputError) and error.code.startswith("settings."):
-        return EXIT_USAGE
-    if isinstance(error, UnavailableError):
-        return EXIT_UNREACHABLE
-    return EXIT_NOT_FOUND if isinstance(error, NotFoundError) else EXIT_FALSE

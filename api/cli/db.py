@@ -25,7 +25,7 @@ from api.cli.context import EXIT_FALSE, JSON, LedgerName, counted, group, note, 
 from api.settings import Settings
 from api.wiring import INDEXER, database_settings, spool_of
 
-app = group("db", "The database: migrate, check, maintain, back up, restore, address.")
+app = group("db")
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 

@@ -7,14 +7,15 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, named
+from api.cli.opening import opened
 from api.codes import read_code
 from api.drug_packages import PackOut, VerifyIn, describe_pack
 from api.drug_packages import verify as verify_pack
 from api.validation import sentence
 
-app = group("drug", "Packages of medicines: verify, show.")
+app = group("drug")
 
 Lot = Annotated[str | None, typer.Option("--lot", metavar="LOT", help="As it stands on the pack.")]
 Expiry = Annotated[str | None, typer.Option("--expiry", metavar="YYMMDD", help="As it stands on the pack.")]

@@ -13,14 +13,14 @@ from api.cli.context import (
     As,
     LedgerName,
     OrThings,
+    group,
     note,
-    opened,
-    operated,
     print_json,
     print_table,
     progress_bar,
 )
 from api.cli.item import KnownAt, named
+from api.cli.opening import opened, operated
 from api.codes import read_code
 from api.evaluations import AcknowledgeIn, EvaluationIn, IrregularityOut, describe_evaluation
 from api.evaluations import acknowledge as acknowledge_irregularity
@@ -34,13 +34,7 @@ class _OrOf(OrThings):
     otherwise = "of"
 
 
-app = typer.Typer(
-    name="evaluation",
-    help="Judge what was recorded. `evaluation ID` is `evaluation of ID`.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    cls=_OrOf,
-)
+app = group("evaluation", cls=_OrOf)
 
 
 @app.command()

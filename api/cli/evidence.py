@@ -14,8 +14,9 @@ from uuid import UUID
 import typer
 
 from api.bundles import evidence_bundle
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json
+from api.cli.context import JSON, As, LedgerName, group, note, print_json
 from api.cli.item import save_bundle
+from api.cli.opening import opened
 from api.cli.output import OutputFile, writing
 from api.evidence import certificate as certify
 from api.evidence import check_file, describe, find, in_words, register, store, stored_file
@@ -31,7 +32,7 @@ from traceability.notary.trust import Trust, TrustedCheckpoint
 from traceability.notary.verify import VerifiedReceipt, verify
 from traceability.notary.verify_bundle import VerifiedBundle
 
-app = group("evidence", "Evidence: register, certify, check.")
+app = group("evidence")
 
 _LOCAL: Final = "http://127.0.0.1:8000"
 _CHUNK: Final = 1 << 20

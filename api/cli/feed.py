@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -11,14 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import typer
 
-from adapters.feeds.spool import Spool, Upload
-from adapters.feeds.unpack import Limits, is_packed
 from api.capture.blocks import BlockTask, BlockWorkers
-from api.capture.receive import files_of, receiving, take_job, tidy
+from api.capture.receive import receiving, take_job, tidy
 from api.capture.run import CaptureRun, Dealt
 from api.cli.context import (
     EXIT_FALSE,
@@ -28,15 +23,16 @@ from api.cli.context import (
     counted,
     group,
     note,
-    opened,
     print_json,
     progress_bar,
     settings_for,
 )
+from api.cli.documents import Files, documents_of, receive
+from api.cli.feed_convert import convert
+from api.cli.feed_hash import hash_
+from api.cli.opening import opened
 from api.findings import findings_of
-from api.settings import Settings
 from api.wiring import Engine
-from traceability.errors import NotFoundError
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.master_data import read_header
 from traceability.gs1.epcis.problems import Problem
@@ -45,19 +41,12 @@ from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 from traceability.ledger.findings import DUPLICATE, Finding, FindingFilter
 from traceability.ledger.store import Outcome
 
-app = group("feed", "Feeds of EPCIS documents: check, import, convert.")
+app = group("feed")
+app.command()(convert)
+app.command("hash")(hash_)
 
-_CHUNK: Final = 1 << 20
-_STDIN: Final = Path("-")
 _SHOWN: Final = 1_000
 """Problems and events that `--json` lists of one import; the counts are always whole, and more have findings."""
-
-Files = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILE", help="EPCIS in JSON, JSON-LD or XML, plain, gzip or zip; a folder of such files; - is stdin."
-    ),
-]
 
 
 @dataclass(slots=True)
@@ -138,7 +127,7 @@ def import_(
     behaviour = ErrorBehaviour.PROCEED if proceed else ErrorBehaviour.ROLLBACK
     with opened(ledger, as_) as engine:
         with receiving(engine, engine.settings.organisation, behaviour, held=True) as (upload, make):
-            _receive(files, upload)
+            receive(files, upload)
             job = make()
         dealt = _Recorded()
         ended = _run(engine, job, dealt)
@@ -177,43 +166,6 @@ def resume(*, ledger: LedgerName = None, json: JSON = False) -> None:
         note("Nothing is unfinished.")
     if any(job.failed for job in ended):
         raise typer.Exit(EXIT_FALSE)
-
-
-# What is read
-
-
-def documents_of(files: list[Path], settings: Settings, stack: ExitStack) -> Iterator[tuple[str, Path]]:
-    """Yield the name of each document and a plain file of it; what is packed or piped goes to a temporary folder."""
-    spool = Spool(Path(stack.enter_context(tempfile.TemporaryDirectory())), Limits(settings.capture_max_bytes))
-    for number, file in enumerate(files_of(files)):
-        if file != _STDIN and not is_packed(_existing(file)):
-            yield str(file), file
-            continue
-        with spool.receiving(UUID(int=number)) as upload:
-            _receive([file], upload)
-            received = upload.done()
-            upload.kept = True
-        for i, name in enumerate(received.documents):
-            yield name, spool.document(UUID(int=number), i)
-
-
-def _receive(files: list[Path], upload: Upload) -> None:
-    for file in files_of(files):
-        with ExitStack() as stack:
-            source = sys.stdin.buffer if file == _STDIN else stack.enter_context(_existing(file).open("rb"))
-            out = stack.enter_context(upload.file(str(file)))
-            while piece := source.read(_CHUNK):
-                out.write(piece)
-
-
-def _existing(file: Path) -> Path:
-    try:
-        file.open("rb").close()
-    except OSError as error:
-        raise NotFoundError(
-            f"Cannot read {file}: {error.strerror or error}", code="feed.file", hint="Give the path of a file, or -."
-        ) from error
-    return file
 
 
 def _check(

@@ -12,7 +12,7 @@ import typer
 from adapters.company_prefixes import company_prefixes
 from adapters.system import SystemClock
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, progress_bar, settings_for
-from api.cli.feed import documents_of
+from api.cli.documents import documents_of
 from api.cli.output import STDOUT, writing
 from traceability.gs1.epcis.convert import EpcFormat, EventConverter, UrnSpelling, around_of
 from traceability.gs1.epcis.document_writer import DocumentWriter, Format

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from api.cli.context import EXIT_FALSE, JSON, counted, note, print_json, settings_for
-from api.cli.feed import Files, documents_of
+from api.cli.documents import Files, documents_of
 from traceability.gs1.epcis.blocks import Block
 from traceability.gs1.epcis.envelope import open_envelope
 from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import typer
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, print_json, print_table
+from api.cli.opening import opened
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import MOST_ON_A_PAGE, USUAL_PAGE, FindingDetail, FindingOut, ListQuestion, event_problems
 from traceability.errors import InvalidInputError, NotFoundError
 
-app = group("finding", "Findings: list, show, replay, dismiss.")
+app = group("finding")
 
 _STDIN = Path("-")
 _LARGEST = 1 << 26  # bytes; an event is read whole

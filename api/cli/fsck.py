@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from api import fsck as checks
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, note, opened, print_json, progress_bar
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, note, print_json, progress_bar
+from api.cli.opening import opened
 from api.fsck_chain import check_logs
 from api.notary import published_logs
 from traceability.notary.chain import abandoned_size

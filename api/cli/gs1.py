@@ -22,7 +22,7 @@ from traceability.gs1.links import link_of
 from traceability.gs1.reading import Reading, read_value, urn
 from traceability.gs1.scan_data import Symbology, scan_data
 
-app = group("gs1", "Read and write GS1 identifiers: Digital Links, EPC URNs, element strings, scans.")
+app = group("gs1")
 
 _STDIN = "-"
 

@@ -10,7 +10,8 @@ from typing import Annotated, BinaryIO
 import typer
 
 from api.bundles import item_bundle, pieces
-from api.cli.context import JSON, As, LedgerName, note, opened, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, note, print_json, print_table
+from api.cli.opening import opened
 from api.cli.output import writing
 from api.codes import human_readable, read_code
 from api.notary import published_logs

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, group, note, print_json, print_table
+from api.cli.opening import opened
 from traceability.ledger.event import utc_text
 from traceability.ledger.organisations import ApiKey, Scope
 
-app = group("key", "API keys: create, list, revoke.")
+app = group("key")
 
 
 @app.command()

@@ -14,19 +14,8 @@ from adapters.postgres.erasure import erasures_after
 from adapters.postgres.erasure import purge as rewrite
 from adapters.postgres.ledgers import LedgerSummary, add_ledger, ledgers, set_personal_members
 from api.cli.audit import Exports, Keys, PassphraseFile, keys_of, opened_exports, passphrase_of
-from api.cli.context import (
-    JSON,
-    As,
-    LedgerName,
-    group,
-    note,
-    opened,
-    operated,
-    print_json,
-    print_table,
-    progress_bar,
-    settings_for,
-)
+from api.cli.context import JSON, As, LedgerName, group, note, print_json, print_table, progress_bar, settings_for
+from api.cli.opening import opened, operated
 from api.erasures import keep_erasures
 from api.restore import read_erasures, restore_ledger
 from api.wiring import Engine, open_database
@@ -35,7 +24,7 @@ from traceability.gs1.epcis.personal import PersonalMembers
 from traceability.ledger.erasure import erasure_requests
 from traceability.ledger.store import Ledger
 
-app = group("ledger", "Ledgers: add, list, personal members, erase, purge, restore.")
+app = group("ledger")
 
 Personal = Annotated[
     list[str] | None,

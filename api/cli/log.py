@@ -11,18 +11,11 @@ import typer
 
 from adapters.signing.receipts import public_pem
 from api import collector
-from api.cli.context import (
-    JSON,
-    As,
-    LedgerName,
-    LogName,
-    group,
-    note,
-    opened,
-    print_json,
-)
+from api.cli.context import JSON, As, LedgerName, LogName, group, note, print_json
 from api.cli.fsck import fsck
+from api.cli.log_chain import close, encrypt, list_logs
 from api.cli.monitor import monitor
+from api.cli.opening import opened
 from api.cli.other_proofs import CoseFile, CoseKeyFile, RootsFile, TimestampFile, other_proofs, print_cose
 from api.cli.output import STDOUT, writing
 from api.cli.timestamp import timestamp, timestamps
@@ -43,7 +36,10 @@ from traceability.notary.verify_bundle import VerifiedBundle
 
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
-app = group("log", "The Merkle log: integrate, prove, verify, check.")
+app = group("log")
+app.command("list")(list_logs)
+app.command()(close)
+app.command("encrypt-key")(encrypt)
 app.command()(fsck)
 app.command()(timestamps)
 app.command()(timestamp)

@@ -8,17 +8,14 @@ import typer
 
 from adapters.signing import encrypt_key
 from adapters.system import SystemEntropy
-from api.cli.context import JSON, LedgerName, LogName, note, operated, print_json, print_table, settings_for
-from api.cli.log import app
+from api.cli.context import JSON, LedgerName, LogName, note, print_json, print_table, settings_for
+from api.cli.opening import operated
 from api.log_keys import key_path
 from api.notary import PublishedLog, close_log, published_logs
 from traceability.errors import InvalidInputError
 from traceability.notary.chain import abandoned_size
 
-__all__ = ["app"]
 
-
-@app.command("list")
 def list_logs(*, ledger: LedgerName = None, json: JSON = False) -> None:
     """List the ledger's logs in the order of their positions, with how they stand.
 
@@ -36,7 +33,6 @@ def list_logs(*, ledger: LedgerName = None, json: JSON = False) -> None:
     )
 
 
-@app.command()
 def close(
     *,
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the next log in URLs: a-z, 0-9, dots, hyphens.")],
@@ -70,7 +66,6 @@ def close(
     note(f"Opened {new.name}, which begins with position {new.first_position}: {new.vkey}")
 
 
-@app.command("encrypt-key")
 def encrypt(*, name: LogName = None, ledger: LedgerName = None, json: JSON = False) -> None:
     """Put a log's key file under the passphrase of TRACEABILITY_LOG_KEY_PASSPHRASE.
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, named
+from api.cli.opening import opened
 from api.codes import read_code
 from api.lot_models import LotOut
 from api.lots import describe_lot, required_kinds

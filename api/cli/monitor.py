@@ -14,7 +14,8 @@ import typer
 from adapters.monitor import SEEN, SHOWN, MonitorFolder
 from adapters.system import SystemClock
 from adapters.tiles.http import HttpLog
-from api.cli.context import EXIT_FALSE, JSON, note, progress_bar, report, settings_for
+from api.cli.context import EXIT_FALSE, JSON, note, progress_bar, settings_for
+from api.cli.failures import report
 from api.monitor import Look, Watch
 from traceability.errors import InvalidInputError, TraceabilityError, UnavailableError
 from traceability.notary.errors import VerificationError

@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 
 from api import calibrations, monitoring, monitoring_writes
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
+from api.cli.opening import opened
 from api.monitoring_models import CertifyIn, DispositionIn, EvaluateIn, OpenIn, SealIn, SessionDone, SessionLine
 from api.provenance import microseconds_of
 from traceability.supply_chain.cold_chain.calibration import Status
 from traceability.supply_chain.cold_chain.course import Verdict
 from traceability.supply_chain.cold_chain.events import Disposition, Result
 
-app = group("monitoring", "Monitoring sessions: certify, calibration, open, seal, evaluate, decide, list, show.")
+app = group("monitoring")
 
 _BAD = (Verdict.INCOMPLETE, Verdict.OUT)
 Name = Annotated[str, typer.Argument(metavar="SESSION", help="The name of the session.")]

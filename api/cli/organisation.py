@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.context import JSON, As, LedgerName, group, note, opened, operated, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, group, note, print_json, print_table
+from api.cli.opening import opened, operated
 from api.steps import business_step
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -14,7 +15,7 @@ from traceability.ledger.access import GRANTABLE_PARTS, PUBLIC, Grant
 from traceability.ledger.event import utc_text
 from traceability.ledger.organisations import Organisation
 
-app = group("organisation", "Organisations: add, list, and what each opens to others.")
+app = group("organisation")
 
 _PARTS_HELP = f"Open these parts, of {', '.join(sorted(GRANTABLE_PARTS))}; commas between them."
 Parts = Annotated[str | None, typer.Option("--parts", metavar="PART,…", help=_PARTS_HELP)]

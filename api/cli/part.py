@@ -12,13 +12,14 @@ import typer
 from api.aircraft_part_models import LifeOut, LimitOut, PartOut, StretchOut
 from api.aircraft_parts import check_certificate, describe_components, describe_life, describe_part
 from api.bundles import part_bundle
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, group, note, print_json, print_table
 from api.cli.item import AsOf, Bundle, KnownAt, named, save_bundle
+from api.cli.opening import opened
 from api.codes import read_code
 from api.web import words
 from traceability.supply_chain.aircraft_part.certificates import Verdict
 
-app = group("part", "Aircraft parts: whether they are serviceable, and how much of their life is used.")
+app = group("part")
 
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="A Digital Link, URN, (01)… or (8004)….")]
 

@@ -20,12 +20,11 @@ from api.cli.context import (
     counted,
     group,
     note,
-    opened,
-    operated,
     print_json,
     print_table,
     progress_bar,
 )
+from api.cli.opening import opened, operated
 from api.partners.define import define
 from api.partners.reading import partners_of
 from api.partners.run import read
@@ -35,7 +34,7 @@ from traceability.gs1.epcis.csv_mapping import read_mapping
 from traceability.ledger.capture import Counts
 from traceability.ledger.partners import OVERLAP_US, Accept, Kind
 
-app = group("partner", "Partners: repositories, webhooks and folders that events come from.")
+app = group("partner")
 
 _STDIN = Path("-")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner.")]

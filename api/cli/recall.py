@@ -11,8 +11,9 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from api import recall_writes
-from api.cli.context import JSON, As, LedgerName, OrThings, counted, note, opened, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, OrThings, counted, group, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
+from api.cli.opening import opened
 from api.cli.output import STDOUT, OutputFile, writing
 from api.provenance import microseconds_of
 from api.recall_exports import TableFormat, table_of
@@ -40,13 +41,7 @@ class _OrStart(OrThings):
     otherwise = "start"
 
 
-app = typer.Typer(
-    name="recall",
-    help="Recall: what is affected and who has it, cases, notices and answers. `recall ID` is `recall start ID`.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    cls=_OrStart,
-)
+app = group("recall", cls=_OrStart)
 
 Roots = Annotated[list[str], typer.Argument(metavar="ID", help="Things and lots: Digital Links, URNs, (01)…")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="The name of the case.")]

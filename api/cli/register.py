@@ -7,19 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.context import (
-    EXIT_FALSE,
-    JSON,
-    As,
-    LedgerName,
-    counted,
-    group,
-    note,
-    opened,
-    print_json,
-    print_table,
-)
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, counted, group, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt, moment
+from api.cli.opening import opened
 from api.provenance import microseconds_of
 from api.register import (
     LicenceOut,
@@ -32,7 +22,7 @@ from api.register import (
 )
 from traceability.ledger.event import utc_text
 
-app = group("register", "The register: who is registered, licensed and whose partner, and who may do what.")
+app = group("register")
 
 Organisation = Annotated[str, typer.Argument(metavar="ORGANISATION", help="Its permanent name.")]
 Since = Annotated[

@@ -9,15 +9,16 @@ import typer
 from pydantic import ValidationError
 
 from api import shipment_writes, shipments
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, body_of, group, note, print_json, print_table
 from api.cli.item import AsOf, KnownAt
+from api.cli.opening import opened
 from api.provenance import microseconds_of
 from api.shipment_models import AdviseIn, AnswerIn, CloseIn, CompleteIn, RowOut, ShipmentDone
 from api.validation import sentence
 from traceability.supply_chain.shipment.events import Resolution
 from traceability.supply_chain.shipment.shipment import Stage
 
-app = group("shipment", "Shipments: advise, list, show, complete the receipt, answer and close exception cases.")
+app = group("shipment")
 
 Name = Annotated[str, typer.Argument(metavar="SHIPMENT", help="The name of the shipment.")]
 Case = Annotated[str, typer.Argument(metavar="CASE", help="The name of the exception case.")]

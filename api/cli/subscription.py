@@ -7,13 +7,14 @@ from uuid import UUID
 
 import typer
 
-from api.cli.context import JSON, As, LedgerName, group, note, opened, print_json, print_table
+from api.cli.context import JSON, As, LedgerName, group, note, print_json, print_table
+from api.cli.opening import opened
 from api.subscriptions.dead_letters import described_dead, replay
 from api.subscriptions.manage import MOST, described
 from traceability.errors import TraceabilityError
 from traceability.ledger.event import utc_text
 
-app = group("subscription", "Subscriptions: list, dead letters, replay.")
+app = group("subscription")
 
 
 @app.command("list")

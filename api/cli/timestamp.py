@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, LogName, counted, note, opened, print_json, print_table
+from api.cli.context import EXIT_FALSE, JSON, As, LedgerName, LogName, counted, note, print_json, print_table
+from api.cli.opening import opened
 from api.notary import published_log
 from api.timestamps import roots_of, stamp_published, timestamp_client
 from traceability.errors import InvalidInputError

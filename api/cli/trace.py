@@ -14,8 +14,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from api.bundles import trace_bundle
-from api.cli.context import EXIT_OK, JSON, As, LedgerName, note, opened, print_json
+from api.cli.context import EXIT_OK, JSON, As, LedgerName, note, print_json
 from api.cli.item import AsOf, Bundle, KnownAt, moment, named, save_bundle
+from api.cli.opening import opened
 from api.trace_exports import MEDIA_TYPES, GraphFormat
 from api.trace_models import MAX_NODES, EdgeOut, Include, NodeOut, TraceIn, TraceOut
 from api.traces import describe_trace, trace_graph, trace_lines

@@ -17,12 +17,12 @@ from api.cli.context import (
     counted,
     group,
     note,
-    opened,
     print_json,
     print_table,
     progress_bar,
 )
 from api.cli.item import AsOf, KnownAt
+from api.cli.opening import opened
 from api.codes import read_code
 from api.provenance import microseconds_of
 from api.vocabularies import state, withdraw
@@ -34,7 +34,7 @@ from traceability.gs1.epcis.strict_json import dumps
 from traceability.gs1.epcis.times import utc
 from traceability.ledger.event import microseconds
 
-app = group("vocabulary", "Master data: what places, products and parties are called, and what belongs to them.")
+app = group("vocabulary")
 
 _PAGE = 500
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="BusinessLocation, ReadPoint, EPCClass …, or a whole URI.")]

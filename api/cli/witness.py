@@ -27,7 +27,7 @@ from traceability.notary.log_list import DEFAULT_QPD, ListedLog
 from traceability.notary.note import VerifierKey, split_note
 from traceability.notary.witness import origin_hash
 
-app = group("witness", "A witness: it cosigns logs that only grow, so that nobody is shown another history.")
+app = group("witness")
 
 _PORT = 8100
 Lists = Annotated[
