@@ -27,7 +27,7 @@ from api.aircraft_part_models import (
 )
 from api.evaluations import CitedOut
 from api.provenance import ask, hold_out, microseconds_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.identifiers import Identifier, Kind

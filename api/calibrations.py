@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from api.monitoring import Asking, listed, named, time_of
 from api.monitoring_models import CertificateOut, DeviceOut, DoubtOut
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader

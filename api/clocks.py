@@ -30,7 +30,7 @@ from api.clock_models import (
 from api.codes import read_code
 from api.once import Drafted, append_drafted, append_once, new_name, recorded_before, unchanged
 from api.provenance import microseconds_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.told import said_to
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from api.codes import read_code
 from api.provenance import history_of, microseconds_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader

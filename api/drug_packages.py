@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from api.codes import read_code
 from api.provenance import ask, microseconds_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.identifiers import Identifier, Kind

@@ -14,7 +14,7 @@ from adapters.postgres.event_requests import EventRequest
 from api.codes import read_code
 from api.once import Recorded, append_once, recorded_before
 from api.provenance import ask
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Reader, redact

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.problems import EventProblem
+from api.problem_models import EventProblem
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import Problem
 from traceability.ledger.event import EPOCH, utc_text

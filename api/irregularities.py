@@ -13,7 +13,7 @@ from adapters.postgres.irregularities import KeptIrregularity, Place, PostgresIr
 from api.codes import read_code
 from api.evaluations import AcknowledgementOut, CitedOut, IrregularityOut, Named, acknowledged
 from api.evaluator import judging_of, rights_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.ledger.access import Reader
 from traceability.supply_chain.evaluation import SENTENCES

@@ -24,8 +24,8 @@ from api.lot_models import (
     ReleaseOut,
 )
 from api.provenance import ask, hold_out, microseconds_of, names_of
-from api.published import receipt_address
 from api.recall_cases import open_recalls, recall_name
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import InvalidInputError
 from traceability.gs1.identifiers import Identifier

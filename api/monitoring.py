@@ -18,7 +18,7 @@ from api.monitoring_models import (
     SessionOut,
     SessionSaidOut,
 )
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.told import events_under, said_to
 from api.wiring import Engine
 from traceability.errors import NotFoundError

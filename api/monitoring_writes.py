@@ -22,7 +22,7 @@ from api.monitoring_models import (
 )
 from api.once import Drafted, append_drafted, new_name, unchanged
 from api.provenance import microseconds_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.supply_chain.cold_chain.calibration import Calibration, Certificate, Status

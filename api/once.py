@@ -12,7 +12,7 @@ from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 from pydantic import BaseModel, Field
 
 from adapters.postgres.event_requests import EventRequest, PostgresEventRequests
-from api.published import Proof
+from api.receipts import Proof
 from api.wiring import Engine
 from traceability.errors import ConflictError, TraceabilityError
 from traceability.ledger.event import LedgerEvent

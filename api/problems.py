@@ -20,9 +20,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from adapters.postgres.named_queries import NoSuchQueryError
-from api.broken_rules import RuleOut
 from api.epcis_headers import NotAcceptableError, capture_limits
 from api.named_queries import QueryDefinitionError
+from api.problem_models import EventProblem, RuleOut
 from api.schemas import schema_of
 from api.validation import sentence
 from traceability.errors import (
@@ -41,7 +41,6 @@ from traceability.gs1.epcis.query.values import QueryParameterError
 from traceability.gs1.epcis.subscriptions.schedule import ScheduleError
 from traceability.gs1.epcis.subscriptions.subscription import SubscriptionError
 from traceability.gs1.epcis.xml.names import NotInXmlError
-from traceability.ledger.findings import Severity
 from traceability.ledger.organisations import UnknownKeyError
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 
@@ -103,15 +102,6 @@ class InvalidField(BaseModel):
     location: str = Field(examples=["body"])
     pointer: str = Field(examples=["/scopes/0"])
     detail: str
-
-
-class EventProblem(BaseModel):
-    """A broken rule in an event or a query that was sent; `path` is a JSONPath (RFC 9535) from it."""
-
-    path: str = Field(examples=["$.eventTime"])
-    code: str = Field(examples=["epcis.time"])
-    severity: Severity
-    message: str
 
 
 class Problem(BaseModel):

@@ -10,11 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Annotated, Final, Literal
-from uuid import UUID
 
 from fastapi import Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field
 
 from api.integrator import Integrator
 from api.notary import log_holding, receipt_of
@@ -29,15 +27,6 @@ Wait = Annotated[
     Literal["published"] | None,
     Query(description="Answer when what was recorded is published, with the receipt; after ten seconds without it."),
 ]
-Proof = Annotated[
-    str | None,
-    Field(description="With `wait=published` the receipt (C2SP tlog-proof); else, and when it took too long, null."),
-]
-
-
-def receipt_address(event_id: UUID) -> str:
-    """Return where the receipt of an event is."""
-    return f"/provenance/events/{event_id}/receipt"
 
 
 def integrator_wake(request: Request) -> threading.Event:

@@ -10,11 +10,11 @@ from adapters.postgres.event_requests import EventRequest
 from api.codes import read_code
 from api.once import Drafted, append_drafted, new_name, recorded_before, unchanged
 from api.provenance import ask, microseconds_of
-from api.published import receipt_address
 from api.recall_cases import case_in, case_seen, said_in_case
 from api.recall_models import AcknowledgeIn, CancelIn, CloseIn, DoneOut, NotifyIn, OpenIn, ReconcileIn, ScopeIn
 from api.recall_scopes import digest_at, roots_of, scope_at, scoped_as
 from api.recalls import last_scope, reachable_by
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader

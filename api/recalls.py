@@ -8,7 +8,6 @@ from typing import Final
 
 from adapters.postgres.recalls import PostgresRecalls
 from api import collector
-from api.published import receipt_address
 from api.recall_cases import case_seen, recall_name, said_in_case, seen_as_said
 from api.recall_models import (
     AffectedList,
@@ -25,6 +24,7 @@ from api.recall_models import (
     WideningOut,
 )
 from api.recall_scopes import asked, digest_at, roots_of, scope_at, widened
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.ledger.access import Reader

@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.dcb.api import DCBAppendCondition, DCBQuery, DCBQueryItem
 from pydantic import BaseModel, Field, ValidationError
 
-from api.published import Proof, receipt_address
+from api.receipts import Proof, receipt_address
 from api.validation import sentence
 from api.wiring import Engine
 from traceability.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError

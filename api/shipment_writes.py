@@ -12,7 +12,7 @@ from eventsourcing.dcb.api import DCBAppendCondition, DCBEvent, DCBQuery, DCBQue
 from adapters.postgres.event_requests import EventRequest
 from api.once import Drafted, append_drafted, new_name, recorded_before, unchanged
 from api.provenance import ask, microseconds_of
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.shipment_models import AdviseIn, AnswerIn, CloseIn, CompleteIn, LegIn, ShipmentDone
 from api.shipments import shipment_seen
 from api.wiring import Engine

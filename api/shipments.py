@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from adapters.postgres.decisions import records_under
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.shipment_models import (
     ExceptionOut,
     HandoverOut,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.postgres.decisions import records_of_types
 from api.provenance_models import StopOut
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.wiring import Engine
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text

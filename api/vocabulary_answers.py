@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.published import Proof, receipt_address
+from api.receipts import Proof, receipt_address
 from api.vocabularies import vocabularies_of
 from api.wiring import Engine
 from traceability.errors import NotFoundError

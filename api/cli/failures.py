@@ -10,8 +10,8 @@ from psycopg_pool import PoolTimeout
 from rich.markup import escape
 
 from adapters.postgres.connection import unreachable
-from api.broken_rules import RuleOut
 from api.cli.context import EXIT_FALSE, EXIT_NOT_FOUND, EXIT_UNREACHABLE, EXIT_USAGE, note, print_json, talk
+from api.problem_models import RuleOut
 from traceability.errors import InvalidInputError, NotFoundError, TraceabilityError, UnavailableError
 from traceability.supply_chain.commands.refusal import CommandRefusedError
 

@@ -18,10 +18,12 @@ from api.backlog import KeepingUp
 from api.capture.published import PublishedJob, Receipt, Watches, receipts, until_published
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
-from api.epcis_headers import VERSIONS, VersionsDep, capture_limits
+from api.epcis_headers import VERSIONS, capture_limits
+from api.epcis_negotiation import VersionsDep
 from api.findings import findings_of
 from api.page_tokens import next_page, place_of
-from api.published import integrator_wake, receipt_address
+from api.published import integrator_wake
+from api.receipts import receipt_address
 from api.routers.epcis_answers import WishDep, link_headers
 from api.security import CaptureDep, EngineDep
 from api.web.negotiation import JSON

@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from api.backlog import KeepingUp
 from api.commands import Done, perform, request_of
-from api.published import Proof, Wait, own_receipt, proof_of, receipt_address
+from api.published import Wait, own_receipt, proof_of
+from api.receipts import Proof, receipt_address
 from api.routers.capture import IdempotencyKey
 from api.schemas import schema_of
 from api.security import CaptureDep, EngineDep

@@ -11,17 +11,8 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from api.epcis_events import MAX_PER_PAGE, PER_PAGE, Answer
-from api.epcis_headers import (
-    LD_JSON,
-    TEXT_XML,
-    VARY,
-    VERSIONS,
-    XML,
-    EpcFormat,
-    NotAcceptableError,
-    Wish,
-    wishing,
-)
+from api.epcis_headers import LD_JSON, TEXT_XML, VARY, VERSIONS, XML, EpcFormat, NotAcceptableError, Wish
+from api.epcis_negotiation import wishing
 from api.page_tokens import HEADER, NextPage
 from api.web.negotiation import JSON
 from api.wiring import Engine

@@ -11,7 +11,8 @@ from fastapi.responses import Response
 from api.backlog import KeepingUp
 from api.bundles import events_bundle
 from api.epcis_events import answer, event_by_id, question
-from api.epcis_headers import LD_JSON, TEXT_XML, XML, EpcFormat, NotAcceptableError, Wish, wishing
+from api.epcis_headers import LD_JSON, TEXT_XML, XML, EpcFormat, NotAcceptableError, Wish
+from api.epcis_negotiation import wishing
 from api.findings_models import event_problems
 from api.problems import problem_response
 from api.published import integrator_wake

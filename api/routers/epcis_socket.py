@@ -16,7 +16,8 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from api.epcis_headers import MIN_RECORD_TIME, wish_of_socket
+from api.epcis_headers import MIN_RECORD_TIME
+from api.epcis_negotiation import wish_of_socket
 from api.named_queries import named
 from api.problems import problem_of
 from api.security import subscriber_of

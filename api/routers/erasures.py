@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request, Response, status
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.published import Proof, Wait, own_receipt, proof_of
+from api.published import Wait, own_receipt, proof_of
+from api.receipts import Proof
 from api.security import AdminDep, EngineDep
 from api.wiring import Engine
 from traceability.errors import ForbiddenError, NotFoundError

@@ -19,7 +19,8 @@ from api.backlog import KeepingUp
 from api.bundles import evidence_bundle
 from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register, store, stored_file
 from api.notary import MEDIA_TYPE
-from api.published import Proof, Wait, proof_of
+from api.published import Wait, proof_of
+from api.receipts import Proof
 from api.routers.zipped import ZIP_CONTENT, zipped
 from api.security import CaptureDep, EngineDep, QueryDep, ReaderDep
 from api.wiring import Engine

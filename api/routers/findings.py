@@ -17,7 +17,8 @@ from api.backlog import KeepingUp
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuestion, ReplayedOut, event_problems
 from api.problems import problem_response
-from api.published import Proof, Wait, own_receipt, proof_of
+from api.published import Wait, own_receipt, proof_of
+from api.receipts import Proof
 from api.security import CaptureDep, EngineDep, QueryDep
 from api.web.finding_pages import finding_page, findings_page
 from api.web.negotiation import JSON, wants_page

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from api.backlog import KeepingUp
 from api.parameters import only_declared
 from api.provenance import microseconds_of
-from api.published import Wait, own_receipt, proof_of, receipt_address
+from api.published import Wait, own_receipt, proof_of
+from api.receipts import receipt_address
 from api.register import (
     KINDS,
     PATH,

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from api.backlog import keep_up
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import FindingDetail, FindingOut, ListQuestion, event_problems
-from api.problems import EventProblem
+from api.problem_models import EventProblem
 from api.security import Caller, EngineDep, require
 from api.web import words
 from api.web.rendering import render

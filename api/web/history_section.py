@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
-from api.published import receipt_address
+from api.receipts import receipt_address
 from api.web import words
 from api.web.names import Names
 from api.web.page import Detail, Entry, Named

@@ -12,6 +12,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from api.cli import app
+from api.cli.nouns import Deferred
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -36,7 +37,7 @@ def test_a_command_that_is_shown_exists(document: str, command: str) -> None:
         # A group may take what is no verb for something else: `traceability recall ID`.
         found = node.commands.get(word) or node.commands.get(getattr(node, "otherwise", ""))
         assert found is not None, f"{document} shows `{command}`, but {node.name} has only {', '.join(node.commands)}"
-        node = found
+        node = found.real if isinstance(found, Deferred) else found
     options = {name for parameter in node.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} <= options | {"--help"}
 

@@ -1,10 +1,20 @@
-"""The rules that a command would break, as HTTP and the command line tell them."""
+"""What is wrong with an event, a query or a command, as HTTP and the command line tell it."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from traceability.ledger.findings import Severity
 from traceability.supply_chain.commands.refusal import MEANINGS, BrokenRule, Rule
+
+
+class EventProblem(BaseModel):
+    """A broken rule in an event or a query that was sent; `path` is a JSONPath (RFC 9535) from it."""
+
+    path: str = Field(examples=["$.eventTime"])
+    code: str = Field(examples=["epcis.time"])
+    severity: Severity
+    message: str
 
 
 class FactOut(BaseModel):
