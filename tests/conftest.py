@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from adapters.postgres.embedded import OWNER_ROLE, RUNTIME_ROLE, EmbeddedServer, create_database, embedded_server, stop
@@ -20,6 +21,9 @@ from tests.support.cluster import Cluster, cluster_of
 # What a shell starts in the background ignores an interrupt, and so does all that it starts; tests interrupt that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The lines that a server in a test logs go where those of the libraries do, and not among what a command prints.
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger)
 
 TEMPLATE = "migrated"
 CITUS_URL = os.environ.get("TRACEABILITY_CITUS_URL")
