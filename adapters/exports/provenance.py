@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
 from traceability.supply_chain.containment import nesting
 from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
-from traceability.supply_chain.deeds import is_deed
+from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, Role, SeenEvent, Subjects, see_row
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
@@ -125,7 +124,7 @@ class ExportedEvents:
         return self.visibilities.setdefault(index.visibility, len(self.visibilities))
 
 
-class ExportProvenance:
+class ExportProvenance(PlainIndex):
     """One reader's view of an export for one question; raises `InvalidInputError` for a `known_at` that it lacks."""
 
     def __init__(self, events: ExportedEvents, *, reader: Reader, known_at: int | None = None) -> None:
@@ -161,31 +160,6 @@ class ExportProvenance:
         self._see(self._events.under(f"item:{thing}" for thing in things) & self._events.decisions)
         return [one for one in self._decisions.values() if not one.decided_about.isdisjoint(things)]
 
-    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
-        """Return those of these things that an event that counts names, or names a member of."""
-        told = counting(self.events(Subjects(things=set(things), lots=set(things))))
-        named = {name for event in told if as_of is None or event.occurred_at <= as_of for name in _named(event)}
-        return named.intersection(things)
-
-    def ties(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count, concern what is asked for and may tie things together."""
-        return [event for event in self.counting(asked, during, but) if event.ties]
-
-    def deeds(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return what `ties` does, and what else moves custody or ends things."""
-        return [event for event in self.counting(asked, during, but) if event.ties or is_deed(event)]
-
-    def counting(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count and concern what is asked for."""
-        told = frozenset(but)
-        return [event for event in counting(self.events(asked, during)) if event.position not in told]
-
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
         found: dict[int, SeenEvent] = {}
@@ -196,22 +170,13 @@ class ExportProvenance:
             level = {m.thing for event in read for m in event.mentions if m.role is Role.CHILD}
         return nesting(found.values(), things, most)
 
-    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
-        """Return the events that count, concern one of these things and may tie things together."""
-        return self.ties(Subjects(things=within.keys()))
-
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""
         parents = {parent for parent, _ in after}
         self._asked.update(parents)
         read = self._see(self._events.under(f"item:{parent}" for parent in parents))
         emptyings = [e for e in counting(self._with_declarations(read)) if e.empties and MARK_KINDS[e.type] is kind]
-        found: dict[int, SeenEvent] = {}
-        for parent, instant in after:
-            later = [event for event in emptyings if parent in event.parents and event.occurred_at > instant]
-            first = min((event.occurred_at for event in later), default=None)
-            found.update((event.position, event) for event in later if event.occurred_at == first)
-        return list(found.values())
+        return first_of(emptyings, after)
 
     def _with_declarations(self, events: list[SeenEvent]) -> list[SeenEvent]:
         # One event in a thousand is a declaration: all are looked at, and kept for the question.
@@ -249,7 +214,3 @@ class ExportProvenance:
             self._partly_open[position] = row, extent
         else:
             self._seen[position] = see_row(row, extent, self._asked)
-
-
-def _named(event: SeenEvent) -> AbstractSet[str]:
-    return event.things | event.lots

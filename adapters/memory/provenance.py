@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer, MarkKind
 from traceability.ledger.store import Record
 from traceability.supply_chain.containment import nesting
 from traceability.supply_chain.decisions import SeenDecision, see_decision
-from traceability.supply_chain.deeds import is_deed
+from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import Window
 
 
-class MemoryProvenance:
+class MemoryProvenance(PlainIndex):
     """Looks at every record for every question."""
 
     def __init__(
@@ -49,49 +48,15 @@ class MemoryProvenance:
         decided = [see_decision(row, extent) for record, extent in self._visible if (row := row_of(record)) is not None]
         return [one for one in decided if one is not None and not one.decided_about.isdisjoint(things)]
 
-    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
-        """Return those of these things that an event that counts names, or names a member of."""
-        told = counting(self.events(Subjects(things=set(things), lots=set(things))))
-        named = {name for event in told if as_of is None or event.occurred_at <= as_of for name in _named(event)}
-        return named.intersection(things)
-
-    def ties(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count, concern what is asked for and may tie things together."""
-        return [event for event in self.counting(asked, during, but) if event.ties]
-
-    def deeds(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return what `ties` does, and what else moves custody or ends things."""
-        return [event for event in self.counting(asked, during, but) if event.ties or is_deed(event)]
-
-    def counting(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count and concern what is asked for."""
-        told = frozenset(but)
-        return [event for event in counting(self.events(asked, during)) if event.position not in told]
-
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
         return nesting(self.all(), things, most)
-
-    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
-        """Return the events that count, concern one of these things and may tie things together."""
-        return self.ties(Subjects(things=within.keys()))
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""
         self._asked.update(parent for parent, _ in after)
         emptyings = [event for event in counting(self.all()) if event.empties and MARK_KINDS[event.type] is kind]
-        found: dict[int, SeenEvent] = {}
-        for parent, instant in after:
-            later = [event for event in emptyings if parent in event.parents and event.occurred_at > instant]
-            first = min((event.occurred_at for event in later), default=None)
-            found.update((event.position, event) for event in later if event.occurred_at == first)
-        return list(found.values())
+        return first_of(emptyings, after)
 
     def all(self) -> list[SeenEvent]:
         """Return every event that the reader may see, as far as it has asked."""
@@ -105,7 +70,3 @@ class MemoryProvenance:
                 if ITEM not in extent:
                     self._seen[record.position] = event
                 yield event
-
-
-def _named(event: SeenEvent) -> AbstractSet[str]:
-    return event.things | event.lots

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.decisions import SeenDecision
+from traceability.supply_chain.deeds import is_deed
 from traceability.supply_chain.seen import SeenEvent, Subjects
+from traceability.supply_chain.standing import counting
 from traceability.supply_chain.windows import Window
 
 
@@ -92,3 +95,55 @@ class ProvenanceIndex(Protocol):
         Of several at the first instant, all are given. Who asks was led to the parents, so it names them.
         """
         ...
+
+
+class PlainIndex(ABC):
+    """What an index answers that has its `events` at hand: it picks the answers from them."""
+
+    @abstractmethod
+    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+        """Return what `ProvenanceIndex.events` does."""
+
+    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
+        """Return those of these things that an event that counts names, or names a member of, as of an event time."""
+        told = counting(self.events(Subjects(things=set(things), lots=set(things))))
+        seen = [event for event in told if as_of is None or event.occurred_at <= as_of]
+        return {name for event in seen for name in event.things | event.lots}.intersection(things)
+
+    def ties(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count, concern what is asked for and may tie things together."""
+        return [event for event in self.counting(asked, during, but) if event.ties]
+
+    def deeds(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return what `ties` does, and what else moves custody or ends things."""
+        return [event for event in self.counting(asked, during, but) if event.ties or is_deed(event)]
+
+    def counting(
+        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count and concern what is asked for."""
+        told = frozenset(but)
+        return [event for event in counting(self.events(asked, during)) if event.position not in told]
+
+    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+        """Return the events that count, concern one of these things and may tie things together."""
+        return self.ties(Subjects(things=within.keys()))
+
+
+def first_of(emptyings: Iterable[SeenEvent], after: Collection[tuple[str, int]]) -> list[SeenEvent]:
+    """Return, of events that empty their parents, those that came first after an instant (µs UTC) for one of these."""
+    of_parent: dict[str, list[SeenEvent]] = {parent: [] for parent, _ in after}
+    for event in emptyings:
+        for parent in event.parents:
+            if parent in of_parent:
+                of_parent[parent].append(event)
+    found: dict[int, SeenEvent] = {}
+    for parent, instant in after:
+        later = [event for event in of_parent[parent] if event.occurred_at > instant]
+        first = min((event.occurred_at for event in later), default=None)
+        found.update((event.position, event) for event in later if event.occurred_at == first)
+    return list(found.values())

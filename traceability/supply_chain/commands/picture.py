@@ -17,14 +17,15 @@ from traceability.supply_chain.containment import Containment, Interval, nesting
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
+from traceability.supply_chain.index import PlainIndex
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import AGGREGATION_EVENT, MARK_KINDS, Role, SeenEvent, Subjects
-from traceability.supply_chain.standing import counting, ordered, standing, with_declarations
+from traceability.supply_chain.standing import ordered, standing, with_declarations
 from traceability.supply_chain.story import story_of
 from traceability.supply_chain.windows import Window
 
 
-class Read:
+class Read(PlainIndex):
     """A provenance index of what was read before, about some things and no others."""
 
     def __init__(
@@ -64,40 +65,9 @@ class Read:
         """Return the decisions about things."""
         return list({one.position: one for thing in things for one in self.decided.get(thing, ())}.values())
 
-    def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
-        """Return those of these things that an event that counts names."""
-        return {
-            thing
-            for thing in things
-            if any(as_of is None or e.occurred_at <= as_of for e in counting(self.concerning.get(thing, ())))
-        }
-
-    def ties(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count and may tie things together."""
-        return [event for event in self.counting(asked, during, but) if event.ties]
-
-    def deeds(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count, and what else is read."""
-        return self.counting(asked, during, but)
-
-    def counting(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
-    ) -> list[SeenEvent]:
-        """Return the events that count."""
-        told = frozenset(but)
-        return [event for event in counting(self.events(asked, during)) if event.position not in told]
-
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
         return nesting(self.standing, things, most)
-
-    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
-        """Return the events that count and may tie things together."""
-        return self.ties(Subjects(within.keys()))
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant."""
