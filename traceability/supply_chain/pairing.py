@@ -13,7 +13,7 @@ import numpy as np
 
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.facts import CONTAINED, NOWHERE, Facts
-from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints
+from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, begins, distinct, ints
 from traceability.supply_chain.windows import END
 
 _LONG: Final = 8
@@ -70,7 +70,7 @@ def intervals(facts: Facts, children: Ints) -> Intervals:
 
 def _runs(numbers: Ints) -> tuple[Ints, Ints]:
     """Return where each run of equal numbers starts, and how long it is."""
-    starts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    starts = np.flatnonzero(begins(numbers))
     return starts, np.diff(starts, append=len(numbers))
 
 
