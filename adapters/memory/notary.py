@@ -60,7 +60,7 @@ class MemoryLogDatabase:
 
     def signed_after(self, size: int, most: int) -> SignedCheckpoint | None:
         """Return the largest checkpoint of at most `size + most` leaves, else the smallest, of those beyond `size`."""
-        beyond = sorted(signed for signed in self.signed if signed > size)
+        beyond = sorted(signed for signed in [*self.signed] if signed > size)  # others may sign meanwhile
         near = [signed for signed in beyond if signed <= size + most]
         return self.signed[near[-1] if near else beyond[0]] if beyond else None
 

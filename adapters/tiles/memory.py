@@ -38,7 +38,9 @@ class MemoryTileStore:
     def discard_partials(self, paths: Iterable[str]) -> None:
         """Remove the partial tiles of full ones."""
         prefixes = tuple(f"{path}.p/" for path in paths)
-        self.files = {path: content for path, content in self.files.items() if not path.startswith(prefixes)}
+        for path in [*self.files]:  # others may write meanwhile
+            if path.startswith(prefixes):
+                self.files.pop(path, None)
 
     def paths(self) -> Iterator[str]:
         """Yield the path of every file under `tile/`."""
