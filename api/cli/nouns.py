@@ -32,8 +32,6 @@ NOUNS: Final[Mapping[str, str]] = {
     "witness": "A witness: it cosigns logs that only grow, so that nobody is shown another history.",
     "organisation": "Organisations: add, list, and what each opens to others.",
     "register": "The register: who is registered, licensed and whose partner, and who may do what.",
-    # evaluation
-    # recall
     "evaluation": "Judge what was recorded. `evaluation ID` is `evaluation of ID`.",
     "recall": "Recall: what is affected and who has it, cases, notices and answers. `recall ID` is `recall start ID`.",
     "part": "Aircraft parts: whether they are serviceable, and how much of their life is used.",
