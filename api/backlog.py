@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import time
 from threading import Event, Lock
-from typing import Annotated, Final
-
-from fastapi import Depends, Request
+from typing import Final
 
 from api.notary import published_logs
 from api.wiring import Engine
-from traceability.errors import UnavailableError
 from traceability.notary.errors import DamagedLogError
 
 LOOK_SECONDS: Final = 0.5
@@ -60,18 +57,3 @@ class Backlog:
                 published = identity.first_position - 1 + served[0].size
                 return head - min(published, head if identity.last_position is None else identity.last_position)
         return head
-
-
-def keep_up(request: Request) -> None:
-    """Raise `UnavailableError` (`log.behind`) while publishing is too far behind for more to be recorded."""
-    backlog: Backlog = request.app.state.backlog
-    if backlog.too_long:
-        raise UnavailableError(
-            "Publishing is behind recording, and nothing more is taken until it has caught up",
-            code="log.behind",
-            hint="Send the same again later.",
-        )
-
-
-KeepingUp = Annotated[None, Depends(keep_up)]
-"""A parameter of every operation that records events."""

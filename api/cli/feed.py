@@ -42,8 +42,6 @@ from traceability.ledger.findings import DUPLICATE, Finding, FindingFilter
 from traceability.ledger.store import Outcome
 
 app = group("feed")
-app.command()(convert)
-app.command("hash")(hash_)
 
 _SHOWN: Final = 1_000
 """Problems and events that `--json` lists of one import; the counts are always whole, and more have findings."""
@@ -166,6 +164,10 @@ def resume(*, ledger: LedgerName = None, json: JSON = False) -> None:
         note("Nothing is unfinished.")
     if any(job.failed for job in ended):
         raise typer.Exit(EXIT_FALSE)
+
+
+app.command()(convert)
+app.command("hash")(hash_)
 
 
 def _check(

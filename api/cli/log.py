@@ -37,9 +37,6 @@ from traceability.notary.verify_bundle import VerifiedBundle
 _DIGITS = 19  # of a position, which the database keeps in 63 bits
 
 app = group("log")
-app.command("list")(list_logs)
-app.command()(close)
-app.command("encrypt-key")(encrypt)
 app.command()(fsck)
 app.command()(timestamps)
 app.command()(timestamp)
@@ -209,6 +206,11 @@ def verify(
         print_json(told | {other.name: other.members for other in others})
     else:
         typer.echo("\n".join([*verified.lines(), *(other.line for other in others)]))
+
+
+app.command("list")(list_logs)
+app.command()(close)
+app.command("encrypt-key")(encrypt)
 
 
 def _event_id(ledger: Ledger, text: str) -> UUID:

@@ -14,13 +14,13 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from adapters.feeds.spool import Upload
-from api.backlog import KeepingUp
 from api.capture.published import PublishedJob, Receipt, Watches, receipts, until_published
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
 from api.epcis_headers import VERSIONS, capture_limits
 from api.epcis_negotiation import VersionsDep
 from api.findings import findings_of
+from api.keeping_up import KeepingUp
 from api.page_tokens import next_page, place_of
 from api.published import integrator_wake
 from api.receipts import receipt_address

@@ -12,8 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 
-from api.backlog import KeepingUp
 from api.commands import Done, perform, request_of
+from api.keeping_up import KeepingUp
 from api.published import Wait, own_receipt, proof_of
 from api.receipts import Proof, receipt_address
 from api.routers.capture import IdempotencyKey

@@ -8,12 +8,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 
-from api.backlog import KeepingUp
 from api.bundles import events_bundle
 from api.epcis_events import answer, event_by_id, question
 from api.epcis_headers import LD_JSON, TEXT_XML, XML, EpcFormat, NotAcceptableError, Wish
 from api.epcis_negotiation import wishing
 from api.findings_models import event_problems
+from api.keeping_up import KeepingUp
 from api.problems import problem_response
 from api.published import integrator_wake
 from api.routers.capture import IdempotencyKey

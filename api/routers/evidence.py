@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
-from api.backlog import KeepingUp
 from api.bundles import evidence_bundle
 from api.evidence import EvidenceOut, certificate, describe, find, receipt_of, register, store, stored_file
+from api.keeping_up import KeepingUp
 from api.notary import MEDIA_TYPE
 from api.published import Wait, proof_of
 from api.receipts import Proof

@@ -13,9 +13,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.backlog import KeepingUp
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import DismissIn, FindingDetail, FindingOut, ListQuestion, ReplayedOut, event_problems
+from api.keeping_up import KeepingUp
 from api.problems import problem_response
 from api.published import Wait, own_receipt, proof_of
 from api.receipts import Proof

@@ -12,8 +12,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.backlog import KeepingUp
 from api.capture.runner import CaptureRunner
+from api.keeping_up import KeepingUp
 from api.partners.define import MAX_MAPPING, define
 from api.partners.reading import administered, partners_of
 from api.partners.runner import wake_reader

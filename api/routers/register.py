@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.backlog import KeepingUp
+from api.keeping_up import KeepingUp
 from api.parameters import only_declared
 from api.provenance import microseconds_of
 from api.published import Wait, own_receipt, proof_of

@@ -11,8 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.backlog import KeepingUp
 from api.codes import identifier_in_path
+from api.keeping_up import KeepingUp
 from api.parameters import only_declared
 from api.provenance import microseconds_of
 from api.published import Wait, own_receipt, proof_of

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.backlog import KeepingUp
+from api.keeping_up import KeepingUp
 from api.once import Recorded, request_for
 from api.published import Wait, own_receipt, proof_of
 from api.routers.capture import IdempotencyKey

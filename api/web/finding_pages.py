@@ -13,9 +13,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from api.backlog import keep_up
 from api.findings import MalformedEventError, ask_findings, describe_finding, dismiss_finding, replay_finding
 from api.findings_models import FindingDetail, FindingOut, ListQuestion, event_problems
+from api.keeping_up import keep_up
 from api.problem_models import EventProblem
 from api.security import Caller, EngineDep, require
 from api.web import words

@@ -10,9 +10,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from api.backlog import keep_up
 from api.evaluations import AcknowledgeIn, acknowledge
 from api.irregularities import IrregularitiesQuestion, KeptOut, list_irregularities
+from api.keeping_up import keep_up
 from api.security import Caller, EngineDep, QueryDep, require
 from api.web.names import Names
 from api.web.page import Named

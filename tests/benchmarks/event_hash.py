@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    if arguments.events < 2 * max(SIZES):
+        parser.error(f"Behind the first document of {max(SIZES):,} events there has to be another.")
     events = list(feed(arguments.events, large=0.0))
     print(json.dumps({"benchmark": "machine", **machine()}), flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -27,6 +27,6 @@ def test_lives_are_gone_with_the_answer() -> None:
         index = index_of(WORLD, reader=SEES_ALL)
         scope = scope_of(walked(index, TraceQuery((lot("A7"),), Direction.FORWARD), deeds=True), index, PARTIES)
         assert {one.thing: one.holders for one in scope.affected} == {A: (CARRIER,), lot("A7"): ()}
-        assert [one for one in gc.get_objects() if isinstance(one, Life)] == []
+        assert [one for one in gc.get_objects() if type(one) is Life] == []
     finally:
         gc.enable()

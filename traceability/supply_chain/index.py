@@ -98,7 +98,7 @@ class ProvenanceIndex(Protocol):
 
 
 class PlainIndex(ABC):
-    """What an index answers that has its `events` at hand: it picks the answers from them."""
+    """Answers picked from `events`, for an index that has them at hand."""
 
     @abstractmethod
     def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:

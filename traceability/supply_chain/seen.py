@@ -386,7 +386,7 @@ class SeenEvent:
         how = self._part(_HOW) if makes else b""
         if b'"ilmd"' not in how:
             return None
-        return _lot_made(how) if len(how) <= _SHORT else _lot_made.__wrapped__(how)
+        return _remembered_lot(how) if len(how) <= _SHORT else _lot_made(how)
 
     def _lot_in(self, mention: Mention) -> str | None:
         """Return the lot that a thing is of: beside its serial, else in the ILMD it is made with."""
@@ -399,10 +399,13 @@ class SeenEvent:
         return None if lot == mention.thing else lot
 
 
-@lru_cache(maxsize=4096)
 def _lot_made(how: bytes) -> str | None:
-    """Return the lot number in the ILMD of a part `how`, which is that of many packs."""
+    """Return the lot number in the ILMD of a part `how`."""
     return next(iter(lot_numbers(read_ilmd(how))), None)
+
+
+# A lot is that of many packs.
+_remembered_lot: Final = lru_cache(maxsize=4096)(_lot_made)
 
 
 def see(record: Record, extent: frozenset[str], asked: Collection[str]) -> SeenEvent | None:

@@ -17,7 +17,7 @@ from traceability.supply_chain.containment import Containment, Interval, nesting
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
-from traceability.supply_chain.index import PlainIndex
+from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import AGGREGATION_EVENT, MARK_KINDS, Role, SeenEvent, Subjects
 from traceability.supply_chain.standing import ordered, standing, with_declarations
@@ -71,11 +71,8 @@ class Read(PlainIndex):
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant."""
-        found: dict[int, SeenEvent] = {}
-        for parent, instant in after:
-            later = [event for event in self._emptyings.get((kind, parent), ()) if event.occurred_at > instant]
-            found.update((event.position, event) for event in later if event.occurred_at == later[0].occurred_at)
-        return list(found.values())
+        parents = {parent for parent, _ in after}
+        return first_of([event for parent in parents for event in self._emptyings.get((kind, parent), ())], after)
 
 
 class Picture:
