@@ -18,7 +18,7 @@ from api.web import words
 from api.web.names import Names, path_of, short_number
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.said import ProofLine, proof_line, published_for
+from api.web.said import ProofLine, proof_line, published_before
 from api.web.sign_in import AIRCRAFT_PARTS, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -116,7 +116,7 @@ def aircraft_part_page(
         if visitor is not None:
             raise
         return page_for(request, None, AIRCRAFT_PARTS, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_for(engine, reader)
+    names, published = Names(engine.organisations.all()), published_before(engine)
     number = short_number(found.id)
     shown = render(
         "aircraft_part.html",
@@ -190,7 +190,7 @@ def _flown(minutes: int) -> str:
     return f"{sign}{whole // 60}:{whole % 60:02} flight hours"
 
 
-def _stretch(one: StretchOut, names: Names, published: int | None) -> StretchLine:
+def _stretch(one: StretchOut, names: Names, published: int) -> StretchLine:
     return StretchLine(
         since="not known" if one.since is None else _moment(one.since),
         until="present" if one.until is None else _moment(one.until),
@@ -202,7 +202,7 @@ def _stretch(one: StretchOut, names: Names, published: int | None) -> StretchLin
     )
 
 
-def _certificate(one: CheckedOut, found: CertifiedOut, names: Names, published: int | None) -> CertificateLine:
+def _certificate(one: CheckedOut, found: CertifiedOut, names: Names, published: int) -> CertificateLine:
     proofs = _proofs([one.event] if one.event else [], published)
     return CertificateLine(
         at=_moment(one.at),
@@ -217,11 +217,11 @@ def _certificate(one: CheckedOut, found: CertifiedOut, names: Names, published: 
     )
 
 
-def _irregular(one: IrregularOut, published: int | None) -> IrregularLine:
+def _irregular(one: IrregularOut, published: int) -> IrregularLine:
     return IrregularLine(one.severity, one.rule, _proofs([e for e in (one.event, one.against) if e], published))
 
 
-def _proofs(events: Iterable[CitedOut], published: int | None) -> tuple[ProofLine, ...]:
+def _proofs(events: Iterable[CitedOut], published: int) -> tuple[ProofLine, ...]:
     return tuple(proof_line(event, published) for event in events)
 
 

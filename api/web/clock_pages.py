@@ -19,7 +19,7 @@ from api.web import words
 from api.web.names import Names
 from api.web.page import Detail
 from api.web.rendering import render
-from api.web.said import SaidLine, proof_line, published_for, said_line
+from api.web.said import SaidLine, proof_line, published_before, said_line
 from api.web.sign_in import CLOCKS, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -103,7 +103,7 @@ def clock_page(
         if visitor is not None:
             raise
         return page_for(request, None, CLOCKS, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_for(engine, reader)
+    names, published = Names(engine.organisations.all()), published_before(engine)
     started = found.said[0].said
     shown = render(
         "clock.html",
@@ -197,7 +197,7 @@ def _facts(found: ClockOut, started: dict[str, Any], names: Names) -> Iterator[D
             yield Detail(label, str(value))
 
 
-def _said(said: ClockSaidOut, names: Names, published: int | None) -> SaidLine:
+def _said(said: ClockSaidOut, names: Names, published: int) -> SaidLine:
     members = said.said
     position = members.get("position")
     sentence = "Started" if said.type == "started" else f"Answered by the event at position {position}"

@@ -16,7 +16,7 @@ from api.web import words
 from api.web.names import Names, path_of, short_number
 from api.web.page import Detail
 from api.web.rendering import render
-from api.web.said import ProofLine, SaidLine, proof_line, published_for
+from api.web.said import ProofLine, SaidLine, proof_line, published_before
 from api.web.sign_in import DRUG_PACKAGES, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -72,7 +72,7 @@ def drug_package_page(
         if visitor is not None:
             raise
         return page_for(request, None, DRUG_PACKAGES, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_for(engine, reader)
+    names, published = Names(engine.organisations.all()), published_before(engine)
     findings, number = findings_of(found), short_number(found.id)
     shown = render(
         "drug_package.html",
@@ -111,13 +111,13 @@ def _facts(found: PackOut) -> Iterator[Detail]:
     yield Detail("Status", active if found.inactive is None else _STATUSES[found.inactive.status])
 
 
-def _alert(one: AlarmOut, found: PackOut, names: Names, published: int | None) -> AlertLine:
+def _alert(one: AlarmOut, found: PackOut, names: Names, published: int) -> AlertLine:
     against = next((each for each in found.changes if each.event == one.against), None)
     told = "" if against is None else f"It goes against: {_change(against)}, by {names.organisation(against.by)}."
     return AlertLine(one.rule, told, proof_line(one.event, published))
 
 
-def _history(found: PackOut, names: Names, published: int | None) -> Iterator[SaidLine]:
+def _history(found: PackOut, names: Names, published: int) -> Iterator[SaidLine]:
     told = [(one.at, _change(one), one.by, one.event) for one in found.changes]
     told += [_stop(one, "Batch recalled") for one in [found.recalled] if one is not None]
     told += [_stop(one, "Product withdrawn") for one in [found.withdrawn] if one is not None]

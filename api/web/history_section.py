@@ -67,17 +67,12 @@ class Logs:
         return None if log is None else log.leaf_index(position)
 
 
-def history(
-    thing: str, entries: Iterable[HistoryEntry], names: Names, logs: Logs, *, verifies: bool = True
-) -> tuple[Entry, ...]:
-    """Return the lines, oldest first; a declaration is told where the event is that it takes back.
-
-    `verifies` says whether the page that checks receipts gets at them, which needs that there be no key to it.
-    """
+def history(thing: str, entries: Iterable[HistoryEntry], names: Names, logs: Logs) -> tuple[Entry, ...]:
+    """Return the lines, oldest first; a declaration is told where the event is that it takes back."""
     entries = list(entries)
     told = {entry.retracted_by.position for entry in entries if entry.retracted_by is not None}
     shown = (entry for entry in entries if entry.event.position not in told)
-    return tuple(_entry(thing, entry, names, logs, verifies=verifies) for entry in shown)
+    return tuple(_entry(thing, entry, names, logs) for entry in shown)
 
 
 def receipt_path(event: SeenEvent, thing: str) -> str:
@@ -103,7 +98,7 @@ def amount(quantity: Decimal | None, uom: str | None) -> str:
     return f"{quantity:f} {words.unit(uom)}"
 
 
-def _entry(thing: str, entry: HistoryEntry, names: Names, logs: Logs, *, verifies: bool) -> Entry:
+def _entry(thing: str, entry: HistoryEntry, names: Names, logs: Logs) -> Entry:
     event, view = entry.event, entry.event.view
     place = view.biz_location or view.read_point
     return Entry(
@@ -116,7 +111,7 @@ def _entry(thing: str, entry: HistoryEntry, names: Names, logs: Logs, *, verifie
         details=tuple(_details(entry, names)),
         recorded_by=names.organisation(view.captured_by),
         receipt=receipt_path(event, entry.via or thing),
-        verify=verify_path(event, entry.via or thing) if verifies else None,
+        verify=verify_path(event, entry.via or thing),
         leaf_index=logs.leaf_index(event.position),
         retracted=None if entry.retracted_by is None else _retraction(entry.retracted_by, names),
         claim=_claim(entry, names),

@@ -50,7 +50,7 @@ class Asking:
 
     `stated` tells names out of master data, `recalled` the recalls that are open, `stopped` what recalls the lot or
     withdraws the product, `sessions` what watched the thing and whether there is more, `irregular` what recorded events
-    get wrong about it. `public` says that the reader needs no key.
+    get wrong about it.
     """
 
     stated: Stated = lambda _: {}
@@ -58,7 +58,6 @@ class Asking:
     stopped: Callable[[ItemHistory], Sequence[StopOut]] = lambda _: ()
     sessions: Callable[[], tuple[Sequence[SessionLine], int | None]] = lambda: ((), None)
     irregular: Callable[[], IrregularitiesOut | None] = lambda: None
-    public: bool = True
 
 
 _NOTHING_ELSE: Final = Asking()
@@ -127,7 +126,7 @@ def _page(
 ) -> ItemPage:
     entries = item.entries[-MAX_ENTRIES:]
     chart = temperature(item.entries, item.readings)
-    lines = history(item.thing, entries, names, logs, verifies=asking.public)
+    lines = history(item.thing, entries, names, logs)
     stops, irregular = asking.stopped(item), asking.irregular()
     watching, more = asking.sessions()
     hidden = len(item.entries) - len(entries)
@@ -154,7 +153,7 @@ def _page(
         sessions=sessions_section(item.thing, watching, more=more is not None, names=names),
         irregular=None if irregular is None else irregular_section(item.thing, irregular),
         exports=exports(path, published=any(line.leaf_index is not None for line in lines)),
-        proof=_proof(item, logs, verifies=asking.public),
+        proof=_proof(item, logs),
     )
 
 
@@ -281,7 +280,7 @@ def _contents(item: ItemHistory, names: Names) -> Contents | None:
     )
 
 
-def _proof(item: ItemHistory, logs: Logs, *, verifies: bool) -> Proof | None:
+def _proof(item: ItemHistory, logs: Logs) -> Proof | None:
     entry = latest(item.entries)
     log = None if entry is None else logs.holding(entry.event.position)
     if entry is None or log is None:
@@ -293,6 +292,6 @@ def _proof(item: ItemHistory, logs: Logs, *, verifies: bool) -> Proof | None:
         vkey=log.vkey,
         checkpoint=f"/logs/{log.name}/checkpoint",
         receipt=receipt_path(entry.event, entry.via or item.thing),
-        verify=verify_path(entry.event, entry.via or item.thing) if verifies else None,
+        verify=verify_path(entry.event, entry.via or item.thing),
         file=f"{entry.event.event_id}.tlog-proof",
     )

@@ -17,7 +17,7 @@ from api.web.course_section import course_section, lasted
 from api.web.names import Names
 from api.web.page import Detail, Named, Session
 from api.web.rendering import render
-from api.web.said import SaidLine, published_for, said_line
+from api.web.said import SaidLine, published_before, said_line
 from api.web.sign_in import MONITORING, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -84,7 +84,7 @@ def session_page(
         if visitor is not None:
             raise
         return page_for(request, None, MONITORING, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_for(engine, reader)
+    names, published = Names(engine.organisations.all()), published_before(engine)
     found = describe_watched(seen)
     shown = render(
         "monitoring_session.html",
@@ -167,7 +167,7 @@ def _found(one: FindingOut) -> Found:
     return Found(one.code.value, f"{one.sentence}{times}", when)
 
 
-def _said(said: SessionSaidOut, names: Names, published: int | None) -> SaidLine:
+def _said(said: SessionSaidOut, names: Names, published: int) -> SaidLine:
     members = said.said
     sentence = _SAID.get(said.type) or _DECIDED.get(str(members.get("disposition")), words.opened(said.type))
     told = members.get("reason") or members.get("note")

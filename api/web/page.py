@@ -63,7 +63,7 @@ class Entry:
     details: tuple[Detail, ...]
     recorded_by: str
     receipt: str
-    verify: str | None
+    verify: str
     leaf_index: int | None
     retracted: str | None = None
     claim: str | None = None
@@ -175,10 +175,7 @@ class Irregular:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Where the latest event of the history is in the log, and what a reader needs to check it elsewhere.
-
-    `verify` is None for who needs a key to get at the receipt, which the page that checks it has not.
-    """
+    """Where the latest event of the history is in the log, and what a reader needs to check it elsewhere."""
 
     leaf_index: int | None
     size: int
@@ -186,7 +183,7 @@ class Proof:
     vkey: str
     checkpoint: str
     receipt: str
-    verify: str | None
+    verify: str
     file: str
 
 

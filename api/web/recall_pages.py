@@ -16,7 +16,7 @@ from api.security import Caller
 from api.web.names import Names
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.said import SaidLine, published_for, said_line
+from api.web.said import SaidLine, published_before, said_line
 from api.web.sign_in import PAGE_HEADERS, RECALLS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -88,7 +88,7 @@ def recall_page(
             raise
         return page_for(request, None, RECALLS, lambda _: Response())
     names = Names(engine.organisations.all())
-    published = published_for(engine, reader)
+    published = published_before(engine)
     things = list(dict.fromkeys(thing for notice in found.notices for thing in notice.things))
     shown = render(
         "recall.html",
@@ -157,7 +157,7 @@ def _holders(found: RecallOut, names: Names) -> Iterator[HolderLine]:
         )
 
 
-def _line(said: SaidOut, published: int | None, names: Names) -> SaidLine:
+def _line(said: SaidOut, published: int, names: Names) -> SaidLine:
     members = dict(said.said)
     members["things"] = _count(len(members.get("things", ())), "thing")
     if said.type == "scoped":

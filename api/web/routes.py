@@ -135,7 +135,6 @@ def _item_page(engine: Engine, reader: Reader, identifier: Identifier) -> ItemPa
         sessions=partial(list_sessions, engine, reader, thing=thing, limit=SESSIONS),
         # Of these an organisation is told, and nobody else.
         irregular=(lambda: None) if public else partial(_irregular, engine, reader, thing),
-        public=public,
     )
     return item_page(identifier, index, parties, engine.organisations.all(), logs, asking=asking)
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from api.provenance import published_trees
 from api.web.names import Names
 from api.wiring import Engine
-from traceability.ledger.access import PUBLIC, Reader
 
 
 class Recorded(Protocol):
@@ -29,13 +28,10 @@ class Said(Recorded, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProofLine:
-    """Where an event is, and what proves it: a page gets at receipts only for who needs no key.
-
-    `verify` needs a signed tree that holds the event too.
-    """
+    """Where an event is, and what proves it; `verify` needs a signed tree that holds the event."""
 
     position: int
-    receipt: str | None
+    receipt: str
     verify: str | None
 
 
@@ -52,23 +48,21 @@ class SaidLine:
     proof: ProofLine
 
 
-def published_for(engine: Engine, reader: Reader) -> int | None:
-    """Return the position behind the last signed tree; None for whoever needs a key to get at receipts."""
-    if reader.organisation != PUBLIC:
-        return None
+def published_before(engine: Engine) -> int:
+    """Return the position behind the last signed tree."""
     return max((tree.first_position + tree.size for tree in published_trees(engine).chain), default=0)
 
 
-def proof_line(recorded: Recorded, published: int | None) -> ProofLine:
-    """Return what proves an event."""
+def proof_line(recorded: Recorded, published: int) -> ProofLine:
+    """Return what proves an event; `published` is the position behind the last signed tree."""
     return ProofLine(
         position=recorded.position,
-        receipt=None if published is None else recorded.receipt,
-        verify=f"/verify?event={recorded.event_id}" if recorded.position < (published or 0) else None,
+        receipt=recorded.receipt,
+        verify=f"/verify?event={recorded.event_id}" if recorded.position < published else None,
     )
 
 
-def said_line(said: Said, sentence: str, *, claim: str | None, published: int | None, names: Names) -> SaidLine:
+def said_line(said: Said, sentence: str, *, claim: str | None, published: int, names: Names) -> SaidLine:
     """Return the line of an event."""
     return SaidLine(
         anchor=f"p{said.position}",

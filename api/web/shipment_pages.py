@@ -18,7 +18,7 @@ from api.web import words
 from api.web.names import Names
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.said import SaidLine, published_for, said_line
+from api.web.said import SaidLine, published_before, said_line
 from api.web.sign_in import PAGE_HEADERS, SHIPMENTS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -100,7 +100,7 @@ def shipment_page(
         if visitor is not None:
             raise
         return page_for(request, None, SHIPMENTS, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_for(engine, reader)
+    names, published = Names(engine.organisations.all()), published_before(engine)
     rows = sorted((_row(row, names) for row in found.rows), key=lambda line: not line.differs)
     shown = render(
         "shipment.html",
@@ -165,7 +165,7 @@ def _case(case: ExceptionOut, names: Names) -> CaseLine:
     )
 
 
-def _said(said: ShipmentSaidOut, names: Names, published: int | None) -> SaidLine:
+def _said(said: ShipmentSaidOut, names: Names, published: int) -> SaidLine:
     sentence, told = _WORDS.get(said.type), said.said.get("note")
     if sentence is None:
         sentence = "Exception accepted" if said.said.get("accepted") else "Exception rejected"

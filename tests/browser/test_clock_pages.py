@@ -87,7 +87,7 @@ def test_what_is_due_comes_by_its_due_time(visit: Visit, served: Served) -> None
     press(page.get_by_role("link", name=RECORDS))
     expect(page.get_by_role("heading", level=1)).to_have_text(RECORDS)
     expect(page.locator(".hero")).to_contain_text("Answered in time")
-    expect(page.locator(".hero")).to_contain_text("What answered it: position 1")
+    expect(page.locator(".hero")).to_contain_text("What answered it: receipt · verify this")
     expect(page.locator(".history li")).to_have_count(2)
     expect(page.locator(".history li").last).to_contain_text("Answered by the event at position 1: all of <A7>")
     visit.traffic.assert_origin_only(served.origin)

@@ -23,6 +23,7 @@ from tests.api.conftest import serving
 from tests.api.test_provenance_http import record
 from tests.browser.conftest import Visit, open_at, press, sign_in_at
 from tests.browser.test_pages import CONTRAST, DESK, SMALL_PHONE, sideways
+from tests.browser.test_verify_page import HOLDS, verdict
 from tests.conftest import Database
 from tests.support.happenings import MAKER, PALLET, Decided, commission, end, hours, lot, observe, pack, put
 from tests.support.monitoring import DEVICE, ledger_events, reading
@@ -131,8 +132,19 @@ def test_what_a_signed_in_reader_takes_along_is_what_it_sees(page: Page, served:
     as_json = page.get_by_role("link", name="as JSON").get_attribute("href")
     told = page.request.get(f"{served.origin}{as_json}", headers={"Accept": "text/html,*/*;q=0.8"})
     assert told.json()["history_count"] == page.locator(".history > ol > li").count()
-    # The page that checks receipts has no key, so it is offered to those who need none.
-    expect(page.get_by_role("link", name="verify this")).to_have_count(0)
+
+
+def test_who_signed_in_verifies_what_nobody_else_sees(visit: Visit, chromium: Browser, served: Served) -> None:
+    page = visit.page
+    served.sign_in(page, PATH)
+    press(page.get_by_role("link", name="Verify this", exact=True))
+    verdict(page, HOLDS)
+    expect(page.locator("main")).to_contain_text(MAKER)
+    visit.traffic.assert_origin_only(served.origin)
+    with chromium.new_context() as stranger:
+        unknown = stranger.new_page()
+        open_at(unknown, page.url)
+        expect(verdict(unknown, "There is no receipt to check")).to_contain_text("There is no such event")
 
 
 def test_of_a_thing_with_nothing_of_that_nothing_is_said(page: Page, served: Served) -> None:

@@ -108,6 +108,14 @@ def test_who_may_see_nothing_of_it_is_asked_for_a_key(page: Page, served: Served
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in to see recalls")
 
 
+def test_who_opened_it_verifies_what_was_said(page: Page, served: Served) -> None:
+    served.sign_in(page, MAKER)
+    press(page.get_by_role("link", name=NAME))
+    press(page.locator(".history li").first.get_by_role("link", name="verify this"))
+    verdict(page, HOLDS)
+    expect(page.locator("main")).to_contain_text("supply_chain.recall_opened.v1")
+
+
 def test_what_the_opener_shows_to_everybody_is_verified_in_the_browser(page: Page, served: Served) -> None:
     served.engine.organisations.set_grant(Grant(MAKER, PUBLIC, None, frozenset({"more"})))
     open_at(page, f"{served.origin}/recalls/{served.case}")

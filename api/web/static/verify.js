@@ -125,12 +125,21 @@ async function fetchReceipt(event, items) {
   const address = `/provenance/events/${encodeURIComponent(event)}/receipt${query && `?${query}`}`;
   status.textContent = "Fetching the receipt …";
   for (let left = RETRIES; ; left--) {
-    const answer = await fetch(address, { headers: { Accept: "text/plain, application/problem+json" } });
-    if (answer.ok) return new Uint8Array(await answer.arrayBuffer());
-    if (answer.status !== 503 || !left) throw new Error((await answer.json()).detail);
+    // As a browser asks for a file: with what is seen by whoever signed in. Its errors are pages.
+    const answer = await fetch(address, { headers: { Accept: "text/plain, text/html;q=0.5" } });
+    const content = new Uint8Array(await answer.arrayBuffer());
+    if (answer.ok) return content;
+    if (answer.status !== 503) throw new Error(await detailOf(address));
+    if (!left) throw new Error("It is not published yet: try again in a moment");
     const seconds = Number(answer.headers.get("Retry-After")) || 1;
     await new Promise((resume) => setTimeout(resume, 1000 * Math.min(seconds, 5)));
   }
+}
+
+/** Return why there is no receipt at an address. */
+async function detailOf(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/problem+json" } });
+  return (await answer.json()).detail;
 }
 
 async function start() {
