@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -96,6 +97,16 @@ def test_what_is_on_a_pallet_is_where_the_pallet_was_seen() -> None:
 def test_a_late_older_event_does_not_move_what_was_seen_since() -> None:
     told = made_of(1, 10, A), observe(5, A, place=STORE), observe(3, A, place=PLANT)
     assert there(radius(*told))[A] == STORE
+
+
+ENDS = [end(3, A), end(3, A, step="destroying"), transform(4, [A], [B])]
+
+
+@pytest.mark.parametrize("arrival", [*permutations(ENDS)], ids=[*map(str, permutations(range(3)))])
+def test_what_was_ended_twice_at_once_was_used_later_whatever_came_first(arrival: tuple[Happening, ...]) -> None:
+    found = trace(index_of((made_of(1, 10, A), *arrival)), TraceQuery((MILK,), Direction.FORWARD)).blast_radius
+    assert found is not None
+    assert (found.items, found.ended) == (2, {Lifecycle.CONSUMED: 1})
 
 
 def test_what_was_in_a_container_that_was_used_is_used_with_it() -> None:

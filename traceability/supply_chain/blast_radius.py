@@ -130,6 +130,7 @@ def _last_ends(facts: Facts, items: Ints) -> tuple[dict[int, SeenEvent], set[int
         event, known = facts.events[position], last.get(number)
         if known is None or time_and_kind(known) < time_and_kind(event):
             last[number] = event
+            in_doubt.discard(number)
         elif time_and_kind(known) == time_and_kind(event):
             in_doubt.add(number)
     return last, in_doubt
