@@ -30,8 +30,7 @@ def metrics(engine: Engine) -> str:
 
 
 def _gauges(engine: Engine) -> Iterator[Gauge]:
-    found = count(engine.ledger)
-    published = max((tree.first_position + tree.size - 1 for tree in published_trees(engine).chain), default=0)
+    found, published = count(engine.ledger), published_trees(engine).published
     yield _one("ledger_position", "Position of the last event.", found.head)
     yield _one("log_published_position", "Position of the last event whose checkpoint is served.", published)
     yield _one("evaluation_position", "Position up to which every organisation's things are judged.", found.judged)

@@ -56,6 +56,11 @@ class Trees:
         """The tree of the log that is added to, None while there is none."""
         return self.chain[-1] if self.chain else None
 
+    @property
+    def published(self) -> int:
+        """The last position that any of them has as a leaf; 0 while there is none."""
+        return max((tree.first_position + tree.size - 1 for tree in self.chain), default=0)
+
     def holding(self, position: int) -> TreeOut | None:
         """Return the tree that has an event as a leaf, None when it is not in it yet."""
         tree = next((tree for tree in reversed(self.chain) if tree.first_position <= position), None)

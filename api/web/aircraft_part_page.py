@@ -13,12 +13,13 @@ from starlette.responses import HTMLResponse
 from api.aircraft_part_models import CarriedOut, CertifiedOut, CheckedOut, IrregularOut, LimitOut, StretchOut
 from api.aircraft_parts import describe_certified
 from api.evaluations import CitedOut
+from api.provenance import published_trees
 from api.security import Caller
 from api.web import words
 from api.web.names import Names, path_of, short_number
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.said import ProofLine, proof_line, published_before
+from api.web.said import ProofLine, proof_line
 from api.web.sign_in import AIRCRAFT_PARTS, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -116,7 +117,7 @@ def aircraft_part_page(
         if visitor is not None:
             raise
         return page_for(request, None, AIRCRAFT_PARTS, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_before(engine)
+    names, published = Names(engine.organisations.all()), published_trees(engine).published
     number = short_number(found.id)
     shown = render(
         "aircraft_part.html",

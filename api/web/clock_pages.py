@@ -14,12 +14,13 @@ from starlette.responses import HTMLResponse
 from api.clock_models import ClockLine, ClockList, ClockOut, ClockSaidOut
 from api.clocks import PATH, Place, describe_clock
 from api.page_tokens import next_page
+from api.provenance import published_trees
 from api.security import Caller
 from api.web import words
 from api.web.names import Names
 from api.web.page import Detail
 from api.web.rendering import render
-from api.web.said import SaidLine, proof_line, published_before, said_line
+from api.web.said import SaidLine, proof_line, said_line
 from api.web.sign_in import CLOCKS, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -103,7 +104,7 @@ def clock_page(
         if visitor is not None:
             raise
         return page_for(request, None, CLOCKS, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_before(engine)
+    names, published = Names(engine.organisations.all()), published_trees(engine).published
     started = found.said[0].said
     shown = render(
         "clock.html",

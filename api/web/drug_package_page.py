@@ -11,12 +11,13 @@ from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from api.drug_packages import PATH, AlarmOut, ChangeOut, CitedOut, Finding, PackOut, StopOut, describe_pack, findings_of
+from api.provenance import published_trees
 from api.security import Caller
 from api.web import words
 from api.web.names import Names, path_of, short_number
 from api.web.page import Detail
 from api.web.rendering import render
-from api.web.said import ProofLine, SaidLine, proof_line, published_before
+from api.web.said import ProofLine, SaidLine, proof_line
 from api.web.sign_in import DRUG_PACKAGES, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -72,7 +73,7 @@ def drug_package_page(
         if visitor is not None:
             raise
         return page_for(request, None, DRUG_PACKAGES, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_before(engine)
+    names, published = Names(engine.organisations.all()), published_trees(engine).published
     findings, number = findings_of(found), short_number(found.id)
     shown = render(
         "drug_package.html",

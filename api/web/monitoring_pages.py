@@ -11,13 +11,14 @@ from starlette.responses import HTMLResponse
 
 from api.monitoring import PATH, describe_watched, read_session
 from api.monitoring_models import FindingOut, SessionLine, SessionOut, SessionSaidOut
+from api.provenance import published_trees
 from api.security import Caller
 from api.web import words
 from api.web.course_section import course_section, lasted
 from api.web.names import Names
 from api.web.page import Detail, Named, Session
 from api.web.rendering import render
-from api.web.said import SaidLine, published_before, said_line
+from api.web.said import SaidLine, said_line
 from api.web.sign_in import MONITORING, PAGE_HEADERS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -84,7 +85,7 @@ def session_page(
         if visitor is not None:
             raise
         return page_for(request, None, MONITORING, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_before(engine)
+    names, published = Names(engine.organisations.all()), published_trees(engine).published
     found = describe_watched(seen)
     shown = render(
         "monitoring_session.html",

@@ -10,13 +10,14 @@ from typing import Final
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
+from api.provenance import published_trees
 from api.recall_models import NoticeOut, RecallOut, SaidOut
 from api.recalls import PATH, describe_recall, list_recalls
 from api.security import Caller
 from api.web.names import Names
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.said import SaidLine, published_before, said_line
+from api.web.said import SaidLine, said_line
 from api.web.sign_in import PAGE_HEADERS, RECALLS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -88,7 +89,7 @@ def recall_page(
             raise
         return page_for(request, None, RECALLS, lambda _: Response())
     names = Names(engine.organisations.all())
-    published = published_before(engine)
+    published = published_trees(engine).published
     things = list(dict.fromkeys(thing for notice in found.notices for thing in notice.things))
     shown = render(
         "recall.html",

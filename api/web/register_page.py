@@ -12,6 +12,7 @@ from api.provenance import published_trees
 from api.register import PATH, LicenceOut, OrganisationOut, StatementOut
 from api.web.page import Detail
 from api.web.rendering import render
+from api.web.said import ProofLine, proof_line
 from api.wiring import Engine
 from traceability.ledger.register.register import ClaimReason, LicenceStatus
 
@@ -64,13 +65,12 @@ class StatementLine:
     by: str
     claim: str | None
     hidden: bool
-    receipt: str
-    verify: str | None
+    proof: ProofLine
 
 
 def register_page(engine: Engine, shown: OrganisationOut) -> HTMLResponse:
     """Lay out what the register says of an organisation."""
-    published = max((tree.first_position + tree.size for tree in published_trees(engine).chain), default=0)
+    published = published_trees(engine).published
     said: dict[str, Any] = {} if shown.registration is None else shown.registration.said
     page = render(
         "register.html",
@@ -139,8 +139,7 @@ def _line(stated: StatementOut, published: int) -> StatementLine:
         by=stated.stated_by,
         claim=None if stated.claim is None else _CLAIMS[stated.claim],
         hidden=stated.hidden,
-        receipt=stated.receipt,
-        verify=f"/verify?event={stated.event_id}" if stated.position < published else None,
+        proof=proof_line(stated, published),
     )
 
 

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from api.provenance import published_trees
 from api.web.names import Names
-from api.wiring import Engine
 
 
 class Recorded(Protocol):
@@ -28,9 +26,8 @@ class Said(Recorded, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProofLine:
-    """Where an event is, and what proves it; `verify` needs a signed tree that holds the event."""
+    """What proves an event; `verify` needs a signed tree that holds it."""
 
-    position: int
     receipt: str
     verify: str | None
 
@@ -48,17 +45,11 @@ class SaidLine:
     proof: ProofLine
 
 
-def published_before(engine: Engine) -> int:
-    """Return the position behind the last signed tree."""
-    return max((tree.first_position + tree.size for tree in published_trees(engine).chain), default=0)
-
-
 def proof_line(recorded: Recorded, published: int) -> ProofLine:
-    """Return what proves an event; `published` is the position behind the last signed tree."""
+    """Return what proves an event; `published` is the last published position."""
     return ProofLine(
-        position=recorded.position,
         receipt=recorded.receipt,
-        verify=f"/verify?event={recorded.event_id}" if recorded.position < published else None,
+        verify=f"/verify?event={recorded.event_id}" if recorded.position <= published else None,
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
+from api.provenance import published_trees
 from api.security import Caller
 from api.shipment_models import ExceptionOut, LegOut, ReportOut, RowOut, ShipmentOut, ShipmentSaidOut
 from api.shipments import PATH, describe_shipment, list_shipments
@@ -18,7 +19,7 @@ from api.web import words
 from api.web.names import Names
 from api.web.page import Detail, Named
 from api.web.rendering import render
-from api.web.said import SaidLine, published_before, said_line
+from api.web.said import SaidLine, said_line
 from api.web.sign_in import PAGE_HEADERS, SHIPMENTS, page_for, reader_of_page
 from api.wiring import Engine
 from traceability.errors import NotFoundError
@@ -100,7 +101,7 @@ def shipment_page(
         if visitor is not None:
             raise
         return page_for(request, None, SHIPMENTS, lambda _: Response())
-    names, published = Names(engine.organisations.all()), published_before(engine)
+    names, published = Names(engine.organisations.all()), published_trees(engine).published
     rows = sorted((_row(row, names) for row in found.rows), key=lambda line: not line.differs)
     shown = render(
         "shipment.html",

@@ -391,6 +391,15 @@ def test_an_event_that_cannot_be_had_is_told(chromium: Browser, served: Served) 
         expect(verdict(page, "There is no receipt to check")).to_contain_text("There is no such event")
 
 
+def test_a_server_that_cannot_answer_says_why(chromium: Browser, served: Served) -> None:
+    problem = {"status": 503, "headers": {"Retry-After": "0.001"}, "json": {"detail": "The database cannot be reached"}}
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.route("**/receipt", lambda route: route.fulfill(**problem))
+        page.goto(f"{served.origin}/verify?event=019ca877-0c1b-7000-8000-000000000001")
+        expect(verdict(page, "There is no receipt to check")).to_contain_text("The database cannot be reached")
+
+
 def test_another_key_than_the_servers_is_not_its_word(visit: Visit, served: Served) -> None:
     page = visit.page
     open_at(page, served.origin + PACK)

@@ -129,17 +129,17 @@ async function fetchReceipt(event, items) {
     const answer = await fetch(address, { headers: { Accept: "text/plain, text/html;q=0.5" } });
     const content = new Uint8Array(await answer.arrayBuffer());
     if (answer.ok) return content;
-    if (answer.status !== 503) throw new Error(await detailOf(address));
-    if (!left) throw new Error("It is not published yet: try again in a moment");
+    if (answer.status !== 503 || !left) throw new Error(await detailOf(address, answer.status));
     const seconds = Number(answer.headers.get("Retry-After")) || 1;
     await new Promise((resume) => setTimeout(resume, 1000 * Math.min(seconds, 5)));
   }
 }
 
-/** Return why there is no receipt at an address. */
-async function detailOf(address) {
+/** Return why there is no receipt at an address, in the words for programs, which are not signed in. */
+async function detailOf(address, status) {
   const answer = await fetch(address, { headers: { Accept: "application/problem+json" } });
-  return (await answer.json()).detail;
+  const { detail } = await answer.json();
+  return answer.status === status ? detail : "It is not published yet: try again in a moment";
 }
 
 async function start() {
