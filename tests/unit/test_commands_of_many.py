@@ -80,9 +80,11 @@ class Replay:
         elif event.name == "unpack" and not event.things:
             concerned |= {child for child, around in self.inside.items() if around == parent}
         claimed = {thing for thing in concerned if not self.may_speak(event, thing)}
-        self.note("claim", event, claimed)
+        # Whether it was issued to another, or before, or is in use: an identifier is issued once. So an event stays as
+        # wrong as it was when another of these is why.
+        self.note("issued before" if event.name == "commission" else "claim", event, claimed)
         concerned -= claimed
-        self.note("again", event, concerned & (self.issued if event.name == "commission" else set()))
+        self.note("issued before", event, concerned & (self.issued if event.name == "commission" else set()))
         self.note("ended", event, concerned & self.ended.intersection(mentioned))
         self.look_at_hands(event, concerned)
         if event.name in ("pack", "unpack", "ship", "decommission", "destroy"):
@@ -112,7 +114,7 @@ class Replay:
                     self.note("not under way", event, [thing])
             elif event.name == "commission":
                 if holder not in (None, event.by) and thing not in self.issued | self.ended:
-                    self.note("in use", event, [thing])
+                    self.note("issued before", event, [thing])
             elif event.name in ("pack", "unpack", "ship", "decommission", "destroy"):
                 if holder not in (None, event.by):
                     self.note("not in hand", event, [thing])
@@ -307,6 +309,27 @@ class Organisations(RuleBasedStateMachine):
     def nobody_who_sees_all_sees_anything_wrong(self) -> None:
         if self.told and not self.world.secretive:
             assert Replay.of(self.told).faults == set()
+
+
+def told(*steps: tuple[str, str, int]) -> Organisations:
+    """Return the machine after commands about one pack by the mover, whom nobody else sees, and the maker."""
+    machine = Organisations()
+    machine.begin(("mover.example",))
+    for name, by, at in steps:
+        number = next(machine.numbers)
+        machine.give(Told(number, name, f"{by}.example", at, (PACKS[0],)), things=[PACKS[0]])
+    assert len(machine.told) == len(steps)
+    return machine
+
+
+def test_a_correction_leaves_an_event_as_wrong_as_it_was() -> None:
+    machine = told(("commission", "mover", 0), ("commission", "maker", 2), ("observe", "mover", 1))
+    # Without the first, the maker's is no claim any more: it is about what the mover has in use.
+    assert machine.refusal("correct", "mover.example", late=True, event="urn:x:1") is None
+
+
+def test_an_event_in_between_leaves_another_as_wrong_as_it_was() -> None:
+    told(("receive", "mover", 0), ("commission", "maker", 20), ("commission", "mover", 10))
 
 
 def test_random_commands_of_three_organisations() -> None:
