@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger)
 
 TEMPLATE = "migrated"
+_LOOKS, _SOON = 20, 0.005
 CITUS_URL = os.environ.get("TRACEABILITY_CITUS_URL")
 Server = EmbeddedServer | Cluster
 
@@ -96,6 +98,11 @@ def drop_database(server: Server, admin: psycopg.Connection, name: str) -> None:
     if isinstance(server, Cluster):
         server.drop(name)
     else:
+        # What was closed a moment ago is not gone yet, and the command itself would only look again after 100 ms.
+        for _ in range(_LOOKS):
+            if admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s LIMIT 1", [name]).fetchone() is None:
+                break
+            time.sleep(_SOON)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
