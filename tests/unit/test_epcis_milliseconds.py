@@ -28,7 +28,7 @@ _SHIFTS = st.sampled_from(
 
 
 @settings(max_examples=500)
-@given(st.tuples(_DAYS, _HOURS, _SECONDS, st.sampled_from(["000", "499", "999", "12²", "1.5"]), _SHIFTS))
+@given(st.tuples(_DAYS, _HOURS, _SECONDS, st.sampled_from(["000", "499", "999", "12²", "1.5", "12Z", "+01"]), _SHIFTS))
 @example(("2026-03-01", "T08:15", ":59", "999", "-05:30"))
 @example(("0001-01-01", "T00:00", ":00", "000", "+01:00"))
 def test_times_with_an_offset_are_read_the_short_way_as_the_long_one(pieces: tuple[str, ...]) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 _STAMP: Final = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,32}))?(?:Z|[+-]00:00|([+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)))", re.ASCII
 ).fullmatch
-_USUAL_LENGTH: Final = len("2026-03-01T08:15:00.000Z")
-_WITH_OFFSET: Final = re.compile(r"(....-..-..T(?!24)..:..)(:[0-5]\d\.\d{3})([+-]..:..)", re.ASCII).fullmatch
-_OFFSET_LENGTH: Final = len("2026-03-01T08:15:00.000+01:00")
-_MINUTES: Final = 4096
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?", re.ASCII).fullmatch
-_OFFSETS: Final = frozenset(
-    f"{sign}{minutes // 60:02}:{minutes % 60:02}" for sign in "+-" for minutes in range(14 * 60 + 1)
-)
+_OFFSETS: Final = {
+    f"{sign}{minutes // 60:02}:{minutes % 60:02}": timedelta(minutes=int(f"{sign}{minutes}"))
+    for sign in "+-"
+    for minutes in range(14 * 60 + 1)
+}
+_BEFORE_OFFSET: Final = len("2026-03-01T08:15:00.000")
 
 
 def utc(text: str) -> str | None:
@@ -38,17 +36,15 @@ def utc(text: str) -> str | None:
 
 def milliseconds(text: str) -> str | None:
     """Return the time in UTC with three decimals, rounded half up, and `Z` (CBV 2.0 §8.9); None like `utc`."""
-    # What else `fromisoformat` reads has another length or other signs at these places, but for the end of a day.
-    if len(text) == _USUAL_LENGTH and text[4:20:3] == "--T::." and text[23] == "Z" and text[11:13] != "24":
+    offset = text[_BEFORE_OFFSET:]
+    shift = _OFFSETS.get(offset)
+    if (shift is not None or offset == "Z") and text[4:20:3] == "--T::." and text[11:13] != "24":
         try:
-            datetime.fromisoformat(text)
-        except ValueError:
+            moment = datetime.fromisoformat(text[:_BEFORE_OFFSET])
+            if moment.tzinfo is None:  # else there is an offset among the decimals
+                return text if shift is None else f"{(moment - shift).isoformat(timespec='milliseconds')}Z"
+        except (ValueError, OverflowError):
             return None
-        return text
-    if len(text) == _OFFSET_LENGTH and (match := _WITH_OFFSET(text)) is not None:
-        # Offsets are whole minutes, and many events have their minute in common.
-        minute = _minute(match[1], match[3])
-        return None if minute is None else f"{minute}{match[2]}Z"
     exact = utc(text)
     if exact is None or exact[23] < "5":
         return None if exact is None else f"{exact[:23]}Z"
@@ -57,12 +53,6 @@ def milliseconds(text: str) -> str | None:
     except OverflowError:
         return None
     return f"{rounded.isoformat(timespec='milliseconds')[:23]}Z"
-
-
-@lru_cache(maxsize=_MINUTES)
-def _minute(minute: str, offset: str) -> str | None:
-    exact = utc(f"{minute}:00{offset}")
-    return None if exact is None else exact[:16]
 
 
 def lacks_offset(text: str) -> bool:
