@@ -43,6 +43,8 @@ _CACHED_STEMS: Final = 32_768
 _CACHED_LENGTH: Final = 256
 _ANY_TAIL: Final = "Z9" * 10
 """The longest tail that one stands for: where it is allowed, so are all that are shorter."""
+_SHORTER: Final = (("urn:epc:id:grai:", 16), ("urn:epc:id:gdti:", 17))
+"""Where no tail is as long."""
 _ANY_EXTENSION: Final = f"/254/{_ANY_TAIL}"
 _NO_EXTENSION: Final = "0"
 """What an SGLN in an EPC URI has for an extension when it has none (TDS §6.3.3)."""
@@ -84,10 +86,10 @@ def text(value: str) -> str:
         return value.strip()
     # Serial and lot numbers are new in nearly every event: what is remembered is what stands before them.
     at = value.rfind("/") + 1 or value.rfind(".") + 1 or value.rfind(":") + 1
-    before = _STEMS[value[:at]] if at <= _CACHED_LENGTH else None
-    if before is not None:
+    if at <= _CACHED_LENGTH:
+        longest, before = _STEMS[value[:at]]
         tail = value[at:]
-        if (tail.isalnum() or tail.replace("-", "").isalnum()) and tail.isascii() and len(tail) <= len(_ANY_TAIL):
+        if len(tail) <= longest and (tail.isalnum() or tail.replace("-", "").isalnum()) and tail.isascii():
             if isinstance(before, str):
                 if tail != _NO_EXTENSION:
                     return before + tail
@@ -96,24 +98,29 @@ def text(value: str) -> str:
     return _text_of_any(value.strip())
 
 
-class _Stems(dict[str, str | TailReader | None]):
+class _Stems(dict[str, tuple[int, str | TailReader]]):
     """What texts that begin in one way, up to and with a separator, become before tails of letters, digits and hyphens.
 
+    Beside it stands how long these are at most.
+
     No rule looks at the letters of a serial or lot number, or of a location's extension, but for their count, so one
-    tail stands for all; of others a reader tells. None when each has to be looked at as a whole.
+    tail stands for all; of others a reader tells. None is short enough
+    where each has to be looked at as a whole.
     """
 
-    def __missing__(self, stem: str) -> str | TailReader | None:
+    def __missing__(self, stem: str) -> tuple[int, str | TailReader]:
         if len(self) >= _CACHED_STEMS:
             self.clear()
-        before = self[stem] = _before(stem)
-        return before
+        longest = next((most for start, most in _SHORTER if stem.startswith(start)), len(_ANY_TAIL))
+        before = _before(stem, _ANY_TAIL[:longest])
+        found = self[stem] = (0, "") if before is None else (longest, before)
+        return found
 
 
 _STEMS: Final = _Stems()
 
 
-def _before(stem: str) -> str | TailReader | None:
+def _before(stem: str, any_tail: str) -> str | TailReader | None:
     if stem.startswith("http") and not _MAY_BE_LINK(stem):
         return stem
     if stem.startswith(_URN):
@@ -121,9 +128,9 @@ def _before(stem: str) -> str | TailReader | None:
     if not stem.startswith(_IDENTIFIERS) or "?" in stem or "#" in stem:
         return None
     with suppress(IdentifierError):
-        one = parse_afresh(stem + _ANY_TAIL)
-        if _ANY_TAIL in (one.serial, one.lot) or one.subject.endswith(_ANY_EXTENSION):
-            return one.subject.removesuffix(_ANY_TAIL)
+        one = parse_afresh(stem + any_tail)
+        if any_tail in (one.serial, one.lot) or one.subject.endswith(_ANY_EXTENSION):
+            return one.subject.removesuffix(any_tail)
     return reader_after(stem)
 
 
