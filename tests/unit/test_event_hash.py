@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
 from decimal import Decimal
@@ -23,9 +22,8 @@ from traceability.gs1.epcis.hash import documents
 from traceability.gs1.epcis.hash.documents import HashedEvent, HashMode, hashed_document, hashed_events
 from traceability.gs1.epcis.hash.event_hash import prehash_of
 from traceability.gs1.epcis.hash.keys import EventHashError, Keys
-from traceability.gs1.epcis.hash.source import Prehashes
 from traceability.gs1.epcis.hash.values import braced, number, scalar, text
-from traceability.gs1.epcis.strict_json import JsonTextError, Number, loads, read_value
+from traceability.gs1.epcis.strict_json import JsonTextError, Number, loads, read_value, value_in
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.identifiers import IdentifierError, parse_identifier
 
@@ -180,11 +178,11 @@ def test_what_the_reference_takes_for_the_same_is_not(member: str, one: Any, oth
         document(event(), more=[event()]),
     ],
 )
-@pytest.mark.parametrize("few", [0, 4096])
+@pytest.mark.parametrize("whole", [0, 4096])
 def test_a_short_document_is_read_as_strictly_as_a_long_one(
-    data: bytes, monkeypatch: pytest.MonkeyPatch, few: int
+    data: bytes, monkeypatch: pytest.MonkeyPatch, whole: int
 ) -> None:
-    monkeypatch.setattr(documents, "_FEW_BYTES", few)
+    monkeypatch.setattr(documents, "_WHOLE_BYTES", whole)
     for written in (data, squeezed(data)):
         problems, found = hashed_document(written)
         envelope = open_envelope(BytesIO(written))
@@ -216,7 +214,7 @@ EDITS = [
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(events(), min_size=1, max_size=3), st.data())
-def test_an_event_read_member_by_member_has_the_hash_of_one_read_whole(
+def test_an_event_has_the_same_hash_however_its_document_is_read(
     monkeypatch: pytest.MonkeyPatch, several: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     """Once and again, plainly written or not, sound or not."""
@@ -225,12 +223,13 @@ def test_an_event_read_member_by_member_has_the_hash_of_one_read_whole(
         places = [at for at in range(len(given)) if given[at : at + 1] in (b"{", b'"', b",", b":", b"[")]
         at = data.draw(st.sampled_from(places)) + data.draw(st.integers(0, 1))
         given = given[:at] + data.draw(st.sampled_from(EDITS)) + given[at + data.draw(st.integers(0, 1)) :]
+    whole = told(given)
     with monkeypatch.context() as patch:
-        patch.setattr(documents, "_FEW_BYTES", 0)
-        first, second = told(given), told(given)
+        patch.setattr(documents, "_WHOLE_BYTES", 0)
+        assert told(given) == whole
         patch.setattr(documents, "_plain_document", lambda _data: None)
-        patch.setattr(Prehashes, "_of_members", lambda _self, _source: None)
-        assert first == second == told(given)
+        patch.setattr(Keys, "remember", lambda _self, _source, _piece: None)
+        assert told(given) == whole
 
 
 @pytest.mark.parametrize(
@@ -249,11 +248,11 @@ def test_an_event_read_member_by_member_has_the_hash_of_one_read_whole(
         b'"bizStep":"\xff"', b'"ilmd":{"https://x/a":[1,{"https://x/b":2}]}', b'"bizTransactionList":[{"type":"po"}]',
     ],
 )  # fmt: skip
-def test_member_by_member_is_as_strict_and_says_the_same(member: bytes) -> None:
-    prehashes = Prehashes(Keys(standard_names()))
+def test_the_quick_way_is_as_strict_and_says_the_same(member: bytes) -> None:
+    keys = Keys(standard_names())
     source = b'{"type":"ObjectEvent","eventTime":"2026-03-01T09:15:00.000Z",' + member + b"}"
-    outcomes = [_outcome(lambda: prehashes.of(source)) for _ in range(2)]
-    assert outcomes == [_outcome(lambda: prehash_of(read_value(source), prehashes.keys))] * 2
+    outcomes = [_outcome(lambda: prehash_of(value_in(source), keys)) for _ in range(2)]
+    assert outcomes == [_outcome(lambda: prehash_of(read_value(source), Keys(standard_names())))] * 2
 
 
 def _outcome(read: Callable[[], str]) -> str:
@@ -264,13 +263,20 @@ def _outcome(read: Callable[[], str]) -> str:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    prehashes = Prehashes(Keys(standard_names()))
+    keys = Keys(standard_names())
     for i in range(3_000):
-        one = event(**{f"https://x.example/{i % 7}": {"a": f"{i:0400}"}, "bizStep": f"urn:x:{i:0400}"})
-        source = json.dumps(one, separators=(",", ":")).encode()
-        assert prehashes.of(source) == prehash_of(loads(source), prehashes.keys)
-        assert prehashes.remembered < 2 * 1024 * 1024
-    assert prehashes.remembered > 0
+        one = event(**{f"https://x.example/{i % 7}": {"a": f"{i:0400}"}, "https://x.example/b": {"a": "b" * i}})
+        assert prehash_of(one, keys) == prehash_of(one, Keys(standard_names()))
+        assert sum(len(source) + len(piece) for source, piece in keys.pieces.items()) <= 1024 * 1024
+    assert keys.pieces
+
+
+@pytest.mark.parametrize("whole", [0, 1024 * 1024])
+def test_an_event_that_is_nested_without_end_says_so(monkeypatch: pytest.MonkeyPatch, whole: int) -> None:
+    monkeypatch.setattr(documents, "_WHOLE_BYTES", whole)
+    deep = b"[" * 100_000 + b"]" * 100_000
+    found = told(squeezed(document(event(**{"https://x.example/a": 0}))).replace(b'"https://x.example/a":0', EX + deep))
+    assert [one.problem.code for one in found[1] if one.problem] == ["json.depth"]
 
 
 @given(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder
@@ -19,7 +19,6 @@ from traceability.gs1.epcis.hash.event_hash import event_hash, prehash_of
 from traceability.gs1.epcis.hash.keys import EventHashError, Keys
 from traceability.gs1.epcis.hash.reference_hash import reference_prehash
 from traceability.gs1.epcis.hash.reference_tree import REPOSITORY, JsonTrees, ignored_in_xml, xml_tree
-from traceability.gs1.epcis.hash.source import NotPlainError, Prehashes, member_value, members_of
 from traceability.gs1.epcis.outline import spans_of
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.strict_json import (
@@ -38,12 +37,10 @@ from traceability.gs1.epcis.xml.outline import spans_of_xml
 from traceability.gs1.epcis.xml.tree import parse
 
 _EVENT_LIST: Final = "$.epcisBody.eventList"
-_FEW_BYTES: Final = 4 * 1024
-"""A document so short has an event or two, which are not worth taking apart."""
-_WHOLE_BYTES: Final = 32 * 1024
-"""A document so short is read in one step; of a longer one, not all events are in memory as objects at once."""
+_WHOLE_BYTES: Final = 1024 * 1024
+"""A document so short is not worth taking apart; of a longer one, not all events are in memory as objects at once."""
 _BODY: Final = b'"epcisBody":{"eventList":['
-_NO_BODY: Final = b'"epcisBody":null}'
+_NO_BODY: Final = b'"epcisBody":""}'
 _END: Final = b"]}}"
 _WRAPPERS: Final = (b"<extension>", b"</extension>", b"<baseExtension>", b"</baseExtension>")
 
@@ -78,49 +75,53 @@ _decode_list: Final = Decoder(list[Raw]).decode
 def hashed_document(data: bytes, mode: HashMode = HashMode.SPEC) -> tuple[list[Problem], Iterator[HashedEvent]]:
     """Return why no event of a document can be read, and the hashes of its events; no bytes raise."""
     if mode is HashMode.SPEC and len(data) <= PLAIN_BYTES:
-        plain = _plain_whole(data) if len(data) <= _FEW_BYTES else _plain_document(data) or _plain_whole(data)
+        plain = _plain_whole(data) or _plain_document(data)
         if plain is not None:
             return [], _of_plain(data, *plain)
     envelope = open_envelope(BytesIO(data))
     return [] if envelope.blocks else envelope.problems, hashed_events(envelope, _slice_of(data), mode)
 
 
-def _plain_document(data: bytes) -> tuple[Prehashes, list[Raw]] | None:
+def _plain_document(data: bytes) -> tuple[Keys, list[Raw]] | None:
     """Return the events of a document in JSON that is plainly written, each unread; None for another."""
     # No string holds this, for there a backslash would stand before its quotes; and what is within another object, or
     # comes twice, leaves a head or a list that is no JSON.
     head, body, events = data.strip().partition(_BODY)
-    members = members_of(head + _NO_BODY) if body and events.endswith(_END) else None
-    if members is None or members.get("type") != b'"EPCISDocument"' or members.get("schemaVersion") != b'"2.0"':
+    members = plain_value(head + _NO_BODY) if body and events.endswith(_END) else None
+    if not _is_head(members):
         return None
-    context = members.pop("@context", b"null")
+    context = dumps(members.get("@context"))
     if len(context) > MAX_CONTEXT_BYTES:
         return None
     try:
-        for source in members.values():
-            member_value(source)
         listed = _decode_list(b"[" + events[: -len(_END) + 1])
-        return (_prehashes_in(context), listed) if listed else None
-    except (MsgspecError, UnicodeDecodeError, JsonTextError, TypeError, NotPlainError):
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    return (_keys_in(context), listed) if listed else None
 
 
-def _plain_whole(data: bytes) -> tuple[Prehashes, list[JSON]] | None:
-    """Return the events of a short document with spaces between its members, in one step; None for another."""
+def _plain_whole(data: bytes) -> tuple[Keys, list[JSON]] | None:
+    """Return the events of a short document in one step, with spaces between its members or not; None for another."""
     members = plain_value(data) if len(data) <= _WHOLE_BYTES else None
-    if not isinstance(members, dict) or members.get("type") != "EPCISDocument" or members.get("schemaVersion") != "2.0":
+    if not _is_head(members):
         return None
     body = members.get("epcisBody")
     events = body.get("eventList") if isinstance(body, dict) and len(body) == 1 else None
-    return (_prehashes_in(dumps(members.get("@context"))), events) if events and isinstance(events, list) else None
+    return (_keys_in(dumps(members.get("@context"))), events) if events and isinstance(events, list) else None
 
 
-def _of_plain(data: bytes, prehashes: Prehashes, events: list[JSON] | list[Raw]) -> Iterator[HashedEvent]:
+def _is_head(members: JSON) -> TypeGuard[dict[str, JSON]]:
+    if not isinstance(members, dict):
+        return False
+    return members.get("type") == "EPCISDocument" and members.get("schemaVersion") == "2.0"
+
+
+def _of_plain(data: bytes, keys: Keys, events: list[JSON] | list[Raw]) -> Iterator[HashedEvent]:
     for i, event in enumerate(events):
         path = f"{_EVENT_LIST}[{i}]"
         try:
-            written = prehashes.of(bytes(event)) if isinstance(event, Raw) else prehash_of(event, prehashes.keys)
-            yield HashedEvent(path, written)
+            value = value_in(bytes(event)) if isinstance(event, Raw) else event
+            yield HashedEvent(path, prehash_of(value, keys))
         except EventHashError as error:
             yield HashedEvent(path, "", Problem(i, path + error.path, error.code, "error", error.message))
         except JsonTextError:  # to say where, the document is outlined after all
@@ -133,9 +134,9 @@ def _slice_of(data: bytes) -> Read:
 
 
 @lru_cache(maxsize=32)
-def _prehashes_in(context: bytes) -> Prehashes:
+def _keys_in(context: bytes) -> Keys:
     # What is wrong with the context is told of the document, by whoever checks it.
-    return Prehashes(Keys(standard_names().within(read_value(context), Findings(None, "$"), "")))
+    return Keys(standard_names().within(read_value(context), Findings(None, "$"), ""))
 
 
 def hashed_events(envelope: Envelope, read: Read, mode: HashMode = HashMode.SPEC) -> Iterator[HashedEvent]:
@@ -143,7 +144,7 @@ def hashed_events(envelope: Envelope, read: Read, mode: HashMode = HashMode.SPEC
     if envelope.in_xml:
         prehash = _spec_of_xml(envelope) if mode is HashMode.SPEC else _reference_of_xml(envelope)
     elif mode is HashMode.SPEC:
-        prehash = _prehashes_in(dumps(envelope.context)).of
+        prehash = _spec_of_json(envelope)
     else:
         prehash = _reference_of_json(envelope, read)
     for block in envelope.blocks:
@@ -169,6 +170,11 @@ def _of_block(block: Block, read: Read, prehash: _Prehash, *, in_xml: bool) -> I
 def _without(block: Block, i: int, path: str, code: str, message: str) -> HashedEvent:
     at = block.path_of(i)
     return HashedEvent(at, "", Problem(block.index + i, at + path, code, "error", message))
+
+
+def _spec_of_json(envelope: Envelope) -> _Prehash:
+    keys = _keys_in(dumps(envelope.context))
+    return lambda source, place, offset: prehash_of(value_in(source, offset, place), keys)
 
 
 def _spec_of_xml(envelope: Envelope) -> _Prehash:

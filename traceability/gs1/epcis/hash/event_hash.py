@@ -145,10 +145,10 @@ def _listed(inner: str) -> Write:
     before = f"{inner}="
 
     def write(name: str, value: JSON, keys: Keys) -> str:
-        if isinstance(value, str):
-            value = [value]
         if not isinstance(value, list):
-            return _any(name, value, keys)
+            if not isinstance(value, str):
+                return _any(name, value, keys)
+            value = [value]
         try:
             written = text(value[0]) if len(value) == 1 else before.join(sorted(filter(None, map(text, value))))
         except (AttributeError, TypeError):  # what is no text has none of its methods
@@ -219,10 +219,10 @@ def _objects(inner: str, write_fields: _WriteObject, outer: str | None = None) -
     """Write a list of objects, each behind the name `inner`, and all behind that of the field, or `outer`."""
 
     def write(name: str, value: JSON, keys: Keys) -> str:
-        if isinstance(value, dict):
-            value = [value]
         if not isinstance(value, list):
-            return _any(name, value, keys)
+            if not isinstance(value, dict):
+                return _any(name, value, keys)
+            value = [value]
         pieces = []
         for i, item in enumerate(value):
             if isinstance(item, dict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from traceability.gs1.epcis.hash.keys import REFERENCES, EventHashError, Keys
+from traceability.gs1.epcis.hash.keys import REFERENCES, Keys
 from traceability.gs1.epcis.hash.values import scalar, text
-from traceability.gs1.epcis.strict_json import JSON
+from traceability.gs1.epcis.strict_json import JSON, dumps
 
 _TEXT_MEMBERS: Final = frozenset({"@value", "http://www.w3.org/1999/02/22-rdf-syntax-ns#value"})
 _PLAIN: Final = _TEXT_MEMBERS | {"@context"}
@@ -25,7 +25,7 @@ def members_piece(members: Mapping[str, JSON], names: Iterable[str], keys: Keys)
             written = text(keys.names.reference(value) if name in REFERENCES else value)
         elif isinstance(value, (dict, list)):
             if type(value) is dict and _PLAIN.isdisjoint(value):  # as nearly always
-                pieces.append(key + members_piece(value, value, keys))
+                pieces.append(key + _object_piece(value, keys))
             else:
                 pieces += extension_pieces(key, value, keys)
             continue
@@ -37,20 +37,14 @@ def members_piece(members: Mapping[str, JSON], names: Iterable[str], keys: Keys)
     return "".join(pieces)
 
 
-def extension_piece(name: str, value: JSON, keys: Keys) -> str:
-    """Return what an extension of the event gives; the pieces of all its extensions are sorted.
-
-    Raises `EventHashError` for an array, each element of which is a piece.
-    """
-    key = keys[name]
-    if not key:
-        return ""
-    if type(value) is str:
-        written = text(keys.names.reference(value) if name in REFERENCES else value)
-        return f"{key}={written}" if written else key
-    if isinstance(value, list):
-        raise EventHashError("", "epcis.type", "An array is a piece for each of its elements.")
-    return extension_pieces(key, value, keys)[0]
+def _object_piece(value: Mapping[str, JSON], keys: Keys) -> str:
+    # Systems, sites and messages come again and again.
+    source = dumps(value)
+    piece = keys.pieces.get(source)
+    if piece is None:
+        piece = members_piece(value, value, keys)
+        keys.remember(source, piece)
+    return piece
 
 
 def extension_pieces(key: str, value: JSON, keys: Keys) -> list[str]:

@@ -17,6 +17,8 @@ _NOT_WRITTEN: Final = frozenset({"@context", "comment"})
 _CACHED: Final = 4096
 # Only texts this short are remembered, so that a hostile feed cannot turn a cache into a memory leak.
 _CACHED_LENGTH: Final = 256
+_CACHED_PIECES: Final = 1024
+_CACHED_BYTES: Final = 1024
 
 
 class EventHashError(InvalidInputError):
@@ -38,6 +40,8 @@ class Keys(dict[str, str]):
     def __init__(self, names: Names) -> None:
         super().__init__()
         self.names = names
+        self.pieces: dict[bytes, str] = {}
+        """What objects of extensions give, by their JSON."""
 
     def __missing__(self, name: str) -> str:
         """Return the name with its namespace in braces."""
@@ -46,6 +50,13 @@ class Keys(dict[str, str]):
         if len(self) < _CACHED and len(name) <= _CACHED_LENGTH:
             self[name] = key
         return key
+
+    def remember(self, source: bytes, piece: str) -> None:
+        """Note what an object gives."""
+        if len(source) + len(piece) <= _CACHED_BYTES:
+            if len(self.pieces) >= _CACHED_PIECES:
+                self.pieces.clear()
+            self.pieces[source] = piece
 
     def within(self, context: JSON) -> Keys:
         """Return the keys under a context that is added."""
