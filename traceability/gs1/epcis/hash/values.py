@@ -101,11 +101,9 @@ def text(value: str) -> str:
 class _Stems(dict[str, tuple[int, str | TailReader]]):
     """What texts that begin in one way, up to and with a separator, become before tails of letters, digits and hyphens.
 
-    Beside it stands how long these are at most.
-
+    Ahead of it stands how long such tails are at most: none is short enough where each has to be looked at as a whole.
     No rule looks at the letters of a serial or lot number, or of a location's extension, but for their count, so one
-    tail stands for all; of others a reader tells. None is short enough
-    where each has to be looked at as a whole.
+    tail stands for all; of others a reader tells.
     """
 
     def __missing__(self, stem: str) -> tuple[int, str | TailReader]:
