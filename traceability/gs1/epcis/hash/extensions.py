@@ -39,7 +39,10 @@ def members_piece(members: Mapping[str, JSON], names: Iterable[str], keys: Keys)
 
 def _object_piece(value: Mapping[str, JSON], keys: Keys) -> str:
     # Systems, sites and messages come again and again.
-    source = dumps(value)
+    try:
+        source = dumps(value)
+    except TypeError:  # an integer of more than 64 bits, a text that is none in UTF-8, or what is nested too deep
+        return members_piece(value, value, keys)
     piece = keys.pieces.get(source)
     if piece is None:
         piece = members_piece(value, value, keys)
