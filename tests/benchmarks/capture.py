@@ -105,6 +105,7 @@ def import_(
         "batches": len(times) - 1,
         "peak_memory_mb": {name: round(kilobytes / 1024) for name, kilobytes in peak.items()},
         "database_bytes_an_event": round(database_bytes(engine) / feed.events),
+        "index_bytes_an_event": {name: round(size / feed.events) for name, size in index_bytes(engine).items()},
         "targets": {"per_second": [6000, 10600], "last_fifth_to_first": [0.6, 0.85], "peak_memory_mb": [300, 150]},
     }, reached(times, FIRST) if feed.events >= FIRST else None
 
@@ -185,6 +186,21 @@ def database_bytes(engine: Engine) -> int:
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def index_bytes(engine: Engine) -> dict[str, int]:
+    """Return the bytes of each kind of index row with its indexes, in all partitions."""
+    query = """
+        SELECT coalesce(parent.relname, t.relname)::text, sum(pg_total_relation_size(t.oid))
+          FROM pg_class t
+          LEFT JOIN pg_inherits i ON i.inhrelid = t.oid
+          LEFT JOIN pg_class parent ON parent.oid = i.inhparent
+         WHERE t.relnamespace = 'ledger'::regnamespace AND t.relkind = 'r'
+         GROUP BY 1
+    """
+    with psycopg.connect(engine.urls.owner) as connection:
+        sizes: dict[str, int] = dict(connection.execute(query).fetchall())
+    return {name: int(sizes[name]) for name in ("posting", "mark", "edge", "sighting")}
 
 
 def report(name: str, figures: dict[str, object]) -> None:
