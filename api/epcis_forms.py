@@ -15,7 +15,7 @@ from api.epcis_headers import EpcFormat, Wish
 from api.wiring import Engine
 from traceability.gs1.company_prefixes import CompanyPrefixes
 from traceability.gs1.epcis import read_letter
-from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, translate
+from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, put_back_words, translate
 from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.prefixes import declared, shortened
 from traceability.gs1.epcis.query.event_query import FoundEvent
@@ -23,6 +23,7 @@ from traceability.gs1.epcis.strict_json import JSON, dumps, loads, read_value
 from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.epcis.xml.event import value_of
 from traceability.gs1.epcis.xml.tree import parse
+from traceability.gs1.epcis.xml.writer import Words
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.ledger.store import Record
@@ -74,7 +75,7 @@ class Form:
 
     def events(self, found: Sequence[FoundEvent]) -> list[bytes]:
         """Return events as JSON objects."""
-        if self._wish.epc_format is EpcFormat.AS_RECEIVED:
+        if self._wish.as_received:
             records = self._engine.ledger.records(sorted({event.position for event in found}))
             sources = {record.position: record for record in records if self._may_see_source(record)}
             return [self._as_received(event, sources.get(event.position)) for event in found]
@@ -82,10 +83,13 @@ class Form:
 
     def spelled(self, events: Iterable[bytes]) -> list[bytes]:
         """Return events that `write_event` has written; how they were received is not known of them."""
-        changes: list[_Change] = []
-        if self._wish.epc_format is EpcFormat.URN:
-            changes.append(lambda event: translate(event, self._urns))
+        changes = self._translations()
         return [self._changed(event, changes) for event in events]
+
+    def _translations(self) -> list[_Change]:
+        if self._wish.epc_format is not EpcFormat.URN:
+            return []
+        return [lambda event: translate(event, self._urns)]
 
     def identifiers(self, uris: Iterable[str]) -> list[str]:
         """Return canonical identifiers as they are wished for; what was received is not known of them."""
@@ -101,16 +105,21 @@ class Form:
         return extent is not None and "source" in extent and parts.source != b""
 
     def _as_received(self, event: FoundEvent, record: Record | None) -> bytes:
-        """Return the bytes that were received, or, where they would mean something else here, their identifiers."""
+        """Return the bytes that were received, or, where they would mean something else here, what is wished for."""
         if record is None:
-            self._translated = True
-            return self._changed(_written(event), [])
+            self._translated |= self._wish.epc_format is EpcFormat.AS_RECEIVED
+            return self._changed(_written(event), self._translations())
         source = record.event.parts.source
         in_xml = source.lstrip().startswith(b"<")
         if not in_xml and self._in_json and not self.prefixes and self._means_the_same(source, record):
             return source
         given = value_of(parse(source)) if in_xml else read_value(source)
-        return self._changed(_written(event), [lambda value: put_back_as_written(value, given)])
+        changes = self._translations()
+        if self._wish.epc_format is EpcFormat.AS_RECEIVED:
+            changes.append(lambda value: put_back_as_written(value, given))
+        if self._wish.words is Words.AS_RECEIVED:
+            changes.append(lambda value: put_back_words(value, given))
+        return self._changed(_written(event), changes)
 
     def _means_the_same(self, source: bytes, record: Record) -> bool:
         """Tell whether the bytes alone say what was recorded: the @context of their document is not in the answer."""

@@ -64,6 +64,7 @@ class CbvFormat(StrEnum):
     NO_PREFERENCE = "No_Preference"
     WEB = Words.WEB.value
     URN = Words.URN.value
+    AS_RECEIVED = Words.AS_RECEIVED.value
 
 
 class EpcFormat(StrEnum):
@@ -87,6 +88,11 @@ class Wish:
     extensions: str | None = None
     format: Format = Format.JSON
     words: Words | None = None
+
+    @property
+    def as_received(self) -> bool:
+        """Tell whether something is wanted as it was received, which only the ledger's records know."""
+        return self.epc_format is EpcFormat.AS_RECEIVED or self.words is Words.AS_RECEIVED
 
     @property
     def versions(self) -> Mapping[str, str]:

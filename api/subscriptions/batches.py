@@ -40,8 +40,8 @@ class Asked:
 
     @property
     def as_received(self) -> bool:
-        """Tell whether each event is wanted in the bytes that it came in, which are looked up for a page of them."""
-        return self.wish.epc_format is EpcFormat.AS_RECEIVED
+        """Tell whether events are wanted as they came in, which is looked up for a page of them."""
+        return self.wish.as_received
 
 
 @dataclass(frozen=True, slots=True)

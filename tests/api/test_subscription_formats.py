@@ -86,6 +86,7 @@ def events_in(body: bytes, content_type: str) -> set[bytes]:
         {**XML, **URNS, "GS1-CBV-XML-Format": "Always_URN"},
         {"Accept": "text/xml", "GS1-EPCIS-Version": "1.2.0", "GS1-CBV-Version": "1.2.0"},
         {**XML, "GS1-EPC-Format": "Never_Translates"},
+        {**XML, **URNS, "GS1-CBV-XML-Format": "Never_Translates"},
     ],
     ids=lambda wish: " ".join(wish.values()),
 )

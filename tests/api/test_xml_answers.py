@@ -11,11 +11,13 @@ import pytest
 from lxml import etree
 
 from api.wiring import Engine
-from tests.support.epcis_events import DAIRY, PACK, document, event
+from tests.support.epcis_events import CONTEXT, DAIRY, PACK, PARTY, document, event
+from tests.support.xml_events import xml_event
 from traceability.gs1.epcis import content_digest, read_document
 from traceability.ledger.organisations import Scope
 
 XML = "application/xml"
+PACK_URN = "urn:epc:id:sgtin:9521234.000001.1001"
 ID = "urn:uuid:2f3b1c52-5a0e-4b0e-9d3a-0d6a3f7f0001"
 GIVEN = [
     event(eventID=ID, bizStep="shipping", **{"https://x.example/a": ["1"]}),
@@ -86,6 +88,43 @@ def test_words_are_spelled_as_asked(dairy: httpx.Client) -> None:
     assert (step(), step(GS1_CBV_XML_Format="Always_URN")) == (web, urn)
     assert step(GS1_EPCIS_Version="1.2") == urn
     assert step(GS1_EPCIS_Version="1.2", GS1_CBV_XML_Format="Always_Web_URI") == web
+
+
+def test_words_that_are_not_to_be_translated_have_the_names_that_were_received(dairy: httpx.Client) -> None:
+    web, urn = "https://ref.gs1.org/cbv/", "urn:epcglobal:cbv:"
+    words = (
+        f"<bizStep>{urn}bizstep:shipping</bizStep><disposition>{web}Disp-in_transit</disposition>",
+        f'<bizTransactionList><bizTransaction type="{urn}btt:po">urn:x:1</bizTransaction></bizTransactionList>',
+        f'<sourceList><source type="https://x.example/t">{PARTY}</source></sourceList>',
+        f"<persistentDisposition><unset>{urn}disp:active</unset><set>{web}Disp-damaged</set></persistentDisposition>",
+    )
+    reason = f"<reason>{urn}er:incorrect_data</reason>"
+    declared = f"<errorDeclaration><declarationTime>2026-03-01T10:00:00Z</declarationTime>{reason}</errorDeclaration>"
+    sent = xml_event(declared, *words).replace(PACK, PACK_URN)
+    assert dairy.post("/epcis/events", content=sent).status_code == 201
+    bare = {"@context": CONTEXT, **event(bizStep="receiving", disposition=f"{web}Disp-active")}
+    assert dairy.post("/epcis/events", json=bare).status_code == 201
+
+    def answered(**more: str) -> str:
+        named = {name.replace("_", "-"): value for name, value in more.items()}
+        asked = {"Accept": XML, "GS1-CBV-XML-Format": "Never_Translates", **named}
+        answer = dairy.get("/epcis/events", headers=asked)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["GS1-EPC-Format"] == more.get("GS1_EPC_Format", "Always_GS1_Digital_Link")
+        return answer.text
+
+    for text in (answered(), answered(GS1_EPCIS_Version="1.2"), answered(GS1_EPC_Format="Never_Translates")):
+        assert all(one in text for one in (*words[:2], reason, f"<disposition>{web}Disp-active</disposition>"))
+        assert f"<unset>{urn}disp:active</unset><set>{web}Disp-damaged</set>" in text
+    # A bare word cannot be said in XML: it is named as the version names it.
+    assert f"<bizStep>{web}BizStep-receiving</bizStep>" in answered()
+    assert f"<bizStep>{urn}bizstep:receiving</bizStep>" in answered(GS1_EPCIS_Version="1.2")
+    # Identifiers are written as their own header says.
+    assert PACK in answered()
+    assert PACK_URN in answered(GS1_EPC_Format="Never_Translates")
+    assert PACK not in answered(GS1_EPC_Format="Always_EPC_URN")
+    for path in ("/epcis", "/epcis/bizSteps"):
+        assert dairy.get(path, headers={"GS1-CBV-XML-Format": "Never_Translates"}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from traceability.gs1.epcis.envelope import Envelope
 from traceability.gs1.epcis.problems import Findings, Problem
 from traceability.gs1.epcis.strict_json import JSON, loads
 from traceability.gs1.epcis.strict_json import read_value as read_json
+from traceability.gs1.epcis.vocabulary import CBV_NAMES
 from traceability.gs1.epcis.writer import write_event
 from traceability.gs1.epcis.xml.event import value_of
 from traceability.gs1.epcis.xml.names import NotInXmlError
@@ -100,6 +101,13 @@ def put_back_as_written(event: dict[str, JSON], given: Mapping[str, JSON]) -> No
         ours[member] = theirs[member]
 
 
+def put_back_words(event: dict[str, JSON], given: Mapping[str, JSON]) -> None:
+    """Put the words of the Core Business Vocabulary back that were `given` by their full names, URIs or URNs."""
+    for (ours, member), (theirs, _) in zip(_words_in(event), _words_in(given), strict=True):
+        if theirs[member].startswith(CBV_NAMES):
+            ours[member] = theirs[member]
+
+
 def translate(event: dict[str, JSON], spelled: Callable[[str], str]) -> None:
     """Spell the identifiers of an event in another way."""
     for name in ITEM_LISTS:
@@ -146,6 +154,24 @@ def _named_in(event: Mapping[str, JSON]) -> Iterator[tuple[dict[str, JSON], str]
         for members in (element.get("sensorMetadata", {}), *element["sensorReport"]):
             if "deviceID" in members:
                 yield members, "deviceID"
+
+
+def _words_in(event: Mapping[str, JSON]) -> Iterator[tuple[JSON, str | int]]:
+    """Yield the objects and arrays in which an event has words of the CBV, and the member that is one."""
+    for name in ("bizStep", "disposition"):
+        if name in event:
+            yield event, name
+    for name, _ in _BUSINESS:
+        for element in event.get(name, ()):
+            if "type" in element:
+                yield element, "type"
+    for name in ("set", "unset"):
+        words = event.get("persistentDisposition", {}).get(name, ())
+        for i in range(len(words)):
+            yield words, i
+    declaration = event.get("errorDeclaration", {})
+    if "reason" in declaration:
+        yield declaration, "reason"
 
 
 _BUSINESS: Final = (

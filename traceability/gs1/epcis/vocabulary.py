@@ -21,7 +21,9 @@ _GS1_WEB: Final = (
     "https://www.gs1.org/voc/",
     "https://ref.gs1.org/voc/",
 )
-_GS1_TERMS: Final = (*_CBV_WEB, *_GS1_WEB, "urn:epcglobal:cbv:")
+CBV_NAMES: Final = (*_CBV_WEB, "urn:epcglobal:cbv:")
+"""What the full names of its words begin with."""
+_GS1_TERMS: Final = (*CBV_NAMES, *_GS1_WEB)
 
 
 @dataclass(frozen=True, slots=True)

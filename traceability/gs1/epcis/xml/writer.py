@@ -41,6 +41,7 @@ class Words(StrEnum):
 
     WEB = "Always_Web_URI"
     URN = "Always_URN"
+    AS_RECEIVED = "Never_Translates"
 
 
 def write_xml_event(
@@ -48,10 +49,13 @@ def write_xml_event(
 ) -> bytes:
     """Return an event as an element that declares its own prefixes; `event` is that of `write_event`, parsed.
 
-    `words`: web URIs in 2.0 and URNs in 1.2, unless told. An element of 1.2 may be wrapped in `extension`.
+    `words`: web URIs in 2.0 and URNs in 1.2, unless told; what is no bare word stays as it is. An element of 1.2 may be
+    wrapped in `extension`.
     Raises `NotInXmlError` (`epcis.not_in_xml`).
     """
-    writer = _Writer(words or (Words.WEB if version is XmlVersion.V2_0 else Words.URN))
+    if words is None or words is Words.AS_RECEIVED:  # XML has no bare words, however they were received
+        words = Words.WEB if version is XmlVersion.V2_0 else Words.URN
+    writer = _Writer(words)
     name = event["type"]
     inside = _fields(writer, event, name, old=version is XmlVersion.V1_2)
     element = f"<{name}{writer.namespaces.declared()}>{inside}</{name}>"
