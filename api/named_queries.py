@@ -12,8 +12,8 @@ from api.page_tokens import NextPage, next_page, place_of
 from api.wiring import Engine
 from traceability.errors import ForbiddenError, InvalidInputError
 from traceability.gs1.epcis.query.parameters import read_json_query
-from traceability.gs1.epcis.query.values import QueryParameterError
-from traceability.gs1.epcis.strict_json import JsonTextError, dumps, loads, read_value
+from traceability.gs1.epcis.query.values import QueryParameterError, declared_prefixes
+from traceability.gs1.epcis.strict_json import JSON, JsonTextError, dumps, loads, read_value
 from traceability.ledger.access import PUBLIC
 
 PATH: Final = "/epcis/queries"
@@ -35,8 +35,8 @@ class Page:
     next: NextPage | None
 
 
-def define(engine: Engine, organisation: str, body: bytes) -> NamedQuery:
-    """Keep the query that `{"name": …, "query": {…}}` defines.
+def define(engine: Engine, organisation: str, body: bytes, *, extensions: str | None = None) -> NamedQuery:
+    """Keep the query that `{"name": …, "query": {…}}` defines, with the prefixes of the header `extensions`.
 
     Raises `QueryDefinitionError`, `QueryParameterError` with the path of the member at fault, `ForbiddenError` for
     `public`, which has no queries of its own, and `ConflictError` (`query.name_exists`).
@@ -58,10 +58,24 @@ def define(engine: Engine, organisation: str, body: bytes) -> NamedQuery:
         raise QueryDefinitionError(
             "The name of a query has 1 to 128 letters, digits and -._~", hint="It is a segment of addresses."
         )
-    read_json_query(value["query"])
-    query = NamedQuery(value["name"], dumps(value["query"]).decode())
+    definition = _explained(value["query"], extensions)
+    read_json_query(definition)
+    query = NamedQuery(value["name"], dumps(definition).decode())
     _queries(engine).add(organisation, query, now=engine.clock.now_us())
     return query
+
+
+def _explained(query: JSON, extensions: str | None) -> JSON:
+    """Return a query whose @context explains the prefixes of a header that are in it: it is asked without."""
+    if not isinstance(query, dict):
+        return query
+    text = dumps(query).decode()
+    used = {prefix: iri for prefix, iri in declared_prefixes(extensions).items() if f"{prefix}:" in text}
+    if not used:
+        return query
+    own = query.get("@context", [])
+    # The query's own context comes after, so that it says the last word.
+    return {**query, "@context": [used, *(own if isinstance(own, list) else [own])]}
 
 
 def named(engine: Engine, organisation: str, name: str) -> NamedQuery:

@@ -50,11 +50,11 @@ _ONE: Final[dict[int | str, dict[str, Any]]] = {200: {"model": NamedQueryOut, "d
     responses={201: {"model": NamedQueryOut, "description": "The query; `Location` is its address"}},
     openapi_extra=_DEFINITION,
 )
-def name_query(engine: EngineDep, caller: QueryDep, request: Request, _: JsonWishDep, body: BodyDep) -> Response:
+def name_query(engine: EngineDep, caller: QueryDep, request: Request, wish: JsonWishDep, body: BodyDep) -> Response:
     """Keep a question under a name, for your organisation: `GET /epcis/queries/{queryName}/events` asks it."""
     if "xml" in request.headers.get("content-type", "").partition(";")[0].lower():
         raise UnsupportedError("A query is defined in JSON", code="query.media_type", hint=f"Content-Type: {JSON}.")
-    query = define(engine, caller.organisation, body)
+    query = define(engine, caller.organisation, body, extensions=wish.extensions)
     headers = {**answer_headers(), "Location": f"{PATH}/{query.name}"}
     return Response(dumps(described(query)), status_code=201, media_type=JSON, headers=headers)
 

@@ -89,6 +89,35 @@ def test_numbers_and_extensions_stay_as_they_were_written(client: httpx.Client, 
     assert events_of(client.get(f"{QUERIES}/heavy/events", headers=mine)) == []
 
 
+def test_the_prefixes_of_the_header_are_part_of_the_query(
+    client: httpx.Client, engine: Engine, mine: dict[str, str]
+) -> None:
+    found, other = (event(eventID=f"urn:uuid:{n}", **{f"https://{n}.example/grade": "A"}) for n in ("ns", "own"))
+    record(engine, found, other)
+    header = {"GS1-Extensions": "ex=https://ns.example/, unused=https://unused.example/"}
+
+    def asked(name: str, query: dict[str, Any]) -> list[str]:
+        answer = client.post(QUERIES, json={"name": name, "query": query}, headers={**mine, **header})
+        assert answer.status_code == 201, answer.text
+        assert client.get(f"{QUERIES}/{name}", headers=mine).json() == answer.json()
+        return [one["eventID"] for one in events_of(client.get(f"{QUERIES}/{name}/events", headers=mine))]
+
+    assert asked("q", {"EQ_ex:grade": ["A"]}) == ["urn:uuid:ns"]
+    assert client.get(f"{QUERIES}/q", headers=mine).json()["query"] == {
+        "@context": [{"ex": "https://ns.example/"}], "EQ_ex:grade": ["A"],
+    }  # fmt: skip
+    assert asked("sorted", {"orderBy": "ex:grade", "EXISTS_ex:grade": True}) == ["urn:uuid:ns"]
+    # What the query says itself holds, beside the header and before it.
+    own = {"own": "https://own.example/"}
+    assert asked("both", {"@context": own, "EXISTS_own:grade": True, "EXISTS_ex:grade": True}) == []
+    assert asked("its", {"@context": [{"ex": own["own"]}], "EQ_ex:grade": "A"}) == ["urn:uuid:own"]
+    assert asked("none", {"EQ_action": ["ADD"]}) == []
+    assert "@context" not in client.get(f"{QUERIES}/none", headers=mine).json()["query"]
+    wrong = {"name": "x", "query": {"@context": 5, "EQ_ex:grade": "A"}}
+    refused = client.post(QUERIES, json=wrong, headers={**mine, **header})
+    assert code_of(refused)[:2] == (400, "query.value")
+
+
 def test_the_list_comes_in_pages(client: httpx.Client, mine: dict[str, str]) -> None:
     names = ["b", "B", "a", "c-1", "~"]
     for name in names:

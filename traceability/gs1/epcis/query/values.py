@@ -200,10 +200,14 @@ def field_names(text: str, names: Names, *, inner: bool) -> frozenset[str]:
     return frozenset({iri, namespace + local, f"{namespace}:{local}"}) if pound else frozenset({iri})
 
 
-def declared_names(text: str | None) -> Names:
-    """Return the names that GS1's context and a header `GS1-Extensions` declare.
+def declared_prefixes(text: str | None) -> dict[str, str]:
+    """Return what the prefixes that a header `GS1-Extensions` declares stand for in a query.
 
-    A prefix may stand for itself, `ex=ex:`, as in a name that nobody explained and that was kept as written.
+    One may stand for itself, `ex=ex:`, as in a name that nobody explained and that was kept as written.
     """
-    prefixes = {prefix: iri for prefix, iri in declarations(text) if is_uri(iri) or iri == f"{prefix}:"}
-    return standard_names().within(prefixes, Findings(None, ""), "")
+    return {prefix: iri for prefix, iri in declarations(text) if is_uri(iri) or iri == f"{prefix}:"}
+
+
+def declared_names(text: str | None) -> Names:
+    """Return the names that GS1's context and a header `GS1-Extensions` declare."""
+    return standard_names().within(declared_prefixes(text), Findings(None, ""), "")
