@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from api import reference
 from api.backlog import Backlog
 from api.commands import LONGEST_BODY
+from api.epcis_headers import event_limits
 from api.log_names import LogNames
 from api.middleware import BodyLimits, RequestLog, SecurityHeaders
 from api.problems import documented_problems, install_problems
@@ -83,6 +84,7 @@ def create_app(engine: Engine) -> FastAPI:
         max_depth=settings.max_body_depth,
         streamed=[capture.PATH, evidence.PATH],
         longer={f"{commands.PATH}/{name}": LONGEST_BODY for name in COMMANDS},
+        told={epcis_events.PATH: event_limits(settings)},
     )
     app.add_middleware(RequestLog, entropy=engine.entropy)
     app.add_middleware(SecurityHeaders, https=settings.public_url is not None)

@@ -52,6 +52,11 @@ def capture_limits(settings: Settings) -> dict[str, str]:
     }
 
 
+def event_limits(settings: Settings) -> dict[str, str]:
+    """Return the headers that announce what may be sent where one event is captured."""
+    return {"GS1-EPCIS-Capture-Limit": "1", "GS1-EPCIS-Capture-File-Size-Limit": str(settings.max_body_bytes)}
+
+
 class NotAcceptableError(InvalidInputError):
     """An answer cannot have the form that the request asks for (HTTP 406)."""
 

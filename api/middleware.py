@@ -109,7 +109,7 @@ class BodyLimits:
     An address that is too long is refused too (414).
 
     The route at a path of `streamed` reads its body itself, piece by piece, and has limits of its own; at a path of
-    `longer` the body may have so many bytes, if that is more.
+    `longer` the body may have so many bytes, if that is more. A 413 at a path of `told` has these headers.
     """
 
     def __init__(
@@ -120,8 +120,10 @@ class BodyLimits:
         max_depth: int,
         streamed: Collection[str] = (),
         longer: Mapping[str, int] = MappingProxyType({}),
+        told: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
     ) -> None:
         self._app = app
+        self._told = told
         self._longer = longer
         self._streamed = streamed
         self._max_bytes = max_bytes
@@ -138,8 +140,9 @@ class BodyLimits:
         most = max(self._max_bytes, self._longer.get(scope["path"], 0))
         body = await self._read(scope, receive, most)
         if body is None:
-            detail = f"The body is longer than {most} bytes"
-            await problem_response(413, "http.body_too_long", detail, path=scope["path"])(scope, receive, send)
+            path, detail = scope["path"], f"The body is longer than {most} bytes"
+            refused = problem_response(413, "http.body_too_long", detail, path=path, headers=self._told.get(path))
+            await refused(scope, receive, send)
         elif nesting(body) > self._max_depth:
             detail = f"The body is nested more than {self._max_depth} levels deep"
             await problem_response(400, "http.body_too_deep", detail, path=scope["path"])(scope, receive, send)

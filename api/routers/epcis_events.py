@@ -37,7 +37,7 @@ from api.web.negotiation import JSON
 
 router = APIRouter(prefix="/epcis", tags=["epcis"])
 
-_EVENTS: Final = "/epcis/events"
+PATH: Final = "/epcis/events"
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {**DOCUMENT[200], "content": {**DOCUMENT[200]["content"], **ZIP_CONTENT}},
     204: {
@@ -64,7 +64,7 @@ def events(engine: EngineDep, reader: ReaderDep, request: Request, wish: _PageWi
     the events behind it and one proof for all of them, as known at the last published position (docs/guide/bundles.md).
     """
     parameters = request.query_params.multi_items()
-    asked = question(_EVENTS, parameters, extensions=wish.extensions)
+    asked = question(PATH, parameters, extensions=wish.extensions)
     if wish.media_type == ZIP:
         if wish.epc_format in (EpcFormat.URN, EpcFormat.AS_RECEIVED):
             raise NotAcceptableError("A bundle has the form that was committed to", hint="Leave GS1-EPC-Format out.")
@@ -106,7 +106,7 @@ def send_event(
     integrator_wake(request).set()
     headers = {
         **answer_headers(),
-        "Location": f"{_EVENTS}/{quote(recorded.event_id, safe='')}",
+        "Location": f"{PATH}/{quote(recorded.event_id, safe='')}",
         "Link": f'</provenance/events/{recorded.record_id}/receipt>; rel="related"',
     }
     return Response(recorded.body, status_code=201, media_type=JSON, headers=headers)
@@ -121,5 +121,5 @@ def event(
     _: Annotated[str, Path(alias="eventID", description="EPCIS's eventID, percent-encoded.")],
 ) -> Response:
     """Return the event with this eventID, and the error declarations that share it."""
-    found = event_by_id(engine, reader, in_address(request, f"{_EVENTS}/"), wish)
+    found = event_by_id(engine, reader, in_address(request, f"{PATH}/"), wish)
     return events_response(engine, request, found, wish)

@@ -124,6 +124,7 @@ def test_what_is_no_event_is_told(client: httpx.Client, engine: Engine, mine: di
         assert answer.json()["problems"][0]["code"] == code
     long = client.post(EVENTS, content=b" " * 1_048_577, headers=mine)
     assert code_of(long) == (413, "http.body_too_long", "CaptureLimitExceededException")
+    assert [long.headers.get(f"GS1-EPCIS-Capture-{name}") for name in ("Limit", "File-Size-Limit")] == ["1", "1048576"]
     assert code_of(client.post(EVENTS, json=one()))[0] == 403
     assert engine.ledger.head() == 0
 
