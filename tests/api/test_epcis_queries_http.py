@@ -118,6 +118,16 @@ def test_the_prefixes_of_the_header_are_part_of_the_query(
     assert code_of(refused)[:2] == (400, "query.value")
 
 
+def test_a_value_that_holds_what_separates_values_is_asked_for_in_json(
+    client: httpx.Client, engine: Engine, mine: dict[str, str]
+) -> None:
+    record(engine, event(**{"https://ns.example/grade": "A|B"}))
+    query = {"EQ_https://ns.example/grade": "A|B"}
+    assert client.post(QUERIES, json={"name": "q", "query": query}, headers=mine).status_code == 201
+    assert len(events_of(client.get(f"{QUERIES}/q/events", headers=mine))) == 1
+    assert events_of(client.get("/epcis/events", params=query, headers=mine)) == []
+
+
 def test_the_list_comes_in_pages(client: httpx.Client, mine: dict[str, str]) -> None:
     names = ["b", "B", "a", "c-1", "~"]
     for name in names:
