@@ -21,9 +21,17 @@ from api.epcis_headers import (
     Wish,
 )
 from api.web.negotiation import JSON, preferred
+from traceability.errors import UnsupportedError
 from traceability.gs1.epcis.document_writer import Format
 from traceability.gs1.epcis.xml.writer import Words
 
+# What a body is shows in its first bytes. Taken is what a client may say of JSON, XML, archives or bytes that it does
+# not know; `curl --data-binary` calls those application/x-www-form-urlencoded.
+_CAPTURED: Final = re.compile(
+    r"|(application|text)/([\w.-]+\+)?(json|xml)|text/plain|application/(octet-stream|x-www-form-urlencoded)"
+    r"|application/((x-)?gzip|zip|x-zip-compressed)",
+    re.ASCII | re.IGNORECASE,
+).fullmatch
 _VERSION: Final = r"^[0-9]{1,4}(\.[0-9]{1,4}){0,3}$"
 
 
@@ -95,6 +103,16 @@ def wishing(*offered: str) -> Callable[..., Awaitable[Wish]]:
         return Wish(media_type, epc_format, declared, Format.XML_1_2 if is_old else Format.XML, words)
 
     return wish
+
+
+def check_captured(headers: Mapping[str, str]) -> None:
+    """Raise `UnsupportedError` (`capture.media_type`) for a Content-Type that says of a body that it is no events."""
+    if _CAPTURED(headers.get("content-type", "").partition(";")[0].strip()) is None:
+        raise UnsupportedError(
+            "Events are captured in JSON or XML, or archives of them",
+            code="capture.media_type",
+            hint=f"Content-Type: {JSON}, {LD_JSON}, {XML}, application/gzip or application/zip.",
+        )
 
 
 def wish_of_socket(headers: Mapping[str, str]) -> Wish:

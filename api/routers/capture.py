@@ -18,7 +18,7 @@ from api.capture.published import PublishedJob, Receipt, Watches, receipts, unti
 from api.capture.receive import admit, new_job_id, receiving
 from api.capture.runner import CaptureRunner
 from api.epcis_headers import VERSIONS, capture_limits
-from api.epcis_negotiation import VersionsDep
+from api.epcis_negotiation import VersionsDep, check_captured
 from api.findings import findings_of
 from api.keeping_up import KeepingUp
 from api.page_tokens import next_page, place_of
@@ -176,6 +176,7 @@ async def capture(
     With `wait=published` it answers 200 once the job has ended and its events are in a published checkpoint, with their
     receipts; after ten seconds without that 202 as usual.
     """
+    check_captured(request.headers)
     length = request.headers.get("content-length", "")
     announced = int(length) if length.isdecimal() else 0
     if announced > engine.settings.capture_max_bytes:

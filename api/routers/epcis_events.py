@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from api.bundles import events_bundle
 from api.epcis_events import answer, event_by_id, question
 from api.epcis_headers import LD_JSON, TEXT_XML, XML, EpcFormat, NotAcceptableError, Wish
-from api.epcis_negotiation import wishing
+from api.epcis_negotiation import check_captured, wishing
 from api.findings_models import event_problems
 from api.keeping_up import KeepingUp
 from api.problems import problem_response
@@ -96,6 +96,7 @@ def send_event(
 
     409 when your organisation has recorded it before, or has recorded another with its eventID.
     """
+    check_captured(request.headers)
     try:
         recorded = capture_event(engine, caller.organisation, body, key=key)
     except RejectedEventError as error:

@@ -39,7 +39,7 @@ from tests.support.capture_runs import (
     spooled,
 )
 from tests.support.captures import wait_until
-from tests.support.epcis_events import DAIRY, document, event
+from tests.support.epcis_events import CONTEXT, DAIRY, document, event
 from tests.support.xml_events import xml_document, xml_event
 from traceability.errors import BusyError
 from traceability.ledger.capture import Phase
@@ -100,6 +100,29 @@ def test_what_is_sent_is_a_job_at_once_and_events_soon(
     assert told["createdAt"] <= told["finishedAt"]
     assert len(sources(engine)) == 3
     assert spooled(engine) == []
+
+
+def test_a_content_type_that_is_none_of_ours_is_refused(
+    client: httpx.Client, key: dict[str, str], engine: Engine
+) -> None:
+    one = {"@context": CONTEXT, **event()}
+    for wrong in ("application/pdf", "image/png", "image/svg+xml", "multipart/form-data; boundary=x", "text/csv", "x"):
+        sent = {**key, "Content-Type": wrong}
+        for answer in (post(client, sent), client.post("/epcis/events", content=json.dumps(one), headers=sent)):
+            assert code_of(answer) == (415, "capture.media_type")
+            assert answer.json()["type"] == "epcisException:UnsupportedMediaTypeException"
+    assert (spooled(engine), rows_left(engine, "capture_job"), engine.ledger.head()) == ([], [], 0)
+    taken = (
+        "", "application/ld+json", "application/vnd.example+json", "Application/XML", "text/xml;charset=utf-8",
+        "application/soap+xml", "application/octet-stream", "text/plain; charset=utf-8", "application/gzip",
+        "application/zip", "application/x-www-form-urlencoded",
+    )  # fmt: skip
+    for number, right in enumerate(taken):
+        sent = {**key, "Content-Type": right}
+        named = json.dumps({**one, "eventID": f"urn:uuid:{number}"})
+        assert post(client, sent).status_code == 202, right
+        assert client.post("/epcis/events", content=named, headers=sent).status_code == 201, right
+    assert client.post(CAPTURE, content=WHOLE, headers=key).status_code == 202
 
 
 def test_the_headers_say_what_is_taken(client: httpx.Client, key: dict[str, str]) -> None:
