@@ -27,6 +27,7 @@ from tests.support.random_events import (
     PACK,
     PALLET,
     SPELLINGS,
+    TOOL,
 )
 
 Event = dict[str, Any]
@@ -34,6 +35,7 @@ Event = dict[str, Any]
 # What each value of a MATCH parameter means, and what it names, which is less: a class names itself and no member.
 MEANS = {
     PACK: {PACK}, LOT_PACK: {LOT_PACK}, OTHER: {OTHER}, FOREIGN: {FOREIGN}, PALLET: {PALLET}, COW: {COW},
+    TOOL: {TOOL}, "urn:epc:idpat:gid:95100000.*.*": {TOOL}, "urn:epc:idpat:bic:*": set(),
     CLASS: {CLASS, LOT, PACK, LOT_PACK},
     LOT: {LOT, LOT_PACK},
     OTHER_LOT: {OTHER_LOT},

@@ -16,6 +16,7 @@ OTHER = "https://id.gs1.org/01/09521234000020/21/1"
 FOREIGN = "https://id.gs1.org/01/09529999000019/21/1"
 PALLET = "https://id.gs1.org/00/095212340000000013"
 COW = "https://farm.example/cow/1"
+TOOL = "urn:epc:id:gid:95100000.12345.400"
 CLASS = "https://id.gs1.org/01/09521234000013"
 LOT = "https://id.gs1.org/01/09521234000013/10/A7"
 OTHER_LOT = "https://id.gs1.org/01/09521234000020/10/A7"
@@ -38,11 +39,13 @@ SPELLINGS = {
     "urn:epcglobal:cbv:er:did_not_occur": "did_not_occur",
     "urn:epc:id:giai:9521234.S1": "https://id.gs1.org/8004/9521234S1",
 }
-THINGS = [PACK, LOT_PACK, OTHER, FOREIGN, PALLET, COW, "urn:epc:id:sgtin:9521234.000001.1"]
+THINGS = [PACK, LOT_PACK, OTHER, FOREIGN, PALLET, COW, TOOL, "urn:epc:id:sgtin:9521234.000001.1"]
 CLASSES = [CLASS, LOT, OTHER_LOT, FOREIGN_CLASS, "urn:epc:class:lgtin:9521234.000001.A7"]
+PALLETS = [PALLET, "urn:epc:id:sscc:9521234.0000000001", "urn:epc:idpat:sscc:9521234.*"]
 PATTERNS = [
     *THINGS, *CLASSES, COMPANY, "urn:epc:idpat:sgtin:*.*.*", "urn:epc:idpat:sscc:9521234.*",
     "urn:epc:idpat:giai:9521234.*", "urn:epc:id:sscc:9521234.0000000001",
+    "urn:epc:idpat:gid:95100000.*.*", "urn:epc:idpat:bic:*",
 ]  # fmt: skip
 PLACES = [PLACE, GATE, "urn:epc:id:sgln:9521234.00000.0", "urn:epc:id:sgln:9521234.00000.gate1"]
 ORDERS = ["urn:epcglobal:cbv:bt:9521234000006:1", "https://maker.example/po/2"]
@@ -212,7 +215,10 @@ def _listed(random: Random) -> tuple[str, list[str]]:
 
 
 def _matched(random: Random) -> tuple[str, list[str]]:
-    return _some(random, f"MATCH_{random.choice([*LISTS, *CLASS_LISTS])}", PATTERNS)
+    name = random.choice([*LISTS, *CLASS_LISTS])
+    # What stands in a field at all is asked for more often, else some fields would hardly ever be found.
+    likely = PALLETS if name == "parentID" else CLASSES if name in CLASS_LISTS else PATTERNS
+    return _some(random, f"MATCH_{name}", random.choice([likely, PATTERNS]))
 
 
 def _timed(random: Random) -> tuple[str, list[str]]:

@@ -16,7 +16,16 @@ ITEM, LOTTED = f"{GTIN}/21/1", f"{GTIN}/10/A7/21/2"
 LOT, OTHER_LOT = f"{GTIN}/10/A7", f"{GTIN}/10/B"
 GRAI, GIAI = "https://id.gs1.org/8003/09521234000099T1", "https://id.gs1.org/8004/9521234S1"
 PRIVATE = "https://farm.example/cow/1"
-ALL = [ITEM, LOTTED, LOT, OTHER_LOT, GTIN, SSCC, GRAI, GIAI, PRIVATE]
+PLACE, GATE = "https://id.gs1.org/414/9521234000006", "https://id.gs1.org/414/9521234000006/254/5"
+PIECE, KIND = "https://id.gs1.org/8006/095212341234530102/21/987", "https://id.gs1.org/8006/095212341234530102"
+OTHERS = {
+    "gid": "urn:epc:id:gid:95100000.12345.400",
+    "usdod": "urn:epc:id:usdod:CJ23A.12345",
+    "adi": "urn:epc:id:adi:W81X9C.3KL984PX1.2WMA52",
+    "bic": "urn:epc:id:bic:CSQU3054383",
+    "imovn": "urn:epc:id:imovn:9176187",
+}
+ALL = [ITEM, LOTTED, LOT, OTHER_LOT, GTIN, SSCC, GRAI, GIAI, PRIVATE, PLACE, GATE, PIECE, KIND, *OTHERS.values()]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +48,24 @@ ALL = [ITEM, LOTTED, LOT, OTHER_LOT, GTIN, SSCC, GRAI, GIAI, PRIVATE]
         ("urn:epc:idpat:sscc:9521235.*", set()),
         ("urn:epc:idpat:grai:9521234.*.*", {GRAI}),
         ("urn:epc:idpat:giai:9521234.*", {GIAI}),
+        ("urn:epc:idpat:sgln:9521234.*.*", {PLACE, GATE}),
+        ("urn:epc:idpat:sgln:9521234.00000.*", {PLACE, GATE}),
+        ("urn:epc:idpat:sgln:9521234.00001.*", set()),
+        ("urn:epc:idpat:itip:9521234.*.*.*.*", {PIECE, KIND}),
+        ("urn:epc:idpat:itip:9521234.012345.*.*.*", {PIECE, KIND}),
+        ("urn:epc:idpat:itip:9521234.112345.*.*.*", set()),
+        ("urn:epc:idpat:itip:9521234.012345.01.*.*", {PIECE, KIND}),
+        ("urn:epc:idpat:itip:9521234.012345.02.*.*", set()),
+        ("urn:epc:idpat:itip:9521234.012345.01.02.*", {PIECE, KIND}),
+        ("urn:epc:idpat:gid:95100000.*.*", {OTHERS["gid"]}),
+        ("urn:epc:idpat:gid:95100000.12345.*", {OTHERS["gid"]}),
+        ("urn:epc:idpat:gid:9510000.*.*", set()),
+        ("urn:epc:idpat:gid:*.*.*", {OTHERS["gid"]}),
+        ("urn:epc:idpat:usdod:CJ23A.*", {OTHERS["usdod"]}),
+        ("urn:epc:idpat:adi:W81X9C.*.*", {OTHERS["adi"]}),
+        ("urn:epc:idpat:bic:*", {OTHERS["bic"]}),
+        ("urn:epc:idpat:bic:CSQU3054383", {OTHERS["bic"]}),
+        ("urn:epc:idpat:imovn:*", {OTHERS["imovn"]}),
         (PRIVATE, {PRIVATE}),
     ],
 )
@@ -52,7 +79,9 @@ def test_what_a_pattern_means(pattern: str, meant: set[str]) -> None:
     "text",
     [
         "", "9521234", "urn:epc:idpat:sgtin:9521234.*.1", "urn:epc:idpat:sgtin:9521234.*", "urn:epc:idpat:sgtin:95.*.*",
-        "urn:epc:idpat:none:9521234.*", "urn:epc:idpat:sgtin:*.000001.*", "urn:epc:idpat:itip:9521234.012345.*.*.*",
+        "urn:epc:idpat:none:9521234.*", "urn:epc:idpat:sgtin:*.000001.*",
+        "urn:epc:idpat:sgln:9521234.0000.*", "urn:epc:idpat:gid:95100000.*",
+        "urn:epc:idpat:gid:*.12345.*", "urn:epc:idpat:itip:9521234.*.01.*.*", "urn:epc:idpat:bic:CSQU3054384",
         "https://id.gs1.org/01/09521234000014",
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from traceability.gs1.epc_urn import IDENTITIES, PRIVATE_SCHEMES, URN, broken, is_company_prefix, read_urn
@@ -67,35 +68,73 @@ def is_pattern(text: str) -> bool:
     return match is not None and match[1] == "idpat"
 
 
+@dataclass(frozen=True, slots=True)
+class ManyThings:
+    """All things of one scheme whose first components are these: `urn:epc:idpat:sgtin:9521234.*.*` (TDS §8).
+
+    `key` is the primary key's Application Identifier, None for a scheme of another body; `tail` is the qualifier or ""
+    that a serial of the scheme becomes. An empty `company` is a pattern for every company. What is meant `begins` so:
+    the key's value, or the URN of another body's scheme.
+    """
+
+    key: str | None
+    tail: str | None
+    company: str
+    begins: str
+
+
+def read_pattern(text: str) -> ManyThings | None:
+    """Return a pattern that names many things, None for a text that is none, or names one class.
+
+    Components as in an identity, then stars. Raises `IdentifierError` (`gs1.urn_syntax`, or the broken rule of a
+    component).
+    """
+    if not is_pattern(text):
+        return None
+    match = URN(text)
+    assert match is not None
+    name, parts = match[2], match[3].split(".")
+    given = parts[: parts.index(_ANY)] if _ANY in parts else parts
+    if any(part != _ANY for part in parts[len(given) :]):
+        raise broken(text, "behind a star come stars only")
+    if name in _OTHERS:
+        _check_parts(text, _OTHERS[name], given, open_parts=len(parts) - len(given))
+        more = "." if given and len(given) < len(parts) else ""
+        return ManyThings(None, None, "", f"urn:epc:id:{name}:{'.'.join(given)}{more}")
+    scheme = IDENTITIES.get(name)
+    if scheme is None:
+        raise broken(text, f"there is no scheme {name!r}")
+    if _ANY not in parts:
+        read_urn(f"urn:epc:id:{name}:{match[3]}")
+        return None
+    if len(parts) != scheme.components:
+        raise broken(text, f"a pattern of {name} has {scheme.components} components")
+    company, *more_given = given or [""]
+    if given and not is_company_prefix(company):
+        raise broken(text, "the company prefix has 6 to 12 digits")
+    begins = _key_begins(name, scheme.extra, given, serial=scheme.tail is not None) if more_given else ""
+    if scheme.pattern and len(given) == scheme.components - 1:
+        return None  # a class, which is an identifier
+    return ManyThings(scheme.key, scheme.tail, company, begins)
+
+
+def _key_begins(name: str, extra: int, given: list[str], *, serial: bool) -> str:
+    """Return how the value of a key begins whose company and reference are given, perhaps with a piece of how many."""
+    filled = [*given, *_PIECE_OF_TOTAL[len(given) - 2 :]] if extra else given
+    elements = read_urn(f"urn:epc:id:{name}:{'.'.join(filled)}{'.1' if serial else ''}")
+    assert elements is not None
+    value = elements[0][1]
+    return value[: len(value) - sum(map(len, filled[len(given) :]))]
+
+
 def check_pattern(text: str) -> None:
     """Raise `IdentifierError` unless `text` is a pattern: components as in an identity, then stars.
 
     A pattern without a star matches one thing; one of stars alone, all of its scheme.
     """
-    match = URN(text)
-    if match is None:
-        raise broken(text, "it is no EPC URN")
-    name, body = match[2], match[3]
-    parts = body.split(".")
-    given = parts[: parts.index(_ANY)] if _ANY in parts else parts
-    if name in _OTHERS:
-        if any(part != _ANY for part in parts[len(given) :]):
-            raise broken(text, "behind a star come stars only")
-        _check_parts(text, _OTHERS[name], given, open_parts=len(parts) - len(given))
-        return
-    scheme = IDENTITIES.get(name)
-    if scheme is None:
-        raise broken(text, f"there is no scheme {name!r}")
-    if _ANY not in parts:
-        read_urn(f"urn:epc:id:{name}:{body}")
-    elif any(part != _ANY for part in parts[len(given) :]) or len(parts) != scheme.components:
-        raise broken(text, f"a pattern of {name} has {scheme.components} components, and behind a star stars only")
-    elif given and not is_company_prefix(given[0]):
-        raise broken(text, "the company prefix has 6 to 12 digits")
-    elif len(given) > 1:
-        filled = [*given, *_PIECE_OF_TOTAL[len(given) - 2 :]] if scheme.extra else given
-        tail = "" if scheme.tail is None else ".1"
-        read_urn(f"urn:epc:id:{name}:{'.'.join(filled)}{tail}")
+    if not is_pattern(text):
+        raise broken(text, "it is no pattern")
+    read_pattern(text)
 
 
 def _check_parts(text: str, rules: tuple[Callable[[str], bool], ...], parts: list[str], *, open_parts: int = 0) -> None:

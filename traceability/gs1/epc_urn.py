@@ -102,40 +102,6 @@ def read_urn(text: str) -> tuple[ElementString, ...] | None:
     raise broken(text, f"urn:epc:{namespace} has no scheme {name!r} that names one thing or class")
 
 
-@dataclass(frozen=True, slots=True)
-class CompanyPattern:
-    """All things of one scheme under one GS1 company prefix: `urn:epc:idpat:sgtin:9521234.*.*` (TDS §8).
-
-    `key` is the primary key's Application Identifier, `tail` the qualifier or "" that a serial of the scheme becomes;
-    an empty `prefix` is a pattern for every company.
-    """
-
-    key: str
-    tail: str | None
-    prefix: str
-
-
-def read_pattern(text: str) -> CompanyPattern | None:
-    """Return a pattern that leaves all but the company open, None for a text that is none.
-
-    Raises `IdentifierError` (`gs1.urn_syntax`) for another pattern of many things, which nobody answers.
-    """
-    match = URN(text)
-    if match is None or match[1] != "idpat" or "*" not in match[3]:
-        return None
-    scheme = IDENTITIES.get(match[2])
-    prefix, *rest = match[3].split(".")
-    if scheme is None or len(rest) + 1 != scheme.components:
-        raise broken(text, "this pattern has no meaning")
-    if any(component != "*" for component in rest):
-        if scheme.pattern and rest[-1] == "*" and "*" not in rest[:-1]:
-            return None  # of one class, which is an identifier
-        raise broken(text, "a pattern leaves the serial open, or everything behind the company prefix")
-    if prefix != "*" and not is_company_prefix(prefix):
-        raise broken(text, "the company prefix has 6 to 12 digits")
-    return CompanyPattern(scheme.key, scheme.tail, "" if prefix == "*" else prefix)
-
-
 def urn_of(link: str, company_prefix_length: int) -> str:
     """Return the EPC URN of a canonical link: a pure identity, `urn:epc:class:lgtin`, or a class pattern.
 

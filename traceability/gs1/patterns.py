@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from traceability.gs1.company_prefixes import FROM_SECOND
 from traceability.gs1.digital_link import RESOLVER
-from traceability.gs1.epc_urn import CompanyPattern, read_pattern
+from traceability.gs1.epc_patterns import ManyThings, read_pattern
 from traceability.gs1.identifiers import Identifier, Kind, parse_identifier
 
 PREFIX_DIGITS: Final = 7
@@ -88,15 +88,17 @@ class OfClass:
 
 @dataclass(frozen=True, slots=True)
 class OfCompany:
-    """Everything of one kind of key under a company prefix; it names no thing, so it opens none."""
+    """Everything of one kind of key under a company prefix, or what of it begins alike; it names no thing, so it opens
+    none.
+    """  # noqa: D205 - one sentence
 
-    pattern: CompanyPattern
+    pattern: ManyThings
     subject: None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
         """Return the tags of which an event that matches has one; none for the pattern of every company."""
-        key, prefix = self.pattern.key, self.pattern.prefix
+        key, prefix = self.pattern.key, self.pattern.company
         if not prefix:
             return ()
         if len(prefix) >= PREFIX_DIGITS:
@@ -105,25 +107,44 @@ class OfCompany:
 
     def may_match(self, uri: str) -> bool:
         """Tell at a glance whether a canonical identifier may be meant."""
-        return uri.startswith(f"{RESOLVER}/{self.pattern.key}/")
+        return uri.startswith(f"{RESOLVER}/{self.pattern.key}/{self.pattern.begins}")
 
     def matches(self, identifier: Identifier) -> bool:
         """Tell whether an identifier is meant."""
         key, tail = self.pattern.key, self.pattern.tail
-        if identifier.key != key or not _from_prefix(identifier).startswith(self.pattern.prefix):
+        if identifier.key != key or not _from_prefix(identifier).startswith(self.pattern.company):
+            return False
+        if not self.may_match(identifier.uri):
             return False
         # Two schemes of EPC write a GTIN: with GS1's serial, and with a third party's.
         return key != "01" or identifier.serial is None or (_THIRD_PARTY in identifier.uri) == (tail == "235")
 
 
-Pattern: TypeAlias = OneThing | OfLot | OfClass | OfCompany
+@dataclass(frozen=True, slots=True)
+class OfScheme:
+    """Everything of another body's scheme, or what of it begins alike; it names no thing, and no tag leads to it."""
+
+    pattern: ManyThings
+    subject: None = None
+    tags: tuple[str, ...] = ()
+
+    def may_match(self, uri: str) -> bool:
+        """Tell at a glance whether a canonical identifier may be meant."""
+        return uri.startswith(self.pattern.begins)
+
+    def matches(self, identifier: Identifier) -> bool:
+        """Tell whether an identifier is meant."""
+        return self.may_match(identifier.uri)
+
+
+Pattern: TypeAlias = OneThing | OfLot | OfClass | OfCompany | OfScheme
 
 
 def parse_pattern(text: str) -> Pattern:
     """Read a value of a MATCH parameter; raises `IdentifierError`."""
-    company = read_pattern(text)
-    if company is not None:
-        return OfCompany(company)
+    many = read_pattern(text)
+    if many is not None:
+        return OfScheme(many) if many.key is None else OfCompany(many)
     identifier = parse_identifier(text)
     if identifier.kind is Kind.LOT and identifier.lot_uri is not None:
         return OfLot(identifier.subject, identifier.lot_uri)

@@ -29,7 +29,6 @@ from traceability.gs1.epcis.query.master_data_conditions import IsAmong
 from traceability.gs1.epcis.strict_json import loads
 from traceability.gs1.epcis.view import EpcisView, read_event_id, view_of
 from traceability.gs1.identifiers import parse_identifier
-from traceability.gs1.patterns import OfCompany
 from traceability.ledger.access import ITEM, MASTER_DATA, Reader, redact
 from traceability.ledger.index import Visibility
 from traceability.ledger.parts import Parts
@@ -250,8 +249,8 @@ def _may_hold(condition: Condition, visibility: Visibility, extent: frozenset[st
         case OneOf(member="biz_step"):
             return visibility.biz_step in condition.values
         case Names():
-            # Under ITEM a thing is shown to who names it, and a company's prefix names none.
-            named = any(not isinstance(pattern, OfCompany) for pattern in condition.patterns)
+            # Under ITEM a thing is shown to who names it, and a pattern of many names none.
+            named = any(pattern.subject is not None for pattern in condition.patterns)
             return "what" in extent or (ITEM in extent and named)
         case Amounts():
             return "what" in extent or ITEM in extent
