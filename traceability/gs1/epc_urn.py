@@ -2,7 +2,7 @@
 
 The dots of a URN say where the company prefix ends, so reading needs no table of prefixes; writing does, and the
 caller gives its length. Class patterns (`urn:epc:idpat:…` whose last component is `*`) are read where they name a
-GS1 key without its serial, which is how EPCIS writes a product; any other pattern names many things and is refused.
+GS1 key without its serial, which is how EPCIS writes a product; `epc_patterns` reads those that name many things.
 """
 
 from __future__ import annotations
