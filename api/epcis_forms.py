@@ -16,14 +16,15 @@ from api.wiring import Engine
 from traceability.gs1.company_prefixes import CompanyPrefixes
 from traceability.gs1.epcis import read_letter
 from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, put_back_words, translate
-from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, Format, write_document
+from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, DocumentWriter, Format
 from traceability.gs1.epcis.prefixes import declared, shortened
 from traceability.gs1.epcis.query.event_query import FoundEvent
 from traceability.gs1.epcis.strict_json import JSON, dumps, loads, read_value
 from traceability.gs1.epcis.writer import write_event, write_query_document
 from traceability.gs1.epcis.xml.event import value_of
+from traceability.gs1.epcis.xml.names import NotInXmlError
 from traceability.gs1.epcis.xml.tree import parse
-from traceability.gs1.epcis.xml.writer import Words
+from traceability.gs1.epcis.xml.writer import Words, write_xml_event
 from traceability.ledger.access import Reader
 from traceability.ledger.event import utc_text
 from traceability.ledger.store import Record
@@ -61,7 +62,7 @@ class Form:
     def around(
         self, events: Sequence[bytes], *, created_at: int, query_name: str, subscription_id: str | None = None
     ) -> bytes:
-        """Return events, spelled as is wished for in JSON, as an EPCISQueryDocument; raises `NotInXmlError`."""
+        """Return events, which are those of `events` or `spelled`, as an EPCISQueryDocument; raises `NotInXmlError`."""
         if self._in_json:
             return write_query_document(
                 events,
@@ -71,10 +72,12 @@ class Form:
                 subscription_id=subscription_id,
             )
         around = Around(QUERY_DOCUMENT, utc_text(created_at), query_name=query_name, subscription_id=subscription_id)
-        return write_document(self._wish.format, around, map(loads, events), words=self._wish.words)
+        writer = DocumentWriter(self._wish.format, around, words=self._wish.words)
+        elements = (event if _is_xml(event) else writer.event(loads(event)) for event in events)
+        return b"".join([writer.beginning(), *elements, writer.end()])
 
     def events(self, found: Sequence[FoundEvent]) -> list[bytes]:
-        """Return events as JSON objects."""
+        """Return events as JSON objects, or as XML elements those that are answered in XML as they were received."""
         if self._wish.as_received:
             records = self._engine.ledger.records(sorted({event.position for event in found}))
             sources = {record.position: record for record in records if self._may_see_source(record)}
@@ -110,16 +113,29 @@ class Form:
             self._translated |= self._wish.epc_format is EpcFormat.AS_RECEIVED
             return self._changed(_written(event), self._translations())
         source = record.event.parts.source
-        in_xml = source.lstrip().startswith(b"<")
-        if not in_xml and self._in_json and not self.prefixes and self._means_the_same(source, record):
+        if _is_xml(source):
+            if self._may_stand_in_xml(source, event) and self._means_the_same(source, record):
+                return source
+        elif self._in_json and not self.prefixes and self._means_the_same(source, record):
             return source
-        given = value_of(parse(source)) if in_xml else read_value(source)
+        given = value_of(parse(source)) if _is_xml(source) else read_value(source)
         changes = self._translations()
         if self._wish.epc_format is EpcFormat.AS_RECEIVED:
             changes.append(lambda value: put_back_as_written(value, given))
         if self._wish.words is Words.AS_RECEIVED:
             changes.append(lambda value: put_back_words(value, given))
         return self._changed(_written(event), changes)
+
+    def _may_stand_in_xml(self, source: bytes, event: FoundEvent) -> bool:
+        """Tell whether an element has the fields of the version that is wished for: 1.2 nests some in extensions."""
+        wish = self._wish
+        if self._in_json or wish.epc_format is not EpcFormat.AS_RECEIVED or wish.words not in (None, Words.AS_RECEIVED):
+            return False
+        try:
+            written = write_xml_event(loads(write_event(event.parts, event.recorded_at)), wish.format.xml_version)
+        except NotInXmlError:
+            return False
+        return _fields(source) == _fields(written)
 
     def _means_the_same(self, source: bytes, record: Record) -> bool:
         """Tell whether the bytes alone say what was recorded: the @context of their document is not in the answer."""
@@ -134,6 +150,15 @@ class Form:
         for change in changes:
             change(value)
         return dumps(shortened(value, self.prefixes) if self.prefixes else value)
+
+
+def _is_xml(source: bytes) -> bool:
+    return source.lstrip().startswith(b"<")
+
+
+def _fields(source: bytes) -> list[str]:
+    """Return the names of the fields of an event in XML, but for when it was recorded, which its sender cannot say."""
+    return sorted(child.tag for child in parse(source) if child.tag != "recordTime")
 
 
 def _written(event: FoundEvent) -> bytes:

@@ -29,6 +29,11 @@ class Format(StrEnum):
     XML = "xml"
     XML_1_2 = "xml-1.2"
 
+    @property
+    def xml_version(self) -> XmlVersion:
+        """Return the version of XML."""
+        return XmlVersion.V1_2 if self is Format.XML_1_2 else XmlVersion.V2_0
+
 
 @dataclass(frozen=True, slots=True)
 class Around:
@@ -48,7 +53,7 @@ class DocumentWriter:
         self._around = around
         self._form = form
         self._words = words
-        self._version = XmlVersion.V1_2 if form is Format.XML_1_2 else XmlVersion.V2_0
+        self._version = form.xml_version
         self._separator = b""
 
     def beginning(self) -> bytes:
