@@ -16,7 +16,7 @@ from api.wiring import Engine
 from traceability.gs1.company_prefixes import CompanyPrefixes
 from traceability.gs1.epcis import read_letter
 from traceability.gs1.epcis.convert import UrnSpelling, put_back_as_written, put_back_words, translate
-from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, DocumentWriter, Format
+from traceability.gs1.epcis.document_writer import QUERY_DOCUMENT, Around, Format, write_document
 from traceability.gs1.epcis.prefixes import declared, shortened
 from traceability.gs1.epcis.query.event_query import FoundEvent
 from traceability.gs1.epcis.strict_json import JSON, dumps, loads, read_value
@@ -72,9 +72,8 @@ class Form:
                 subscription_id=subscription_id,
             )
         around = Around(QUERY_DOCUMENT, utc_text(created_at), query_name=query_name, subscription_id=subscription_id)
-        writer = DocumentWriter(self._wish.format, around, words=self._wish.words)
-        elements = (event if _is_xml(event) else writer.event(loads(event)) for event in events)
-        return b"".join([writer.beginning(), *elements, writer.end()])
+        given = (event if _is_xml(event) else loads(event) for event in events)
+        return write_document(self._wish.format, around, given, words=self._wish.words)
 
     def events(self, found: Sequence[FoundEvent]) -> list[bytes]:
         """Return events as JSON objects, or as XML elements those that are answered in XML as they were received."""

@@ -116,8 +116,9 @@ class DocumentWriter:
 
 
 def write_document(
-    form: Format, around: Around, events: Iterable[Mapping[str, JSON]], *, words: Words | None = None
+    form: Format, around: Around, events: Iterable[Mapping[str, JSON] | bytes], *, words: Words | None = None
 ) -> bytes:
-    """Return a whole document; raises `NotInXmlError`."""
+    """Return a whole document; events in bytes are elements of XML already. Raises `NotInXmlError`."""
     writer = DocumentWriter(form, around, words=words)
-    return b"".join([writer.beginning(), *map(writer.event, events), writer.end()])
+    written = (event if isinstance(event, bytes) else writer.event(event) for event in events)
+    return b"".join([writer.beginning(), *written, writer.end()])
