@@ -197,9 +197,9 @@ def run_all(engine: Engine, progress: Progress = lambda _phase, _done, _whole: N
     return ended
 
 
-def wait_until(condition: Callable[[], object]) -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for what must happen."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.002)
