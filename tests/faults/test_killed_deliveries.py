@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from random import Random
 
-import orjson
 import pytest
 
 from api.named_queries import define
@@ -19,7 +15,7 @@ from api.subscriptions.manage import subscribe
 from api.wiring import Engine
 from tests.support.captures import SENDER, Site, moments, wait_until
 from tests.support.epcis_events import document, event
-from tests.support.receivers import Post, receiving
+from tests.support.receivers import Post, Receiver, receiving
 from traceability.gs1.epcis import read_document
 from traceability.gs1.epcis.strict_json import dumps
 
@@ -34,11 +30,11 @@ def happen(engine: Engine, numbers: range) -> None:
         engine.ledger.append([entry.event for entry in read.events])
 
 
-def check(came: Iterable[str], expected: Sequence[int]) -> None:
+def check(receiver: Receiver, path: str, expected: Sequence[int]) -> None:
     """Look that no event came before one that was recorded earlier and had not come yet."""
     rank = {f"urn:uuid:{number}": place for place, number in enumerate(expected)}
     told = -1
-    for place in (rank[name] for name in came):
+    for place in (rank[name] for name in receiver.ids(path)):
         assert place <= told + 1
         told = max(told, place)
     assert told == len(expected) - 1
@@ -86,55 +82,9 @@ def test_two_servers_killed_in_turn_skip_nothing(deliveries: Site) -> None:
         ends = {"/all": go_on(engine, 11), "/flaky": last, "/even": last}
         assert last % 2 == 0
         wait_until(lambda: all(f"urn:uuid:{number}" in receiver.ids(path) for path, number in ends.items()))
-        check(receiver.ids("/all"), range(last + 1))
-        check(receiver.ids("/flaky"), range(last + 1))
-        check(receiver.ids("/even"), range(0, last + 1, 2))
+        check(receiver, "/all", range(last + 1))
+        check(receiver, "/flaky", range(last + 1))
+        check(receiver, "/even", range(0, last + 1, 2))
         # The cursors say so, too: whoever comes next begins behind the last one.
         wait_until(lambda: all(one.position == last + 1 for one in engine.subscriptions.page(SENDER, limit=9)))
         assert engine.subscriptions.dead(SENDER, limit=9) == []
-
-
-@contextmanager
-def mortal_receiver(port: int, file: Path, posts: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Start a receiver that kills itself when it has written so many posts, and give it and its port."""
-    command = [sys.executable, "-m", "tests.support.mortal_receiver", str(port), str(file), str(posts)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process, int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def test_a_receiver_that_is_killed_gets_all_that_it_did_not_answer(deliveries: Site, tmp_path: Path) -> None:
-    file = tmp_path / "posts"
-
-    def came(path: str) -> list[list[str]]:
-        """Return the eventIDs of each post that was written."""
-        return [names for to, names in map(orjson.loads, file.read_bytes().splitlines()) if to == path]
-
-    with deliveries.engine() as engine, ExitStack() as stack:
-        receiver, port = stack.enter_context(mortal_receiver(0, file, 2))
-        allowed = replace(engine, settings=engine.settings.model_copy(update={"outgoing_allow": "127.0.0.1"}))
-        define(engine, SENDER, dumps({"name": "all", "query": {}}))
-        define(engine, SENDER, dumps({"name": "even", "query": {"EQ_bizStep": [STEPS[0]]}}))
-        for query in ("all", "even"):
-            subscribe(allowed, SENDER, query, dumps({"dest": f"http://127.0.0.1:{port}/{query}", "stream": True}))
-        server = stack.enter_context(deliveries.server(log="log0"))[0]
-        for turn in range(3):
-            happen(engine, range(turn * 20, turn * 20 + 10))
-            receiver.wait()  # it dies over its second post
-            happen(engine, range(turn * 20 + 10, turn * 20 + 15))
-            wait_until(lambda: any(one.failures for one in engine.subscriptions.page(SENDER, limit=9)))
-            if turn == 1:
-                server.kill()
-                server.wait()
-                server = stack.enter_context(deliveries.server(log="log1"))[0]
-            happen(engine, range(turn * 20 + 15, turn * 20 + 20))
-            receiver, _ = stack.enter_context(mortal_receiver(port, file, 2 if turn < 2 else 0))
-        wait_until(lambda: all(one.position == 60 for one in engine.subscriptions.page(SENDER, limit=9)))
-        for path, expected in (("/all", range(60)), ("/even", range(0, 60, 2))):
-            check([name for names in came(path) for name in names], expected)
-        assert engine.subscriptions.dead(SENDER, limit=9) == []
-        # What was written and not answered came once more.
-        assert sum(len(names) for path in ("/all", "/even") for names in came(path)) > 60 + 30
