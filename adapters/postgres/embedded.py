@@ -173,7 +173,11 @@ class _Folder:
     def made(self) -> bool:
         """Return whether a server was ever asked for here."""
         with self.refusals():
-            return self.lock.exists()
+            try:
+                self.lock.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True  # `exists` would say no, from Python 3.14 on, where the account may not look
 
     def socket_dir(self) -> Path:
         """Return the cluster, or a short symbolic link to it: a socket's address is limited to some 100 bytes.

@@ -11,6 +11,8 @@ import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
+from api import collector
+
 NOUNS: Final[Mapping[str, str]] = {
     "demo": "Tell three stories: load them, publish their log, verify a receipt and serve the pages on 127.0.0.1.",
     "serve": "Answer HTTP requests until Ctrl-C or SIGTERM.",
@@ -65,7 +67,8 @@ class Deferred(TyperCommand):
         """Import the command."""
         assert self.name is not None
         name = self.name.replace("-", "_")
-        module = import_module(f"api.cli.{name}")
+        with collector.paused():  # modules are there for good, and to look through them again and again takes a tenth
+            module = import_module(f"api.cli.{name}")
         app = getattr(module, "app", None)
         if app is not None:
             return typer.main.get_group(app)

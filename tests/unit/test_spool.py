@@ -289,15 +289,15 @@ def test_what_is_announced_is_taken_from_the_beginning(spool: Spool) -> None:
 
 
 def test_what_others_put_there_meanwhile_is_seen(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.feeds.spool._MEASURED", 20_000)
+    monkeypatch.setattr("adapters.feeds.spool._MEASURED", 200_000)
 
     def pieces() -> Iterator[bytes]:
-        yield b"x" * 15_000
-        upload(spool, UUID(int=2), b"x" * 80_000, most=100_000)
-        yield b"x" * 15_000
+        yield b"x" * 150_000  # more than a file object keeps to itself
+        upload(spool, UUID(int=2), b"x" * 800_000, most=1_000_000)
+        yield b"x" * 150_000
 
     with pytest.raises(BusyError):
-        upload_pieces(spool, JOB, pieces(), most=100_000)
+        upload_pieces(spool, JOB, pieces(), most=1_000_000)
     assert spool.jobs() == {UUID(int=2)}
 
 

@@ -387,7 +387,7 @@ def _time(text: str | None, path: str, findings: Findings) -> int | None:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None and len(text) == len("2026-03-01"):
             moment = moment.replace(tzinfo=UTC)
-        if moment.tzinfo is not None:
+        if moment.tzinfo is not None and text[11:13] != "24":  # as in `times`
             return microseconds(moment.astimezone(UTC).isoformat())
     except (ValueError, OverflowError):
         pass
