@@ -18,7 +18,7 @@ Whoever is shown more may judge otherwise: the judgement is part of a fold over 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -109,6 +109,11 @@ class Judge:
         self._contents: _Contents | None = None
         self._transfers = transfers
         self._parties = transfers.parties
+
+    @property
+    def state(self) -> Hashable:
+        """Return what its verdicts, and `CustodyFold.state`, depend on."""
+        return self._contents, self.fold.state
 
     def fork(self) -> Judge:
         """Return one that heard the same and may hear something else."""
@@ -222,7 +227,7 @@ class Judge:
         takes = moves is Movement.RECEIVE and any(shipment.to is None for shipment in fold.shipments)
         if takes or fold.expects(who):
             return Authority.CONSIGNEE
-        if event.action == "OBSERVE" and moves is None and not ends and self._is_at_home(event):
+        if event.action == "OBSERVE" and moves is None and not ends and self._transfers.is_at_home(event):
             return Authority.PLACE
         return Authority.FIRST_TO_SPEAK if fold.unclaimed else ClaimReason.NO_AUTHORITY
 
@@ -257,10 +262,6 @@ class Judge:
         fold = self.fold
         waits = fold.shipments or fold.holds or fold.proposals
         return event.action == "ADD" and self._contents == frozenset() and not waits
-
-    def _is_at_home(self, event: SeenEvent) -> bool:
-        places = [place for place in event.places if place is not None]
-        return any(self._transfers.organisation_of(place) == event.captured_by for place in places)
 
     def _on_decision(self, decision: SeenDecision) -> Verdict:
         said, who = decision.payload, decision.captured_by

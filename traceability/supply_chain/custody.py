@@ -22,7 +22,7 @@ A container's events and decisions are told of what is inside, so what is inside
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -147,6 +147,23 @@ class CustodyFold:
         self._before: Party | None = None
         self._first_to_speak: str | None = None
 
+    @property
+    def state(self) -> Hashable:
+        """Return what its answers depend on, now and after whatever it is told, instants and positions apart.
+
+        For what is not `shared`: of that the order in which it came to somebody, and under way, matters too.
+        """
+        return (
+            self.commissioner,
+            tuple([(shipment.shipper, shipment.to, shipment.owner) for shipment in self.shipments]),
+            tuple(self.holds.values()),
+            tuple(self.proposals.values()),
+            tuple([tuple([held.party for held in those.values()]) for those in self._held.values()]),
+            tuple([self._last.get(role) for role in HoldingRole]),
+            self._before,
+            self._first_to_speak,
+        )
+
     def fork(self) -> CustodyFold:
         """Return one that was told the same and may be told something else."""
         other = CustodyFold.__new__(CustodyFold)
@@ -263,9 +280,10 @@ class CustodyFold:
             case Movement.SEND_BACK:
                 self._send_back(event)
             case Movement.VOID:
-                voided = [s for s in self.shipments if not self.shared or s.shipper == event.captured_by]
-                for shipment in voided[-1:]:
-                    self.shipments.remove(shipment)
+                for place in range(len(self.shipments) - 1, -1, -1):
+                    if not self.shared or self.shipments[place].shipper == event.captured_by:
+                        del self.shipments[place]
+                        break
 
     def decide(self, decision: SeenDecision, authority: Authority, via: str | None) -> None:
         """Tell a decision that its maker had the right to take."""

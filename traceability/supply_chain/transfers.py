@@ -105,6 +105,10 @@ class Transfers:
             self._organisations[uri] = self.parties.organisation_of(uri)
         return self._organisations[uri]
 
+    def is_at_home(self, event: SeenEvent) -> bool:
+        """Tell whether who recorded an event holds one of its places."""
+        return any(self.organisation_of(place) == event.captured_by for place in event.places if place is not None)
+
     def _other_side(self, event: SeenEvent) -> str | None:
         """Return with whom who recorded an event says to deal, None where it names nobody else."""
         ends = self.ends(event)

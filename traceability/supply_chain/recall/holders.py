@@ -12,7 +12,7 @@ from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import HoldingRole, TransferAccepted, TransferProposed
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.links import Links
-from traceability.supply_chain.lives import Life, Lives
+from traceability.supply_chain.lives import HOLDERS, Life, Lives
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.stays import Stays, stays_of, windows_of
 from traceability.supply_chain.story import until
@@ -74,7 +74,7 @@ def _judged(links: Links, parties: Parties, things: Ints, stays: Stays, decided:
     told = told_of(facts, things, stays, events.values())
     held = _Holdings()
     rest = set[str]()
-    for thing, life, _ in Lives(parties, facts.things.of(things), told, Life):
+    for thing, life, _ in Lives(parties, facts.things.of(things), told, Life, HOLDERS):
         if life is not None and life.made:
             yield thing, held[life]
         elif life is not None:
@@ -85,7 +85,8 @@ def _judged(links: Links, parties: Parties, things: Ints, stays: Stays, decided:
         stays = stays.at(np.flatnonzero(np.isin(stays.thing, unmade)))
         names = facts.things.of(unmade)
         events.update((event.position, event) for event in links.events(frozenset(names), windows_of(links, stays)))
-        for thing, life, _ in Lives(parties, names, told_of(facts, unmade, stays, events.values()), Life):
+        told = told_of(facts, unmade, stays, events.values())
+        for thing, life, _ in Lives(parties, names, told, Life, HOLDERS):
             if life is not None:
                 yield thing, held[life]
 
@@ -111,4 +112,4 @@ def _one_by_one(
 
 def _held(custody: Custody) -> Held:
     awaiting = [end for shipment in custody.shipments for end in (shipment.to, shipment.owner) if end is not None]
-    return Held(custody.holders(HoldingRole.CUSTODY), tuple(dict.fromkeys(awaiting)))
+    return Held(tuple(sorted(custody.holders(HoldingRole.CUSTODY))), tuple(dict.fromkeys(awaiting)))
