@@ -13,7 +13,10 @@ from tests.support.happenings import (
     receive,
     ship,
 )
+from tests.support.register import stated
 from traceability.ledger.access import Grant, Reader
+from traceability.ledger.register.register import Register
+from traceability.ledger.register.statements import PrefixHeld, RoleGiven, RuleSet
 from traceability.supply_chain.decisions import (
     HoldingRole,
 )
@@ -26,6 +29,14 @@ CARRIER, SHOP, RIVAL = "carrier.example", "shop.example", "rival.example"
 GLNS = {"9521101000009": MAKER, "9521102000008": CARRIER, "9521103000007": SHOP, "9521104000006": RIVAL}
 PARTY = {name: f"https://id.gs1.org/417/{gln}" for gln, name in GLNS.items()}
 PARTIES = ListedParties(GLNS)
+_SAID = (
+    PrefixHeld(organisation=MAKER, prefix="9521234", since=hours(2), until=hours(5)),
+    PrefixHeld(organisation=CARRIER, prefix="95212340", since=hours(6)),
+    RuleSet(action="shipping", roles=("shipper",), since=hours(3), until=hours(6)),
+    RoleGiven(organisation=CARRIER, role="shipper", since=hours(4)),
+)
+# Who holds a prefix, and what a step takes, changes while things happen.
+REGISTERED = ListedParties(GLNS, Register([stated(said) for said in _SAID], stated(_SAID[0]).stated_by))
 OUTSIDE = "https://id.gs1.org/417/9521105000005"
 WAREHOUSE = "https://id.gs1.org/414/9521102000008"
 EVERYTHING = frozenset({"what", "where", "why", "how", "more"})

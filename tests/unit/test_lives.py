@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
-from tests.support.happenings import PALLET, commission, index_of, lot, observe, pack, put, receive, ship
-from tests.support.holders import CARRIER, PARTIES, PARTY, SEES_ALL, SHOP
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from tests.support.dealings import dealings
+from tests.support.happenings import (
+    GTIN,
+    MAKER,
+    PALLET,
+    TOTE,
+    Happening,
+    commission,
+    index_of,
+    lot,
+    observe,
+    pack,
+    put,
+    receive,
+    ship,
+)
+from tests.support.holders import CARRIER, PARTIES, PARTY, REGISTERED, SEES_ALL, SHOP
 from traceability.supply_chain.links import Links
-from traceability.supply_chain.lives import HOLDERS, Life, Lives
+from traceability.supply_chain.lives import HOLDERS, Alike, Life, Lives
+from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, TraceQuery, walked
+from traceability.supply_chain.recall.holders import Held, held_in
 from traceability.supply_chain.recall.scope import scope_of
 from traceability.supply_chain.stays import stays_of
 from traceability.supply_chain.tables import NONE, ints
+from traceability.supply_chain.things import thing_of
 from traceability.supply_chain.told import told_of
 from traceability.supply_chain.windows import BEGIN
 
@@ -26,6 +51,19 @@ WORLD = (
 )
 
 
+def lives_of(
+    world: Sequence[Happening], things: Sequence[str], parties: Parties, alike: Alike[Life] | None
+) -> dict[str, Life | None]:
+    index = index_of(world, reader=SEES_ALL)
+    links = Links(index, None, ask=index.deeds)
+    numbers = ints(sorted(links.facts.things[thing] for thing in things))
+    links.load(NONE, numbers, {})
+    stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
+    told = told_of(links.facts, numbers, stays, {**links.facts.events, **links.done}.values())
+    names = links.facts.things.of(numbers)
+    return {name: life for name, life, _ in Lives(parties, names, told, Life, alike)}
+
+
 def test_things_to_which_the_same_happened_alone_lead_one_life() -> None:
     packs = [pack(f"{number}") for number in range(40)]
     world = [
@@ -37,15 +75,49 @@ def test_things_to_which_the_same_happened_alone_lead_one_life() -> None:
             ship(number + 2, thing, to=PARTY[CARRIER if number % 2 else SHOP]),
         )
     ]
-    links = Links(index_of(world, reader=SEES_ALL), None, ask=index_of(world, reader=SEES_ALL).deeds)
-    numbers = ints(links.facts.things[thing] for thing in packs)
-    links.load(NONE, numbers, {})
-    stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
-    told = told_of(links.facts, numbers, stays, {**links.facts.events, **links.done}.values())
-    merged, apart = (list(Lives(PARTIES, packs, told, Life, alike)) for alike in (HOLDERS, None))
-    assert len({id(life) for _, life, _ in apart}) == len(packs)
-    assert len({id(life) for _, life, _ in merged}) == 2
-    assert [life and life.custody().shipments[0].to for _, life, _ in merged] == [SHOP, CARRIER] * 20
+    merged, apart = (lives_of(world, packs, PARTIES, alike) for alike in (HOLDERS, None))
+    assert len(set(apart.values())) == len(packs)
+    assert len(set(merged.values())) == 2
+    assert [who(life) for life in merged.values()] == [(True, Held((MAKER,), (to,))) for to in (SHOP, CARRIER)] * 20
+
+
+def who(life: Life | None) -> tuple[bool, Held] | None:
+    return None if life is None else (life.made, held_in(life.custody()))
+
+
+CARRIED: Final = (PALLET, TOTE)
+
+
+def copy_of(number: int, uri: str) -> str:
+    """Return another thing of the same kind."""
+    if uri in CARRIED:
+        return f"https://id.gs1.org/8003/09521234000099{CARRIED.index(uri)}{number}"
+    return uri if uri == GTIN else uri.replace("/L1", f"/L1{number}") + ("" if uri.endswith("/L1") else f"{number}")
+
+
+@st.composite
+def copies(draw: DrawFn) -> list[Happening]:
+    """Draw worlds in which some of the same happens, at about the same time, to other things of the same kinds."""
+    told = [one for one in draw(dealings(max_size=6)) if isinstance(one, Happening) and not one.head]
+    return [
+        replace(
+            one,
+            at=one.at + draw(st.sampled_from([0, 0.5])),
+            items=[(name, copy_of(number, uri), *rest) for name, uri, *rest in one.items],
+            event_id=f"urn:uuid:{number}-{place}",
+        )
+        for number in range(4)
+        for place, one in enumerate(told)
+        if draw(st.booleans())
+    ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(copies(), st.sampled_from([PARTIES, REGISTERED]))
+def test_lives_that_are_merged_have_the_holders_of_those_that_are_not(world: list[Happening], parties: Parties) -> None:
+    things = sorted({thing_of(uri) for one in world for _, uri, *_ in one.items})
+    merged, apart = (lives_of(world, things, parties, alike) for alike in (HOLDERS, None))
+    assert {name: who(life) for name, life in merged.items()} == {name: who(life) for name, life in apart.items()}
 
 
 def test_lives_are_gone_with_the_answer() -> None:

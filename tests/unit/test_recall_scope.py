@@ -32,14 +32,25 @@ from tests.support.happenings import (
     take,
     transform,
 )
-from tests.support.holders import CARRIER, EVERYTHING, GLNS, PARTIES, PARTY, RIVAL, SEES_ALL, SHOP, Told
+from tests.support.holders import (
+    CARRIER,
+    EVERYTHING,
+    GLNS,
+    PARTIES,
+    PARTY,
+    REGISTERED,
+    RIVAL,
+    SEES_ALL,
+    SHOP,
+    Told,
+)
 from tests.support.register import stated
 from traceability.errors import NotFoundError
 from traceability.ledger.access import Grant, Reader
 from traceability.ledger.register.register import Register
-from traceability.ledger.register.statements import PrefixHeld, RoleGiven, RuleSet
+from traceability.ledger.register.statements import RuleSet
 from traceability.supply_chain.commands.surroundings import Surroundings
-from traceability.supply_chain.decisions import HoldingRole, HoldPlaced
+from traceability.supply_chain.decisions import HoldingRole, HoldPlaced, TransferProposed
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.parties import ListedParties, Parties
@@ -77,16 +88,6 @@ def test_the_holders_are_those_of_each_history(world: list[Told], root: str) -> 
         assert set(one.holders) == set(custody.holders(HoldingRole.CUSTODY))
         ends = {end for shipment in custody.shipments for end in (shipment.to, shipment.owner)}
         assert set(one.awaited_by) == ends - {None}
-
-
-_SAID = (
-    PrefixHeld(organisation=MAKER, prefix="9521234", since=hours(2), until=hours(5)),
-    PrefixHeld(organisation=CARRIER, prefix="95212340", since=hours(6)),
-    RuleSet(action="shipping", roles=("shipper",), since=hours(3), until=hours(6)),
-    RoleGiven(organisation=CARRIER, role="shipper", since=hours(4)),
-)
-# Who holds a prefix, and what a step takes, changes while things happen.
-REGISTERED = ListedParties(GLNS, Register([stated(said) for said in _SAID], stated(_SAID[0]).stated_by))
 
 
 @settings(max_examples=400, deadline=None)
@@ -131,6 +132,20 @@ def test_a_mere_claim_takes_nothing_out_of_anything(told: tuple[Told, ...], hold
     world = [commission(1, A), *told]
     assert {one.thing: one.holders for one in scope(*world, roots=(A,)).affected}[A] == (holder,)
     assert item_history(index_of(world, reader=SEES_ALL), A, PARTIES).custody.holders(HoldingRole.CUSTODY) == (holder,)
+
+
+def test_what_happens_to_a_pack_that_was_given_away_does_not_happen_to_the_next() -> None:
+    offer = TransferProposed(things=(A,), proposal="1", role=HoldingRole.CUSTODY, issuer=MAKER, receiver=SHOP)
+    world = (
+        transform(1, [], [TOTE, A], number="A7"),
+        put(2, PALLET, A),
+        Decided(3, offer),
+        ship(4, PALLET, to=PARTY[CARRIER]),
+    )
+    found = scope(*world, roots=(TOTE,))
+    assert {one.thing: one.awaited_by for one in found.affected} == {TOTE: ()}
+    found = scope(*world, roots=(TOTE, A))
+    assert {one.thing: one.awaited_by for one in found.affected} == {TOTE: (), A: (CARRIER,)}
 
 
 def test_what_is_counted_although_it_is_one_thing_is_shared() -> None:

@@ -75,7 +75,11 @@ def _part(bits: int) -> Part:
 
 
 def told_of(facts: Facts, things: Ints, stays: Stays, among: Collection[SeenEvent]) -> Told:
-    """Tell what is told of things, which are numbers in order, each once, by events that count."""
+    """Tell what is told of things, which are numbers in order, each once, by events that count.
+
+    `stays` are theirs; they may be those of others too.
+    """
+    stays = stays.at(np.flatnonzero(np.isin(stays.thing, things)))
     events = ordered(among)
     batch = Batch(facts, events)
     named = batch.code != NO_CODE

@@ -95,7 +95,7 @@ class _Holdings(dict[Life, Held]):
     """Who has what, by its life."""
 
     def __missing__(self, life: Life) -> Held:
-        held = self[life] = _held(life.custody())
+        held = self[life] = held_in(life.custody())
         return held
 
 
@@ -107,9 +107,10 @@ def _one_by_one(
     picture = around.picture(END)
     for thing in things:
         first = picture.stands_for(thing)
-        yield thing, _held(picture.custody_last(first) if as_of is None else picture.custody_at(first, as_of))
+        yield thing, held_in(picture.custody_last(first) if as_of is None else picture.custody_at(first, as_of))
 
 
-def _held(custody: Custody) -> Held:
+def held_in(custody: Custody) -> Held:
+    """Tell who has a thing, of which this is known."""
     awaiting = [end for shipment in custody.shipments for end in (shipment.to, shipment.owner) if end is not None]
     return Held(tuple(sorted(custody.holders(HoldingRole.CUSTODY))), tuple(dict.fromkeys(awaiting)))
