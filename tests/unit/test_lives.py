@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -27,7 +28,7 @@ from tests.support.happenings import (
     receive,
     ship,
 )
-from tests.support.holders import CARRIER, PARTIES, PARTY, REGISTERED, SEES_ALL, SHOP
+from tests.support.holders import CARRIER, PARTIES, PARTY, REGISTERED, RIVAL, SEES_ALL, SHOP, WAREHOUSE
 from traceability.supply_chain.links import Links
 from traceability.supply_chain.lives import HOLDERS, Alike, Life, Lives
 from traceability.supply_chain.parties import Parties
@@ -40,7 +41,7 @@ from traceability.supply_chain.things import thing_of
 from traceability.supply_chain.told import told_of
 from traceability.supply_chain.windows import BEGIN
 
-A = pack("A")
+A, B = pack("A"), pack("B")
 WORLD = (
     commission(1, A, number="A7"),
     observe(2, A),
@@ -55,7 +56,7 @@ def lives_of(
     world: Sequence[Happening], things: Sequence[str], parties: Parties, alike: Alike[Life] | None
 ) -> dict[str, Life | None]:
     index = index_of(world, reader=SEES_ALL)
-    links = Links(index, None, ask=index.deeds)
+    links = Links(index, None, ask=index.counting)
     numbers = ints(sorted(links.facts.things[thing] for thing in things))
     links.load(NONE, numbers, {})
     stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
@@ -81,6 +82,36 @@ def test_things_to_which_the_same_happened_alone_lead_one_life() -> None:
     assert [who(life) for life in merged.values()] == [(True, Held((MAKER,), (to,))) for to in (SHOP, CARRIER)] * 20
 
 
+_SENT = (commission(1, A), ship(2, A, to=PARTY[CARRIER]), receive(3, A, by=CARRIER))
+_GIVEN_BACK = observe(6, A, step="returning", by=SHOP)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([observe(1, A, by=CARRIER, place=WAREHOUSE)], [observe(1, B, by=CARRIER)]),  # at home, and elsewhere
+        (
+            [*_SENT, ship(4, A, to=PARTY[SHOP], by=CARRIER), receive(5, A, by=SHOP), _GIVEN_BACK],
+            [
+                commission(1, B),
+                ship(4, B, to=PARTY[SHOP]),
+                receive(5, B, by=SHOP),
+                replace(_GIVEN_BACK, items=[("epcList", B)]),
+            ],
+        ),  # to whom it goes back
+        ([commission(1, A, by=RIVAL)], [commission(3, B, by=RIVAL)]),  # the prefix has a holder from hour 2 on
+        (
+            [commission(1, A), ship(2, A, to=PARTY[SHOP])],
+            [commission(1, B), ship(3.5, B, to=PARTY[SHOP])],
+        ),  # as has a rule
+    ],
+)
+def test_what_does_not_do_the_same_is_told_apart(one: list[Happening], other: list[Happening]) -> None:
+    merged, apart = (lives_of([*one, *other], (A, B), REGISTERED, alike) for alike in (HOLDERS, None))
+    assert {name: who(life) for name, life in merged.items()} == {name: who(life) for name, life in apart.items()}
+    assert len({who(life) for life in merged.values()}) == 2
+
+
 def who(life: Life | None) -> tuple[bool, Held] | None:
     return None if life is None else (life.made, held_in(life.custody()))
 
@@ -98,15 +129,15 @@ def copy_of(number: int, uri: str) -> str:
 @st.composite
 def copies(draw: DrawFn) -> list[Happening]:
     """Draw worlds in which some of the same happens, at about the same time, to other things of the same kinds."""
-    told = [one for one in draw(dealings(max_size=6)) if isinstance(one, Happening) and not one.head]
+    told = [one for one in draw(dealings(max_size=8)) if isinstance(one, Happening) and not one.head]
     return [
         replace(
             one,
-            at=one.at + draw(st.sampled_from([0, 0.5])),
+            at=one.at + draw(st.sampled_from([0, 1, 4])),
             items=[(name, copy_of(number, uri), *rest) for name, uri, *rest in one.items],
             event_id=f"urn:uuid:{number}-{place}",
         )
-        for number in range(4)
+        for number in range(5)
         for place, one in enumerate(told)
         if draw(st.booleans())
     ]
