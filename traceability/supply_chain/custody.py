@@ -151,7 +151,7 @@ class CustodyFold:
     def state(self) -> Hashable:
         """Return what its answers depend on, now and after whatever it is told, instants and positions apart.
 
-        For what is not `shared`: of that the order in which it came to somebody, and under way, matters too.
+        Of what is `shared` the order is kept in which it came to somebody, and in which shipments were opened.
         """
         return (
             self.commissioner,

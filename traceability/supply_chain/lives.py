@@ -47,7 +47,7 @@ _Life = TypeVar("_Life", bound=_Led)
 
 @dataclass(frozen=True, slots=True)
 class Alike(Generic[_Life]):
-    """What need not be told apart in the lives of single things: events, and lives, of which the same is returned."""
+    """What need not be told apart: events, and lives, of which the same is returned."""
 
     events: Callable[[str, Transfers, SeenEvent, Part], Hashable]
     lives: Callable[[_Life], Hashable]
@@ -188,7 +188,7 @@ def _done_to_holders(thing: str, transfers: Transfers, event: SeenEvent, part: P
     """Return all of an event on which it depends who has a thing after it.
 
     That is neither its instant nor what else it names; but where the register has a rule for the step, and in what is
-    said of a container, each event is one of its own.
+    said of a container, each event is one of its own. `thing` stands for all whose key is of the same prefixes.
     """
     head, at = event.head, event.occurred_at
     step = head.bizStep
@@ -201,4 +201,4 @@ def _done_to_holders(thing: str, transfers: Transfers, event: SeenEvent, part: P
 
 
 HOLDERS: Final[Alike[Life]] = Alike(_done_to_holders, lambda life: life.state)
-"""What is alike to who asks only by name who has a thing, and who is to have it."""
+"""What is alike to whoever asks who has a thing and who is to have it, by name, and not since when."""
