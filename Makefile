@@ -2,6 +2,7 @@
 PYTHON ?=
 SEED   ?= 6962
 ROUNDS ?= 400
+KILLS  ?= 8
 FUZZ   ?= 3000
 # Tests wait for disks, and for processes that they start, half of the time: a core more than there are is kept busy.
 CORES   := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -24,7 +25,7 @@ test: lint ## Lint, types, import contracts and every test (ARGS="tests/unit -k 
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 faults: $(VENV)/.installed ## Inject a fault at every call and fuzz for minutes (SEED=1 ROUNDS=1000 FUZZ=10000)
-	FAULT_COUNT=0 FAULT_SEED=$(SEED) FAULT_ROUNDS=$(ROUNDS) FUZZ_COUNT=$(FUZZ) \
+	FAULT_COUNT=0 FAULT_SEED=$(SEED) FAULT_ROUNDS=$(ROUNDS) FAULT_KILLS=$(KILLS) FUZZ_COUNT=$(FUZZ) \
 	  $(BIN)/python -m pytest tests/faults tests/unit/test_parsers.py $(ARGS)
 
 lint: $(VENV)/.installed ## Lint, types and import contracts only

@@ -42,7 +42,7 @@ from tests.support.captures import (
 from traceability.errors import UnavailableError
 from traceability.ledger.capture import CaptureJob, ErrorBehaviour, Phase
 
-KILLS = 5
+KILLS = int(os.environ.get("FAULT_KILLS", "3"))
 SEED = 20_260_301
 
 

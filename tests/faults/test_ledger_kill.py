@@ -22,7 +22,7 @@ from tests.support.ledger_history import check_ledger, check_notes, read_notes, 
 from traceability.errors import UnavailableError
 
 WRITERS = 2
-ROUNDS = 5
+ROUNDS = int(os.environ.get("FAULT_KILLS", "3"))
 SEED = 20_260_301
 
 
