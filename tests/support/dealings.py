@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -127,3 +128,30 @@ def dealings(draw: DrawFn, max_size: int = 12) -> list[Told]:
     makers = [draw(st.sampled_from([event.by, event.by, RIVAL])) for event in taken_back]
     declared = [event.retracted(by=maker) for event, maker in zip(taken_back, makers, strict=True)]
     return draw(st.permutations([*told, *declared]))
+
+
+_CARRIED: Final = (PALLET, TOTE)
+
+
+def _copy(number: int, uri: str) -> str:
+    """Return another thing of the same kind."""
+    if uri in _CARRIED:
+        return f"https://id.gs1.org/8003/09521234000099{_CARRIED.index(uri)}{number}"
+    return uri if uri == GTIN else uri.replace("/L1", f"/L1{number}") + ("" if uri.endswith("/L1") else f"{number}")
+
+
+@st.composite
+def copies(draw: DrawFn) -> list[Happening]:
+    """Draw worlds in which some of the same happens, at about the same time, to other things of the same kinds."""
+    told = [one for one in draw(dealings(max_size=8)) if isinstance(one, Happening) and not one.head]
+    return [
+        replace(
+            one,
+            at=one.at + draw(st.sampled_from([0, 1, 4])),
+            items=[(name, _copy(number, uri), *rest) for name, uri, *rest in one.items],
+            event_id=f"urn:uuid:{number}-{place}",
+        )
+        for number in range(5)
+        for place, one in enumerate(told)
+        if draw(st.booleans())
+    ]

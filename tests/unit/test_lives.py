@@ -5,19 +5,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 
-from tests.support.dealings import dealings
+from tests.support.dealings import copies
 from tests.support.happenings import (
-    GTIN,
     MAKER,
     PALLET,
-    TOTE,
     Happening,
     commission,
     index_of,
@@ -114,33 +110,6 @@ def test_what_does_not_do_the_same_is_told_apart(one: list[Happening], other: li
 
 def who(life: Life | None) -> tuple[bool, Held] | None:
     return None if life is None else (life.made, held_in(life.custody()))
-
-
-CARRIED: Final = (PALLET, TOTE)
-
-
-def copy_of(number: int, uri: str) -> str:
-    """Return another thing of the same kind."""
-    if uri in CARRIED:
-        return f"https://id.gs1.org/8003/09521234000099{CARRIED.index(uri)}{number}"
-    return uri if uri == GTIN else uri.replace("/L1", f"/L1{number}") + ("" if uri.endswith("/L1") else f"{number}")
-
-
-@st.composite
-def copies(draw: DrawFn) -> list[Happening]:
-    """Draw worlds in which some of the same happens, at about the same time, to other things of the same kinds."""
-    told = [one for one in draw(dealings(max_size=8)) if isinstance(one, Happening) and not one.head]
-    return [
-        replace(
-            one,
-            at=one.at + draw(st.sampled_from([0, 1, 4])),
-            items=[(name, copy_of(number, uri), *rest) for name, uri, *rest in one.items],
-            event_id=f"urn:uuid:{number}-{place}",
-        )
-        for number in range(5)
-        for place, one in enumerate(told)
-        if draw(st.booleans())
-    ]
 
 
 @settings(max_examples=300, deadline=None)

@@ -160,8 +160,7 @@ class _Life:
         if (part.counted and not judge.fold.shared) or (part.named and judge.fold.shared):
             return None
         verdict, change = judge.consider(event, part.roles, own=part.own)
-        found = verdict is Authority.FIRST_TO_SPEAK  # maybe an empty carrier, that another had
-        if isinstance(verdict, ClaimReason) or not (found or self._in_right_hands(event, part)):
+        if isinstance(verdict, ClaimReason) or not self._in_right_hands(event, part, verdict):
             return None
         # What is counted may be in several containers, and stay in some.
         inherited = self.now if judge.fold.shared else self.now.inherit(event)
@@ -173,15 +172,17 @@ class _Life:
             judge.carry_out(change, event)
         return _Life(judge, now)
 
-    def _in_right_hands(self, event: SeenEvent, part: Part) -> bool:
+    def _in_right_hands(self, event: SeenEvent, part: Part, by: Authority) -> bool:
         """Tell whether who has it may do what is done, as `faults_of_rights` does, or more strictly."""
         deed = deed_of(event, part.named, part.counted, own=part.own)
         if deed is None:
             return True
         fold = self.judge.fold
+        # Another may have had a carrier that is found empty.
+        held = by is Authority.FIRST_TO_SPEAK or fold.is_held_by(event.captured_by)
         if deed is Deed.RECEIVE:
-            return fold.is_held_by(event.captured_by) or any(s.is_for(event.captured_by) for s in fold.shipments)
-        if not fold.is_held_by(event.captured_by):
+            return held or any(shipment.is_for(event.captured_by) for shipment in fold.shipments)
+        if not held:
             return False
         on_its_way = bool(fold.shipments) and not fold.shared
         return not (deed in (Deed.HANDLE, Deed.PACK_INTO) and on_its_way and movement(event) is None)
