@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.problem_models import EventProblem
 from traceability.errors import InvalidInputError
 from traceability.gs1.epcis import Problem
+from traceability.gs1.epcis.times import read_time
 from traceability.ledger.event import EPOCH, utc_text
 from traceability.ledger.findings import Finding, FindingFilter, FindingState, Letter, Severity
 from traceability.ledger.store import Outcome
@@ -181,7 +182,7 @@ def _moment(name: str, text: str, *, later_days: int) -> int | None:
             day = date.fromisoformat(text) + timedelta(days=later_days)
             time = datetime(day.year, day.month, day.day, tzinfo=UTC)
         else:
-            time = datetime.fromisoformat(text)
+            time = read_time(text)
         return (time - EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError, TypeError):  # TypeError: a time without an offset
         raise _not_a_filter(name, "a day such as 2026-03-01, or a time with an offset") from None

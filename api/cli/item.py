@@ -19,6 +19,7 @@ from api.provenance import describe_item
 from api.provenance_models import MAX_HISTORY, EntryOut, IntervalOut, ItemOut
 from api.web import words
 from api.wiring import Engine
+from traceability.gs1.epcis.times import read_time
 from traceability.supply_chain.seen import identify
 
 _LISTED = 12
@@ -28,7 +29,7 @@ _LISTED = 12
 def moment(text: str) -> datetime:
     """Read a time of the command line; without an offset nobody knows which time it is."""
     try:
-        time = datetime.fromisoformat(text)
+        time = read_time(text)
     except ValueError as error:
         raise typer.BadParameter("write it like 2026-03-01T08:15:00+01:00") from error
     if time.utcoffset() is None:

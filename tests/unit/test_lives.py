@@ -6,14 +6,16 @@ import gc
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.dealings import copies
+from tests.support.dealings import copies, dealings
 from tests.support.happenings import (
     MAKER,
     PALLET,
+    TOTE,
     Happening,
     commission,
     index_of,
@@ -23,14 +25,19 @@ from tests.support.happenings import (
     put,
     receive,
     ship,
+    take,
 )
-from tests.support.holders import CARRIER, PARTIES, PARTY, REGISTERED, RIVAL, SEES_ALL, SHOP, WAREHOUSE
+from tests.support.holders import CARRIER, PARTIES, PARTY, REGISTERED, RIVAL, SEES_ALL, SHOP, WAREHOUSE, Told
+from traceability.ledger.access import Grant, Reader
+from traceability.supply_chain.decisions import HoldingRole
+from traceability.supply_chain.history import item_history
 from traceability.supply_chain.links import Links
 from traceability.supply_chain.lives import HOLDERS, Alike, Life, Lives
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.provenance import Direction, TraceQuery, walked
 from traceability.supply_chain.recall.holders import Held, held_in
 from traceability.supply_chain.recall.scope import scope_of
+from traceability.supply_chain.screening import not_cleared
 from traceability.supply_chain.stays import stays_of
 from traceability.supply_chain.tables import NONE, ints
 from traceability.supply_chain.things import thing_of
@@ -49,11 +56,15 @@ WORLD = (
 
 
 def lives_of(
-    world: Sequence[Happening], things: Sequence[str], parties: Parties, alike: Alike[Life] | None
+    world: Sequence[Told],
+    things: Sequence[str],
+    parties: Parties,
+    alike: Alike[Life] | None,
+    reader: Reader = SEES_ALL,
 ) -> dict[str, Life | None]:
-    index = index_of(world, reader=SEES_ALL)
+    index = index_of(world, reader=reader)
     links = Links(index, None, ask=index.counting)
-    numbers = ints(sorted(links.facts.things[thing] for thing in things))
+    numbers = np.sort(ints(links.facts.things[thing] for thing in things))
     links.load(NONE, numbers, {})
     stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
     told = told_of(links.facts, numbers, stays, {**links.facts.events, **links.done}.values())
@@ -108,15 +119,66 @@ def test_what_does_not_do_the_same_is_told_apart(one: list[Happening], other: li
     assert len({who(life) for life in merged.values()}) == 2
 
 
+CASE = pack("case")
+_FILLED_AGAIN = [
+    commission(1, A),
+    commission(1, TOTE),
+    put(2, TOTE, A),
+    take(3, TOTE),
+    commission(3, B, by=CARRIER),
+    put(4, TOTE, B, by=CARRIER),
+]
+_NO_CARRIER = [
+    commission(1, TOTE),
+    commission(1, CASE),
+    commission(1, A),
+    put(2, CASE, A),
+    take(3, CASE),
+    commission(3, B, by=CARRIER),
+    put(4, CASE, B, by=CARRIER),
+]
+
+
+@pytest.mark.parametrize(("world", "thing", "holder"), [(_FILLED_AGAIN, TOTE, CARRIER), (_NO_CARRIER, CASE, MAKER)])
+def test_who_fills_an_empty_carrier_has_it_and_no_other_container(
+    world: list[Happening], thing: str, holder: str
+) -> None:
+    things = (A, TOTE, CASE)
+    for alike in (HOLDERS, None):
+        for first in things:  # numbers follow the order in which things are asked for
+            found = lives_of(world, [first, *(one for one in things if one != first)], PARTIES, alike)
+            assert who(found[thing]) == (True, Held((holder,), ()))
+    assert item_history(index_of(world, reader=SEES_ALL), thing, PARTIES).custody.holders(HoldingRole.CUSTODY) == (
+        holder,
+    )
+    for asked in ([TOTE, CASE], [CASE, TOTE]):
+        assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, asked) == ([CASE] if thing == CASE else [])
+
+
 def who(life: Life | None) -> tuple[bool, Held] | None:
     return None if life is None else (life.made, held_in(life.custody()))
 
 
+_shown = st.sets(st.sampled_from(["where", "why", "how", "more"])).map(lambda parts: frozenset(parts | {"what"}))
+_readers = st.lists(_shown, min_size=4, max_size=4).map(
+    lambda shown: Reader(
+        "auditor.example",
+        grants=tuple(
+            Grant(who, "auditor.example", None, parts)
+            for who, parts in zip((MAKER, CARRIER, SHOP, RIVAL), shown, strict=True)
+        ),
+    )
+)
+
+
 @settings(max_examples=300, deadline=None)
-@given(copies(), st.sampled_from([PARTIES, REGISTERED]))
-def test_lives_that_are_merged_have_the_holders_of_those_that_are_not(world: list[Happening], parties: Parties) -> None:
+@given(copies(), st.lists(dealings(max_size=4), max_size=1), st.sampled_from([PARTIES, REGISTERED]), _readers)
+def test_lives_that_are_merged_have_the_holders_of_those_that_are_not(
+    copied: list[Happening], more: list[list[Told]], parties: Parties, reader: Reader
+) -> None:
+    world = [*copied, *(one for some in more for one in some if isinstance(one, Happening))]
     things = sorted({thing_of(uri) for one in world for _, uri, *_ in one.items})
-    merged, apart = (lives_of(world, things, parties, alike) for alike in (HOLDERS, None))
+    merged, apart = (lives_of(world, things, parties, alike, reader) for alike in (HOLDERS, None))
     assert {name: who(life) for name, life in merged.items()} == {name: who(life) for name, life in apart.items()}
 
 

@@ -197,7 +197,8 @@ def test_what_a_person_gives_is_read_as_they_mean_it() -> None:
     assert element.valid_until is not None
     assert element.valid_from is not None
     assert element.valid_until - element.valid_from == 31 * 86_400_000_000
-    for no_time in ("May", "2026-03-01T24:00:00Z"):
+    assert element_from("ReadPoint", PLACE, {}, valid_from="20260301T102400Z", findings=findings) is not None
+    for no_time in ("May", "2026-03-01T24:00:00Z", "20260301T240000Z", "2026-W09-7T24:00Z"):
         assert element_from("ReadPoint", PLACE, {}, valid_from=no_time, findings=findings) is None
     assert (
         element_from("ReadPoint", PLACE, {}, valid_from="2026-03-02", valid_until="2026-03-01", findings=findings)

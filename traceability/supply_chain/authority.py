@@ -41,10 +41,10 @@ from traceability.supply_chain.item import ending, makes
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import AGGREGATION_EVENT, TRANSFORMATION_EVENT, Role, SeenEvent, is_class, is_lot
 from traceability.supply_chain.standing import time_and_kind
+from traceability.supply_chain.things import is_carrier
 from traceability.supply_chain.transfers import Movement, Transfers, movement
 
 Verdict = Authority | ClaimReason
-_CARRIERS: Final = tuple(f"https://id.gs1.org/{key}/" for key in ("00", "8003", "8004"))
 _Speakers = tuple[tuple[int, int], frozenset[str]]
 
 
@@ -112,7 +112,7 @@ class Judge:
 
     @property
     def state(self) -> Hashable:
-        """Return what its verdicts, and `CustodyFold.state`, depend on."""
+        """Return all that its verdicts depend on: what is in the thing, and the state of its fold."""
         return self._contents, self.fold.state
 
     def fork(self) -> Judge:
@@ -247,7 +247,7 @@ class Judge:
 
     def _contents_after(self, event: SeenEvent) -> _Contents | None:
         """Return what is in a carrier after an event that fills or unpacks it; None for any other event or thing."""
-        if event.type != AGGREGATION_EVENT or event.action == "OBSERVE" or not self._thing.startswith(_CARRIERS):
+        if event.type != AGGREGATION_EVENT or event.action == "OBSERVE" or not is_carrier(self._thing):
             return None
         if event.empties:
             return frozenset()

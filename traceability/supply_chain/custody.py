@@ -151,9 +151,11 @@ class CustodyFold:
     def state(self) -> Hashable:
         """Return what its answers depend on, now and after whatever it is told, instants and positions apart.
 
-        Of what is `shared` the order is kept in which it came to somebody, and in which shipments were opened.
+        Of what is `shared` the order is kept in which it came to somebody, and in which shipments were opened; holds
+        and proposals are kept whole.
         """
         return (
+            self.shared,
             self.commissioner,
             tuple([(shipment.shipper, shipment.to, shipment.owner) for shipment in self.shipments]),
             tuple(self.holds.values()),

@@ -22,7 +22,7 @@ from traceability.supply_chain.entry import ClaimReason
 from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import Role, SeenEvent
 from traceability.supply_chain.story import may_tie
-from traceability.supply_chain.things import is_class, is_lot
+from traceability.supply_chain.things import is_carrier, is_class, is_lot
 from traceability.supply_chain.told import Part, Told
 from traceability.supply_chain.transfers import Transfers
 
@@ -56,7 +56,8 @@ class Alike(Generic[_Life]):
 class Lives(Generic[_Life]):
     """The lives of things, whose `names` come in the order of `told`; `begin` is that of which nothing was heard.
 
-    Whose the company prefix of a key is, and that of a lot there is more than one, makes lives begin differently.
+    Lives begin differently by whose the company prefix of a key is, by whether there is more than one of a thing, as of
+    a lot, and by whether it carries others.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Lives(Generic[_Life]):
         self._told = told
         self._begin = begin
         self._alike = alike
-        self._unborn: dict[tuple[bool, bool, str], tuple[_Life, _Merged[_Life] | None]] = {}
+        self._unborn: dict[tuple[bool, bool, bool, str], tuple[_Life, _Merged[_Life] | None]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, _Life | None, Sequence[int]]]:
         """Yield for each thing its name, its life, and the codes of what is told of it."""
@@ -82,8 +83,8 @@ class Lives(Generic[_Life]):
                 life, merged = self._unborn_of(thing)
                 told = codes[start:end]
                 for code in told:
-                    heard = code if merged is None else merged[code]
-                    after = life.after.get(heard) or self._hear(life, heard, code, merged)
+                    number = code if merged is None else merged[code]
+                    after = life.after.get(number) or self._hear(life, number, code, merged)
                     if after is None:
                         yield thing, None, told
                         break
@@ -102,44 +103,42 @@ class Lives(Generic[_Life]):
             after.clear()
 
     def _unborn_of(self, thing: str) -> tuple[_Life, _Merged[_Life] | None]:
-        """Return the life of a thing of which nothing was heard, and what is one to all that begins so."""
-        key = is_lot(thing), is_class(thing), self._transfers.parties.prefix_key(thing)
+        """Return the life of a thing of which nothing was heard, and what is merged among all that begin like it."""
+        key = is_lot(thing), is_class(thing), is_carrier(thing), self._transfers.parties.prefix_key(thing)
         unborn = self._unborn.get(key)
         if unborn is None:
             merged = None
             if self._alike is not None:
-                merged = _Merged(self._told, partial(self._alike.events, thing, self._transfers), self._alike.lives)
+                merged = _Merged(self._told, partial(self._alike.events, thing, self._transfers), self._alike)
             unborn = self._unborn[key] = self._begin(Judge(thing, self._transfers)), merged
         return unborn
 
-    def _hear(self, life: _Life, heard: int, code: int, merged: _Merged[_Life] | None) -> _Life | None:
-        if heard not in life.after:
+    def _hear(self, life: _Life, number: int, code: int, merged: _Merged[_Life] | None) -> _Life | None:
+        if number not in life.after:
             after = life.hear(*self._told.of(code))
-            life.after[heard] = after if after is None or merged is None else merged.life(after)
-        return life.after[heard]
+            life.after[number] = after if after is None or merged is None else merged.life(after)
+        return life.after[number]
 
 
 class _Merged(dict[int, int], Generic[_Life]):
     """The number of what is alike, by code; and the lives that are, each the first of its kind."""
 
-    def __init__(
-        self, told: Told, alike: Callable[[SeenEvent, Part], Hashable], alive: Callable[[_Life], Hashable]
-    ) -> None:
+    def __init__(self, told: Told, heard_as: Callable[[SeenEvent, Part], Hashable], alike: Alike[_Life]) -> None:
         super().__init__()
         self._told = told
+        self._heard_as = heard_as
         self._alike = alike
-        self._alive = alive
         self._numbers: dict[Hashable, int] = {}
         self._lives: dict[Hashable, _Life] = {}
 
     def __missing__(self, code: int) -> int:
-        what = self._alike(*self._told.of(code))
+        what = self._heard_as(*self._told.of(code))
         self[code] = number = self._numbers.setdefault(what, len(self._numbers))
         return number
 
     def life(self, life: _Life) -> _Life:
         """Return the first life that was like this one."""
-        return self._lives.setdefault(self._alive(life), life)
+        return self._lives.setdefault(self._alike.lives(life), life)
 
 
 class Life:
@@ -187,8 +186,8 @@ class Life:
 def _done_to_holders(thing: str, transfers: Transfers, event: SeenEvent, part: Part) -> Hashable:
     """Return all of an event on which it depends who has a thing after it.
 
-    That is neither its instant nor what else it names; but where the register has a rule for the step, and in what is
-    said of a container, each event is one of its own. `thing` stands for all whose key is of the same prefixes.
+    That is neither its instant nor what else it names. An event whose step the register rules, or that names the thing
+    as a parent, is like no other. `thing` stands for all that begin like it.
     """
     head, at = event.head, event.occurred_at
     step = head.bizStep

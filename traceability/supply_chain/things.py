@@ -48,6 +48,7 @@ _LOT_LENGTH: Final = 20  # characters that AI (10) may have
 _PLAIN: Final = re.compile(
     r"https://id\.gs1\.org/(?:01/[0-9]{14}/(?:21|10)/[A-Za-z0-9][A-Za-z0-9._-]{0,19}|00/[0-9]{18})"
 ).fullmatch
+_CARRIERS: Final = tuple(f"https://id.gs1.org/{key}/" for key in ("00", "8003", "8004"))
 _TRADE_ITEM: Final = "https://id.gs1.org/01/"
 _GTIN: Final = slice(len(_TRADE_ITEM), len(_TRADE_ITEM) + 14)
 _QUALIFIED: Final = slice(_GTIN.stop + len("/21/"))
@@ -170,6 +171,11 @@ def _kind_under(qualified: str) -> Kind:
 def is_class(thing: str) -> bool:
     """Tell whether the thing is a mere class (a GTIN without lot or serial), which ties nothing together."""
     return _PLAIN(thing) is None and kind_of(thing) is Kind.CLASS
+
+
+def is_carrier(thing: str) -> bool:
+    """Tell whether the thing carries others: a logistic unit or an asset, which is filled again and again."""
+    return thing.startswith(_CARRIERS)
 
 
 def is_lot(thing: str) -> bool:

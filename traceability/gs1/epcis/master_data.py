@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +23,7 @@ from traceability.gs1.epcis.context import Names, standard_names
 from traceability.gs1.epcis.fields import identified
 from traceability.gs1.epcis.problems import Findings, Problem, member, shown
 from traceability.gs1.epcis.strict_json import CONTAINERS, JSON, dumps, loads
+from traceability.gs1.epcis.times import read_time
 from traceability.gs1.identifiers import IdentifierError, parse_identifier
 from traceability.gs1.uris import is_absolute_uri, is_uri_reference
 from traceability.ledger.access import MASTER_DATA
@@ -384,10 +385,10 @@ def _time(text: str | None, path: str, findings: Findings) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        moment = read_time(text)
         if moment.tzinfo is None and len(text) == len("2026-03-01"):
             moment = moment.replace(tzinfo=UTC)
-        if moment.tzinfo is not None and text[11:13] != "24":  # as in `times`
+        if moment.tzinfo is not None:
             return microseconds(moment.astimezone(UTC).isoformat())
     except (ValueError, OverflowError):
         pass

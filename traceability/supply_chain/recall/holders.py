@@ -28,7 +28,8 @@ _TRANSFERS: Final = (TransferProposed, TransferAccepted)
 class Held(NamedTuple):
     """Who has a thing, and to whom it is under way.
 
-    A holder is an organisation by its permanent name, else a party by its URI. Several have some of a lot.
+    A holder is an organisation by its permanent name, else a party by its URI. Several have some of a lot: they stand
+    in the order of their names, since merged lives do not tell since when.
     """
 
     holders: tuple[str, ...]
