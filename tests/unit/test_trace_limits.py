@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from itertools import permutations
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.happenings import PALLET, Happening, index_of, pack, put, transform
+from tests.support.happenings import GTIN, PALLET, Happening, index_of, lot, pack, put, transform
 from tests.support.worlds import COUNTED, THINGS, worlds
 from traceability.errors import NotFoundError
 from traceability.supply_chain import seen
@@ -75,6 +76,27 @@ def test_what_is_left_out_does_not_depend_on_the_order_of_arrival(
         patch.setattr(seen, "FEW", few)
         shuffled = ask([world[n - 1] for n in ids], query, ids)
     assert content(shuffled) == content(ask(world, query))
+
+
+@pytest.mark.parametrize("few", [0, seen.FEW])
+def test_of_two_events_that_say_the_same_of_a_batch_it_is_always_the_same_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(seen, "FEW", few)
+    batch, one, member = "https://maker.example/batch/1", pack("1"), f"{GTIN}/10/L1/21/3"
+    world = [
+        transform(0, counted_inputs=[lot("L1")]),
+        transform(0, [one], joined=batch),
+        transform(0, [one, member], [one, PALLET], joined=batch),
+    ]
+    query = TraceQuery((lot("L1"), one), Direction.FORWARD, max_nodes=5, edge_kinds=frozenset(EdgeKind))
+    expected = content(ask(world, query))
+    for ids in permutations([1, 2, 3]):
+        assert content(ask([world[n - 1] for n in ids], query, [*ids])) == expected
+    edges = ask(world, query)
+    assert edges is not None
+    named = [edge.positions for edge in edges.edges if (edge.source, edge.target) == (one, f"transformation:{batch}")]
+    assert named == [(3,)]
 
 
 def test_many_inputs_and_outputs_take_no_more_than_their_sum() -> None:
