@@ -283,7 +283,8 @@ class _Walk:
     def _first(self, groups: Ints, rows: Ints, *, latest: bool) -> tuple[Ints, Ints]:
         """Return the groups that have any of these passages, in order, and the place of the first (or latest) of each.
 
-        Of several at one instant, it is that of the first name: numbers depend on what arrived first.
+        Of several at one instant, it is that of the first name, and of one name that of the event that is first in the
+        order of folds: numbers depend on what arrived first.
         """
         passages, names = self._facts.passages, self._facts.things.names
         at = passages["at"][rows]
