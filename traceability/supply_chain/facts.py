@@ -132,12 +132,11 @@ class Facts:
         first: dict[int, int] = {}
         for row in order.tolist():
             known = first.get(tie := int(ties[row]))
-            if known is None or self.turn(int(positions[row])) < self.turn(int(positions[known])):
+            if known is None or self._turn(int(positions[row])) < self._turn(int(positions[known])):
                 first[tie] = row
         return ints(first.values())
 
-    def turn(self, position: int) -> tuple[FoldOrder, int]:
-        """Return the place of the event at a position in the order of folds; the position only parts what is equal."""
+    def _turn(self, position: int) -> tuple[FoldOrder, int]:
         return FoldOrder(self.events[position]), position
 
     def add_transformation(self, event: SeenEvent) -> None:

@@ -294,18 +294,16 @@ class _Walk:
         tied = order[at[order] == np.repeat(at[places], counts)]
         if len(tied) == len(places):
             return present, places
-        named: dict[int, tuple[str, int, int]] = {}
-        columns = (groups[tied], tied, passages["position"][rows[tied]], passages["thing"][rows[tied]])
-        for group, place, position, thing in zip(*(column.tolist() for column in columns), strict=True):
-            name = names[thing]
-            known = named.get(group)
-            if (
-                known is None
-                or name < known[0]
-                or (name == known[0] and self._facts.turn(position) < self._facts.turn(known[2]))
-            ):
-                named[group] = name, place, position
-        return present, ints(place for _, place, _ in named.values())
+        thing = passages["thing"][rows[tied]]
+        told = self._facts.first_told(groups[tied] * len(names) + thing, passages["position"][rows[tied]])
+        named: dict[int, tuple[str, int]] = {}
+        for group, place, number in zip(
+            groups[tied[told]].tolist(), tied[told].tolist(), thing[told].tolist(), strict=True
+        ):
+            name = names[number]
+            if group not in named or name < named[group][0]:
+                named[group] = name, place
+        return present, ints(place for _, place in named.values())
 
     def _to_containers(self, level: Labels) -> Steps:
         found = intervals(self._facts, distinct(level.thing))

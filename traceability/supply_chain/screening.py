@@ -39,7 +39,7 @@ CLOCKS_DIFFER: Final = 60_000_000
 def not_cleared(index: ProvenanceIndex, parties: Parties, things: Iterable[str]) -> list[str]:
     """Return those of these things (`thing_of`) of which something may be irregular, in the order of their names."""
     links = Links(index, None, ask=index.counting)
-    numbers = np.sort(ints(links.facts.things[thing] for thing in sorted(set(things))))
+    numbers = ints(links.facts.things[thing] for thing in sorted(set(things)))
     links.load(NONE, numbers, {})
     stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
     doubtful = [

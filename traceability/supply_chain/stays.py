@@ -30,9 +30,13 @@ class Stays(NamedTuple):
     emptied_by: Ints
     depth: Ints
 
-    def at(self, rows: Ints) -> Stays:
+    def at(self, rows: Ints | Flags) -> Stays:
         """Return some of them."""
         return Stays(*(column[rows] for column in self))
+
+    def of(self, things: Ints) -> Stays:
+        """Return those of some things."""
+        return self.at(np.isin(self.thing, things))
 
 
 def stays_of(links: Links, settled_at: Mapping[int, int]) -> Stays:

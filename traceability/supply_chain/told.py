@@ -79,7 +79,7 @@ def told_of(facts: Facts, things: Ints, stays: Stays, among: Collection[SeenEven
 
     `stays` are theirs; they may be those of others too.
     """
-    stays = stays.at(np.flatnonzero(np.isin(stays.thing, things)))
+    stays = stays.of(things)
     events = ordered(among)
     batch = Batch(facts, events)
     named = batch.code != NO_CODE

@@ -83,7 +83,7 @@ def _judged(links: Links, parties: Parties, things: Ints, stays: Stays, decided:
     # Who speaks first of what nobody is seen to have made has it, whatever he says.
     unmade = np.setdiff1d(ints(facts.things[thing] for thing in rest), decided)
     if len(unmade):
-        stays = stays.at(np.flatnonzero(np.isin(stays.thing, unmade)))
+        stays = stays.of(unmade)
         names = facts.things.of(unmade)
         events.update((event.position, event) for event in links.events(frozenset(names), windows_of(links, stays)))
         told = told_of(facts, unmade, stays, events.values())
