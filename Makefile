@@ -24,7 +24,7 @@ demo: $(VENV)/.installed ## Import a story, publish its log and serve it on 127.
 test: lint ## Lint, types, import contracts and every test (ARGS="tests/unit -k tile" WORKERS=1)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
-faults: $(VENV)/.installed ## Inject a fault at every call and fuzz for minutes (SEED=1 ROUNDS=1000 FUZZ=10000)
+faults: $(VENV)/.installed ## Inject a fault at every call and fuzz for minutes (SEED=1 ROUNDS=1000 KILLS=20 FUZZ=10000)
 	FAULT_COUNT=0 FAULT_SEED=$(SEED) FAULT_ROUNDS=$(ROUNDS) FAULT_KILLS=$(KILLS) FUZZ_COUNT=$(FUZZ) \
 	  $(BIN)/python -m pytest tests/faults tests/unit/test_parsers.py $(ARGS)
 

@@ -58,19 +58,19 @@ def test_a_long_document_of_hardly_any_good_events(database: Database, tmp_path:
     assert late - before < 2 * GROWTH_KB
 
 
-def test_an_event_of_a_gigabyte_is_measured_not_read() -> None:
-    early, late = peaks("outline", "1")
+def test_an_event_of_two_gigabytes_is_measured_not_read() -> None:
+    early, late = peaks("outline", "2")
     assert late - early < GROWTH_KB
 
 
 def checked(folder: Path, head: bytes, tail: bytes) -> tuple[int, bytes]:
-    """Check a file that is a hole of a gigabyte between two texts, so that nobody has to write it.
+    """Check a file that is a hole of two gigabytes between two texts, so that nobody has to write it.
 
     Return the exit code and what is printed; the memory of the command is bounded.
     """
     with (folder / "hole.json").open("wb") as out:
         out.write(head)
-        out.truncate(1_024 * MEGABYTE)
+        out.truncate(2_048 * MEGABYTE)
         out.seek(0, os.SEEK_END)
         out.write(tail)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRACEABILITY_")}
@@ -81,7 +81,7 @@ def checked(folder: Path, head: bytes, tail: bytes) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("text", [document(b'{"type":"|"}'), xml_document("<ObjectEvent>|</ObjectEvent>")])
-def test_a_file_of_an_event_of_a_gigabyte_is_refused(tmp_path: Path, text: bytes) -> None:
+def test_a_file_of_an_event_of_two_gigabytes_is_refused(tmp_path: Path, text: bytes) -> None:
     head, tail = text.split(b"|")
     assert checked(tmp_path, head, tail) == (
         1,

@@ -130,13 +130,13 @@ def dealings(draw: DrawFn, max_size: int = 12) -> list[Told]:
     return draw(st.permutations([*told, *declared]))
 
 
-_CARRIED: Final = (PALLET, TOTE)
+_CARRIERS: Final = (PALLET, TOTE)
 
 
 def _copy(number: int, uri: str) -> str:
     """Return another thing of the same kind."""
-    if uri in _CARRIED:
-        return f"https://id.gs1.org/8003/09521234000099{_CARRIED.index(uri)}{number}"
+    if uri in _CARRIERS:
+        return f"https://id.gs1.org/8003/09521234000099{_CARRIERS.index(uri)}{number}"
     return uri if uri == GTIN else uri.replace("/L1", f"/L1{number}") + ("" if uri.endswith("/L1") else f"{number}")
 
 

@@ -120,39 +120,27 @@ def test_what_does_not_do_the_same_is_told_apart(one: list[Happening], other: li
 
 
 CASE = pack("case")
-_FILLED_AGAIN = [
-    commission(1, A),
-    commission(1, TOTE),
-    put(2, TOTE, A),
-    take(3, TOTE),
-    commission(3, B, by=CARRIER),
-    put(4, TOTE, B, by=CARRIER),
-]
-_NO_CARRIER = [
-    commission(1, TOTE),
-    commission(1, CASE),
-    commission(1, A),
-    put(2, CASE, A),
-    take(3, CASE),
-    commission(3, B, by=CARRIER),
-    put(4, CASE, B, by=CARRIER),
-]
 
 
-@pytest.mark.parametrize(("world", "thing", "holder"), [(_FILLED_AGAIN, TOTE, CARRIER), (_NO_CARRIER, CASE, MAKER)])
-def test_who_fills_an_empty_carrier_has_it_and_no_other_container(
-    world: list[Happening], thing: str, holder: str
-) -> None:
+@pytest.mark.parametrize(("container", "holder"), [(TOTE, CARRIER), (CASE, MAKER)])
+def test_who_fills_an_empty_carrier_has_it_and_no_other_container(container: str, holder: str) -> None:
+    world = [
+        *(commission(1, thing) for thing in (A, TOTE, CASE)),
+        put(2, container, A),
+        take(3, container),
+        commission(3, B, by=CARRIER),
+        put(4, container, B, by=CARRIER),
+    ]
     things = (A, TOTE, CASE)
     for alike in (HOLDERS, None):
         for first in things:  # numbers follow the order in which things are asked for
             found = lives_of(world, [first, *(one for one in things if one != first)], PARTIES, alike)
-            assert who(found[thing]) == (True, Held((holder,), ()))
-    assert item_history(index_of(world, reader=SEES_ALL), thing, PARTIES).custody.holders(HoldingRole.CUSTODY) == (
-        holder,
-    )
+            assert who(found[container]) == (True, Held((holder,), ()))
+    index = index_of(world, reader=SEES_ALL)
+    custody = item_history(index, container, PARTIES).custody
+    assert custody.holders(HoldingRole.CUSTODY) == (holder,)
     for asked in ([TOTE, CASE], [CASE, TOTE]):
-        assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, asked) == ([CASE] if thing == CASE else [])
+        assert not_cleared(index, PARTIES, asked) == ([CASE] if container == CASE else [])
 
 
 def who(life: Life | None) -> tuple[bool, Held] | None:
