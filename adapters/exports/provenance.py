@@ -28,7 +28,7 @@ from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, se
 from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, Role, SeenEvent, Subjects, see_row
 from traceability.supply_chain.standing import counting, with_declarations
-from traceability.supply_chain.windows import Window
+from traceability.supply_chain.windows import Windows
 
 _ASKED_FOR: Final = ("item:", "lot:", "transformation:")
 _EVERY: Final = 1_000  # events between two words about progress
@@ -148,7 +148,7 @@ class ExportProvenance(PlainIndex):
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> list[SeenEvent]:
         """Return the events that concern what is asked for, and what retracts them."""
         asked = asked._replace(things={*asked.things, *(during or ())})
         self._asked.update(asked.things, asked.lots)

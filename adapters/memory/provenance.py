@@ -12,7 +12,7 @@ from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
-from traceability.supply_chain.windows import Window
+from traceability.supply_chain.windows import Windows
 
 
 class MemoryProvenance(PlainIndex):
@@ -36,7 +36,7 @@ class MemoryProvenance(PlainIndex):
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> list[SeenEvent]:
         """Return the events that concern what is asked for, and what retracts them."""
         asked = asked._replace(things={*asked.things, *(during or ())})
         self._asked.update(asked.things, asked.lots)

@@ -7,11 +7,14 @@ an event.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Final, LiteralString
 
-from adapters.postgres.arrays import bigints
+import numpy as np
+
+from adapters.postgres.arrays import Bigints, bigints
 from adapters.postgres.ledger import PostgresLedger
 from adapters.postgres.provenance_sql import (
     AT,
@@ -41,9 +44,9 @@ from traceability.supply_chain.seen import (
     see_row,
 )
 from traceability.supply_chain.standing import counting, with_declarations
-from traceability.supply_chain.windows import Window
+from traceability.supply_chain.windows import END, Windows
 
-_MANY: Final = 1024
+_MANY: Final = 256
 """Names from which on the database is asked in two halves at once: it does either on a core of its own."""
 
 
@@ -74,26 +77,26 @@ class PostgresProvenance:
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> list[SeenEvent]:
         """Return the events that concern what is asked for, and what retracts them."""
         return self._with_declarations(self._concerning(asked, during or {}, EVENTS))
 
     def ties(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
         found = self._concerning(asked, during or {}, TIES, but=bigints(but))
         return self._counting([event for event in found if event.ties])
 
     def deeds(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return what `ties` does, and what else moves custody or ends things."""
         found = self._concerning(asked, during or {}, DOINGS, but=bigints(but), **WHAT_IS_A_DEED)
         return self._counting([event for event in found if event.ties or is_deed(event)])
 
     def counting(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count and concern what is asked for."""
         return self._counting(self._concerning(asked, during or {}, EVERY, but=bigints(but)))
@@ -103,7 +106,7 @@ class PostgresProvenance:
         ((depth,),) = self._rows(NESTING, things=self._hashes(f"item:{thing}" for thing in things), most=most)
         return int(depth)
 
-    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+    def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together."""
         self._asked.update(within)
         asked, again = Subjects(things=within.keys()), [*self._partly_open]
@@ -156,7 +159,7 @@ class PostgresProvenance:
         return list(found.values())
 
     def _concerning(
-        self, asked: Subjects, during: Mapping[str, Window], statements: Statements, **more: object
+        self, asked: Subjects, during: Mapping[str, Windows], statements: Statements, **more: object
     ) -> list[SeenEvent]:
         self._asked.update(asked.things, asked.lots, during)
         self._decided.update(asked.things, during)
@@ -165,7 +168,7 @@ class PostgresProvenance:
         return [event for event in self._see(rows) if event.concerns(concerned)]
 
     def _found(
-        self, statements: Statements, tags: list[str], during: Mapping[str, Window], more: Mapping[str, object]
+        self, statements: Statements, tags: list[str], during: Mapping[str, Windows], more: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
         """Return the records under tags, and those of things in their windows; some of them twice if there are many."""
         if len(tags) + len(during) < _MANY:
@@ -178,7 +181,7 @@ class PostgresProvenance:
             return self._hits(statements, tags[:here], dict(windows[:there]), more) + others.result()
 
     def _hits(
-        self, statements: Statements, tags: list[str], during: Mapping[str, Window], more: Mapping[str, object]
+        self, statements: Statements, tags: list[str], during: Mapping[str, Windows], more: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
         if not during:
             return self._rows(statements.tagged, tags=self._hashes(tags), **more) if tags else []
@@ -197,14 +200,15 @@ class PostgresProvenance:
             return events
         return with_declarations(events, self._at({p for e in events for p in self._declarations.get(e.position, ())}))
 
-    def _hashes(self, tags: Iterable[str]) -> object:
+    def _hashes(self, tags: Iterable[str]) -> Bigints:
         return bigints(map(self._ledger.rules.tag_hash, tags))
 
-    def _windows(self, during: Mapping[str, Window]) -> dict[str, object]:
+    def _windows(self, during: Mapping[str, Windows]) -> dict[str, object]:
+        counts = bigints(2 * len(windows) for windows in during.values())
         return {
-            "during": self._hashes(f"item:{thing}" for thing in during),
-            "firsts": bigints(window.first for window in during.values()),
-            "lasts": bigints(window.last for window in during.values()),
+            "during": np.repeat(self._hashes(f"item:{thing}" for thing in during), counts),
+            "numbers": np.repeat(np.arange(len(counts)), counts),
+            "bounds": bigints(chain.from_iterable(map(_bounds, during.values()))),
         }
 
     def _rows(self, query: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
@@ -269,6 +273,13 @@ class PostgresProvenance:
             if (event := self._seen.get(position)) is not None:
                 found.append(event)
         return found
+
+
+def _bounds(windows: Windows) -> Iterator[int]:
+    """Yield the instants at which windows begin, and those ahead of which they end, in order; nothing happens at END."""
+    for window in windows:
+        yield window.first
+        yield min(window.last + 1, END)
 
 
 _TYPE, _VISIBILITY = range(len(Column), len(Column) + 2)

@@ -56,27 +56,35 @@ _TAGGED: Final[LiteralString] = """
 SELECT position FROM ledger.posting
  WHERE ledger_id = %(ledger)s AND tag = ANY((SELECT %(tags)s)::bigint[]) AND position <= %(known_at)s
 """
+# Of each thing, by number, the instants at which its windows begin, and those ahead of which they end, in order: what an
+# odd number of them came before or with is in a window. Two things may have one hash.
+_WINDOWS: Final[LiteralString] = """
+SELECT w.tag, array_agg(w.bound ORDER BY w.bound) AS bounds
+  FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(numbers)s::bigint[]), (SELECT %(bounds)s::bigint[]))
+       w(tag, number, bound)
+ GROUP BY w.tag, w.number
+"""
+_IN_WINDOW: Final[LiteralString] = "width_bucket({at}, a.bounds) %% 2 = 1"
 # The postings first, each with its time: the planner would rather read all that happened in a window, which on a day of
-# many events is most of them. Of `w`: a tag, and the first and last instant.
+# many events is most of them. Of `a`: a tag, and the bounds of its windows.
 _POSTED_DURING: Final[LiteralString] = f"""
  CROSS JOIN LATERAL (
        SELECT p.position FROM ledger.posting p
-        WHERE p.ledger_id = %(ledger)s AND p.tag = w.tag AND p.position <= %(known_at)s
+        WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
        OFFSET 0) within
  CROSS JOIN LATERAL (
        SELECT FROM ledger.sighting s
-        WHERE s.ledger_id = %(ledger)s AND s.position = within.position AND s.occurred_at BETWEEN w.first AND w.last
+        WHERE s.ledger_id = %(ledger)s AND s.position = within.position AND {_IN_WINDOW.format(at="s.occurred_at")}
           AND {let_through("s.visibility")}
        OFFSET 0) seen
 """
-# A thing that was never a child has no interval that anything could end: only what happens to it in the window matters.
-_IN_WINDOWS: Final[LiteralString] = """
+# A thing that was never a child has no interval that anything could end: only what happens to it in a window matters.
+_IN_WINDOWS: Final[LiteralString] = f"""
 WITH asked AS MATERIALIZED (
-    SELECT w.tag, w.first, w.last,
+    SELECT a.tag, a.bounds,
            EXISTS (SELECT FROM ledger.mark m
-                    WHERE m.ledger_id = %(ledger)s AND m.child = w.tag AND m.position <= %(known_at)s) AS inside
-      FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(firsts)s::bigint[]), (SELECT %(lasts)s::bigint[]))
-           w(tag, first, last)),
+                    WHERE m.ledger_id = %(ledger)s AND m.child = a.tag AND m.position <= %(known_at)s) AS inside
+      FROM ({_WINDOWS}) a),
 always AS (
     SELECT a.tag, always.position FROM asked a
      CROSS JOIN LATERAL (
@@ -89,9 +97,9 @@ _EVENTS_IN_WINDOWS: Final[LiteralString] = f"""
 {_IN_WINDOWS}
 SELECT position FROM always
  UNION ALL
-SELECT within.position FROM asked w
+SELECT within.position FROM asked a
 {_POSTED_DURING}
- WHERE NOT w.inside
+ WHERE NOT a.inside
 """
 # Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
 _TIES_IN_WINDOWS: Final[LiteralString] = f"""
@@ -107,17 +115,13 @@ _TIES_IN_WINDOWS: Final[LiteralString] = f"""
 SELECT a.tag, within.position FROM asked a
  CROSS JOIN LATERAL (
        SELECT e.position FROM ledger.edge e
-        WHERE e.ledger_id = %(ledger)s AND e.node = a.tag AND e.occurred_at BETWEEN a.first AND a.last
-          AND e.position <= %(known_at)s
+        WHERE e.ledger_id = %(ledger)s AND e.node = a.tag AND e.position <= %(known_at)s
+          AND e.occurred_at >= a.bounds[1] AND e.occurred_at < a.bounds[cardinality(a.bounds)]
+          AND {_IN_WINDOW.format(at="e.occurred_at")}
        OFFSET 0) within
  WHERE NOT a.inside
 """
-_WITHIN: Final[LiteralString] = f"""
-SELECT within.position
-  FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(firsts)s::bigint[]), (SELECT %(lasts)s::bigint[]))
-       w(tag, first, last)
-{_POSTED_DURING}
-"""
+_WITHIN: Final[LiteralString] = f"SELECT within.position FROM ({_WINDOWS}) a {_POSTED_DURING}"
 FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
   FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)

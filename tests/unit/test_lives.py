@@ -65,7 +65,7 @@ def lives_of(
     index = index_of(world, reader=reader)
     links = Links(index, None, ask=index.counting)
     numbers = np.sort(ints(links.facts.things[thing] for thing in things))
-    links.load(NONE, numbers, {})
+    links.load(NONE, numbers, ())
     stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
     told = told_of(links.facts, numbers, stays, {**links.facts.events, **links.done}.values())
     names = links.facts.things.of(numbers)

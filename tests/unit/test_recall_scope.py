@@ -58,7 +58,7 @@ from traceability.supply_chain.provenance import Direction, TraceQuery, walked
 from traceability.supply_chain.recall.scope import Scope, may_recall, scope_of, widening
 from traceability.supply_chain.seen import SeenEvent, Subjects
 from traceability.supply_chain.things import is_lot
-from traceability.supply_chain.windows import END, Window
+from traceability.supply_chain.windows import END, Windows
 
 A, B, C = (pack(name) for name in "ABC")
 LOT = lot("A7")
@@ -165,7 +165,7 @@ class _Counting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._index, name)
 
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> Sequence[SeenEvent]:
         self.read += 1
         return self._index.events(asked, during)
 

@@ -55,7 +55,7 @@ def blast_radius(links: Links, labels: Labels, *, whereabouts: bool = False) -> 
     """Tell what the things that a walk forward reached, as `labels` say, have become, and if asked where they are."""
     facts = links.facts
     affected = distinct(labels.thing[(labels.reach == TRACED) | (labels.reach == LOT)])
-    links.load(NONE, affected, {})  # what the walk reached last it did not look into
+    links.load(NONE, affected, ())  # what the walk reached last it did not look into
     names = facts.things.names
     counted = np.array([is_lot(names[number]) or is_class(names[number]) for number in affected.tolist()], np.bool_)
     items, bulk = affected[~counted], affected[counted]

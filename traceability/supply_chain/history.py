@@ -19,7 +19,7 @@ from traceability.supply_chain.readings import Reading, readings
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, Role, SeenEvent, Subjects, is_lot
 from traceability.supply_chain.standing import counting
 from traceability.supply_chain.story import Stay, Story, empty, story_of, take_in, until
-from traceability.supply_chain.windows import ALWAYS, END, Window, hulls
+from traceability.supply_chain.windows import BEGIN, END, Stretch, WindowsRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +90,21 @@ def _load_children(index: ProvenanceIndex, thing: str, story: Story, as_of: int 
     child inside is in the hands of who has the thing: what others say of it takes it out of nothing here.
     """
     containment = story.containment
-    read: dict[str, Window] = {}
-    while unread := {
-        child: window
-        for child, window in _times_inside(thing, containment).items()
-        if child not in read or not read[child].covers(window)
-    }:
-        read.update((child, window.join(read.get(child, window))) for child, window in unread.items())
-        leavings = until(index.leavings({child: read[child] for child in unread}), as_of)
+    read = WindowsRead()
+    while unread := read.unread(_times_inside(thing, containment)):
+        leavings = until(index.leavings(unread), as_of)
         # A reader who may only see what it names may now see that one of them came in earlier.
         take_in(containment, filter(story.believes, leavings), unread.keys())
     empty(index, containment, MarkKind.ASSOCIATION, as_of, story.believes)
 
 
-def _times_inside(thing: str, containment: Containment) -> dict[str, Window]:
-    """Return for each child the time from its first entry to the close of its last interval, both instants included."""
+def _times_inside(thing: str, containment: Containment) -> list[Stretch]:
+    """Return when each child was inside, from its entry to the close of the interval, both instants included."""
     intervals = [interval for kind in MarkKind for interval in containment.of_parent(thing, kind)]
     # What cuts an interval short may be of the very instant at which it ends.
-    inside = hulls((i.child, i.opened_at, END if i.closed_at is None else i.closed_at) for i in intervals)
-    return {child: inside.get(child, ALWAYS) for child in containment.children_of({thing})}
+    inside = [(i.child, i.opened_at, END if i.closed_at is None else i.closed_at) for i in intervals]
+    never = containment.children_of({thing}) - {child for child, _, _ in inside}
+    return inside + [(child, BEGIN, END) for child in never]
 
 
 def _chain(stays: Iterable[Stay]) -> tuple[str, ...]:

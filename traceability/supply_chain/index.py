@@ -11,7 +11,7 @@ from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.deeds import is_deed
 from traceability.supply_chain.seen import SeenEvent, Subjects
 from traceability.supply_chain.standing import counting
-from traceability.supply_chain.windows import Window
+from traceability.supply_chain.windows import Windows
 
 
 class ProvenanceIndex(Protocol):
@@ -27,7 +27,7 @@ class ProvenanceIndex(Protocol):
         """Return the last position that is taken into account."""
         ...
 
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> Sequence[SeenEvent]:
         """Return the events that concern what is asked for, with every error declaration that retracts one of them.
 
         So do those of the things that have a window in `during`. Of one that was never a child, events outside of the
@@ -47,7 +47,7 @@ class ProvenanceIndex(Protocol):
         ...
 
     def ties(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> Sequence[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together.
 
@@ -58,7 +58,7 @@ class ProvenanceIndex(Protocol):
         ...
 
     def deeds(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> Sequence[SeenEvent]:
         """Return what `ties` does, with the events of which `is_deed` is true: they may move custody, or end things.
 
@@ -67,7 +67,7 @@ class ProvenanceIndex(Protocol):
         ...
 
     def counting(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> Sequence[SeenEvent]:
         """Return what `ties` does, and every other event that counts and concerns what is asked for.
 
@@ -82,7 +82,7 @@ class ProvenanceIndex(Protocol):
         """
         ...
 
-    def leavings(self, within: Mapping[str, Window]) -> Sequence[SeenEvent]:
+    def leavings(self, within: Mapping[str, Windows]) -> Sequence[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together.
 
         Events outside of the windows may be left out, unless they say more now that these things are named.
@@ -101,7 +101,7 @@ class PlainIndex(ABC):
     """Answers picked from `events`, for an index that has them at hand."""
 
     @abstractmethod
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> Sequence[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> Sequence[SeenEvent]:
         """Return what `ProvenanceIndex.events` does."""
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
@@ -111,25 +111,25 @@ class PlainIndex(ABC):
         return {name for event in seen for name in event.things | event.lots}.intersection(things)
 
     def ties(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count, concern what is asked for and may tie things together."""
         return [event for event in self.counting(asked, during, but) if event.ties]
 
     def deeds(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return what `ties` does, and what else moves custody or ends things."""
         return [event for event in self.counting(asked, during, but) if event.ties or is_deed(event)]
 
     def counting(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = ()
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
     ) -> list[SeenEvent]:
         """Return the events that count and concern what is asked for."""
         told = frozenset(but)
         return [event for event in counting(self.events(asked, during)) if event.position not in told]
 
-    def leavings(self, within: Mapping[str, Window]) -> list[SeenEvent]:
+    def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things and may tie things together."""
         return self.ties(Subjects(things=within.keys()))
 

@@ -15,9 +15,9 @@ from traceability.supply_chain.in_bulk import add_whole
 from traceability.supply_chain.index import ProvenanceIndex
 from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
 from traceability.supply_chain.standing import counting
-from traceability.supply_chain.tables import Ints, distinct
+from traceability.supply_chain.tables import Ints, distinct, ints
 from traceability.supply_chain.things import things_of
-from traceability.supply_chain.windows import Window
+from traceability.supply_chain.windows import Stretch, Windows, WindowsRead
 
 _MANY: Final = 128
 """Events from which on it takes less time to take them in at once."""
@@ -29,7 +29,7 @@ class Ask(Protocol):
     """A question to the index, such as `ties`."""
 
     def __call__(
-        self, asked: Subjects, during: Mapping[str, Window] | None = None, but: Collection[int] = (), /
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = (), /
     ) -> Sequence[SeenEvent]:
         """Return what it finds."""
         ...
@@ -53,24 +53,24 @@ class Links:
         self._loaded: set[str] = set()
         self._lots: set[str] = set()
         self._transformations: set[str] = set()
-        self._carried: dict[str, Window] = {}
+        self._carried = WindowsRead()
         self._taken: set[int] = set()
         self._about: set[int] = set()
         self._lately: deque[list[int]] = deque(maxlen=_LATELY)
         self._held: dict[str, list[SeenEvent]] = {}
 
-    def load(self, opened: Ints, others: Ints, carriers: Mapping[str, Window]) -> None:
+    def load(self, opened: Ints, others: Ints, carriers: Collection[Stretch]) -> None:
         """Load what starts at things, each in one of three ways.
 
         Of those `opened` also contents and members are wanted; of `carriers` only what they are in, and what they go
-        into or come out of in a window.
+        into or come out of in some time.
         """
         facts = self.facts
         names = facts.things.of(opened)
         lots = {thing for thing in names if is_lot(thing)}
         self._fetch(Subjects({*names, *facts.things.of(others)}, lots), carriers)
         if facts.joined:
-            carried = np.array([facts.things[thing] for thing in carriers], np.int64)
+            carried = ints({facts.things[thing] for thing, _, _ in carriers})
             _, rows = facts.passages.find("thing", np.concatenate([opened, others, carried]))
             met = distinct(facts.passages["transformation"][rows]).tolist()
             self._fetch(Subjects(transformations={facts.joined[one] for one in met if one in facts.joined}))
@@ -87,22 +87,18 @@ class Links:
                 facts.add_emptyings(self._until(self._index.emptyings(kind, instants)))
         facts.settle()
 
-    def events(self, things: AbstractSet[str], during: Mapping[str, Window]) -> list[SeenEvent]:
+    def events(self, things: AbstractSet[str], during: Mapping[str, Windows]) -> list[SeenEvent]:
         """Return all events that count of some things, and of others those in a window: what only observes, too."""
         return counting(self._until(self._index.events(Subjects(things), during)))
 
-    def _fetch(self, asked: Subjects, carriers: Mapping[str, Window] | None = None) -> None:
+    def _fetch(self, asked: Subjects, carriers: Collection[Stretch] = ()) -> None:
         missing = Subjects(
             asked.things - self._loaded, asked.lots - self._lots, asked.transformations - self._transformations
         )
         self._loaded |= missing.things
         self._lots |= missing.lots
         self._transformations |= missing.transformations
-        windows = {}
-        for thing, window in (carriers or {}).items():
-            known = self._carried.get(thing)
-            if thing not in self._loaded and (known is None or not known.covers(window)):
-                windows[thing] = self._carried[thing] = window if known is None else known.join(window)
+        windows = self._carried.unread(stretch for stretch in carriers if stretch[0] not in self._loaded)
         if windows or any(missing):
             # What took things in names what it made of them, too.
             lately = [position for positions in self._lately for position in positions]

@@ -58,7 +58,7 @@ from traceability.supply_chain.traced import (
     TraceNode,
     TraceQuery,
 )
-from traceability.supply_chain.windows import BEGIN, END, hulls
+from traceability.supply_chain.windows import BEGIN, END
 
 __all__ = [
     "MAX_ROOTS",
@@ -218,8 +218,8 @@ class _Walk:
         others = np.setdiff1d(level.thing[level.reach == LOT], opened)
         carriers = level.at((level.reach == CARRIER) & ~np.isin(level.thing, np.concatenate([opened, others])))
         names = self._facts.things.of(carriers.thing)
-        windows = hulls(zip(names, carriers.first.tolist(), carriers.last.tolist(), strict=True))
-        self._links.load(opened, others, windows)
+        stretches = list(zip(names, carriers.first.tolist(), carriers.last.tolist(), strict=True))
+        self._links.load(opened, others, stretches)
 
     def _steps(self, level: Labels) -> Steps:
         kinds = self._query.edge_kinds

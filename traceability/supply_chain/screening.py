@@ -40,7 +40,7 @@ def not_cleared(index: ProvenanceIndex, parties: Parties, things: Iterable[str])
     """Return those of these things (`thing_of`) of which something may be irregular, in the order of their names."""
     links = Links(index, None, ask=index.counting)
     numbers = ints(links.facts.things[thing] for thing in sorted(set(things)))
-    links.load(NONE, numbers, {})
+    links.load(NONE, numbers, ())
     stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
     doubtful = [
         _decided(links, index, numbers, stays),

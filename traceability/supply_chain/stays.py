@@ -12,7 +12,7 @@ from traceability.supply_chain.pairing import Intervals, intervals
 from traceability.supply_chain.seen import AGGREGATION_EVENT, SeenEvent
 from traceability.supply_chain.story import MAX_NESTING
 from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints, joined
-from traceability.supply_chain.windows import BEGIN, Window, hulls
+from traceability.supply_chain.windows import BEGIN, Windows, by_thing
 
 
 class Stays(NamedTuple):
@@ -58,8 +58,8 @@ def stays_of(links: Links, settled_at: Mapping[int, int]) -> Stays:
     for depth in range(2, MAX_NESTING + 1):
         if not len(level.thing):
             break
-        windows = hulls(zip(facts.things.of(level.container), level.first.tolist(), level.last.tolist(), strict=True))
-        links.load(NONE, NONE, windows)
+        names = facts.things.of(level.container)
+        links.load(NONE, NONE, list(zip(names, level.first.tolist(), level.last.tolist(), strict=True)))
         over = intervals(facts, distinct(level.container))
         which, rows = joined(level.container, over.child)
         outer = over.at(rows)
@@ -89,11 +89,11 @@ def around(links: Links, stays: Stays) -> list[SeenEvent]:
     return links.events(frozenset(), windows_of(links, stays))
 
 
-def windows_of(links: Links, stays: Stays) -> Mapping[str, Window]:
+def windows_of(links: Links, stays: Stays) -> Mapping[str, Windows]:
     """Return by container the time of stays in it, and of their ends."""
     until = np.maximum(stays.last, stays.left_at)
     names = links.facts.things.of(stays.container)
-    return hulls(zip(names, stays.first.tolist(), until.tolist(), strict=True))
+    return by_thing(zip(names, stays.first.tolist(), until.tolist(), strict=True))
 
 
 def by_container(links: Links, stays: Stays) -> dict[str, Stays]:

@@ -33,7 +33,7 @@ from traceability.supply_chain.seen import (
     Subjects,
 )
 from traceability.supply_chain.standing import counting, ordered, retractions
-from traceability.supply_chain.windows import ALWAYS, Window, hulls
+from traceability.supply_chain.windows import ALWAYS, Window, WindowsRead
 
 Event = TypeVar("Event", bound=SeenEvent)
 
@@ -136,7 +136,7 @@ class _Round:
         """
         containment = self._containment
         found: dict[Stay, None] = {}
-        read: dict[str, Window] = {}
+        read = WindowsRead()
         level = [Stay(self._thing, ALWAYS, 0)]
         while level and level[0].depth < MAX_NESTING:
             for event in empty(self._index, containment, MarkKind.CONTAINMENT, self._as_of, self._believe):
@@ -150,12 +150,7 @@ class _Round:
             ]
             level = [stay for stay in dict.fromkeys(outward) if not _covered(stay, found)]
             found.update(dict.fromkeys(level))
-            unread = {}
-            wanted = hulls((stay.container, stay.window.first, stay.window.last) for stay in level)
-            for container, window in wanted.items():
-                known = read.get(container)
-                if known is None or not known.covers(window):
-                    unread[container] = read[container] = window if known is None else known.join(window)
+            unread = read.unread((stay.container, stay.window.first, stay.window.last) for stay in level)
             if unread:
                 loaded = until(self._index.events(Subjects(), unread), self._as_of)
                 take_in(containment, self._believed(loaded), unread.keys())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -33,12 +33,44 @@ class Window(msgspec.Struct, frozen=True, order=True, gc=False):
 
 
 ALWAYS: Final = Window(BEGIN, END)
+Windows: TypeAlias = Sequence[Window]
+"""Windows in order that neither meet nor touch."""
+Stretch: TypeAlias = tuple[str, int, int]
+"""The time of a thing from a first to a last instant (µs UTC), both included."""
 
 
-def hulls(stretches: Iterable[tuple[str, int, int]]) -> dict[str, Window]:
-    """Return for each thing, given with first and last instants, one window that covers all of them."""
-    found: dict[str, tuple[int, int]] = {}
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """Return the same instants in windows that neither meet nor touch, in order."""
+    found: list[Window] = []
+    for window in sorted(windows):
+        if found and window.first <= found[-1].last + 1:
+            found[-1] = found[-1].join(window)
+        else:
+            found.append(window)
+    return found
+
+
+def by_thing(stretches: Iterable[Stretch]) -> dict[str, Windows]:
+    """Return the time of each thing."""
+    found: dict[str, list[Window]] = {}
     for thing, first, last in stretches:
-        known = found.get(thing)
-        found[thing] = (first, last) if known is None else (min(first, known[0]), max(last, known[1]))
-    return {thing: Window(*bounds) for thing, bounds in found.items()}
+        found.setdefault(thing, []).append(Window(first, last))
+    return {thing: merged(windows) for thing, windows in found.items()}
+
+
+class WindowsRead:
+    """In which time what happens to things was read."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Windows] = {}
+
+    def unread(self, stretches: Iterable[Stretch]) -> dict[str, Windows]:
+        """Return the stretches that were not read as a whole, by thing; from now on they were."""
+        unread = by_thing(one for one in stretches if not self._covers(*one))
+        for thing, windows in unread.items():
+            self._read[thing] = merged((*self._read.get(thing, ()), *windows))
+        return unread
+
+    def _covers(self, thing: str, first: int, last: int) -> bool:
+        read = self._read.get(thing)
+        return read is not None and any(known.covers(Window(first, last)) for known in read)

@@ -21,7 +21,7 @@ from traceability.supply_chain.aircraft_part.events import PartLimitSet, Utilisa
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
-from traceability.supply_chain.windows import ALWAYS, END, Window
+from traceability.supply_chain.windows import ALWAYS, END, Window, merged
 
 DEEPEST: Final = 16
 """Assemblies within assemblies that are followed; a deeper one is a mistake in the data."""
@@ -168,17 +168,6 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
         tuple(_unaccounted(merged(running), merged(covered))),
         tuple(_overlaps([(clip, use.position) for clip, use in ordered])),
     )
-
-
-def merged(windows: Iterable[Window]) -> list[Window]:
-    """Return the same instants in windows that neither meet nor touch, in order."""
-    found: list[Window] = []
-    for window in sorted(windows):
-        if found and window.first <= found[-1].last + 1:
-            found[-1] = found[-1].join(window)
-        else:
-            found.append(window)
-    return found
 
 
 def _covered(windows: Sequence[Window], window: Window) -> bool:

@@ -22,7 +22,7 @@ from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import AGGREGATION_EVENT, MARK_KINDS, Role, SeenEvent, Subjects
 from traceability.supply_chain.standing import ordered, standing, with_declarations
 from traceability.supply_chain.story import story_of
-from traceability.supply_chain.windows import Window
+from traceability.supply_chain.windows import Windows
 
 
 class Read(PlainIndex):
@@ -55,7 +55,7 @@ class Read(PlainIndex):
         """Return the last position that is taken into account."""
         return self._known_at
 
-    def events(self, asked: Subjects, during: Mapping[str, Window] | None = None) -> list[SeenEvent]:
+    def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> list[SeenEvent]:
         """Return the events that concern things, and what retracts them."""
         names = asked.things | (during or {}).keys()
         found = {event.position: event for name in names for event in self.concerning.get(name, ())}

@@ -14,7 +14,7 @@ from traceability.supply_chain.parties import Parties
 from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, thing_of
 from traceability.supply_chain.standing import counting, standing
 from traceability.supply_chain.story import MAX_NESTING, take_in
-from traceability.supply_chain.windows import END, Window, hulls
+from traceability.supply_chain.windows import END, WindowsRead
 
 
 class Surroundings:
@@ -30,7 +30,7 @@ class Surroundings:
         self._parties = parties
         self._events: dict[int, SeenEvent] = {}
         self._decisions: dict[int, SeenDecision] = {}
-        self._windows: dict[str, Window] = {}
+        self._read = WindowsRead()
         self._emptied: set[tuple[str, int]] = set()
         self.named: set[str] = set()
         self.things: set[str] = set()
@@ -146,13 +146,9 @@ class Surroundings:
             nest = Containment()
             take_in(nest, ties, level)
             intervals = [interval for thing in level for interval in nest.of_child(thing)]
-            unread = {}
-            for parent, window in hulls(
-                (i.parent, i.opened_at, END if disputed else i.last) for i in intervals
-            ).items():
-                known = self._windows.get(parent)
-                if parent not in self.named and (known is None or not known.covers(window)):
-                    unread[parent] = self._windows[parent] = window if known is None else known.join(window)
+            unread = self._read.unread(
+                (i.parent, i.opened_at, END if disputed else i.last) for i in intervals if i.parent not in self.named
+            )
             if not unread:
                 return
             self.things |= unread.keys()

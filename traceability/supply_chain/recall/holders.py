@@ -44,7 +44,7 @@ def held_by(
     Nearly all are judged at once (`lives`). Of the rest, each is told its own story.
     """
     numbers = np.sort(ints(links.facts.things[thing] for thing in things))
-    links.load(NONE, numbers, {})
+    links.load(NONE, numbers, ())
     stays = stays_of(links, dict.fromkeys(numbers.tolist(), BEGIN))
     decided, given = _decided(links, index, numbers, stays, as_of)
     found = dict(_judged(links, parties, np.setdiff1d(numbers, given), stays, decided))
