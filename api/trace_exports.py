@@ -17,7 +17,6 @@ import orjson
 
 from traceability.ledger.event import utc_text
 from traceability.supply_chain.provenance import EdgeKind, Trace, TraceEdge, TraceNode
-from traceability.supply_chain.things import kind_of
 
 GRAPHML: Final = "application/graphml+xml"
 MERMAID: Final = "text/vnd.mermaid"
@@ -61,7 +60,7 @@ MEDIA_TYPES: Final = {GraphFormat.GRAPHML: GRAPHML, GraphFormat.MERMAID: MERMAID
 
 
 def _kind(node: TraceNode) -> str:
-    return TRANSFORMATION if node.reach is None else kind_of(node.id)
+    return node.kind or TRANSFORMATION
 
 
 # GraphML

@@ -44,7 +44,6 @@ from traceability.supply_chain.provenance import (
     walk,
 )
 from traceability.supply_chain.seen import SeenEvent, thing_of
-from traceability.supply_chain.things import kind_of
 from traceability.supply_chain.traced import EdgeColumns, Seen
 
 NDJSON: Final = "application/x-ndjson"
@@ -297,9 +296,7 @@ def _event_of(question: TraceIn, trees: Trees) -> Callable[[SeenEvent], _Members
 
 
 def _node(node: TraceNode) -> _Members:
-    if node.reach is None:
-        return _node_members("transformation", None, node.depth)
-    return _node_members(kind_of(node.id), node.reach, node.depth)
+    return _node_members(node.kind or "transformation", node.reach, node.depth)
 
 
 # Nodes differ by their names: of a hundred thousand, few have other members than the rest. Only read them.

@@ -46,8 +46,10 @@ from traceability.supply_chain.seen import (
 from traceability.supply_chain.standing import counting, with_declarations
 from traceability.supply_chain.windows import END, Windows
 
-_MANY: Final = 256
+_MANY: Final = 1024
 """Names from which on the database is asked in two halves at once: it does either on a core of its own."""
+_WINDOW: Final = 4
+"""Names that take as long to look up as what happened to a thing in its windows."""
 
 
 class PostgresProvenance:
@@ -171,7 +173,7 @@ class PostgresProvenance:
         self, statements: Statements, tags: list[str], during: Mapping[str, Windows], more: Mapping[str, object]
     ) -> list[tuple[Any, ...]]:
         """Return the records under tags, and those of things in their windows; some of them twice if there are many."""
-        if len(tags) + len(during) < _MANY:
+        if len(tags) + _WINDOW * len(during) < _MANY:
             return self._hits(statements, tags, during, more)
         # What was packed together has names in sequence, and one record.
         tags, windows = sorted(tags), sorted(during.items())
@@ -276,7 +278,7 @@ class PostgresProvenance:
 
 
 def _bounds(windows: Windows) -> Iterator[int]:
-    """Yield the instants at which windows begin, and those ahead of which they end, in order; nothing happens at END."""
+    """Yield the instants at which windows begin, and ahead of which they end, in order; nothing happens at END."""
     for window in windows:
         yield window.first
         yield min(window.last + 1, END)

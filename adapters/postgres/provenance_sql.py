@@ -56,8 +56,8 @@ _TAGGED: Final[LiteralString] = """
 SELECT position FROM ledger.posting
  WHERE ledger_id = %(ledger)s AND tag = ANY((SELECT %(tags)s)::bigint[]) AND position <= %(known_at)s
 """
-# Of each thing, by number, the instants at which its windows begin, and those ahead of which they end, in order: what an
-# odd number of them came before or with is in a window. Two things may have one hash.
+# Of each thing, by number, the instants at which its windows begin, and ahead of which they end, in order: what an odd
+# number of them came before or with is in a window. Two things may have one hash.
 _WINDOWS: Final[LiteralString] = """
 SELECT w.tag, array_agg(w.bound ORDER BY w.bound) AS bounds
   FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(numbers)s::bigint[]), (SELECT %(bounds)s::bigint[]))

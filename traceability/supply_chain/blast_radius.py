@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.affected import AffectedLot, Amount, BlastRadius, LotSum, PlaceCount, Whereabouts
 from traceability.supply_chain.balance import EXACT, Amounts, by_unit
 from traceability.supply_chain.facts import CONTAINED, NOWHERE, Facts
@@ -29,8 +30,6 @@ from traceability.supply_chain.seen import (
     TRANSFORMATION_EVENT,
     Role,
     SeenEvent,
-    is_class,
-    is_lot,
     thing_of,
 )
 from traceability.supply_chain.sightings import Sighting, sightings
@@ -57,13 +56,13 @@ def blast_radius(links: Links, labels: Labels, *, whereabouts: bool = False) -> 
     affected = distinct(labels.thing[(labels.reach == TRACED) | (labels.reach == LOT)])
     links.load(NONE, affected, ())  # what the walk reached last it did not look into
     names = facts.things.names
-    counted = np.array([is_lot(names[number]) or is_class(names[number]) for number in affected.tolist()], np.bool_)
+    counted = facts.things.are(affected, Kind.LOT, Kind.CLASS)
     items, bulk = affected[~counted], affected[counted]
     gone = _gone(facts, items)
     perhaps = ints(number for number in items.tolist() if number not in gone)
     within = _within(facts, np.sort(np.concatenate([perhaps, bulk])))
     used = _last_used(within)
-    lots = _lots(facts, [number for number in bulk.tolist() if is_lot(names[number])], within)
+    lots = _lots(facts, bulk[facts.things.are(bulk, Kind.LOT)].tolist(), within)
     ended = Counter(gone.values())
     if not whereabouts:
         ended[Lifecycle.CONSUMED] += sum(last <= used[number] for number, last in _last_tied(facts, ints(sorted(used))))

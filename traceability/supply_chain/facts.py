@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from traceability.gs1.identifiers import Kind
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.seen import (
@@ -23,8 +24,11 @@ from traceability.supply_chain.seen import (
     SeenEvent,
 )
 from traceability.supply_chain.standing import FoldOrder
-from traceability.supply_chain.tables import Ints, Table, ints
+from traceability.supply_chain.tables import Flags, Ints, Table, ints
+from traceability.supply_chain.things import kind_of
 
+KINDS: Final = tuple(Kind)
+_PLACES: Final = {kind: place for place, kind in enumerate(KINDS)}
 NOWHERE: Final = -1
 """The parent in a tie that ends all containment of its child."""
 CONTAINED, ATTACHED = 0, 1
@@ -48,6 +52,33 @@ class Numbers(dict[str, int]):
         return [self.names[number] for number in numbers.tolist()]
 
 
+class Things(Numbers):
+    """Things by name, each with a number from 0, and with its kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds = np.empty(0, np.int64)
+
+    @property
+    def kinds(self) -> Ints:
+        """Return the kind of each, by its number: a place in `KINDS`."""
+        new = self.names[len(self._kinds) :]
+        if new:
+            self._kinds = np.concatenate([self._kinds, ints(map(_place_of_kind, new))])
+        return self._kinds
+
+    def are(self, numbers: Ints, *kinds: Kind) -> Flags:
+        """Tell which of some things are of one of these kinds."""
+        those, found = self.kinds[numbers], np.zeros(len(numbers), np.bool_)
+        for kind in kinds:
+            found |= those == _PLACES[kind]
+        return found
+
+
+def _place_of_kind(name: str) -> int:
+    return _PLACES[kind_of(name)]
+
+
 class Facts:
     """What events say.
 
@@ -61,7 +92,7 @@ class Facts:
     """
 
     def __init__(self) -> None:
-        self.things = Numbers()
+        self.things = Things()
         self.transformations = Numbers()
         self.events: dict[int, SeenEvent] = {}
         self.passages = Table(("thing", "is_input", "transformation", "at", "position"), ("thing", "transformation"))

@@ -8,12 +8,12 @@ from typing import Final
 
 import numpy as np
 
+from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.affected import BlastRadius
-from traceability.supply_chain.facts import Facts
+from traceability.supply_chain.facts import KINDS, Facts
 from traceability.supply_chain.labels import LOT, REACHES, TRACED, Labels
 from traceability.supply_chain.steps import Edges, Steps
 from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints
-from traceability.supply_chain.things import is_class
 from traceability.supply_chain.traced import (
     CUT_SHORT,
     Balance,
@@ -104,8 +104,8 @@ class Found:
     def affected(self) -> list[str]:
         """Return the items and lots that were traced, or stand for what was, by name; not what only carried them."""
         things = self._things.there
-        names = self._facts.things.of(things[np.isin(self._things.reach[things], (TRACED, LOT))])
-        return sorted(name for name in names if not is_class(name))
+        affected = things[np.isin(self._things.reach[things], (TRACED, LOT))]
+        return sorted(self._facts.things.of(affected[~self._facts.things.are(affected, Kind.CLASS)]))
 
     @property
     def complete(self) -> bool:
@@ -264,12 +264,13 @@ class Found:
         return admitted
 
     def _nodes(self, things: Ints, transformations: Ints) -> Iterator[tuple[str, TraceNode]]:
-        depths, reaches = self._things.depth[things].tolist(), self._things.reach[things].tolist()
-        for name, depth, reach in zip(self._facts.things.of(things), depths, reaches, strict=True):
-            yield name, TraceNode(name, REACHES[reach], depth)
+        told = self._facts.things.kinds, self._things.reach, self._things.depth
+        columns = [column[things].tolist() for column in told]
+        for name, kind, reach, depth in zip(self._facts.things.of(things), *columns, strict=True):
+            yield name, TraceNode(name, KINDS[kind], REACHES[reach], depth)
         names = self._facts.transformations.of(transformations)
         for name, depth in zip(names, self._transformations.depth[transformations].tolist(), strict=True):
-            yield name, TraceNode(name, None, depth)
+            yield name, TraceNode(name, None, None, depth)
 
     def _passage_edges(self, rows: Ints) -> Iterator[TraceEdge]:
         columns = [self._facts.passages[column][rows].tolist() for column in self._facts.passages.columns]

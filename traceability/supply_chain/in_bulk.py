@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from traceability.gs1.identifiers import Kind
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.facts import ATTACHED, CONTAINED, NOWHERE, Facts, Numbers
 from traceability.supply_chain.seen import (
@@ -19,7 +20,7 @@ from traceability.supply_chain.seen import (
     SeenEvent,
 )
 from traceability.supply_chain.tables import Flags, Ints, ints
-from traceability.supply_chain.things import ROLES, is_lot, lot_of, thing_of
+from traceability.supply_chain.things import ROLES, lot_of, thing_of
 
 _ROLES: Final = tuple(Role)
 _OBJECT, _PARENT, _CHILD, _INPUT, _OUTPUT = map(_ROLES.index, Role)
@@ -143,6 +144,7 @@ def _add_ties(facts: Facts, batch: Batch, rows: Ints, parent: Ints, kind: int) -
 
 def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: Batch) -> None:
     made = np.flatnonzero((batch.code != NO_CODE) & ((batch.role == _OBJECT) | (batch.role == _OUTPUT)))
+    made = made[~facts.things.are(batch.thing[made], Kind.LOT)]  # a lot is a member of none
     starts = np.searchsorted(batch.event[made], np.arange(len(events) + 1)).tolist()
     names = facts.things.of(batch.thing[made])
     for number, event in enumerate(events):
@@ -152,7 +154,7 @@ def _add_members(facts: Facts, events: Sequence[SeenEvent], batch: Batch) -> Non
         elif (made_with := event.made_with) is not None:
             lots: dict[str, dict[str, None]] = {}
             for name in names[starts[number] : starts[number + 1]]:
-                if not is_lot(name) and (of := lot_of(name, made_with)) is not None:
+                if (of := lot_of(name, made_with)) is not None:
                     lots.setdefault(of, {})[name] = None
             for lot, named in lots.items():
                 facts.add_members(event, named, lot)

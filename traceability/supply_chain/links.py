@@ -9,11 +9,12 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from traceability.gs1.identifiers import Kind
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.facts import Facts
 from traceability.supply_chain.in_bulk import add_whole
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects, is_lot
+from traceability.supply_chain.seen import TRANSFORMATION_EVENT, SeenEvent, Subjects
 from traceability.supply_chain.standing import counting
 from traceability.supply_chain.tables import Ints, distinct, ints
 from traceability.supply_chain.things import things_of
@@ -67,7 +68,7 @@ class Links:
         """
         facts = self.facts
         names = facts.things.of(opened)
-        lots = {thing for thing in names if is_lot(thing)}
+        lots = set(facts.things.of(opened[facts.things.are(opened, Kind.LOT)]))
         self._fetch(Subjects({*names, *facts.things.of(others)}, lots), carriers)
         if facts.joined:
             carried = ints({facts.things[thing] for thing, _, _ in carriers})

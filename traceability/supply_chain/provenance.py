@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from traceability.errors import NotFoundError
+from traceability.gs1.identifiers import Kind
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.adding_up import balance_of
 from traceability.supply_chain.affected import BlastRadius
@@ -40,7 +41,6 @@ from traceability.supply_chain.labels import ATTACHED, CARRIER, LOT, TRACED, Kep
 from traceability.supply_chain.links import Links
 from traceability.supply_chain.narrowed import narrowed
 from traceability.supply_chain.pairing import Intervals, intervals, objects_of
-from traceability.supply_chain.seen import is_class
 from traceability.supply_chain.steps import Edges, Steps
 from traceability.supply_chain.tables import NONE, NOTHING, Flags, Ints, distinct, ints, joined
 from traceability.supply_chain.traced import (
@@ -203,8 +203,10 @@ class _Walk:
         yield
 
     def _followed(self, level: Labels) -> Flags:
-        names = self._facts.things.of(level.thing)
-        classes = np.array([is_class(name) and name not in self._query.roots for name in names], np.bool_)
+        things = self._facts.things
+        classes = things.are(level.thing, Kind.CLASS)
+        if classes.any():
+            classes &= ~np.isin(level.thing, [things[root] for root in self._query.roots])
         led_to = level.reach != ATTACHED
         self._stop(level.thing[classes & led_to], Stop.CLASS_LEVEL)
         followed: Flags = led_to & ~classes

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from traceability.errors import InvalidInputError
+from traceability.gs1.identifiers import Kind
 from traceability.supply_chain.affected import BlastRadius
 from traceability.supply_chain.balance import TransformationBalance
 from traceability.supply_chain.seen import SeenEvent
@@ -110,9 +111,10 @@ class TraceQuery:
 
 
 class TraceNode(msgspec.Struct, frozen=True, gc=False):
-    """A thing, or a transformation (`reach` None). `depth` counts steps from the nearest root."""
+    """A thing, or a transformation (`kind` and `reach` None). `depth` counts steps from the nearest root."""
 
     id: str
+    kind: Kind | None
     reach: Reach | None
     depth: int
 
