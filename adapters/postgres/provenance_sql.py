@@ -59,29 +59,36 @@ SELECT position FROM ledger.posting
 # Of each thing, by number, the instants at which its windows begin, and ahead of which they end, in order: what an odd
 # number of them came before or with is in a window. Two things may have one hash.
 _WINDOWS: Final[LiteralString] = """
-SELECT w.tag, array_agg(w.bound ORDER BY w.bound) AS bounds
+SELECT w.tag, w.number, array_agg(w.bound ORDER BY w.bound) AS bounds
   FROM unnest((SELECT %(during)s::bigint[]), (SELECT %(numbers)s::bigint[]), (SELECT %(bounds)s::bigint[]))
        w(tag, number, bound)
  GROUP BY w.tag, w.number
 """
 _IN_WINDOW: Final[LiteralString] = "width_bucket({at}, a.bounds) %% 2 = 1"
-# The postings first, each with its time: the planner would rather read all that happened in a window, which on a day of
-# many events is most of them. Of `a`: a tag, and the bounds of its windows.
-_POSTED_DURING: Final[LiteralString] = f"""
- CROSS JOIN LATERAL (
-       SELECT p.position FROM ledger.posting p
-        WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
-       OFFSET 0) within
- CROSS JOIN LATERAL (
-       SELECT FROM ledger.sighting s
-        WHERE s.ledger_id = %(ledger)s AND s.position = within.position AND {_IN_WINDOW.format(at="s.occurred_at")}
-          AND {let_through("s.visibility")}
-       OFFSET 0) seen
+# The postings first, then the times at all of their positions at once: the planner would rather read all that happened
+# in a window, which on a day of many events is most of them. Of `asked`: a tag, a number, and the bounds of its windows.
+_POSTED: Final[LiteralString] = """
+posted AS MATERIALIZED (
+    SELECT a.number, p.position FROM asked a
+     CROSS JOIN LATERAL (
+           SELECT p.position FROM ledger.posting p
+            WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
+           OFFSET 0) p
+     WHERE NOT a.inside)
+"""
+_DURING: Final[LiteralString] = f"""
+SELECT p.position FROM posted p
+  JOIN (SELECT s.position, s.occurred_at FROM ledger.sighting s
+         WHERE s.ledger_id = %(ledger)s AND s.position = ANY(ARRAY(SELECT DISTINCT position FROM posted))
+           AND {let_through("s.visibility")}
+        OFFSET 0) s ON s.position = p.position
+  JOIN asked a ON a.number = p.number
+ WHERE {_IN_WINDOW.format(at="s.occurred_at")}
 """
 # A thing that was never a child has no interval that anything could end: only what happens to it in a window matters.
 _IN_WINDOWS: Final[LiteralString] = f"""
 WITH asked AS MATERIALIZED (
-    SELECT a.tag, a.bounds,
+    SELECT a.tag, a.number, a.bounds,
            EXISTS (SELECT FROM ledger.mark m
                     WHERE m.ledger_id = %(ledger)s AND m.child = a.tag AND m.position <= %(known_at)s) AS inside
       FROM ({_WINDOWS}) a),
@@ -94,12 +101,10 @@ always AS (
      WHERE a.inside)
 """
 _EVENTS_IN_WINDOWS: Final[LiteralString] = f"""
-{_IN_WINDOWS}
+{_IN_WINDOWS}, {_POSTED}
 SELECT position FROM always
  UNION ALL
-SELECT within.position FROM asked a
-{_POSTED_DURING}
- WHERE NOT a.inside
+{_DURING}
 """
 # Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
 _TIES_IN_WINDOWS: Final[LiteralString] = f"""
@@ -121,7 +126,10 @@ SELECT a.tag, within.position FROM asked a
        OFFSET 0) within
  WHERE NOT a.inside
 """
-_WITHIN: Final[LiteralString] = f"SELECT within.position FROM ({_WINDOWS}) a {_POSTED_DURING}"
+_WITHIN: Final[LiteralString] = f"""
+WITH asked AS MATERIALIZED (SELECT a.*, false AS inside FROM ({_WINDOWS}) a), {_POSTED}
+{_DURING}
+"""
 FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
   FROM unnest(%(tags)s::bigint[], %(after)s::bigint[]) WITH ORDINALITY a(tag, after, number)
