@@ -7,7 +7,7 @@ an event.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any, Final, LiteralString
@@ -31,6 +31,7 @@ from adapters.postgres.provenance_sql import (
 )
 from adapters.postgres.visibility import PostgresVisibility
 from traceability.errors import InvalidInputError
+from traceability.gs1.epcis.view import read_event_id
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
@@ -71,7 +72,7 @@ class PostgresProvenance:
         self._seen: dict[int, SeenEvent | None] = {}
         self._decided: set[str] = set()
         self._decisions: dict[int, SeenDecision] = {}
-        self._declarations: dict[int, list[int]] = {}
+        self._declarations: dict[int, Sequence[int]] = {}
         self._partly_open: dict[int, tuple[tuple[Any, ...], frozenset[str]]] = {}
 
     @property
@@ -240,10 +241,10 @@ class PostgresProvenance:
                 if extent is not None and row[_TYPE] in DECISION_TYPES:
                     self._decide(row, extent)
                 continue
-            seen[position] = event = see_row(row, extent, self._asked)
+            seen[position] = see_row(row, extent, self._asked)
             if ITEM in extent and "what" not in extent:
                 self._partly_open[position] = row, extent
-            if self._declared and (known := self._retracting(event)):
+            if self._declared and (known := self._retracting(row[_MORE])):
                 self._declarations[position] = known
                 declared.update(known)
         if declared:
@@ -255,13 +256,12 @@ class PostgresProvenance:
         if decision is not None:
             self._decisions[decision.position] = decision
 
-    def _retracting(self, event: SeenEvent) -> list[int]:
-        """Return the positions of declarations that may retract an event: what they join on has one hash with it."""
-        if event.joined is None:
-            return []
+    def _retracting(self, more: bytes) -> Sequence[int]:
+        """Return the positions of declarations that may retract an event: its eventID and theirs have one hash."""
+        event_id = read_event_id(more)
+        declared = event_id and self._declared.get(self._ledger.rules.tag_hash(f"event:{event_id}"))
         # Other questions go on adding to it, later positions.
-        declared = self._declared.get(self._ledger.rules.tag_hash(f"event:{event.joined[1]}"), ())
-        return [position for position in declared if position <= self._known_at]
+        return [position for position in declared if position <= self._known_at] if declared else ()
 
     def _at(self, positions: Iterable[int]) -> list[SeenEvent]:
         """Return what is seen at positions, as far as anything is."""
@@ -284,4 +284,5 @@ def _bounds(windows: Windows) -> Iterator[int]:
         yield min(window.last + 1, END)
 
 
+_MORE = int(Column.MORE)
 _TYPE, _VISIBILITY = range(len(Column), len(Column) + 2)

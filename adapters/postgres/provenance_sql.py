@@ -66,7 +66,7 @@ SELECT w.tag, w.number, array_agg(w.bound ORDER BY w.bound) AS bounds
 """
 _IN_WINDOW: Final[LiteralString] = "width_bucket({at}, a.bounds) %% 2 = 1"
 # The postings first, then the times at all of their positions at once: the planner would rather read all that happened
-# in a window, which on a day of many events is most of them. Of `asked`: a tag, a number, and the bounds of its windows.
+# in a window, which on a day of many events is most of them. Of `asked`: a tag, a number and the bounds of its windows.
 _POSTED: Final[LiteralString] = """
 posted AS MATERIALIZED (
     SELECT a.number, p.position FROM asked a
