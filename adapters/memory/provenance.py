@@ -1,8 +1,9 @@
-"""The provenance index in memory: the contract of `adapters.postgres.provenance` in its plainest form."""
+"""The provenance index in memory: the contract in its plainest form, leaving out all that it allows to leave out."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer, MarkKind
@@ -10,9 +11,9 @@ from traceability.ledger.store import Record
 from traceability.supply_chain.containment import nesting
 from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.index import PlainIndex, first_of
-from traceability.supply_chain.seen import MARK_KINDS, SeenEvent, Subjects, row_of, see
+from traceability.supply_chain.seen import MARK_KINDS, Role, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
-from traceability.supply_chain.windows import Windows
+from traceability.supply_chain.windows import Windows, merged
 
 
 class MemoryProvenance(PlainIndex):
@@ -30,6 +31,8 @@ class MemoryProvenance(PlainIndex):
         ]
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent] = {}
+        self._whole: set[str] = set()
+        self._windows: dict[str, Windows] = {}
 
     @property
     def known_at(self) -> int:
@@ -38,15 +41,49 @@ class MemoryProvenance(PlainIndex):
 
     def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> list[SeenEvent]:
         """Return the events that concern what is asked for, and what retracts them."""
-        asked = asked._replace(things={*asked.things, *(during or ())})
-        self._asked.update(asked.things, asked.lots)
+        windows = during or {}
+        self._asked.update(asked.things, asked.lots, windows)
+        self._whole.update(asked.things)
+        for thing, times in windows.items():
+            self._windows[thing] = merged((*self._windows.get(thing, ()), *times))
         found = self.all()
-        return with_declarations([event for event in found if event.concerns(asked)], found)
+        inside = _inside(found) if windows else frozenset[str]()
+        told = [
+            event
+            for event in found
+            if event.concerns(asked)
+            or any(thing in inside or _within(event, windows[thing]) for thing in event.things & windows.keys())
+        ]
+        return with_declarations(told, found)
+
+    def ties(
+        self, asked: Subjects, during: Mapping[str, Windows] | None = None, but: Collection[int] = ()
+    ) -> list[SeenEvent]:
+        """Return the events that count, concern what is asked for and may tie things together."""
+        windows = during or {}
+        return [
+            event
+            for event in super().ties(asked, during, but)
+            if event.concerns(asked)
+            or any(mention.role is not Role.PARENT for mention in event.mentions if mention.thing in windows)
+        ]
+
+    def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
+        """Return the events that count, concern one of these things in its window and may tie things together."""
+        found = super().ties(Subjects(things=within.keys()))
+        return [e for e in found if not e.whole or any(_within(e, within[one]) for one in e.things & within.keys())]
 
     def decisions(self, things: Collection[str]) -> list[SeenDecision]:
         """Return the decisions about these things."""
         decided = [see_decision(row, extent) for record, extent in self._visible if (row := row_of(record)) is not None]
-        return [one for one in decided if one is not None and not one.decided_about.isdisjoint(things)]
+        unread = {thing for thing in things if thing not in self._windows}
+        always = self._whole.union(unread, _inside(self.all()))
+        return [
+            one
+            for one in decided
+            if one is not None
+            and any(thing in always or _within(one, self._windows[thing]) for thing in one.decided_about & set(things))
+        ]
 
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
@@ -70,3 +107,12 @@ class MemoryProvenance(PlainIndex):
                 if ITEM not in extent:
                     self._seen[record.position] = event
                 yield event
+
+
+def _inside(events: Iterable[SeenEvent]) -> AbstractSet[str]:
+    """Return what was ever a child."""
+    return frozenset([mention.thing for event in events for mention in event.mentions if mention.role is Role.CHILD])
+
+
+def _within(event: SeenEvent | SeenDecision, windows: Windows) -> bool:
+    return any(window.first <= event.occurred_at <= window.last for window in windows)
