@@ -31,6 +31,7 @@ from tests.support.worlds import CONTAINERS, COUNTED, THINGS, worlds
 from traceability.errors import NotFoundError
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.event import utc_text
+from traceability.supply_chain.containment import Containment
 from traceability.supply_chain.history import ItemHistory, item_history
 from traceability.supply_chain.item import ItemState, Lifecycle
 from traceability.supply_chain.seen import Role, thing_of
@@ -140,6 +141,18 @@ def test_containers_and_contents_are_those_of_the_time_asked() -> None:
 
 def test_contents_leave_when_they_are_packed_elsewhere() -> None:
     assert state(put(1, PALLET, A), put(3, OTHER_PALLET, A), thing=PALLET).contents == ()
+
+
+def test_of_two_events_that_end_a_stay_at_one_instant_the_first_is_named() -> None:
+    closed = set()
+    for other in (put(3, TOTE, A), end(3, A), transform(3, [A], [B])):
+        told = index_of([put(1, PALLET, A), take(3, PALLET, A), other])
+        (stay,) = item_history(told, PALLET, STRANGERS).contents
+        of_all = Containment()
+        of_all.add(told.all())
+        assert [stay] == list(of_all.of_parent(PALLET))
+        closed.add(stay.closed_by)
+    assert closed == {2, 3}
 
 
 def test_containers_in_a_circle_end() -> None:

@@ -148,6 +148,32 @@ def test_what_happens_to_a_pack_that_was_given_away_does_not_happen_to_the_next(
     assert {one.thing: one.awaited_by for one in found.affected} == {TOTE: (), A: (CARRIER,)}
 
 
+def test_what_happened_to_a_lorry_before_the_trace_came_to_it_happened_to_what_was_in_it() -> None:
+    box, lorry = "urn:x:box", "urn:x:lorry"
+    world = (
+        *(commission(1, A), put(1, box, A), put(1, lorry, box)),
+        *(ship(2, lorry, to=PARTY[SHOP]), receive(3, lorry, by=SHOP), take(4, box, A), put(5, PALLET, A)),
+    )
+    for root in (A, PALLET):
+        assert {one.thing: one.holders for one in scope(*world, roots=(root,)).affected}[A] == (SHOP,)
+
+
+@pytest.mark.parametrize(
+    ("sent", "holder"), [(1, MAKER), (2, SHOP), (2.5, SHOP), (3, MAKER), (5, MAKER), (6, SHOP), (7, SHOP), (8, MAKER)]
+)
+def test_of_a_pallet_that_is_used_again_only_what_happens_with_a_pack_on_it_happens_to_that(
+    sent: float, holder: str
+) -> None:
+    stays = put(2, PALLET, A), take(3, PALLET, A), put(6, PALLET, A), take(8, PALLET, A)
+    world = (commission(1, A), *stays, ship(sent, PALLET, to=PARTY[SHOP]), receive(9, A, by=SHOP))
+    assert {one.thing: one.holders for one in scope(*world, roots=(A,)).affected} == {A: (holder,)}
+    around = Surroundings(index_of(world, reader=SEES_ALL), PARTIES)
+    around.name({A})
+    picture = around.picture(END)
+    assert picture.custody_last(picture.stands_for(A)).holders(HoldingRole.CUSTODY) == (holder,)
+    assert item_history(index_of(world, reader=SEES_ALL), A, PARTIES).custody.holders(HoldingRole.CUSTODY) == (holder,)
+
+
 def test_what_is_counted_although_it_is_one_thing_is_shared() -> None:
     sent = ship(2, B, to=PARTY[SHOP])
     sent = replace(sent, items=[*sent.items, ("quantityList", A, 1, "KGM")])
