@@ -13,7 +13,7 @@ from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import MARK_KINDS, Role, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
-from traceability.supply_chain.windows import Windows, merged
+from traceability.supply_chain.windows import Windows
 
 
 class MemoryProvenance(PlainIndex):
@@ -31,8 +31,6 @@ class MemoryProvenance(PlainIndex):
         ]
         self._asked: set[str] = set()
         self._seen: dict[int, SeenEvent] = {}
-        self._whole: set[str] = set()
-        self._windows: dict[str, Windows] = {}
 
     @property
     def known_at(self) -> int:
@@ -43,9 +41,6 @@ class MemoryProvenance(PlainIndex):
         """Return the events that concern what is asked for, and what retracts them."""
         windows = during or {}
         self._asked.update(asked.things, asked.lots, windows)
-        self._whole.update(asked.things)
-        for thing, times in windows.items():
-            self._windows[thing] = merged((*self._windows.get(thing, ()), *times))
         found = self.all()
         inside = _inside(found) if windows else frozenset[str]()
         told = [
@@ -76,14 +71,7 @@ class MemoryProvenance(PlainIndex):
     def decisions(self, things: Collection[str]) -> list[SeenDecision]:
         """Return the decisions about these things."""
         decided = [see_decision(row, extent) for record, extent in self._visible if (row := row_of(record)) is not None]
-        unread = {thing for thing in things if thing not in self._windows}
-        always = self._whole.union(unread, _inside(self.all()))
-        return [
-            one
-            for one in decided
-            if one is not None
-            and any(thing in always or _within(one, self._windows[thing]) for thing in one.decided_about & set(things))
-        ]
+        return [one for one in decided if one is not None and not one.decided_about.isdisjoint(things)]
 
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
@@ -114,5 +102,5 @@ def _inside(events: Iterable[SeenEvent]) -> AbstractSet[str]:
     return frozenset([mention.thing for event in events for mention in event.mentions if mention.role is Role.CHILD])
 
 
-def _within(event: SeenEvent | SeenDecision, windows: Windows) -> bool:
+def _within(event: SeenEvent, windows: Windows) -> bool:
     return any(window.first <= event.occurred_at <= window.last for window in windows)

@@ -20,12 +20,14 @@ from adapters.postgres.provenance import PostgresProvenance
 from adapters.postgres.visibility import PostgresVisibility
 from adapters.system import SystemClock, SystemEntropy
 from tests.conftest import Database, fresh_database
+from tests.support.dealings import ASKED, dealings
 from tests.support.happenings import (
     MAKER,
     PALLET,
     READER,
     STORE,
     STRANGERS,
+    Decided,
     Happening,
     commission,
     hours,
@@ -37,16 +39,19 @@ from tests.support.happenings import (
     take,
     transform,
 )
-from tests.support.holders import PARTY, SHOP
+from tests.support.holders import PARTIES, PARTY, SEES_ALL, SHOP, Told
 from tests.support.worlds import COUNTED, JOINED, THINGS, worlds
 from traceability.errors import InvalidInputError, NotFoundError
 from traceability.gs1.epcis import content_digest, index_rows
 from traceability.ledger.access import PUBLIC, Grant, Reader
 from traceability.ledger.index import MarkKind, TagHash, tag_hash
 from traceability.ledger.store import LedgerRules
+from traceability.supply_chain.commands.surroundings import Surroundings
+from traceability.supply_chain.decisions import HoldPlaced, HoldReleased
 from traceability.supply_chain.history import item_history
 from traceability.supply_chain.index import ProvenanceIndex
-from traceability.supply_chain.provenance import TraceQuery, trace
+from traceability.supply_chain.provenance import TraceQuery, trace, walked
+from traceability.supply_chain.recall.scope import scope_of
 from traceability.supply_chain.seen import SeenEvent, Subjects, thing_of
 from traceability.supply_chain.windows import ALWAYS, BEGIN, END, Window, Windows
 
@@ -85,7 +90,7 @@ class Books:
         self._visibility = PostgresVisibility(ledger.pool, ledger.ledger_id)
         self.numbers = count(1)
 
-    def record(self, *happenings: Happening) -> None:
+    def record(self, *happenings: Told) -> None:
         events = [record.event for record in records(happenings)]
         outcomes = [outcome for batch in self._ledger.append_all(events) for outcome in batch]
         assert {outcome.outcome for outcome in outcomes} == {"recorded"}
@@ -203,6 +208,33 @@ def test_both_indexes_find_the_same(
         assert answers[0] == answers[1]
 
 
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])
+@given(dealings(), st.sampled_from(ASKED))
+def test_with_both_indexes_the_same_is_told_and_decided(shared: Books, world: list[Told], thing: str) -> None:
+    run = next(shared.numbers)
+    shared.record(
+        *(
+            replace(told, event_id=f"urn:uuid:{run}:{n}") if isinstance(told, Happening) else told
+            for n, told in enumerate(world)
+        )
+    )
+    folds: list[Callable[[ProvenanceIndex], object]] = [
+        lambda index: item_history(index, thing, PARTIES),
+        lambda index: scope_of(walked(index, TraceQuery((thing,)), deeds=True), index, PARTIES).affected,
+        lambda index: _judged(index, thing),
+    ]
+    for fold in folds:
+        answers = [_answer(fold, index) for index in shared.ask(SEES_ALL)]
+        assert answers[0] == answers[1]
+
+
+def _judged(index: ProvenanceIndex, thing: str) -> object:
+    around = Surroundings(index, PARTIES)
+    around.name({thing})
+    picture = around.picture(END)
+    return picture.entries[picture.stands_for(thing)], picture.custody_last(picture.stands_for(thing))
+
+
 def _content(events: list[SeenEvent]) -> list[tuple[int, object, bool]]:
     assert len({event.position for event in events}) == len(events)
     return sorted(((e.position, e.parts, e.whole) for e in events), key=lambda found: found[0])
@@ -285,6 +317,19 @@ def test_of_what_never_was_inside_only_what_happens_in_the_windows_is_read(books
     books.record(put(21, "urn:x:lorry", PALLET))
     postgres, _ = books.ask(READER)
     assert len(postgres.deeds(Subjects(), {PALLET: times[:1]})) == 19
+
+
+@pytest.mark.parametrize("back", [(), (put(6, PALLET, A),)])
+def test_a_hold_on_a_pallet_that_was_released_when_a_pack_had_left_is_released(
+    books: Books, back: tuple[Happening, ...]
+) -> None:
+    hold = HoldPlaced(things=(PALLET,), hold="H1", kind="quality", reason="a warm lorry")
+    released = Decided(5, HoldReleased(things=(PALLET,), hold="H1"))
+    books.record(commission(1, A), put(1, PALLET, A), Decided(2, hold), take(3, PALLET, A), released, *back)
+    for index in books.ask(READER):
+        told = item_history(index, A, STRANGERS)
+        assert [entry.event.position for entry in told.entries] == [1, 2, 3, 4, 5, *(6 for _ in back)]
+        assert told.custody.holds == ()
 
 
 def test_a_tag_of_a_hidden_part_finds_nothing(books: Books) -> None:

@@ -30,16 +30,13 @@ class ProvenanceIndex(Protocol):
     def events(self, asked: Subjects, during: Mapping[str, Windows] | None = None) -> Sequence[SeenEvent]:
         """Return the events that concern what is asked for, with every error declaration that retracts one of them.
 
-        So do those of the things that have a window in `during`. Of one that was never a child, events outside of the
-        window may be left out: a pallet is used again and again.
+        So do those of the things that have windows in `during`. Of one that was never a child, events outside of these
+        may be left out: a pallet is used again and again.
         """
         ...
 
     def decisions(self, things: Collection[str]) -> Sequence[SeenDecision]:
-        """Return the decisions about these things that the reader may see.
-
-        Of a thing whose events were asked for in a window only, those outside of it may be left out.
-        """
+        """Return the decisions about these things that the reader may see, also of those asked for in windows only."""
         ...
 
     def known(self, things: Collection[str], as_of: int | None = None) -> set[str]:
