@@ -23,7 +23,7 @@ from traceability.ledger.register.statements import STATEMENTS
 from traceability.notary.export import AuditExport
 from traceability.notary.note import VerifierKey
 from traceability.notary.ports import StoredEvent
-from traceability.supply_chain.containment import nesting
+from traceability.supply_chain.containment import nesting, surrounding
 from traceability.supply_chain.decisions import DECISION_TYPES, SeenDecision, see_decision
 from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import EPCIS_TYPES, MARK_KINDS, Role, SeenEvent, Subjects, see_row
@@ -162,13 +162,21 @@ class ExportProvenance(PlainIndex):
 
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
+        return nesting(self._tied(things, Role.CHILD, most), things, most)
+
+    def surrounding(self, things: Collection[str], most: int) -> dict[str, int]:
+        """Return how many containers may be around each of these things, at most `most`."""
+        return surrounding(self._tied(things, Role.PARENT, most), things, most)
+
+    def _tied(self, things: Collection[str], role: Role, most: int) -> Collection[SeenEvent]:
+        """Return what things are told of, and what they go on to when they go to what has a role there."""
         found: dict[int, SeenEvent] = {}
         level = set(things)
         for _ in range(most):
             read = self._see(self._events.under(f"item:{thing}" for thing in level))
             found.update((event.position, event) for event in read)
-            level = {m.thing for event in read for m in event.mentions if m.role is Role.CHILD}
-        return nesting(found.values(), things, most)
+            level = {m.thing for event in read for m in event.mentions if m.role is role}
+        return found.values()
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from traceability.ledger.access import ITEM, Reader
 from traceability.ledger.index import Indexer, MarkKind
 from traceability.ledger.store import Record
-from traceability.supply_chain.containment import nesting
+from traceability.supply_chain.containment import nesting, surrounding
 from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import MARK_KINDS, Role, SeenEvent, Subjects, row_of, see
@@ -76,6 +76,10 @@ class MemoryProvenance(PlainIndex):
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
         return nesting(self.all(), things, most)
+
+    def surrounding(self, things: Collection[str], most: int) -> dict[str, int]:
+        """Return how many containers may be around each of these things, at most `most`."""
+        return surrounding(self.all(), things, most)
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant: the events that count and close everything."""

@@ -24,6 +24,7 @@ from adapters.postgres.provenance_sql import (
     EVERY,
     FIRST_TAGGED,
     NESTING,
+    SURROUNDING,
     TIES,
     TIES_WITHIN,
     WHAT_IS_A_DEED,
@@ -108,6 +109,12 @@ class PostgresProvenance:
         """Return how many containers deep what is in these things may go, at most `most`."""
         ((depth,),) = self._rows(NESTING, things=self._hashes(f"item:{thing}" for thing in things), most=most)
         return int(depth)
+
+    def surrounding(self, things: Collection[str], most: int) -> dict[str, int]:
+        """Return how many containers may be around each of these things, at most `most`."""
+        hashes = self._hashes(f"item:{thing}" for thing in things)
+        depths = self._rows(SURROUNDING, things=hashes, most=most) if len(things) else []
+        return {thing: int(depth) for thing, (depth,) in zip(things, depths, strict=True)}
 
     def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together."""

@@ -189,14 +189,27 @@ SELECT r.*, emptied.number, emptied.occurred_at
 """
 
 
+_PUTS: Final[LiteralString] = f"""
+m.opens AND m.kind = '{MarkKind.CONTAINMENT.value}'::"char" AND m.position <= %(known_at)s
+"""
 NESTING: Final[LiteralString] = f"""
 WITH RECURSIVE inward(depth, thing) AS (
     SELECT 0::bigint, unnest((SELECT %(things)s::bigint[]))
      UNION
     SELECT i.depth + 1, m.child
       FROM inward i
-      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.parent = i.thing AND m.opens AND m.child <> 0
-                        AND m.kind = '{MarkKind.CONTAINMENT.value}'::"char" AND m.position <= %(known_at)s
+      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.parent = i.thing AND m.child <> 0 AND {_PUTS}
      WHERE i.depth < %(most)s)
 SELECT max(depth) FROM inward
+"""
+SURROUNDING: Final[LiteralString] = f"""
+WITH RECURSIVE outward(number, depth, thing) AS (
+    SELECT a.number, 0::bigint, a.tag
+      FROM unnest((SELECT %(things)s::bigint[])) WITH ORDINALITY a(tag, number)
+     UNION
+    SELECT o.number, o.depth + 1, m.parent
+      FROM outward o
+      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.child = o.thing AND {_PUTS}
+     WHERE o.depth < %(most)s)
+SELECT max(depth) FROM outward GROUP BY number ORDER BY number
 """

@@ -118,6 +118,9 @@ def test_both_indexes_find_the_same(
         assert exported.known(one.things) == memory.known(one.things)
         for kind in MarkKind:
             assert _content(exported.emptyings(kind, instants)) == _content(memory.emptyings(kind, instants))
+        for most in (1, 4):
+            assert exported.surrounding(one.things, most) == memory.surrounding(one.things, most)
+            assert exported.nesting(one.things, most) == memory.nesting(one.things, most)
     folds: list[Callable[[ProvenanceIndex], object]] = [
         lambda index: item_history(index, NAMED[0], STRANGERS),
         lambda index: trace(index, TraceQuery((NAMED[1],))),

@@ -76,6 +76,19 @@ def test_what_was_emptied_by_another_when_it_was_filled_is_not_cleared() -> None
     assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, [A]) == [A]
 
 
+def test_what_is_in_a_pallet_that_a_stranger_says_is_in_nothing_any_more_may_be_nested_too_deep() -> None:
+    # Who packs the lot may speak of it, not of the pallet, which has been in itself from the first.
+    world: list[Told] = [
+        commission(0, A),
+        put(0, PALLET, A),
+        put(0, PALLET, PALLET),
+        end(1, PALLET, by=CARRIER),
+        put(1, PALLET, counted=[lot("L1")], by=CARRIER),
+    ]
+    assert _irregular(world, [lot("L1")]) == {lot("L1")}
+    assert not_cleared(index_of(world, reader=SEES_ALL), PARTIES, [lot("L1")]) == [lot("L1")]
+
+
 def test_what_nobody_had_may_be_under_way() -> None:
     # The holder of the prefix ships a pack that nobody is seen to have made; who ends it then is the first to have it.
     world = [ship(7, A, by=CARRIER), end(8, A)]

@@ -18,7 +18,7 @@ An interval holds from its opening up to, but not including, its closing.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from operator import attrgetter
@@ -72,14 +72,32 @@ class Interval(msgspec.Struct, frozen=True, gc=False):
 
 def nesting(events: Iterable[SeenEvent], things: Collection[str], most: int) -> int:
     """Return how many containers deep what events put into these things goes, whatever the time; at most `most`."""
-    put: dict[str, set[str]] = {}
+    inside: dict[str, set[str]] = {}
+    for parent, children in _put(events):
+        inside.setdefault(parent, set()).update(children)
+    return _depth(inside, things, most)
+
+
+def surrounding(events: Iterable[SeenEvent], things: Collection[str], most: int) -> dict[str, int]:
+    """Return how many containers deep events put each of these things, whatever the time; at most `most`."""
+    around: dict[str, set[str]] = {}
+    for parent, children in _put(events):
+        for child in children:
+            around.setdefault(child, set()).add(parent)
+    return {thing: _depth(around, (thing,), most) for thing in things}
+
+
+def _put(events: Iterable[SeenEvent]) -> Iterator[tuple[str, list[str]]]:
     for event in events:
         if event.type == AGGREGATION_EVENT and event.action == "ADD":
             for parent in event.parents:
-                put.setdefault(parent, set()).update(m.thing for m in event.mentions if m.role is Role.CHILD)
+                yield parent, [mention.thing for mention in event.mentions if mention.role is Role.CHILD]
+
+
+def _depth(next_: Mapping[str, AbstractSet[str]], things: Collection[str], most: int) -> int:
     level = set(things)
     for depth in range(most):
-        level = {child for thing in level for child in put.get(thing, ())}
+        level = {each for thing in level for each in next_.get(thing, ())}
         if not level:
             return depth
     return most

@@ -79,6 +79,13 @@ class ProvenanceIndex(Protocol):
         """
         ...
 
+    def surrounding(self, things: Collection[str], most: int) -> Mapping[str, int]:
+        """Return how many containers may be around each of these things, one in the other, but not more than `most`.
+
+        That is at any time, and may be more than the reader sees, never less.
+        """
+        ...
+
     def leavings(self, within: Mapping[str, Windows]) -> Sequence[SeenEvent]:
         """Return the events that count, concern one of these things in its window and may tie things together.
 

@@ -71,9 +71,17 @@ def _decided(links: Links, index: ProvenanceIndex, things: Ints, stays: Stays) -
 
 
 def _too_deep(links: Links, index: ProvenanceIndex, things: Ints, stays: Stays) -> Ints:
-    """Return things that may be nested too deep, by what is in them and around them at any time."""
-    within = index.nesting(links.facts.things.of(things), DEEPEST)
-    return stays.thing[stays.depth + within >= DEEPEST] if len(stays.thing) else things[:0]
+    """Return things that may be nested too deep, by what is in them and around them at any time.
+
+    What took their container out of another may be a mere claim of somebody who may speak of them, so when that was in
+    what else does not matter.
+    """
+    names = links.facts.things
+    within = index.nesting(names.of(things), DEEPEST)
+    directly = stays.at(stays.depth == 1)
+    around = index.surrounding(names.of(distinct(directly.container)), DEEPEST)
+    deep = ints(names[container] for container, depth in around.items() if 1 + depth + within >= DEEPEST)
+    return directly.thing[np.isin(directly.container, deep)]
 
 
 def _emptied_when_filled(links: Links, stays: Stays) -> Ints:

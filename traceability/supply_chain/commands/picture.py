@@ -13,7 +13,7 @@ from functools import cached_property
 
 from traceability.ledger.index import MarkKind
 from traceability.supply_chain.authority import Judged, judged
-from traceability.supply_chain.containment import Containment, Interval, nesting
+from traceability.supply_chain.containment import Containment, Interval, nesting, surrounding
 from traceability.supply_chain.custody import Custody
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
@@ -68,6 +68,10 @@ class Read(PlainIndex):
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
         return nesting(self.standing, things, most)
+
+    def surrounding(self, things: Collection[str], most: int) -> dict[str, int]:
+        """Return how many containers may be around each of these things, at most `most`."""
+        return surrounding(self.standing, things, most)
 
     def emptyings(self, kind: MarkKind, after: Collection[tuple[str, int]]) -> list[SeenEvent]:
         """Return what emptied parents first after an instant."""
