@@ -64,7 +64,7 @@ class MemoryProvenance(PlainIndex):
         ]
 
     def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
-        """Return the events that count, concern one of these things in its window and may tie things together."""
+        """Return the events that count, concern one of these things in its windows and may tie things together."""
         found = super().ties(Subjects(things=within.keys()))
         return [e for e in found if not e.whole or any(_within(e, within[one]) for one in e.things & within.keys())]
 

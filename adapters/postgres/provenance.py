@@ -117,7 +117,7 @@ class PostgresProvenance:
         return {thing: int(depth) for thing, (depth,) in zip(things, depths, strict=True)}
 
     def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
-        """Return the events that count, concern one of these things in its window and may tie things together."""
+        """Return the events that count, concern one of these things in its windows and may tie things together."""
         self._asked.update(within)
         asked, again = Subjects(things=within.keys()), [*self._partly_open]
         found = self._see(self._rows(TIES_WITHIN, **self._windows(within)))
@@ -291,5 +291,5 @@ def _bounds(windows: Windows) -> Iterator[int]:
         yield min(window.last + 1, END)
 
 
-_MORE = int(Column.MORE)
+_MORE: Final = int(Column.MORE)
 _TYPE, _VISIBILITY = range(len(Column), len(Column) + 2)

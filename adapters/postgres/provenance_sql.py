@@ -66,8 +66,8 @@ SELECT w.tag, w.number, array_agg(w.bound ORDER BY w.bound) AS bounds
 """
 _IN_WINDOW: Final[LiteralString] = "width_bucket({at}, a.bounds) %% 2 = 1"
 # The postings first, then the times at all of their positions at once: the planner would rather read all that happened
-# in a window, which on a day of many events is most of them. Decisions, which have no step, matter whenever they were
-# made. Of `asked`: a tag, a number and the bounds of its windows.
+# in a window, which on a day of many events is most of them. Decisions, which have no step, disposition or eventID,
+# matter whenever they were made. Of `asked`: a tag, a number and the bounds of its windows.
 _POSTED: Final[LiteralString] = """
 posted AS MATERIALIZED (
     SELECT a.number, p.position FROM asked a
@@ -79,12 +79,13 @@ posted AS MATERIALIZED (
 """
 _DURING: Final[LiteralString] = f"""
 SELECT p.position FROM posted p
-  JOIN (SELECT s.position, s.occurred_at, s.biz_step FROM ledger.sighting s
+  JOIN (SELECT s.position, s.occurred_at, s.biz_step IS NULL AND s.disposition IS NULL AND s.event = 0 AS decides
+          FROM ledger.sighting s
          WHERE s.ledger_id = %(ledger)s AND s.position = ANY(ARRAY(SELECT DISTINCT position FROM posted))
            AND {let_through("s.visibility")}
         OFFSET 0) s ON s.position = p.position
   JOIN asked a ON a.number = p.number
- WHERE {_IN_WINDOW.format(at="s.occurred_at")} OR s.biz_step IS NULL
+ WHERE s.decides OR {_IN_WINDOW.format(at="s.occurred_at")}
 """
 # A thing that was never a child has no interval that anything could end: only what happens to it in a window matters.
 _IN_WINDOWS: Final[LiteralString] = f"""

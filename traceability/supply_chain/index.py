@@ -87,7 +87,7 @@ class ProvenanceIndex(Protocol):
         ...
 
     def leavings(self, within: Mapping[str, Windows]) -> Sequence[SeenEvent]:
-        """Return the events that count, concern one of these things in its window and may tie things together.
+        """Return the events that count, concern one of these things in its windows and may tie things together.
 
         Events outside of the windows may be left out, unless they say more now that these things are named.
         """
