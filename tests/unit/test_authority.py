@@ -97,6 +97,12 @@ def test_a_claim_to_have_emptied_an_outer_container_parts_nothing() -> None:
     assert history(*told, take(3, PALLET)).state.contained_in == (case,)
 
 
+def test_who_claims_to_have_emptied_it_says_nothing_of_what_has_left_at_that_instant() -> None:
+    told = MADE, put(2, PALLET, A), take(4, PALLET), take(4, PALLET, by=RIVAL)
+    assert [entry.event.position for entry in history(*told).entries] == [1, 2, 3]
+    assert [entry.event.position for entry in history(*told, take(3, PALLET, by=RIVAL)).entries] == [1, 2, 5, 3]
+
+
 def test_after_a_claim_to_have_emptied_it_the_next_emptying_counts() -> None:
     told = MADE, put(2, PALLET, A), take(3, PALLET, by=RIVAL), take(4, PALLET), observe(5, PALLET, place=PLANT)
     found = history(*told)

@@ -174,7 +174,8 @@ class _Round:
         # The emptying of a container names none of its children, and is how this one left.
         for container in {stay.container for stay in stays if stay.depth == 1}:
             for event in by_time.get(container, ()):
-                if event.position in emptyings and (container, event.occurred_at) in left:
+                emptied = event.position in emptyings and event.position not in self._claims
+                if emptied and (container, event.occurred_at) in left:
                     entries.setdefault(event.position, HistoryEntry(event, event.of(container), via=container))
         for stay in sorted(stays, key=lambda stay: stay.depth):
             container, window = stay.container, stay.window
