@@ -66,7 +66,12 @@ class MemoryProvenance(PlainIndex):
     def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things in its windows and may tie things together."""
         found = super().ties(Subjects(things=within.keys()))
-        return [e for e in found if not e.whole or any(_within(e, within[one]) for one in e.things & within.keys())]
+        partly = {record.position for record, extent in self._visible if ITEM in extent and "what" not in extent}
+        return [
+            event
+            for event in found
+            if event.position in partly or any(_within(event, within[one]) for one in event.things & within.keys())
+        ]
 
     def decisions(self, things: Collection[str]) -> list[SeenDecision]:
         """Return the decisions about these things."""

@@ -25,6 +25,7 @@ from adapters.postgres.provenance_sql import (
     FIRST_TAGGED,
     NESTING,
     SURROUNDING,
+    SURROUNDING_ALL,
     TIES,
     TIES_WITHIN,
     WHAT_IS_A_DEED,
@@ -112,8 +113,14 @@ class PostgresProvenance:
 
     def surrounding(self, things: Collection[str], most: int) -> dict[str, int]:
         """Return how many containers may be around each of these things, at most `most`."""
+        if not things:
+            return {}
         hashes = self._hashes(f"item:{thing}" for thing in things)
-        depths = self._rows(SURROUNDING, things=hashes, most=most) if len(things) else []
+        # One by one they take the longer the more they have in common, so only when one of them may be that deep.
+        ((deepest,),) = self._rows(SURROUNDING_ALL, things=hashes, most=most)
+        if deepest < most:
+            return dict.fromkeys(things, int(deepest))
+        depths = self._rows(SURROUNDING, things=hashes, most=most)
         return {thing: int(depth) for thing, (depth,) in zip(things, depths, strict=True)}
 
     def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
@@ -172,7 +179,8 @@ class PostgresProvenance:
         self, asked: Subjects, during: Mapping[str, Windows], statements: Statements, **more: object
     ) -> list[SeenEvent]:
         self._asked.update(asked.things, asked.lots, during)
-        self._decided.update(asked.things, during)
+        # What ties never brings are the decisions about things in windows.
+        self._decided.update(asked.things, () if statements is TIES else during)
         rows = self._found(statements, asked.tags, during, more)
         concerned = asked._replace(things=asked.things | during.keys())
         return [event for event in self._see(rows) if event.concerns(concerned)]

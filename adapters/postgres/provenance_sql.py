@@ -77,15 +77,20 @@ posted AS MATERIALIZED (
            OFFSET 0) p
      WHERE NOT a.inside)
 """
+# The bounds are joined last: the planner, which does not know how many there are, would copy them for every posting.
+_TIMED: Final[LiteralString] = f"""
+(SELECT p.number, p.position, s.occurred_at, s.decides FROM posted p
+   JOIN (SELECT s.position, s.occurred_at, s.biz_step IS NULL AND s.disposition IS NULL AND s.event = 0 AS decides
+           FROM ledger.sighting s
+          WHERE s.ledger_id = %(ledger)s AND s.position = ANY(ARRAY(SELECT DISTINCT position FROM posted))
+            AND {let_through("s.visibility")}
+         OFFSET 0) s ON s.position = p.position
+ OFFSET 0) p
+"""
 _DURING: Final[LiteralString] = f"""
-SELECT p.position FROM posted p
-  JOIN (SELECT s.position, s.occurred_at, s.biz_step IS NULL AND s.disposition IS NULL AND s.event = 0 AS decides
-          FROM ledger.sighting s
-         WHERE s.ledger_id = %(ledger)s AND s.position = ANY(ARRAY(SELECT DISTINCT position FROM posted))
-           AND {let_through("s.visibility")}
-        OFFSET 0) s ON s.position = p.position
+SELECT p.position FROM {_TIMED}
   JOIN asked a ON a.number = p.number
- WHERE s.decides OR {_IN_WINDOW.format(at="s.occurred_at")}
+ WHERE p.decides OR {_IN_WINDOW.format(at="p.occurred_at")}
 """
 # A thing that was never a child has no interval that anything could end: only what happens to it in a window matters.
 _IN_WINDOWS: Final[LiteralString] = f"""
@@ -123,14 +128,15 @@ SELECT a.tag, within.position FROM asked a
  CROSS JOIN LATERAL (
        SELECT e.position FROM ledger.edge e
         WHERE e.ledger_id = %(ledger)s AND e.node = a.tag AND e.position <= %(known_at)s
-          AND e.occurred_at >= a.bounds[1] AND e.occurred_at < a.bounds[cardinality(a.bounds)]
           AND {_IN_WINDOW.format(at="e.occurred_at")}
        OFFSET 0) within
  WHERE NOT a.inside
 """
 _WITHIN: Final[LiteralString] = f"""
 WITH asked AS MATERIALIZED (SELECT a.*, false AS inside FROM ({_WINDOWS}) a), {_POSTED}
-{_DURING}
+SELECT p.position FROM {_TIMED}
+  JOIN asked a ON a.number = p.number
+ WHERE {_IN_WINDOW.format(at="p.occurred_at")}
 """
 FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
@@ -213,4 +219,14 @@ WITH RECURSIVE outward(number, depth, thing) AS (
       JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.child = o.thing AND {_PUTS}
      WHERE o.depth < %(most)s)
 SELECT max(depth) FROM outward GROUP BY number ORDER BY number
+"""
+SURROUNDING_ALL: Final[LiteralString] = f"""
+WITH RECURSIVE outward(depth, thing) AS (
+    SELECT 0::bigint, unnest((SELECT %(things)s::bigint[]))
+     UNION
+    SELECT o.depth + 1, m.parent
+      FROM outward o
+      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.child = o.thing AND {_PUTS}
+     WHERE o.depth < %(most)s)
+SELECT max(depth) FROM outward
 """

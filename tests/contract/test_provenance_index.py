@@ -351,7 +351,28 @@ def test_as_many_containers_are_around_a_thing_as_it_was_ever_put_into(books: Bo
     for index in books.ask(READER):
         assert index.surrounding(things, 5) == {"urn:x:train": 0, A: 3, TOTE: 5, B: 0, PALLET: 2}
         assert index.surrounding(things, 2) == {"urn:x:train": 0, A: 2, TOTE: 2, B: 0, PALLET: 2}
+        assert set(index.surrounding([A, PALLET], 4).values()) <= {2, 3}
         assert index.surrounding([], 5) == {}
+
+
+def test_decisions_about_what_was_read_in_a_window_are_there(books: Books) -> None:
+    books.record(Decided(2, HoldPlaced(things=(PALLET,), hold="H1", kind="quality", reason="a warm lorry")))
+    for index in books.ask(READER):
+        index.ties(Subjects(), {PALLET: [Window(hours(5), hours(6))]})
+        assert [one.occurred_at for one in index.decisions([PALLET])] == [hours(2)]
+
+
+def test_who_comes_to_see_all_of_an_event_by_its_names_is_told_of_it(books: Books) -> None:
+    books.record(put(0, PALLET, A), commission(3, PALLET, by=STORE), put(5, PALLET, A, by=STORE))
+    everything = frozenset({"what", "where", "why", "how", "more"})
+    grants = (
+        Grant(MAKER, "auditor.example", None, frozenset({"item"})),
+        Grant(STORE, "auditor.example", None, everything),
+    )
+    reader = Reader("auditor.example", grants=grants)
+    answers = [item_history(index, PALLET, STRANGERS).contents for index in books.ask(reader)]
+    assert answers[0] == answers[1]
+    assert [stay.opened_at for stay in answers[0]] == [hours(0)]
 
 
 def test_a_tag_of_a_hidden_part_finds_nothing(books: Books) -> None:

@@ -63,6 +63,21 @@ def there(found: BlastRadius) -> dict[str, str | None]:
     return {one.id: one.place for one in found.whereabouts}
 
 
+def test_what_of_a_lot_went_in_a_bin_before_the_trace_came_to_the_lot_is_used() -> None:
+    bin_, made, other = "urn:x:bin", lot("M1"), pack("X")
+    world = [
+        *(commission(0, other), put(0, bin_, other), take(1, bin_, other), transform(2, counted_outputs=[made])),
+        *(put(3, bin_, counted=[made]), transform(4, [bin_], [pack("C")])),
+        transform(11, [PALLET], counted_outputs=[made]),
+    ]
+    for roots in ((PALLET, other), (PALLET,)):
+        found = trace(index_of(world), TraceQuery(roots, Direction.FORWARD)).blast_radius
+        assert found is not None
+        assert [one.sums for one in found.lots if one.id == made] == [
+            (LotSum("KGM", Decimal(20), Decimal(10), Decimal(10)),)
+        ]
+
+
 def test_what_is_out_there_is_told_with_where_it_was_last_seen() -> None:
     found = radius(
         made_of(1, 10, A, B, C, D),

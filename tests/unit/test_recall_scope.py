@@ -174,6 +174,19 @@ def test_of_a_pallet_that_is_used_again_only_what_happens_with_a_pack_on_it_happ
     assert item_history(index_of(world, reader=SEES_ALL), A, PARTIES).custody.holders(HoldingRole.CUSTODY) == (holder,)
 
 
+def test_who_packed_it_may_no_longer_say_that_it_left_when_the_pallet_was_handed_over() -> None:
+    world = (
+        *(put(1, PALLET, A), receive(2, PALLET, to=PARTY[CARRIER]), take(5, PALLET, A)),
+        *(ship(6, PALLET, to=PARTY[SHOP], by=CARRIER), receive(7, PALLET, by=SHOP)),
+    )
+    assert item_history(index_of(world, reader=SEES_ALL), A, PARTIES).custody.holders(HoldingRole.CUSTODY) == (SHOP,)
+    assert {one.thing: one.holders for one in scope(*world, roots=(A,)).affected} == {A: (SHOP,)}
+    around = Surroundings(index_of(world, reader=SEES_ALL), PARTIES)
+    around.name({A})
+    picture = around.picture(END)
+    assert picture.custody_last(picture.stands_for(A)).holders(HoldingRole.CUSTODY) == (SHOP,)
+
+
 def test_what_is_counted_although_it_is_one_thing_is_shared() -> None:
     sent = ship(2, B, to=PARTY[SHOP])
     sent = replace(sent, items=[*sent.items, ("quantityList", A, 1, "KGM")])

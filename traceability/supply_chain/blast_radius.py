@@ -34,6 +34,7 @@ from traceability.supply_chain.seen import (
 )
 from traceability.supply_chain.sightings import Sighting, sightings
 from traceability.supply_chain.standing import time_and_kind
+from traceability.supply_chain.stays import stays_of
 from traceability.supply_chain.story import MAX_NESTING
 from traceability.supply_chain.tables import NONE, Ints, distinct, ints, joined
 from traceability.supply_chain.things import things_of
@@ -60,7 +61,10 @@ def blast_radius(links: Links, labels: Labels, *, whereabouts: bool = False) -> 
     items, bulk = affected[~counted], affected[counted]
     gone = _gone(facts, items)
     perhaps = ints(number for number in items.tolist() if number not in gone)
-    within = _within(facts, np.sort(np.concatenate([perhaps, bulk])))
+    left_over = np.sort(np.concatenate([perhaps, bulk]))
+    # The walk came to some of them later than they went into something.
+    stays_of(links, dict.fromkeys(left_over.tolist(), BEGIN))
+    within = _within(facts, left_over)
     used = _last_used(within)
     lots = _lots(facts, bulk[facts.things.are(bulk, Kind.LOT)].tolist(), within)
     ended = Counter(gone.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
@@ -50,6 +51,12 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return found
 
 
+def are_covering(windows: Windows, window: Window) -> bool:
+    """Tell whether one of these windows has all of another."""
+    place = bisect_right(windows, window.first, key=lambda one: one.first)
+    return place > 0 and windows[place - 1].covers(window)
+
+
 def by_thing(stretches: Iterable[Stretch]) -> dict[str, Windows]:
     """Return the time of each thing."""
     found: dict[str, list[Window]] = {}
@@ -73,4 +80,4 @@ class WindowsRead:
 
     def _covers(self, thing: str, first: int, last: int) -> bool:
         read = self._read.get(thing)
-        return read is not None and any(known.covers(Window(first, last)) for known in read)
+        return read is not None and are_covering(read, Window(first, last))

@@ -12,7 +12,6 @@ The rules, each total and independent of arrival:
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -21,7 +20,7 @@ from traceability.supply_chain.aircraft_part.events import PartLimitSet, Utilisa
 from traceability.supply_chain.containment import Interval
 from traceability.supply_chain.decisions import SeenDecision
 from traceability.supply_chain.entry import HistoryEntry
-from traceability.supply_chain.windows import ALWAYS, END, Window, merged
+from traceability.supply_chain.windows import ALWAYS, END, Window, are_covering, merged
 
 DEEPEST: Final = 16
 """Assemblies within assemblies that are followed; a deeper one is a mistake in the data."""
@@ -138,7 +137,7 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
                 if clip is None:
                     continue
                 found.append(clip)
-                if position not in counted and not _covered(near, clip):
+                if position not in counted and not are_covering(near, clip):
                     use = Use(
                         stay.thing,
                         said.since,
@@ -168,12 +167,6 @@ def life_of(part: str, told: Mapping[str, Told]) -> Life:
         tuple(_unaccounted(merged(running), merged(covered))),
         tuple(_overlaps([(clip, use.position) for clip, use in ordered])),
     )
-
-
-def _covered(windows: Sequence[Window], window: Window) -> bool:
-    """Tell whether one of these windows, which are in order and apart, has all of another."""
-    place = bisect_right(windows, window.first, key=lambda one: one.first)
-    return place > 0 and windows[place - 1].covers(window)
 
 
 def _outward(part: str, told: Mapping[str, Told]) -> Iterator[list[_Stay]]:

@@ -137,18 +137,14 @@ class Surroundings:
         """Read what things were in while they were, and what that was in, and so on."""
         level = things
         for _ in range(MAX_NESTING):
-            tying = [event for event in counting(self.events) if event.ties]
-            ties = [event for event in tying if event.type in MARK_KINDS]
+            ties = [event for event in counting(self.events) if event.type in MARK_KINDS]
             if not ties:
                 return
-            # What one organisation says of another's thing may be a mere claim, and end no stay.
-            disputed = len({event.captured_by for event in tying}) > 1
             nest = Containment()
             take_in(nest, ties, level)
             intervals = [interval for thing in level for interval in nest.of_child(thing)]
-            unread = self._read.unread(
-                (i.parent, i.opened_at, END if disputed else i.last) for i in intervals if i.parent not in self.named
-            )
+            # What ended a stay may be a mere claim: by whom goods have passed on to by then is known when all is read.
+            unread = self._read.unread((i.parent, i.opened_at, END) for i in intervals if i.parent not in self.named)
             if not unread:
                 return
             self.things |= unread.keys()
