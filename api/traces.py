@@ -23,7 +23,7 @@ from api import collector
 from api.codes import read_code
 from api.provenance import ask, event_members, microseconds_of, names_of, published_trees
 from api.provenance_models import Trees
-from api.trace_exports import exported
+from api.trace_exports import TRANSFORMATION, exported
 from api.trace_holders import Holders, holders_of
 from api.trace_models import Include, TraceIn, TraceOut
 from api.wiring import Engine
@@ -296,7 +296,7 @@ def _event_of(question: TraceIn, trees: Trees) -> Callable[[SeenEvent], _Members
 
 
 def _node(node: TraceNode) -> _Members:
-    return _node_members(node.kind or "transformation", node.reach, node.depth)
+    return _node_members(node.kind or TRANSFORMATION, node.reach, node.depth)
 
 
 # Nodes differ by their names: of a hundred thousand, few have other members than the rest. Only read them.

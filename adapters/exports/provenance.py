@@ -169,7 +169,7 @@ class ExportProvenance(PlainIndex):
         return surrounding(self._tied(things, Role.PARENT, most), things, most)
 
     def _tied(self, things: Collection[str], role: Role, most: int) -> Collection[SeenEvent]:
-        """Return what things are told of, and what they go on to when they go to what has a role there."""
+        """Return the events of things, of what has a role in them, and so on: inward by CHILD, outward by PARENT."""
         found: dict[int, SeenEvent] = {}
         level = set(things)
         for _ in range(most):

@@ -13,7 +13,7 @@ from traceability.supply_chain.decisions import SeenDecision, see_decision
 from traceability.supply_chain.index import PlainIndex, first_of
 from traceability.supply_chain.seen import MARK_KINDS, Role, SeenEvent, Subjects, row_of, see
 from traceability.supply_chain.standing import counting, with_declarations
-from traceability.supply_chain.windows import Windows
+from traceability.supply_chain.windows import Window, Windows, are_covering
 
 
 class MemoryProvenance(PlainIndex):
@@ -112,4 +112,4 @@ def _inside(events: Iterable[SeenEvent]) -> AbstractSet[str]:
 
 
 def _within(event: SeenEvent, windows: Windows) -> bool:
-    return any(window.first <= event.occurred_at <= window.last for window in windows)
+    return are_covering(windows, Window(event.occurred_at, event.occurred_at))

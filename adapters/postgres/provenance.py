@@ -23,9 +23,8 @@ from adapters.postgres.provenance_sql import (
     EVENTS,
     EVERY,
     FIRST_TAGGED,
-    NESTING,
-    SURROUNDING,
-    SURROUNDING_ALL,
+    INWARD,
+    OUTWARD,
     TIES,
     TIES_WITHIN,
     WHAT_IS_A_DEED,
@@ -108,20 +107,22 @@ class PostgresProvenance:
 
     def nesting(self, things: Collection[str], most: int) -> int:
         """Return how many containers deep what is in these things may go, at most `most`."""
-        ((depth,),) = self._rows(NESTING, things=self._hashes(f"item:{thing}" for thing in things), most=most)
-        return int(depth)
+        return max(self._depths(INWARD, things, [0] * len(things), most), default=0)
 
     def surrounding(self, things: Collection[str], most: int) -> dict[str, int]:
         """Return how many containers may be around each of these things, at most `most`."""
-        if not things:
-            return {}
-        hashes = self._hashes(f"item:{thing}" for thing in things)
         # One by one they take the longer the more they have in common, so only when one of them may be that deep.
-        ((deepest,),) = self._rows(SURROUNDING_ALL, things=hashes, most=most)
+        deepest = max(self._depths(OUTWARD, things, [0] * len(things), most), default=0)
         if deepest < most:
-            return dict.fromkeys(things, int(deepest))
-        depths = self._rows(SURROUNDING, things=hashes, most=most)
-        return {thing: int(depth) for thing, (depth,) in zip(things, depths, strict=True)}
+            return dict.fromkeys(things, deepest)
+        return dict(zip(things, self._depths(OUTWARD, things, range(len(things)), most), strict=True))
+
+    def _depths(
+        self, statement: LiteralString, things: Collection[str], numbers: Sequence[int], most: int
+    ) -> list[int]:
+        """Return how deep things of each of these numbers lead."""
+        tags = self._hashes(f"item:{thing}" for thing in things)
+        return [int(depth) for (depth,) in self._rows(statement, things=tags, numbers=bigints(numbers), most=most)]
 
     def leavings(self, within: Mapping[str, Windows]) -> list[SeenEvent]:
         """Return the events that count, concern one of these things in its windows and may tie things together."""
@@ -179,8 +180,7 @@ class PostgresProvenance:
         self, asked: Subjects, during: Mapping[str, Windows], statements: Statements, **more: object
     ) -> list[SeenEvent]:
         self._asked.update(asked.things, asked.lots, during)
-        # What ties never brings are the decisions about things in windows.
-        self._decided.update(asked.things, () if statements is TIES else during)
+        self._decided.update(asked.things, during if statements.decisions else ())
         rows = self._found(statements, asked.tags, during, more)
         concerned = asked._replace(things=asked.things | during.keys())
         return [event for event in self._see(rows) if event.concerns(concerned)]

@@ -65,32 +65,30 @@ SELECT w.tag, w.number, array_agg(w.bound ORDER BY w.bound) AS bounds
  GROUP BY w.tag, w.number
 """
 _IN_WINDOW: Final[LiteralString] = "width_bucket({at}, a.bounds) %% 2 = 1"
+_POSTINGS: Final[LiteralString] = """
+ CROSS JOIN LATERAL (
+       SELECT p.position FROM ledger.posting p
+        WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
+       OFFSET 0) p
+"""
 # The postings first, then the times at all of their positions at once: the planner would rather read all that happened
-# in a window, which on a day of many events is most of them. Decisions, which have no step, disposition or eventID,
-# matter whenever they were made. Of `asked`: a tag, a number and the bounds of its windows.
-_POSTED: Final[LiteralString] = """
-posted AS MATERIALIZED (
-    SELECT a.number, p.position FROM asked a
-     CROSS JOIN LATERAL (
-           SELECT p.position FROM ledger.posting p
-            WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
-           OFFSET 0) p
-     WHERE NOT a.inside)
+# in a window, which on a day of many events is most of them. Of `asked`: a tag, a number and the bounds of its windows.
+_POSTED: Final[LiteralString] = f"""
+posted AS MATERIALIZED (SELECT a.number, p.position FROM asked a {_POSTINGS} WHERE NOT a.inside)
 """
 # The bounds are joined last: the planner, which does not know how many there are, would copy them for every posting.
-_TIMED: Final[LiteralString] = f"""
-(SELECT p.number, p.position, s.occurred_at, s.decides FROM posted p
-   JOIN (SELECT s.position, s.occurred_at, s.biz_step IS NULL AND s.disposition IS NULL AND s.event = 0 AS decides
-           FROM ledger.sighting s
-          WHERE s.ledger_id = %(ledger)s AND s.position = ANY(ARRAY(SELECT DISTINCT position FROM posted))
-            AND {let_through("s.visibility")}
-         OFFSET 0) s ON s.position = p.position
- OFFSET 0) p
-"""
 _DURING: Final[LiteralString] = f"""
-SELECT p.position FROM {_TIMED}
+SELECT p.position
+  FROM (SELECT p.number, p.position, s.occurred_at, s.decides FROM posted p
+          JOIN (SELECT s.position, s.occurred_at,
+                       s.biz_step IS NULL AND s.disposition IS NULL AND s.event = 0 AS decides
+                  FROM ledger.sighting s
+                 WHERE s.ledger_id = %(ledger)s AND s.position = ANY(ARRAY(SELECT DISTINCT position FROM posted))
+                   AND {let_through("s.visibility")}
+                OFFSET 0) s ON s.position = p.position
+        OFFSET 0) p
   JOIN asked a ON a.number = p.number
- WHERE p.decides OR {_IN_WINDOW.format(at="p.occurred_at")}
+ WHERE {_IN_WINDOW.format(at="p.occurred_at")}
 """
 # A thing that was never a child has no interval that anything could end: only what happens to it in a window matters.
 _IN_WINDOWS: Final[LiteralString] = f"""
@@ -99,19 +97,14 @@ WITH asked AS MATERIALIZED (
            EXISTS (SELECT FROM ledger.mark m
                     WHERE m.ledger_id = %(ledger)s AND m.child = a.tag AND m.position <= %(known_at)s) AS inside
       FROM ({_WINDOWS}) a),
-always AS (
-    SELECT a.tag, always.position FROM asked a
-     CROSS JOIN LATERAL (
-           SELECT p.position FROM ledger.posting p
-            WHERE p.ledger_id = %(ledger)s AND p.tag = a.tag AND p.position <= %(known_at)s
-           OFFSET 0) always
-     WHERE a.inside)
+always AS (SELECT a.tag, p.position FROM asked a {_POSTINGS} WHERE a.inside)
 """
+# Decisions, which have no step, disposition or eventID, matter whenever they were made.
 _EVENTS_IN_WINDOWS: Final[LiteralString] = f"""
 {_IN_WINDOWS}, {_POSTED}
 SELECT position FROM always
  UNION ALL
-{_DURING}
+{_DURING} OR p.decides
 """
 # Who is mentioned as a child has a mark as a child, so that no collision of hashes leaves out what should be found.
 _TIES_IN_WINDOWS: Final[LiteralString] = f"""
@@ -134,9 +127,7 @@ SELECT a.tag, within.position FROM asked a
 """
 _WITHIN: Final[LiteralString] = f"""
 WITH asked AS MATERIALIZED (SELECT a.*, false AS inside FROM ({_WINDOWS}) a), {_POSTED}
-SELECT p.position FROM {_TIMED}
-  JOIN asked a ON a.number = p.number
- WHERE {_IN_WINDOW.format(at="p.occurred_at")}
+{_DURING}
 """
 FIRST_TAGGED: Final[LiteralString] = """
 SELECT a.number, tagged.position
@@ -163,8 +154,12 @@ AT: Final = _RECORDS.format(positions="%(positions)s")
 
 
 class Statements(NamedTuple):
-    """For what is asked for by tags, in windows, and in both ways at once: each statement takes time of its own."""
+    """For what is asked for by tags, in windows, and in both ways at once: each statement takes time of its own.
 
+    `decisions` tells whether those about things in windows are found, too.
+    """
+
+    decisions: bool
     tagged: LiteralString
     within: LiteralString
     both: LiteralString
@@ -172,7 +167,8 @@ class Statements(NamedTuple):
 
 def _statements(within: LiteralString, *more: LiteralString) -> Statements:
     both: LiteralString = f"{_TAGGED} UNION ALL SELECT position FROM ({within}) within"
-    return Statements(*(_records(hits, *more) for hits in (_TAGGED, within, both)))
+    statements = (_records(hits, *more) for hits in (_TAGGED, within, both))
+    return Statements(within is _EVENTS_IN_WINDOWS, *statements)
 
 
 EVENTS: Final = _statements(_EVENTS_IN_WINDOWS)
@@ -196,37 +192,21 @@ SELECT r.*, emptied.number, emptied.occurred_at
 """
 
 
-_PUTS: Final[LiteralString] = f"""
-m.opens AND m.kind = '{MarkKind.CONTAINMENT.value}'::"char" AND m.position <= %(known_at)s
-"""
-NESTING: Final[LiteralString] = f"""
-WITH RECURSIVE inward(depth, thing) AS (
-    SELECT 0::bigint, unnest((SELECT %(things)s::bigint[]))
-     UNION
-    SELECT i.depth + 1, m.child
-      FROM inward i
-      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.parent = i.thing AND m.child <> 0 AND {_PUTS}
-     WHERE i.depth < %(most)s)
-SELECT max(depth) FROM inward
-"""
-SURROUNDING: Final[LiteralString] = f"""
-WITH RECURSIVE outward(number, depth, thing) AS (
+def _depths(of: LiteralString, to: LiteralString) -> LiteralString:
+    """Return the SQL for how deep containment leads from things: from all of each of their `numbers`, in order."""
+    return f"""
+WITH RECURSIVE reached(number, depth, thing) AS (
     SELECT a.number, 0::bigint, a.tag
-      FROM unnest((SELECT %(things)s::bigint[])) WITH ORDINALITY a(tag, number)
+      FROM unnest((SELECT %(things)s::bigint[]), (SELECT %(numbers)s::bigint[])) a(tag, number)
      UNION
-    SELECT o.number, o.depth + 1, m.parent
-      FROM outward o
-      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.child = o.thing AND {_PUTS}
-     WHERE o.depth < %(most)s)
-SELECT max(depth) FROM outward GROUP BY number ORDER BY number
+    SELECT r.number, r.depth + 1, m.{to}
+      FROM reached r
+      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.{of} = r.thing AND m.opens AND m.child <> 0
+                        AND m.kind = '{MarkKind.CONTAINMENT.value}'::"char" AND m.position <= %(known_at)s
+     WHERE r.depth < %(most)s)
+SELECT max(depth) FROM reached GROUP BY number ORDER BY number
 """
-SURROUNDING_ALL: Final[LiteralString] = f"""
-WITH RECURSIVE outward(depth, thing) AS (
-    SELECT 0::bigint, unnest((SELECT %(things)s::bigint[]))
-     UNION
-    SELECT o.depth + 1, m.parent
-      FROM outward o
-      JOIN ledger.mark m ON m.ledger_id = %(ledger)s AND m.child = o.thing AND {_PUTS}
-     WHERE o.depth < %(most)s)
-SELECT max(depth) FROM outward
-"""
+
+
+INWARD: Final = _depths("parent", "child")
+OUTWARD: Final = _depths("child", "parent")

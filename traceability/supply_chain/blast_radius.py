@@ -62,7 +62,7 @@ def blast_radius(links: Links, labels: Labels, *, whereabouts: bool = False) -> 
     gone = _gone(facts, items)
     perhaps = ints(number for number in items.tolist() if number not in gone)
     left_over = np.sort(np.concatenate([perhaps, bulk]))
-    # The walk came to some of them later than they went into something.
+    # Loads what they were in at any time: the walk came to some of them later than they went into something.
     stays_of(links, dict.fromkeys(left_over.tolist(), BEGIN))
     within = _within(facts, left_over)
     used = _last_used(within)

@@ -26,6 +26,7 @@ from traceability.supply_chain.seen import (
 from traceability.supply_chain.standing import FoldOrder
 from traceability.supply_chain.tables import Flags, Ints, Table, ints
 from traceability.supply_chain.things import kind_of
+from traceability.supply_chain.windows import Stretch
 
 KINDS: Final = tuple(Kind)
 _PLACES: Final = {kind: place for place, kind in enumerate(KINDS)}
@@ -66,6 +67,10 @@ class Things(Numbers):
         if new:
             self._kinds = np.concatenate([self._kinds, ints(map(_place_of_kind, new))])
         return self._kinds
+
+    def stretches(self, numbers: Ints, first: Ints, last: Ints) -> list[Stretch]:
+        """Return times of things: each from a first to a last instant."""
+        return list(zip(self.of(numbers), first.tolist(), last.tolist(), strict=True))
 
     def are(self, numbers: Ints, *kinds: Kind) -> Flags:
         """Tell which of some things are of one of these kinds."""

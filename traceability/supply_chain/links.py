@@ -64,7 +64,7 @@ class Links:
         """Load what starts at things, each in one of three ways.
 
         Of those `opened` also contents and members are wanted; of `carriers` only what they are in, and what they go
-        into or come out of in some time.
+        into or come out of in that time.
         """
         facts = self.facts
         names = facts.things.of(opened)
@@ -89,7 +89,7 @@ class Links:
         facts.settle()
 
     def events(self, things: AbstractSet[str], during: Mapping[str, Windows]) -> list[SeenEvent]:
-        """Return all events that count of some things, and of others those in a window: what only observes, too."""
+        """Return all events that count of some things, and of others those in windows: what only observes, too."""
         return counting(self._until(self._index.events(Subjects(things), during)))
 
     def _fetch(self, asked: Subjects, carriers: Collection[Stretch] = ()) -> None:

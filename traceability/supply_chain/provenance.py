@@ -219,9 +219,7 @@ class _Walk:
         opened = distinct(level.thing[level.reach == TRACED])
         others = np.setdiff1d(level.thing[level.reach == LOT], opened)
         carriers = level.at((level.reach == CARRIER) & ~np.isin(level.thing, np.concatenate([opened, others])))
-        names = self._facts.things.of(carriers.thing)
-        stretches = list(zip(names, carriers.first.tolist(), carriers.last.tolist(), strict=True))
-        self._links.load(opened, others, stretches)
+        self._links.load(opened, others, self._facts.things.stretches(carriers.thing, carriers.first, carriers.last))
 
     def _steps(self, level: Labels) -> Steps:
         kinds = self._query.edge_kinds

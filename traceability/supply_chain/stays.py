@@ -58,8 +58,7 @@ def stays_of(links: Links, settled_at: Mapping[int, int]) -> Stays:
     for depth in range(2, MAX_NESTING + 1):
         if not len(level.thing):
             break
-        names = facts.things.of(level.container)
-        links.load(NONE, NONE, list(zip(names, level.first.tolist(), level.last.tolist(), strict=True)))
+        links.load(NONE, NONE, facts.things.stretches(level.container, level.first, level.last))
         over = intervals(facts, distinct(level.container))
         which, rows = joined(level.container, over.child)
         outer = over.at(rows)
@@ -92,8 +91,7 @@ def around(links: Links, stays: Stays) -> list[SeenEvent]:
 def windows_of(links: Links, stays: Stays) -> Mapping[str, Windows]:
     """Return by container the time of stays in it, and of their ends."""
     until = np.maximum(stays.last, stays.left_at)
-    names = links.facts.things.of(stays.container)
-    return by_thing(zip(names, stays.first.tolist(), until.tolist(), strict=True))
+    return by_thing(links.facts.things.stretches(stays.container, stays.first, until))
 
 
 def by_container(links: Links, stays: Stays) -> dict[str, Stays]:
